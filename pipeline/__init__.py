@@ -1,0 +1,1 @@
+"""Unvarnished: fulfilment as the customer lived it, beside what operations claims."""

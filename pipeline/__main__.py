@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `unvarnished`."""
+
+from pipeline.cli import main
+
+main()

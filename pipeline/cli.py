@@ -1,0 +1,227 @@
+"""The `unvarnished` command."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline import bench, lab
+from pipeline.app import WrongSetup, open_database, open_installation, play_demo, replay_history
+from pipeline.consumers.runner import clock_of
+from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.domain.diagnosis import diagnose
+from pipeline.domain.figures import figures_of
+from pipeline.settings import Settings
+from pipeline.sources.olist import LEVELS as OLIST_LEVELS
+from pipeline.sources.olist import OlistHistory
+from pipeline.sources.table import UnreadableSource
+from pipeline.store import reports
+from pipeline.store.engine import migrate, reading
+from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
+benches = typer.Typer(no_args_is_help=True, help="Measure throughput on this machine.")
+app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(benches, name="bench")
+
+
+class Source(StrEnum):
+    """A history that can be replayed."""
+
+    OLIST = "olist"
+
+
+class Format(StrEnum):
+    """How figures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("--format", help="table for people, json for programs")]
+Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20")]
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database's schema to this version."""
+    with _complaints():
+        migrate(Settings().url)
+
+
+@app.command()
+def replay(source: Source, path: Annotated[Path, typer.Argument(help="folder of the history's files")]) -> None:
+    """Take real history through the same processors. A second time changes nothing."""
+    console = Console(stderr=True)
+    with _complaints():
+        history = OlistHistory(path)
+        installation = open_installation(Settings(), OLIST_LEVELS)
+        with _progress(console, f"Replaying {source}") as advance:
+            totals = replay_history(installation, history, lambda done: advance(done, len(history)))
+    console.print(f"{totals.new} new events, {totals.duplicates} known already, {totals.dead} dead letters.")
+    if totals.dead:
+        console.print("What could not be read: unvarnished dead-letters list")
+
+
+@app.command()
+def report(
+    by: Annotated[str | None, typer.Option(metavar="DIMENSION", help="one row per value of this level")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="first day of completion")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="last day of completion")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Claimed beside experienced, with intervals and coverage."""
+    with _complaints(), _database() as connection:
+        days = (_day(first, "--from"), _day(last, "--to"))
+        known = reports.dimensions(connection)
+        if by is not None and by not in known:
+            _fail(f"no level {by!r} is counted here; there are: {', '.join(known) or 'none yet'}")
+        bounds = (days[0] and days[0].toordinal(), days[1] and days[1].toordinal())
+        fleet = reports.total(connection, *bounds)
+        segments = reports.by_segment(connection, by, *bounds) if by is not None else {}
+        if output is Format.JSON:
+            _print_json(reports.report_json(fleet, segments))
+            return
+        each = {value: figures_of(counts) for value, counts in segments.items()}
+        show_report(Console(), figures_of(fleet), by, each, reports.nulls(connection), days)
+
+
+@app.command("alerts")
+def alerts_command(output: Output = Format.TABLE) -> None:
+    """Where the claim is shown no longer to hold, with the evidence, oldest first."""
+    with _complaints(), _database() as connection:
+        found = reports.alerts(connection, clock_of(connection).date())
+        if output is Format.JSON:
+            _print_json(reports.alerts_json(found))
+        else:
+            show_alerts(Console(), found)
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="simulated days in all")] = 90,
+    seed: Annotated[int, typer.Option(help="another seed is another company")] = 7,
+) -> None:
+    """A simulated company: 90 days of deliveries, asks and answers, then who embellishes, and how."""
+    console = Console()
+    with _complaints():
+        installation = open_installation(Settings(), DEMO_LEVELS, simulated=True)
+        with _progress(Console(stderr=True), "Simulating") as advance:
+            play_demo(installation, seed, days, advance)
+        with reading(installation.engine) as connection:
+            segments = reports.by_segment(connection, "depot")
+            found = reports.alerts(connection, clock_of(connection).date())
+            each = {value: figures_of(counts) for value, counts in segments.items()}
+            show_report(console, figures_of(reports.total(connection)), "depot", each, reports.nulls(connection))
+        show_alerts(console, found)
+        show_diagnosis(console, "depot", diagnose("depot", segments, found))
+
+
+@app.command("lab")
+def lab_command(
+    segments: Annotated[int, typer.Option(min=1, help="honest segments at exactly the null")] = 200,
+    days: Annotated[int, typer.Option(min=1, help="simulated days")] = 365,
+    seeds: Annotated[int, typer.Option(min=1, help="simulated fleets")] = 5,
+    pairs_per_day: Annotated[float, typer.Option(help="answers about orders claimed well, per segment and day")] = 3.0,
+    budget: Annotated[float, typer.Option(help="false alerts a year the fleet can bear")] = 1.0,
+    null: Annotated[float, typer.Option(help="what counts as honest, 0 to 1")] = lab.DELTA0,
+) -> None:
+    """False alarms and delays at your own volumes, beside the rule most dashboards use."""
+    with _complaints():
+        result = lab.run(
+            segments=segments, days=days, seeds=seeds, pairs_per_day=pairs_per_day, budget=budget, null=null
+        )
+    lab.render(result)
+
+
+@dead_letters.command("list")
+def list_dead_letters(output: Output = Format.TABLE) -> None:
+    """What could not be read, where it was and why, oldest first; never its content."""
+    with _complaints(), _database() as connection:
+        found = reports.dead_letters(connection)
+        if output is Format.JSON:
+            _print_json([letter._asdict() for letter in found])
+        else:
+            show_dead_letters(Console(), found)
+
+
+@benches.command("embedded")
+def bench_embedded(
+    path: Annotated[Path | None, typer.Argument(help="an Olist history; without it the demo's company")] = None,
+    database_url: Annotated[
+        list[str] | None, typer.Option(help="an empty database to measure on, too (repeat for several)")
+    ] = None,
+) -> None:
+    """Events a second through the whole embedded path, where the time goes, and the ratio to the limit."""
+    with _complaints():
+        bench.embedded(Console(), path, database_url or [])
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+@contextmanager
+def _database() -> Iterator[Connection]:
+    engine = open_database(Settings())
+    try:
+        with reading(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _complaints() -> Iterator[None]:
+    """What a user can mend is one sentence on stderr, without a traceback."""
+    try:
+        yield
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"unvarnished: UNVARNISHED_{name}: {problem['msg']}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except (WrongSetup, UnreadableSource, ValueError) as error:
+        _fail(str(error))
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        _fail(f"the database says: {str(cause).splitlines()[0]}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"unvarnished: {message}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _day(text: str | None, option: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        _fail(f"{option}: {text!r} is not a date as in 2026-11-20")
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))

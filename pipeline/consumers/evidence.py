@@ -1,0 +1,155 @@
+"""What happens when a pair is told: the evidence of its segments grows, and alerts open, escalate and resolve.
+
+One writer for every segment, in the order of receipt.
+"""
+
+from datetime import date, datetime
+
+import msgspec
+from sqlalchemy import func, select
+
+from pipeline.domain import alerting, divergence
+from pipeline.domain.events import AlertRaised, Event, FulfilmentCompared, Observation
+from pipeline.domain.intervals import breakdown_rho, rate_interval
+from pipeline.domain.pairs import EXPERIENCE
+from pipeline.domain.segments import segments_of
+from pipeline.store.bulk import upsert
+from pipeline.store.evidence import Null, Series, series_of
+from pipeline.store.evidence import WINDOW_DAYS as WINDOW
+from pipeline.store.tables import alerts
+from pipeline.store.unit_of_work import UnitOfWork
+
+ORDERS_SHOWN = 20
+
+
+def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """`fulfilment.compared`: count the pair in every segment of its order, or change it where it stands."""
+    data: FulfilmentCompared = event.data
+    for signal, observation in data.observations.items():
+        null = _null(signal, now, work)
+        work.evidence.count_fleet(signal, observation.day, observation.x, observation.previous)
+        for segment in segments_of(data.dimensions, work.setup.levels):
+            series = series_of(segment, signal)
+            transition = _observe(series, observation, data, null, work, now)
+            if transition is not None:
+                _tell(series, transition, work, now)
+
+
+def _observe(
+    series: Series,
+    observation: Observation,
+    data: FulfilmentCompared,
+    null: Null,
+    work: UnitOfWork,
+    now: datetime,
+) -> alerting.Transition | None:
+    threshold = work.setup.threshold(series.dimension)
+    counted = work.evidence.counted(series, data.account_id, observation.day)
+    if observation.previous is not None:
+        n = counted.get(data.order_id)
+        if n is None:  # beyond the cap, or from before there was a null
+            return None
+        return work.evidence.amend(series, n, observation.day, observation.x, threshold)
+    if null.delta is None or not divergence.may_count(True, len(counted)):
+        return None
+    pair = alerting.Pair(observation.day, observation.x, null.delta, data.account_id, data.order_id)
+    return work.evidence.append(series, pair, now, threshold)
+
+
+def _null(signal: str, now: datetime, work: UnitOfWork) -> Null:
+    """What counts as honest this month, frozen when its first pair comes."""
+    month = now.isoformat()[:7]
+    null = work.evidence.null(signal, month)
+    if null is None:
+        null = _estimate(signal, now.date().replace(day=1), work)
+        work.evidence.freeze(signal, month, null)
+    return null
+
+
+def _estimate(signal: str, month: date, work: UnitOfWork) -> Null:
+    """The null from the fleet's trailing 90 days before the month's start (DIVERGENCE.md, "The null")."""
+    n, total = work.evidence.fleet(signal, month)
+    if signal == EXPERIENCE:
+        return Null(n, None, divergence.experience_null(n, total))
+    last = month.toordinal() - 1
+    counts = work.orders.fleet(last - WINDOW + 1, last)
+    asked_late, asked = counts.get("asked:late", 0), counts.get("asked:on_time", 0)
+    ratio = divergence.response_ratio(
+        asked_late, counts.get("answered:late", 0), asked, counts.get("answered:on_time", 0)
+    )
+    rho = divergence.rho(ratio)
+    return Null(n, rho, divergence.delta_on_responders(divergence.DELTA0, rho))
+
+
+def _tell(series: Series, transition: alerting.Transition, work: UnitOfWork, now: datetime) -> None:
+    """Make an alert's change an event like any other, and keep the alert as it stands now."""
+    alert, resolved = transition.alert, transition.what == "resolved"
+    known = work.connection.execute(
+        select(alerts.c.alert_id, alerts.c.opened_at, alerts.c.evidence).where(
+            alerts.c.dimension == series.dimension,
+            alerts.c.value == series.value,
+            alerts.c.signal == series.signal,
+            alerts.c.state == "open",
+        )
+    ).one_or_none()
+    alert_id = known.alert_id if known else _next_id(series, work)
+    # What it rested on stays when it ends: by then the run is that of the recovery.
+    evidence = msgspec.json.decode(known.evidence) if known and resolved else _evidence(series, alert, work)
+    told = AlertRaised(
+        alert_id,
+        series.signal,
+        series.dimension,
+        series.value,
+        alert.kind,
+        "resolved" if resolved else "open",
+        alert.severity,
+        evidence,
+    )
+    event_id = ":".join(filter(None, [alert_id, transition.what, alert.kind, alert.severity]))
+    work.emit(f"alert.{transition.what}", event_id, now, told)
+    row = {
+        "alert_id": alert_id,
+        **series._asdict(),
+        "kind": told.kind,
+        "state": told.state,
+        "severity": told.severity,
+        "opened_at": known.opened_at if known else now,
+        "changed_at": now,
+        "resolved_at": now if resolved else None,
+        "evidence": msgspec.json.encode(evidence).decode(),
+    }
+    upsert(work.connection, alerts, [row])
+
+
+def _next_id(series: Series, work: UnitOfWork) -> str:
+    """Signal, segment and a running number."""
+    query = select(func.count()).where(
+        alerts.c.dimension == series.dimension, alerts.c.value == series.value, alerts.c.signal == series.signal
+    )
+    earlier = work.connection.execute(query).scalar_one()
+    return f"{series.signal}/{series.dimension}/{series.value}/{earlier + 1}"
+
+
+def _evidence(series: Series, alert: alerting.OpenAlert, work: UnitOfWork) -> dict[str, object]:
+    """What the alert rests on now, in figures, and who and what is behind its run."""
+    state = work.evidence.state(series)
+    run = state.detector.run
+    if run is None:
+        raise AssertionError("an alert rests on a run")
+    behind = work.evidence.recent(series, state.pairs, run.n)
+    denying = [pair for pair in behind if pair.x > 0]
+    null = behind[-1].delta
+    low, high = rate_interval(run.sum, run.n)
+    return {
+        "pairs_before": alert.opened_pair,
+        "since": date.fromordinal(run.since).isoformat(),
+        "run_n": run.n,
+        "run_rate": run.rate,
+        "null": null,
+        "low": low,
+        "high": high,
+        "log10_e": state.detector.log10_evidence,
+        "accounts": len({pair.account for pair in denying}),
+        "breakdown_rho": breakdown_rho(low, null if series.signal == EXPERIENCE else divergence.DELTA0),
+        "orders": [pair.order for pair in denying[-ORDERS_SHOWN:]],
+    }

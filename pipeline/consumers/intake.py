@@ -1,0 +1,76 @@
+"""The way into the journal: every event is checked, sealed and stored once; what nobody can read is kept aside."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from pipeline import metrics
+from pipeline.domain.events import BadEvent, Event, decode
+from pipeline.store import journal
+from pipeline.store.bulk import Row, insert_new
+from pipeline.store.people import Sealer
+from pipeline.store.tables import dead_letters
+from pipeline.store.vault import Vault
+
+
+class Incoming(NamedTuple):
+    """Something that claims to be an event, before anybody looked into it."""
+
+    raw: bytes  # one CloudEvent as structured JSON, or the original bytes of something broken
+    topic: str | None
+    position: str  # where it came from, for whoever has to mend it: "olist_orders_dataset.csv:17"
+    fault: BadEvent | None = None  # the source already knows that it is broken
+    received_at: datetime | None = None  # None: when the event says it happened (history)
+
+
+class Taken(NamedTuple):
+    """What became of a batch."""
+
+    new: int
+    duplicates: int
+    dead: int
+
+
+def take(connection: Connection, vault: Vault, batch: Iterable[Incoming], now: datetime) -> Taken:
+    """Store a batch in the caller's transaction. `now` dates the dead letters whose event has no time."""
+    sealer = Sealer(vault)
+    entries: list[journal.Entry] = []
+    letters: list[Row] = []
+    for incoming in batch:
+        try:
+            event = _check(incoming)
+        except BadEvent as bad:
+            letters.append(letter(vault, incoming, bad, incoming.received_at or now))
+            continue
+        text = sealer.seal(event, incoming.raw)
+        entries.append(journal.Entry(event.source, event.id, event.type, False, event.received_at, text))
+    new = journal.append(connection, entries)
+    sealer.flush(connection)
+    insert_new(connection, dead_letters, letters)
+    taken = Taken(new, len(entries) - new, len(letters))
+    for outcome, n in taken._asdict().items():
+        metrics.INTAKE.labels(outcome).inc(n)
+    return taken
+
+
+def letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetime) -> Row:
+    """A dead letter: the bytes as they came, why nobody can process them, and where they were."""
+    identity = b"\n".join([(incoming.topic or "").encode(), incoming.position.encode(), incoming.raw])
+    return {
+        "digest": sha256(identity).hexdigest(),
+        "received_at": received_at,
+        "topic": incoming.topic or "",
+        "position": incoming.position[:500],
+        "field": bad.field[:500],
+        "reason": bad.reason.replace("\x00", "\\0"),
+        "raw": vault.seal_letter(incoming.raw),
+    }
+
+
+def _check(incoming: Incoming) -> Event:
+    if incoming.fault is not None:
+        raise incoming.fault
+    return decode(incoming.raw, incoming.topic, incoming.received_at)

@@ -1,0 +1,169 @@
+"""The distributor's world: regions, depots, carriers, the customers and their people. All is invented."""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import NamedTuple
+
+from pipeline.domain.events import Role
+
+ASKED: tuple[Role, ...] = ("receiver", "user", "purchaser")
+
+
+class Depot(NamedTuple):
+    """One depot: where it is, what its customers speak, who drives for it, how many accounts it serves."""
+
+    name: str
+    region: str
+    language: str
+    timezone: str
+    carriers: tuple[str, ...]
+    accounts: int
+
+
+class Person(NamedTuple):
+    """One contact of an account. No consent: never asked. No phone: not reached by SMS."""
+
+    id: str
+    role: Role
+    name: str
+    phone: str | None
+    email: str
+    language: str
+    timezone: str
+    consent: bool
+
+
+class Customer(NamedTuple):
+    """One account: who belongs to it, and how often it orders compared with others."""
+
+    id: str
+    name: str
+    tier: str
+    depot: Depot
+    people: tuple[Person, ...]
+    weight: float
+    disputes: bool = False  # says "late" whatever happened
+
+
+SCANS_EARLY = "Falkenrode"
+MOVES_PROMISES = "Montvray"
+ASKS_NOTHING = "Valdecobre"
+DISPUTED = "Hallowby"  # honest, with one customer who is never content
+
+CARRIERS = ("Nordhaul", "Karro", "Swiftrill", "Velora", "Pontis")
+DEPOTS = (
+    Depot("Hallowby", "Channel", "en", "Europe/London", ("Swiftrill", "Nordhaul", "Velora"), 10),
+    Depot("Wexmoor", "Channel", "en", "Europe/London", ("Swiftrill", "Velora"), 10),
+    Depot("Montvray", "Gallia", "fr", "Europe/Paris", ("Velora", "Pontis", "Nordhaul"), 12),
+    Depot("Saint-Ouvain", "Gallia", "fr", "Europe/Paris", ("Velora", "Pontis"), 9),
+    Depot("Clairbois", "Gallia", "fr", "Europe/Paris", ("Pontis", "Swiftrill"), 9),
+    Depot("Falkenrode", "Rhine-Elbe", "de", "Europe/Berlin", CARRIERS, 13),  # all: none of them is to blame
+    Depot("Ostermarn", "Rhine-Elbe", "de", "Europe/Berlin", ("Nordhaul", "Karro"), 9),
+    Depot("Lindholt", "Rhine-Elbe", "de", "Europe/Berlin", ("Karro", "Velora"), 9),
+    Depot("Valdecobre", "Iberia", "es", "Europe/Madrid", ("Pontis", "Karro"), 12),
+    Depot("Puertolaz", "Iberia", "es", "Europe/Madrid", ("Pontis", "Velora"), 9),
+    Depot("Castelrovo", "Delta", "it", "Europe/Rome", ("Karro", "Swiftrill"), 9),
+    Depot("Zuiderkade", "Delta", "nl", "Europe/Amsterdam", ("Nordhaul", "Swiftrill"), 9),
+)
+
+_TRADES: Mapping[str, tuple[str, ...]] = {
+    "en": ("Joinery", "Fabrication", "Site Services", "Foods", "Packaging", "Marine"),
+    "fr": ("Atelier", "Charpentes", "Verrerie", "Conserverie", "Fonderie", "Menuiserie"),
+    "de": ("Werkhof", "Holzbau", "Metallbau", "Molkerei", "Druckhaus", "Gerüstbau"),
+    "es": ("Talleres", "Bodegas", "Montajes", "Envases", "Carpintería", "Huertas"),
+    "it": ("Officine", "Vetreria", "Pastificio", "Cantieri", "Falegnameria", "Stampi"),
+    "nl": ("Kwekerij", "Staalbouw", "Zuivel", "Drukkerij", "Timmerwerk", "Scheepswerf"),
+}
+_NAMES = (
+    "Orvane",
+    "Tildemar",
+    "Quensby",
+    "Brellic",
+    "Maruval",
+    "Hestrin",
+    "Dovarre",
+    "Pelwick",
+    "Soravin",
+    "Kestaro",
+)
+_FIRST: Mapping[str, tuple[str, ...]] = {
+    "en": ("Amy", "Ben", "Carol", "Dan", "Ella", "Frank"),
+    "fr": ("Anne", "Bruno", "Claire", "Denis", "Elise", "Fabien"),
+    "de": ("Anja", "Bernd", "Clara", "Dirk", "Eva", "Frieda"),
+    "es": ("Alba", "Bruno", "Carla", "Diego", "Elena", "Felipe"),
+    "it": ("Anna", "Bice", "Carlo", "Dario", "Elsa", "Fabio"),
+    "nl": ("Anke", "Bram", "Coen", "Daan", "Els", "Femke"),
+}
+
+
+def customers(seed: int) -> tuple[Customer, ...]:
+    """All accounts, the same for the same seed."""
+    rng = Random(f"{seed}:people")
+    mobiles, desks = _mobiles(), _desks()
+    names = {language: _names(rng, language) for language in _TRADES}
+    found: list[Customer] = []
+    for depot in DEPOTS:
+        for place in range(depot.accounts):
+            number = len(found) + 1
+            disputes = depot.name == DISPUTED and place == 0
+            roles = _roles(rng, disputes)
+            people = tuple(
+                _person(
+                    rng, f"C-{number:03d}-{index}", role, depot, mobiles if role in ASKED else desks, disputes
+                )
+                for index, role in enumerate(roles, 1)
+            )
+            tier = rng.choice(("key", "standard", "standard", "small"))
+            weight = 2.0 if disputes else rng.uniform(0.6, 1.4)
+            found.append(
+                Customer(
+                    f"A-{number:03d}", next(names[depot.language]), tier, depot, people, weight, disputes
+                )
+            )
+    return tuple(found)
+
+
+def _names(rng: Random, language: str) -> Iterator[str]:
+    """Names of companies, each given once."""
+    names = [f"{trade} {name}" for trade in _TRADES[language] for name in _NAMES]
+    rng.shuffle(names)
+    return iter(names)
+
+
+def _roles(rng: Random, disputes: bool) -> list[Role]:
+    """Two to four people; there is always somebody who sees the goods come."""
+    if disputes:
+        return ["receiver", "receiver", "user", "purchaser"]
+    others: list[Role] = ["user", "purchaser", "decision_maker", "gatekeeper", "receiver"]
+    return ["receiver", *rng.sample(others, rng.choice((1, 2, 2, 3)))]
+
+
+def _person(
+    rng: Random, name: str, role: Role, depot: Depot, phones: Iterator[str], disputes: bool
+) -> Person:
+    called = f"{rng.choice(_FIRST[depot.language])} {rng.choice(_NAMES)[0]}."
+    reachable, consents = rng.random() >= 0.03 or disputes, rng.random() >= 0.04 or disputes
+    phone = next(phones)
+    email = f"{name.lower()}@example.{rng.choice(('com', 'org'))}"
+    return Person(
+        name, role, called, phone if reachable else None, email, depot.language, depot.timezone, consents
+    )
+
+
+# Phones that belong to nobody: ranges which the regulators keep free for films and books. Every person has
+# one of their own, because a phone that serves several accounts is itself a sign of embellishment. The mobile
+# numbers of that kind which also pass as valid are German and Swedish (the British 07700 900 and the French
+# 06 39 98 do not), so those are used whatever an account speaks. Who is never asked has a French desk.
+
+
+def _mobiles() -> Iterator[str]:
+    """Germany 0171 39200 00-99 and 0176 040690 00-99, Sweden 070-174 06 05 to 99, then desks of London."""
+    yield from (f"+4917139200{number:02d}" for number in range(100))
+    yield from (f"+49176040690{number:02d}" for number in range(100))
+    yield from (f"+4670174{number:04d}" for number in range(605, 700))
+    yield from (f"+442079460{number:03d}" for number in range(1_000))
+
+
+def _desks() -> Iterator[str]:
+    """France 01 99 00 xx xx."""
+    yield from (f"+331990{number:05d}" for number in range(10_000))

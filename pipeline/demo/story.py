@@ -1,0 +1,266 @@
+"""One order as it truly went, beside what the depot recorded. They part only where somebody embellishes."""
+
+from datetime import datetime, time, timedelta
+from random import Random
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from pipeline.demo.people import (
+    ASKED,
+    ASKS_NOTHING,
+    MOVES_PROMISES,
+    SCANS_EARLY,
+    Customer,
+    Person,
+)
+from pipeline.domain.events import Condition
+
+EARLY_SCANS_FROM = 30  # days after the start
+MOVED_PROMISES_FROM = 25
+
+# Share of orders that truly miss their promise. Above the honest one only where it is hidden.
+LATE = 0.057
+LATE_WHERE_SCANNED_EARLY = 0.28
+LATE_WHERE_MOVED = 0.2
+LATE_WHERE_UNASKED = 0.15
+
+# Cumulative shares of orders.
+_TROUBLES: tuple[tuple[Condition, float], ...] = (
+    ("damaged", 0.007),
+    ("incomplete", 0.011),
+    ("wrong", 0.013),
+    ("papers_missing", 0.016),
+)
+_HOURS_OF_PROMISES = (10, 12, 14, 16, 17)  # local
+_SKUS = tuple(
+    f"{family}-{number}" for family in ("GLV", "TAP", "FIX", "PAL", "SEAL") for number in range(1, 9)
+)
+
+
+class Parcel(NamedTuple):
+    """One shipment: when it left, truly came (None: never) and was recorded as delivered (None: never)."""
+
+    dispatched: datetime
+    arrived: datetime | None
+    scanned: datetime | None
+
+
+class Move(NamedTuple):
+    """A second promise: when it was made, what it says and who made it why."""
+
+    at: datetime
+    promised: datetime
+    by: str
+    reason: str
+
+
+class Item(NamedTuple):
+    """One line, in pieces: what the depot says it delivered may be less than ordered."""
+
+    sku: str
+    ordered: int
+    delivered: int
+
+
+class Story(NamedTuple):
+    """An order's truth and its record. `agreed` is the promise the customer counts on. Times are aware."""
+
+    order_id: str
+    customer: Customer
+    carrier: str
+    people: tuple[Person, ...]
+    items: tuple[Item, ...]
+    ordered: datetime
+    requested: datetime | str | None
+    promised: datetime
+    agreed: datetime
+    completed: datetime
+    parcels: tuple[Parcel, ...]
+    move: Move | None
+    trouble: Condition | None
+    lag: timedelta  # from an event to its receipt
+    paperwork_late: bool  # the order is reported after its delivery
+    shuffled: bool  # the first scan is received after the last
+    repeated: bool  # an event is sent twice
+    corrected: datetime | None  # when the lines were put right
+    eventful: bool  # more scans than the necessary ones
+
+    @property
+    def arrived(self) -> datetime | None:
+        """When the last parcel truly came; None if one never did."""
+        times = [parcel.arrived for parcel in self.parcels if parcel.arrived is not None]
+        return max(times) if len(times) == len(self.parcels) else None
+
+    @property
+    def scanned(self) -> datetime | None:
+        """When the order was delivered according to the depot; None if a scan is missing."""
+        times = [parcel.scanned for parcel in self.parcels if parcel.scanned is not None]
+        return max(times) if len(times) == len(self.parcels) else None
+
+    @property
+    def late(self) -> bool:
+        """Whether the customer truly waited longer than agreed."""
+        arrived = self.arrived
+        return arrived is None or arrived > self.agreed
+
+    @property
+    def claimed_late(self) -> bool | None:
+        """Whether the record, measured by its last promise, admits it; None without a delivery."""
+        scanned = self.scanned
+        return None if scanned is None else scanned > (self.move.promised if self.move else self.promised)
+
+    @property
+    def scanned_early(self) -> bool:
+        """Whether the depot recorded a delivery that was yet to come."""
+        scanned, arrived = self.scanned, self.arrived
+        return scanned is not None and arrived is not None and scanned < arrived
+
+
+def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: Customer) -> Story:
+    """Draw the order of that number on that day, which began at `midnight` (UTC)."""
+    depot = customer.depot.name
+    completed = midnight + timedelta(minutes=rng.randint(300, 900))
+    promised = _promise(rng, completed, customer.depot.timezone)
+    late = rng.random() < _late_share(depot, day)
+    arrival = _arrival(rng, completed, promised, late)
+    move, agreed = _move(rng, depot, day, completed, promised, arrival, late)
+    if agreed != promised:
+        arrival = agreed - timedelta(minutes=rng.randint(60, 480))
+    parcels = _parcels(rng, depot, day, completed, promised, arrival)
+    items, short = _items(rng)
+    trouble = "incomplete" if short else _trouble(rng)
+    people = _people(rng, customer)
+    if depot == ASKS_NOTHING and (late or trouble in ("damaged", "incomplete")):
+        people = _silenced(rng, people)
+    return Story(
+        order_id=f"SO-{day:03d}-{number:03d}",
+        customer=customer,
+        carrier=rng.choice(customer.depot.carriers),
+        people=people,
+        items=items,
+        ordered=completed - timedelta(minutes=rng.randint(600, 7_000)),
+        requested=_requested(rng, promised),
+        promised=promised,
+        agreed=agreed,
+        completed=completed,
+        parcels=parcels,
+        move=move,
+        trouble=trouble,
+        lag=timedelta(seconds=rng.randint(5, 420)),
+        paperwork_late=rng.random() < 0.005,
+        shuffled=rng.random() < 0.01,
+        repeated=rng.random() < 0.01,
+        corrected=completed + timedelta(hours=rng.randint(20, 60)) if rng.random() < 0.004 else None,
+        eventful=rng.random() < 0.3,
+    )
+
+
+def _late_share(depot: str, day: int) -> float:
+    if depot == SCANS_EARLY and day >= EARLY_SCANS_FROM:
+        return LATE_WHERE_SCANNED_EARLY
+    if depot == MOVES_PROMISES and day >= MOVED_PROMISES_FROM:
+        return LATE_WHERE_MOVED
+    return LATE_WHERE_UNASKED if depot == ASKS_NOTHING else LATE
+
+
+def _promise(rng: Random, completed: datetime, timezone: str) -> datetime:
+    """One to three days ahead, at a full hour where the goods go."""
+    zone = ZoneInfo(timezone)
+    day = completed.astimezone(zone).date() + timedelta(days=rng.choice((1, 1, 2, 2, 3)))
+    return datetime.combine(day, time(rng.choice(_HOURS_OF_PROMISES)), zone)
+
+
+def _arrival(rng: Random, completed: datetime, promised: datetime, late: bool) -> datetime:
+    """The true arrival of the last parcel (UTC): 3 to 72 hours late, or half an hour and more early."""
+    due = promised.astimezone(completed.tzinfo)
+    if late:
+        return due + timedelta(minutes=min(4_320, 180 + int(rng.expovariate(1 / 840))))
+    return max(due - timedelta(minutes=rng.randint(30, 840)), completed + timedelta(hours=3))
+
+
+def _move(
+    rng: Random, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime, late: bool
+) -> tuple[Move | None, datetime]:
+    """A moved promise, if there is one, and the promise the customer counts on."""
+    due = promised.astimezone(completed.tzinfo)
+    hides = depot == MOVES_PROMISES and day >= MOVED_PROMISES_FROM
+    if late and rng.random() < (0.9 if hides else 0.03):
+        at = due + timedelta(minutes=rng.randint(5, 90))
+        return Move(
+            at, arrival + timedelta(minutes=rng.randint(60, 300)), "desk-3", "customer agreed"
+        ), promised
+    if not late and rng.random() < 0.012:
+        at = completed + timedelta(minutes=rng.randint(30, 240))
+        moved = due + timedelta(days=1)
+        return Move(at, moved, "desk-1", "customer asked for the day after"), moved
+    return None, promised
+
+
+def _parcels(
+    rng: Random, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime
+) -> tuple[Parcel, ...]:
+    """One to three parcels, of which the last one comes at `arrival`."""
+    count = rng.choices((1, 2, 3), (85, 11, 4))[0]
+    hides = depot == SCANS_EARLY and day >= EARLY_SCANS_FROM and rng.random() < 0.94
+    missing = rng.random() < 0.003
+    lost = missing and rng.random() < 0.35
+    found = []
+    for index in range(count):
+        left = completed + timedelta(minutes=rng.randint(10, 90))
+        came = arrival
+        if index < count - 1:
+            came = max(arrival - timedelta(minutes=rng.randint(20, 720)), left + timedelta(minutes=45))
+        scanned = came + timedelta(seconds=rng.randint(20, 360))
+        if hides and came > promised:
+            scanned = promised.astimezone(completed.tzinfo) - timedelta(minutes=rng.randint(4, 45))
+        last = index == count - 1
+        found.append(Parcel(left, None if last and lost else came, None if last and missing else scanned))
+    return tuple(found)
+
+
+def _items(rng: Random) -> tuple[tuple[Item, ...], bool]:
+    """One to five lines, and whether one of them came short and was recorded so."""
+    items = [
+        Item(sku, pieces, pieces)
+        for sku in rng.sample(_SKUS, rng.choice((1, 1, 2, 2, 3, 5)))
+        for pieces in (rng.choice((2, 4, 6, 10, 12, 24, 50)),)
+    ]
+    short = rng.random() < 0.008
+    if short:
+        items[0] = items[0]._replace(delivered=items[0].ordered - rng.randint(1, items[0].ordered - 1))
+    return tuple(items), short
+
+
+def _people(rng: Random, customer: Customer) -> tuple[Person, ...]:
+    """Who is named on the order: one or two of those who are asked, at times their boss too, or nobody."""
+    if rng.random() < 0.02:
+        return ()
+    asked = [person for person in customer.people if person.role in ASKED]
+    above = [person for person in customer.people if person.role not in ASKED]
+    named = rng.sample(asked, min(len(asked), rng.choices((1, 2), (65, 35))[0]))
+    return tuple(named + (above[:1] if rng.random() < 0.3 else []))
+
+
+def _silenced(rng: Random, people: tuple[Person, ...]) -> tuple[Person, ...]:
+    """The contacts of a problem order where nobody wants to hear of it: none, or none with a phone."""
+    chance = rng.random()
+    if chance < 0.7:
+        return ()
+    return tuple(person._replace(phone=None) for person in people) if chance < 0.92 else people
+
+
+def _requested(rng: Random, promised: datetime) -> datetime | str | None:
+    """The customer's own wish: mostly none, else the promised day or a time up to two hours earlier."""
+    chance = rng.random()
+    if chance < 0.12:
+        return promised.date().isoformat()
+    return promised - timedelta(hours=rng.randint(0, 2)) if chance < 0.25 else None
+
+
+def _trouble(rng: Random) -> Condition | None:
+    """What was wrong with the goods and is not in the record."""
+    chance = rng.random()
+    for condition, until in _TROUBLES:
+        if chance < until:
+            return condition
+    return None

@@ -1,0 +1,138 @@
+"""Who would be asked about an order, or why not: every loss has one of these reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from pipeline.domain.events import Contact, Purpose, Role
+from pipeline.domain.orders import Order
+
+
+class Reason(StrEnum):
+    """Why somebody was not asked, in the order of the gates: a later reason came closer to being asked."""
+
+    HISTORIC = "historic"
+    WRONG_ROLE = "not_a_role_that_is_asked"
+    NO_CONSENT = "no_consent"
+    NO_REACHABLE_CONTACT = "no_reachable_contact"
+    OPTED_OUT = "opted_out"
+    DUPLICATE = "duplicate"
+    SAMPLED_OUT = "sampled_out"
+    ASKED_RECENTLY = "asked_recently"
+    ACCOUNT_CAP = "account_cap"
+
+
+# Losses after the person could have been reached: the order still counts as contactable.
+WITHIN_REACH = frozenset({Reason.DUPLICATE, Reason.SAMPLED_OUT, Reason.ASKED_RECENTLY, Reason.ACCOUNT_CAP})
+_GATE = {reason: place for place, reason in enumerate(Reason)}
+NOBODY = ""  # the contact of a refusal that concerns an order without any contact
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How much a customer may be asked. Rates and periods are settings, so that they can be shown and changed."""
+
+    roles: frozenset[Role] = frozenset({"receiver", "user", "purchaser"})
+    contact_rest: timedelta = timedelta(days=14)
+    account_cap: int = 10
+    account_period: timedelta = timedelta(days=7)
+    sample_rate: float = 1.0
+    probe_after: timedelta = timedelta(hours=24)
+    answer_within: timedelta = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of an account's people when a question is considered.
+
+    `last_asked` per contact id; `asked_in_period` questions to the account within the policy's period; `opted_out`
+    the digests of addresses that want no messages.
+    """
+
+    last_asked: Mapping[str, datetime]
+    asked_in_period: int
+    opted_out: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """To ask this contact (`reason` None) or not, and then why not."""
+
+    contact_id: str
+    reason: Reason | None
+    channel: str = "sms"
+
+
+def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now: datetime) -> list[Decision]:
+    """One decision for every contact of the order, in the order the contacts are named; `now` is UTC."""
+    facts, dialogue = order.facts, order.dialogue
+    if facts.historic:
+        return [Decision(NOBODY, Reason.HISTORIC)]
+    contacts = facts.latest.contacts
+    if not contacts:
+        return [Decision(NOBODY, Reason.NO_REACHABLE_CONTACT)]
+    decisions: list[Decision] = []
+    reached = {
+        address(contact) for ask in dialogue.asks for contact in contacts if contact.id == ask.contact_id
+    }
+    asked = history.asked_in_period
+    for contact in contacts:
+        reason = _refusal(contact, order.order_id, history, policy, now)
+        if reason is None and (address(contact) in reached or dialogue.asked(contact.id, purpose)):
+            reason = Reason.DUPLICATE
+        if reason is None and asked >= policy.account_cap:
+            reason = Reason.ACCOUNT_CAP
+        if reason is None:
+            asked += 1
+            reached.add(address(contact))
+        decisions.append(Decision(contact.id, reason, "sms" if _by_sms(contact) else "email"))
+    return decisions
+
+
+def _refusal(
+    contact: Contact, order_id: str, history: History, policy: Policy, now: datetime
+) -> Reason | None:
+    """The first gate this contact does not pass, the account's cap and duplicates left aside."""
+    if contact.role not in policy.roles:
+        return Reason.WRONG_ROLE
+    if contact.consent is None or not (contact.consent.sms or contact.consent.email):
+        return Reason.NO_CONSENT
+    reached_at = address(contact)
+    if reached_at is None:
+        return Reason.NO_REACHABLE_CONTACT
+    if reached_at in history.opted_out:
+        return Reason.OPTED_OUT
+    if not _sampled(order_id, contact.id, policy.sample_rate):
+        return Reason.SAMPLED_OUT
+    last = history.last_asked.get(contact.id)
+    if last is not None and now - last < policy.contact_rest:
+        return Reason.ASKED_RECENTLY
+    return None
+
+
+def address(contact: Contact) -> str | None:
+    """The digest of the address a question would go to: the phone if SMS is agreed to, else the e-mail."""
+    if _by_sms(contact):
+        return contact.phone
+    if contact.consent is not None and contact.consent.email:
+        return contact.email
+    return None
+
+
+def _by_sms(contact: Contact) -> bool:
+    return contact.consent is not None and contact.consent.sms and contact.phone is not None
+
+
+def _sampled(order_id: str, contact_id: str, rate: float) -> bool:
+    """Whether this order's contact falls into the sample: the same whenever it is asked again."""
+    if rate >= 1:
+        return True
+    digest = sha256(f"{order_id}\n{contact_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < rate * 2**64
+
+
+def nearest(reasons: Sequence[str]) -> Reason:
+    """Of the reasons why an order's contacts were not asked, the one that came closest to asking."""
+    return max((Reason(reason) for reason in reasons), key=_GATE.__getitem__)

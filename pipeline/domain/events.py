@@ -1,0 +1,411 @@
+"""The events of the contract: CloudEvents 1.0 JSON in, checked values out, or one sentence naming the bad field."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+
+MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger body is refused before it is parsed
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Word = Annotated[str, Meta(min_length=1, max_length=100)]
+Text = Annotated[str, Meta(max_length=8_000)]
+Instant = Annotated[datetime, Meta(tz=True)]
+# A date ("2026-11-20") or a time with offset: msgspec cannot hold the union, `deadline` tells them apart.
+DateOrInstant = Annotated[str, Meta(min_length=10, max_length=40)]
+Quantity = Annotated[float, Meta(ge=0, le=1e12)]
+
+Role = Literal["receiver", "user", "purchaser", "decision_maker", "gatekeeper"]
+DeliveryStatus = Literal[
+    "dispatched",
+    "out_for_delivery",
+    "attempted",
+    "available_for_pickup",
+    "delivered",
+    "exception",
+    "returned",
+]
+Purpose = Literal["delivery", "missing_scan"]
+Arrival = Literal["on_time", "late", "not_received"]
+Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
+
+
+class BadEvent(Exception):
+    """An event nobody can process: `field` is the path of what is wrong ("" for the whole), `reason` a sentence."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+class Account(Struct, frozen=True, omit_defaults=True):
+    """The customer company an order belongs to."""
+
+    id: Id
+    name: Annotated[str, Meta(max_length=300)] | None = None
+    tier: Word | None = None
+
+
+class Consent(Struct, frozen=True, omit_defaults=True):
+    """What the contact agreed to, where that is recorded and since when. No record, no ask."""
+
+    sms: bool = False
+    email: bool = False
+    source: Annotated[str, Meta(max_length=200)] | None = None
+    at: Instant | None = None
+
+
+class Contact(Struct, frozen=True, omit_defaults=True):
+    """One person at the account. Past the door `phone` and `email` hold keyed digests, never the address itself."""
+
+    id: Id
+    role: Role
+    name: Annotated[str, Meta(max_length=500)] | None = None
+    phone: Annotated[str, Meta(max_length=500)] | None = None
+    email: Annotated[str, Meta(max_length=500)] | None = None
+    language: Annotated[str, Meta(max_length=35)] | None = None
+    timezone: Annotated[str, Meta(max_length=64)] | None = None
+    consent: Consent | None = None
+
+
+class Line(Struct, frozen=True, omit_defaults=True):
+    """One line of an order, quantities in the line's own unit."""
+
+    sku: Word
+    ordered: Quantity
+    delivered: Quantity | None = None
+
+
+class DeliveredLine(Struct, frozen=True):
+    """What one shipment brought of a line."""
+
+    sku: Word
+    delivered: Quantity
+
+
+class OrderCompleted(Struct, frozen=True):
+    """`order.completed`: fulfilment finished on the supplier's side. Sent again it revises what was said before."""
+
+    order_id: Id
+    account: Account
+    contacts: Annotated[list[Contact], Meta(max_length=200)] = []
+    dimensions: Annotated[
+        dict[Word, Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=32)
+    ] = {}
+    lines: Annotated[list[Line], Meta(max_length=5_000)] = []
+    shipments: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    ordered_at: Instant | None = None
+    requested_at: DateOrInstant | None = None
+    promised_at: DateOrInstant | None = None
+    completed_at: Instant | None = None
+    timezone: str | None = None
+
+
+class OrderRepromised(Struct, frozen=True):
+    """`order.repromised`: the promise was moved; the first one is never forgotten."""
+
+    order_id: Id
+    promised_at: DateOrInstant
+    reason: Annotated[str, Meta(max_length=1_000)] | None = None
+    by: Annotated[str, Meta(max_length=200)] | None = None
+    timezone: str | None = None
+
+
+class DeliveryUpdated(Struct, frozen=True):
+    """`delivery.updated`: one scan. Without a `shipment_id` it speaks of the whole order, however many parcels."""
+
+    order_id: Id
+    status: DeliveryStatus
+    at: Instant
+    shipment_id: Id | None = None
+    estimated_at: DateOrInstant | None = None
+    carrier: Annotated[str, Meta(max_length=200)] | None = None
+    signed_by: Annotated[str, Meta(max_length=500)] | None = None
+    lines: Annotated[list[DeliveredLine], Meta(max_length=5_000)] | None = None
+    note: Text | None = None
+
+
+class FeedbackRequested(Struct, frozen=True):
+    """`feedback.requested`: one question went to one contact about one order."""
+
+    order_id: Id
+    contact_id: Id
+    purpose: Purpose = "delivery"
+    channel: Word = "sms"
+    account_id: Id | None = None
+    role: Role | None = None
+    language: str | None = None
+
+
+class Score(Struct, frozen=True):
+    """A score on its scale: 0-10 (`scale` 10) or 1-5 (`scale` 5)."""
+
+    value: Annotated[int, Meta(ge=0, le=10)]
+    scale: Literal[5, 10] = 10
+
+
+class FeedbackReceived(Struct, frozen=True):
+    """`feedback.received`: one answer. `answered_at` null means it was before every other answer of its order."""
+
+    order_id: Id
+    contact_id: Id
+    channel: Word = "sms"
+    answered_at: Instant | None = None
+    arrival: Arrival | None = None
+    arrived_at: Instant | None = None
+    complete: bool | None = None
+    condition: Annotated[list[Condition], Meta(max_length=4)] = []
+    score: Score | None = None
+    comment: Text | None = None
+    opt_out: bool = False
+
+
+class Observation(Struct, frozen=True):
+    """What one order's pair contributes to one signal: `x` in [0, 1] now, `previous` if it stood otherwise before."""
+
+    x: float
+    day: int
+    previous: float | None = None
+
+
+class FulfilmentCompared(Struct, frozen=True):
+    """`fulfilment.compared`: the pair. The claim is the one that stood when the question was sent."""
+
+    order_id: Id
+    account_id: Id
+    dimensions: dict[str, str]
+    claim: dict[str, Any]
+    experience: dict[str, Any]
+    verdict: Literal["agrees", "embellished", "understated"]
+    observations: dict[str, Observation]
+
+
+class AlertRaised(Struct, frozen=True):
+    """`alert.opened`, `alert.escalated`, `alert.resolved`: a segment's alert with its evidence."""
+
+    alert_id: str
+    signal: str
+    dimension: str
+    value: str
+    kind: Literal["divergence", "single_account_dispute", "watch"]
+    state: Literal["open", "resolved"]
+    severity: Literal["minor", "major", "critical"] | None
+    evidence: dict[str, Any]
+
+
+class Kind(NamedTuple):
+    """Where a type of event travels and what its `data` must be."""
+
+    topic: str
+    data: type[Struct]
+
+
+KINDS: Mapping[str, Kind] = {
+    "order.completed": Kind("orders", OrderCompleted),
+    "order.repromised": Kind("orders", OrderRepromised),
+    "delivery.updated": Kind("deliveries", DeliveryUpdated),
+    "feedback.requested": Kind("feedback", FeedbackRequested),
+    "feedback.received": Kind("feedback", FeedbackReceived),
+    "fulfilment.compared": Kind("truth", FulfilmentCompared),
+    "alert.opened": Kind("alerts", AlertRaised),
+    "alert.escalated": Kind("alerts", AlertRaised),
+    "alert.resolved": Kind("alerts", AlertRaised),
+}
+
+
+class Event(NamedTuple):
+    """A checked event. `time` is when its source says it happened, `received_at` when we heard it; both UTC."""
+
+    source: str
+    id: str
+    type: str
+    time: datetime
+    received_at: datetime
+    historic: bool
+    data: Any
+
+    @property
+    def rank(self) -> tuple[datetime, str, str]:
+        """The order in which revisions of one thing stand, the same in whatever order they arrive."""
+        return (self.time, self.source, self.id)
+
+
+class Envelope(Struct, frozen=True):
+    """The CloudEvents attributes this product reads; others are kept in the stored text."""
+
+    specversion: Literal["1.0"]
+    id: Id
+    source: Id
+    type: Word
+    time: Instant
+    data: msgspec.Raw
+    historic: bool = False  # extension attribute: from the past, nobody is to be asked about it
+
+
+_envelope = msgspec.json.Decoder(Envelope)
+_data = {kind.data: msgspec.json.Decoder(kind.data) for kind in KINDS.values()}
+_AT = re.compile(r"^(?P<reason>.*?) - at `(?P<path>[^`]*)`$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
+
+
+def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = None) -> Event:
+    """Check one CloudEvent in structured JSON.
+
+    `topic` is where it came from, if it came from one; `received_at` defaults to the event's own time (history).
+    Raises BadEvent naming the field.
+    """
+    if len(raw) > MAX_EVENT_BYTES:
+        raise BadEvent(f"the event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}")
+    _check_text(raw)
+    try:
+        envelope = _envelope.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _bad(error, "") from None
+    kind = KINDS.get(envelope.type)
+    if kind is None:
+        raise BadEvent(f"unknown type {envelope.type!r}; known are {', '.join(KINDS)}", "type")
+    if topic is not None and topic != kind.topic:
+        raise BadEvent(f"{envelope.type!r} belongs on topic {kind.topic!r}, not {topic!r}", "type")
+    try:
+        data = _data[kind.data].decode(envelope.data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _bad(error, "data") from None
+    check = _CHECKS.get(kind.data)
+    if check is not None:
+        check(data)
+    happened = utc(envelope.time, "time")
+    return Event(
+        envelope.source,
+        envelope.id,
+        envelope.type,
+        happened,
+        received_at or happened,
+        envelope.historic,
+        data,
+    )
+
+
+def utc(moment: datetime, field: str) -> datetime:
+    """The same instant in UTC. Raises BadEvent outside the years 1970 to 2199, where no order of ours can lie."""
+    if not 1970 <= moment.year < 2200:
+        raise BadEvent(f"the year {moment.year} is out of range (1970 to 2199)", field)
+    return moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=1_024)
+def zone(name: str, field: str = "data.timezone") -> ZoneInfo:
+    """The time zone of an IANA name. Raises BadEvent if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise BadEvent(f"{name!r} is not an IANA time zone", field) from None
+
+
+@lru_cache(maxsize=8_192)
+def deadline(stated: str, timezone: str | None, field: str = "data.promised_at") -> datetime:
+    """The last instant (UTC) that keeps a promise: the time itself, or the end of a date's day in `timezone`.
+
+    Raises BadEvent naming `field`, or `data.timezone` where a date has none.
+    """
+    if len(stated) == 10:
+        try:
+            day = date.fromisoformat(stated)
+        except ValueError:
+            raise BadEvent(f"{stated!r} is neither a date nor a time with offset", field) from None
+        if timezone is None:
+            raise BadEvent("a date needs the order's time zone", "data.timezone")
+        return utc(datetime.combine(day, time.max, zone(timezone)), field)
+    try:
+        return utc(msgspec.convert(stated, type=Instant), field)
+    except msgspec.ValidationError as error:
+        raise _bad(error, field) from None
+
+
+def _check_order(data: OrderCompleted) -> None:
+    if data.timezone is not None:
+        zone(data.timezone)
+    for name in ("requested_at", "promised_at"):
+        stated = getattr(data, name)
+        if stated is not None:
+            deadline(stated, data.timezone, f"data.{name}")
+    for name in ("ordered_at", "completed_at"):
+        moment = getattr(data, name)
+        if moment is not None:
+            utc(moment, f"data.{name}")
+    for index, contact in enumerate(data.contacts):
+        if contact.timezone is not None:
+            zone(contact.timezone, f"data.contacts[{index}].timezone")
+
+
+def _check_repromise(data: OrderRepromised) -> None:
+    deadline(data.promised_at, data.timezone)
+
+
+def _check_delivery(data: DeliveryUpdated) -> None:
+    utc(data.at, "data.at")
+
+
+def _check_answer(data: FeedbackReceived) -> None:
+    for name in ("answered_at", "arrived_at"):
+        moment = getattr(data, name)
+        if moment is not None:
+            utc(moment, f"data.{name}")
+    if data.score is not None and data.score.scale == 5 and not 1 <= data.score.value <= 5:
+        raise BadEvent(f"{data.score.value} is not on the scale 1 to 5", "data.score.value")
+
+
+_CHECKS: Mapping[type[Struct], Any] = {
+    OrderCompleted: _check_order,
+    OrderRepromised: _check_repromise,
+    DeliveryUpdated: _check_delivery,
+    FeedbackReceived: _check_answer,
+}
+
+
+def _bad(error: Exception, prefix: str) -> BadEvent:
+    """The decoder's complaint as ours: its `$.lines[0].sku` becomes `data.lines[0].sku`."""
+    if isinstance(error, RecursionError):
+        return BadEvent("nested too deep", prefix)
+    message = str(error)
+    found = _AT.match(message)
+    reason, path = (found["reason"], found["path"].lstrip("$").lstrip(".")) if found else (message, "")
+    missing = _MISSING.search(reason)
+    parts = [prefix, path, missing["name"] if missing else ""]
+    return BadEvent(reason, ".".join(part for part in parts if part))
+
+
+def _check_text(raw: bytes) -> None:
+    """Refuse what no database can hold as text: bytes that are not UTF-8, NUL, lone surrogates."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadEvent(f"not UTF-8 at byte {error.start}") from None
+    if b"\\u" not in raw and b"\x00" not in raw:
+        return
+    try:
+        parsed = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadEvent(f"not JSON: {error}") from None
+    _check_strings(parsed, "")
+
+
+def _check_strings(value: object, path: str) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise BadEvent("holds a NUL character", path)
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadEvent("holds a lone surrogate", path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key, path)
+            _check_strings(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_strings(item, f"{path}[{index}]")

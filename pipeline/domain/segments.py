@@ -1,0 +1,50 @@
+"""Segments: orders that share the values of one or more dimensions, at every configured level at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+TOTAL = ("", "")  # the fleet as a whole, as (dimension, value)
+_JOIN = "+"
+
+
+class Level(NamedTuple):
+    """One level of segments: `name` is a dimension or several joined by "+"; `capacity` its configured number S."""
+
+    name: str
+    capacity: int
+
+
+class Segment(NamedTuple):
+    """One segment: the level's name and the value (values joined by "+" as the name's dimensions are)."""
+
+    dimension: str
+    value: str
+
+
+def parse_levels(text: str) -> tuple[Level, ...]:
+    """Read "region:27,depot:40,region+carrier:200". Raises ValueError with a sentence."""
+    levels = []
+    for part in filter(None, (item.strip() for item in text.split(","))):
+        name, _, capacity = part.rpartition(":")
+        if not name or not capacity.isdigit() or not 1 <= int(capacity) <= 1_000_000:
+            raise ValueError(f"{part!r} is not DIMENSION:CAPACITY, as in 'depot:40'")
+        levels.append(Level(name, int(capacity)))
+    if not levels:
+        raise ValueError("at least one level is needed, as in 'depot:40'")
+    if len({level.name for level in levels}) < len(levels):
+        raise ValueError("each level may be named once")
+    return tuple(levels)
+
+
+def segments_of(dimensions: Mapping[str, str], levels: Sequence[Level]) -> list[Segment]:
+    """The segments an order belongs to: one per level of which it carries every dimension."""
+    found = []
+    for level in levels:
+        value = dimensions.get(level.name)
+        if value is None and _JOIN in level.name:
+            values = [dimensions.get(name) for name in level.name.split(_JOIN)]
+            if None not in values:
+                value = _JOIN.join(str(item) for item in values)
+        if value is not None:
+            found.append(Segment(level.name, value))
+    return found

@@ -1,0 +1,62 @@
+"""Connecting to the database and bringing its schema up to date."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+READ_ONLY = "unvarnished_read_only"
+_BUSY_MS = 30_000  # how long a writer waits for another one on SQLite
+
+
+def connect(url: str) -> Engine:
+    """An engine for a SQLAlchemy URL. SQLite gets WAL and `synchronous=FULL`: a commit is on disk when it returns."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+    return create_engine(url, pool_pre_ping=True)
+
+
+def migrate(url: str) -> None:
+    """Bring the schema of that database to the newest version. Safe to repeat."""
+    config = Config()
+    config.set_main_option("script_location", str(files("pipeline.store").joinpath("migrations")))
+    engine = connect(url)
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_immediate` says so
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: a reader that turns writer half-way could not wait for it."""
+    reading = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A consistent view that never waits for the writer and changes nothing."""
+    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        yield connection

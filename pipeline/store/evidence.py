@@ -1,0 +1,245 @@
+"""The evidence of every segment: its counted pairs, its state after each day, and what counts as honest.
+
+One writer, in the order of receipt. A state is a pure fold of the pairs below it. When an earlier pair changes, the
+fold starts again from the state before that pair's day and gives what a replay from the first pair would give.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, select
+
+from pipeline.domain import alerting
+from pipeline.domain.segments import Segment
+from pipeline.store.bulk import Row, add, insert, upsert
+from pipeline.store.tables import evidence, fleet_days, nulls, pairs
+
+WINDOW_DAYS = 90  # what a month's null is made from
+
+_encode = msgspec.json.Encoder().encode
+_state = msgspec.json.Decoder(alerting.Evidence)
+_SET_X = (
+    pairs.update()
+    .where(
+        pairs.c.dimension == bindparam("b_dimension"),
+        pairs.c.value == bindparam("b_value"),
+        pairs.c.signal == bindparam("b_signal"),
+        pairs.c.n == bindparam("b_n"),
+    )
+    .values(x=bindparam("b_x"))
+)
+
+
+class Series(NamedTuple):
+    """One signal of one segment."""
+
+    dimension: str
+    value: str
+    signal: str
+
+
+class Null(NamedTuple):
+    """What counts as honest for a signal in a month; `delta` None: too few pairs to say."""
+
+    pairs: int
+    rho: float | None
+    delta: float | None
+
+
+class EvidenceStore:
+    """The evidence touched by one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._states: dict[Series, alerting.Evidence] = {}
+        self._days: dict[
+            tuple[Series, int], bytes | None
+        ] = {}  # states to write; None: the current one, at flush
+        self._new: list[Row] = []
+        self._fleet: dict[tuple[str, int], list[float]] = {}
+        self._nulls: dict[tuple[str, str], Null | None] = {}
+        self._placed: dict[tuple[str, int], dict[Series, dict[str, int]]] = {}
+        self._covered: dict[str, tuple[int, int]] = {}  # account -> first and last day that were read
+
+    # Nulls
+
+    def null(self, signal: str, month: str) -> Null | None:
+        """The frozen null of a month ("2017-05"); None if it was not frozen yet."""
+        key = (signal, month)
+        if key not in self._nulls:
+            query = select(nulls.c.pairs, nulls.c.rho, nulls.c.delta).where(
+                nulls.c.signal == signal, nulls.c.month == month
+            )
+            row = self._connection.execute(query).one_or_none()
+            self._nulls[key] = None if row is None else Null(*row)
+        return self._nulls[key]
+
+    def freeze(self, signal: str, month: str, null: Null) -> None:
+        """Freeze a month's null: it never changes afterwards."""
+        self._connection.execute(nulls.insert(), [{"signal": signal, "month": month, **null._asdict()}])
+        self._nulls[signal, month] = null
+
+    def fleet(self, signal: str, before: date) -> tuple[int, float]:
+        """Number and sum of x of the fleet's pairs of the trailing 90 days before a day."""
+        last = before.toordinal() - 1
+        query = select(fleet_days.c.day, fleet_days.c.n, fleet_days.c.total).where(
+            fleet_days.c.signal == signal, fleet_days.c.day.between(last - WINDOW_DAYS + 1, last)
+        )
+        # In one order and per day, so that the last digit depends neither on the database nor on the batch.
+        by_day = {row.day: [row.n, row.total] for row in self._connection.execute(query)}
+        for (name, day), (n, total) in self._fleet.items():
+            if name == signal and last - WINDOW_DAYS < day <= last:
+                known = by_day.setdefault(day, [0, 0.0])
+                by_day[day] = [known[0] + n, known[1] + total]
+        return sum(int(n) for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
+
+    def count_fleet(self, signal: str, day: int, x: float, previous: float | None) -> None:
+        """Add one order's pair, or the change of one, to the fleet's day."""
+        sums = self._fleet.setdefault((signal, day), [0, 0.0])
+        sums[0] += previous is None
+        sums[1] += x - (previous or 0.0)
+
+    # Pairs
+
+    def load(self, accounts: Sequence[str], first_day: int, last_day: int) -> None:
+        """Read where the pairs of these accounts stand on those days, in one query."""
+        query = select(pairs.c.account_id, pairs.c.day, *_PLACE).where(
+            pairs.c.account_id.in_(accounts), pairs.c.day.between(first_day, last_day)
+        )
+        for account, day, *place in self._connection.execute(query):
+            self._note(account, day, *place)
+        for account in accounts:
+            self._covered[account] = (first_day, last_day)
+
+    def counted(self, series: Series, account: str, day: int) -> dict[str, int]:
+        """The account's orders that count in this series on that day, with the place of each."""
+        first, last = self._covered.get(account, (1, 0))
+        if not first <= day <= last:
+            self._write_pairs()
+            self.load([account], min(first, day) if last else day, max(last, day))
+        return self._placed.get((account, day), {}).get(series, {})
+
+    def append(
+        self, series: Series, pair: alerting.Pair, received_at: datetime, threshold: float
+    ) -> alerting.Transition | None:
+        """Count a new pair. Returns what the segment's alert did."""
+        state = self.state(series)
+        if (
+            state.last_day is not None
+            and pair.day > state.last_day
+            and (series, state.last_day) in self._days
+        ):
+            self._days[series, state.last_day] = _encode(state)
+        n = state.pairs + 1
+        self._new.append(
+            {
+                **series._asdict(),
+                "n": n,
+                "day": pair.day,
+                "received_at": received_at,
+                "account_id": pair.account,
+                "order_id": pair.order,
+                "x": pair.x,
+                "delta": pair.delta,
+            }
+        )
+        self._note(pair.account, pair.day, *series, n, pair.order)
+        self._days[series, pair.day] = None
+        return alerting.observe(state, pair, threshold, lambda k: self.recent(series, n, k))
+
+    def amend(
+        self, series: Series, n: int, day: int, x: float, threshold: float
+    ) -> alerting.Transition | None:
+        """Change the x of pair number `n`, which stands on `day`. Returns what the segment's alert did."""
+        before = self.state(series).alert
+        self._write_pairs()
+        key = {f"b_{name}": item for name, item in series._asdict().items()}
+        self._connection.execute(_SET_X, [{**key, "b_n": n, "b_x": x}])
+        return alerting.difference(before, self.fold(series, day, threshold).alert)
+
+    def fold(self, series: Series, first_day: int, threshold: float) -> alerting.Evidence:
+        """Fold the pairs from that day on again, from the state before it. From day 0: a replay of all of them."""
+        self.flush()
+        query = (
+            select(evidence.c.state)
+            .where(_is(evidence, series), evidence.c.day < first_day)
+            .order_by(evidence.c.day.desc())
+            .limit(1)
+        )
+        stored = self._connection.execute(query).scalar()
+        state = _state.decode(stored) if stored is not None else alerting.Evidence()
+        self._connection.execute(delete(evidence).where(_is(evidence, series), evidence.c.day >= first_day))
+        for pair in self._pairs(series, state.pairs + 1, None):
+            if state.last_day is not None and pair.day > state.last_day and state.last_day >= first_day:
+                self._days[series, state.last_day] = _encode(state)
+            n = state.pairs + 1
+            alerting.observe(state, pair, threshold, lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
+            self._days[series, pair.day] = None
+        self._states[series] = state
+        return state
+
+    def state(self, series: Series) -> alerting.Evidence:
+        """The evidence as it stands."""
+        if series not in self._states:
+            query = (
+                select(evidence.c.state).where(_is(evidence, series)).order_by(evidence.c.day.desc()).limit(1)
+            )
+            stored = self._connection.execute(query).scalar()
+            self._states[series] = _state.decode(stored) if stored is not None else alerting.Evidence()
+        return self._states[series]
+
+    def recent(self, series: Series, last: int, count: int) -> list[alerting.Pair]:
+        """The `count` counted pairs that end with number `last`, oldest first."""
+        self._write_pairs()
+        return self._pairs(series, last - count + 1, last)
+
+    def flush(self) -> None:
+        """Write everything."""
+        self._write_pairs()
+        rows = [
+            {**series._asdict(), "day": day, "state": (text or _encode(self._states[series])).decode()}
+            for (series, day), text in self._days.items()
+        ]
+        upsert(self._connection, evidence, rows)
+        self._days.clear()
+        fleet = [
+            {"signal": signal, "day": day, "n": n, "total": total}
+            for (signal, day), (n, total) in self._fleet.items()
+        ]
+        add(self._connection, fleet_days, fleet, ("n", "total"))
+        self._fleet.clear()
+
+    def _write_pairs(self) -> None:
+        if self._new:
+            insert(self._connection, pairs, self._new)
+            self._new = []
+
+    def _pairs(self, series: Series, first: int, last: int | None) -> list[alerting.Pair]:
+        query = select(pairs.c.day, pairs.c.x, pairs.c.delta, pairs.c.account_id, pairs.c.order_id).where(
+            _is(pairs, series), pairs.c.n >= first
+        )
+        if last is not None:
+            query = query.where(pairs.c.n <= last)
+        return [alerting.Pair(*row) for row in self._connection.execute(query.order_by(pairs.c.n))]
+
+    def _note(
+        self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str
+    ) -> None:
+        series = Series(dimension, value, signal)
+        self._placed.setdefault((account, day), {}).setdefault(series, {})[order] = n
+
+
+def _is(table: Table, series: Series) -> ColumnElement[bool]:
+    return and_(
+        table.c.dimension == series.dimension, table.c.value == series.value, table.c.signal == series.signal
+    )
+
+
+_PLACE = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)
+
+
+def series_of(segment: Segment, signal: str) -> Series:
+    """The series of a signal in a segment."""
+    return Series(segment.dimension, segment.value, signal)

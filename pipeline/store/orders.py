@@ -1,0 +1,149 @@
+"""Orders in and out of the database, and the figures that follow from every change of one."""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, func, select
+
+from pipeline.domain.counts import contribution, difference
+from pipeline.domain.orders import Dialogue, Facts, Order
+from pipeline.domain.segments import TOTAL, Level, Segment, segments_of
+from pipeline.store.bulk import add, upsert
+from pipeline.store.tables import orders, rollups
+
+_encode = msgspec.json.Encoder().encode
+_facts = msgspec.json.Decoder(Facts)
+_dialogue = msgspec.json.Decoder(Dialogue)
+
+_Place = tuple[str, str, int]  # dimension, value, day
+
+
+class _Counted(Struct, frozen=True):
+    """What an order has added to the rollups. Stored with it, so that a later version of the rules takes away exactly
+    what an earlier one added."""
+
+    places: tuple[_Place, ...] = ()
+    counts: dict[str, int] = {}
+
+
+_counted = msgspec.json.Decoder(_Counted)
+
+
+class _Loaded:
+    """One order of this transaction, and how it was stored."""
+
+    __slots__ = ("counted", "dialogue", "facts", "order")
+
+    def __init__(self, order: Order, facts: bytes, dialogue: bytes, counted: _Counted) -> None:
+        self.order = order
+        self.facts = facts
+        self.dialogue = dialogue
+        self.counted = counted
+
+
+class OrderStore:
+    """The orders of one transaction. Every order handed out is counted anew by `count` and written by `flush`."""
+
+    def __init__(self, connection: Connection, levels: tuple[Level, ...]) -> None:
+        self._connection = connection
+        self._levels = levels
+        self._loaded: dict[str, _Loaded] = {}
+        self._touched: dict[str, _Loaded] = {}
+        self._deltas: dict[_Place, dict[str, int]] = {}
+
+    def load(self, order_ids: Collection[str]) -> None:
+        """Read these orders at once; unknown ones become new."""
+        missing = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._loaded]
+        if not missing:
+            return
+        query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue, orders.c.counted)
+        for order_id, *texts in self._connection.execute(query.where(orders.c.order_id.in_(missing))):
+            facts, dialogue, counted = (text.encode() for text in texts)
+            order = Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue))
+            self._loaded[order_id] = _Loaded(order, facts, dialogue, _counted.decode(counted))
+        for order_id in missing:
+            if order_id not in self._loaded:
+                self._loaded[order_id] = _Loaded(Order(order_id), b"", b"", _Counted())
+
+    def get(self, order_id: str) -> Order:
+        """The order, to be changed in place."""
+        loaded = self._loaded.get(order_id)
+        if loaded is None:
+            self.load([order_id])
+            loaded = self._loaded[order_id]
+        self._touched[order_id] = loaded
+        return loaded.order
+
+    def peek(self, order_id: str) -> Order:
+        """A loaded order, only to look at."""
+        return self._loaded[order_id].order
+
+    def count(self) -> None:
+        """Take the changes since the last call into the figures. Called after every event, so that whoever reads the
+        figures inside a transaction finds them complete."""
+        for loaded in self._touched.values():
+            before, after = loaded.counted, self._count(loaded.order)
+            if before.places == after.places:
+                self._add(after.places, difference(before.counts, after.counts))
+            else:  # another day or other dimensions: it moves as a whole
+                self._add(before.places, difference(before.counts, {}))
+                self._add(after.places, after.counts)
+            loaded.counted = after
+        self._touched.clear()
+
+    def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
+        """The fleet's counters summed over those days, what is not written yet included."""
+        query = (
+            select(rollups.c.counter, func.sum(rollups.c.n))
+            .where(rollups.c.dimension == TOTAL[0], rollups.c.value == TOTAL[1])
+            .where(rollups.c.day.between(first_day, last_day))
+            .group_by(rollups.c.counter)
+        )
+        sums = {counter: int(n) for counter, n in self._connection.execute(query)}
+        for (dimension, _, day), counts in self._deltas.items():
+            if dimension == TOTAL[0] and first_day <= day <= last_day:
+                for counter, n in counts.items():
+                    sums[counter] = sums.get(counter, 0) + n
+        return sums
+
+    def flush(self) -> None:
+        """Write what changed."""
+        self.count()
+        changed = []
+        for order_id, loaded in self._loaded.items():
+            facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
+            if facts != loaded.facts or dialogue != loaded.dialogue:
+                counted = _encode(loaded.counted)
+                texts = {"facts": facts, "dialogue": dialogue, "counted": counted}
+                changed.append({"order_id": order_id} | {name: text.decode() for name, text in texts.items()})
+        upsert(self._connection, orders, changed)
+        rows = [
+            {"dimension": dimension, "value": value, "day": day, "counter": counter, "n": n}
+            for (dimension, value, day), counts in self._deltas.items()
+            for counter, n in counts.items()
+            if n
+        ]
+        add(self._connection, rollups, rows, ("n",))
+
+    def _count(self, order: Order) -> _Counted:
+        counts = contribution(order)
+        if not counts:
+            return _Counted()
+        facts = order.facts
+        return _Counted(_places(tuple(facts.latest.dimensions.items()), facts.day(), self._levels), counts)
+
+    def _add(self, places: Sequence[_Place], counts: dict[str, int]) -> None:
+        if not counts:
+            return
+        for place in places:
+            sums = self._deltas.setdefault(place, {})
+            for counter, n in counts.items():
+                sums[counter] = sums.get(counter, 0) + n
+
+
+@lru_cache(maxsize=16_384)
+def _places(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[_Place, ...]:
+    segments = [Segment(*TOTAL), *segments_of(dict(dimensions), levels)]
+    return tuple((segment.dimension, segment.value, day) for segment in segments)

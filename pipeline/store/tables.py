@@ -1,0 +1,279 @@
+"""Every table. The migrations in `migrations/` create them; a test holds the two together.
+
+Instants are UTC; days are ordinals (`date.toordinal`). Answers, claims, asks and the journal are append-only: triggers
+made by the migrations refuse updates and deletes of what was recorded.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware instant: `timestamptz` on PostgreSQL, naive UTC on SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Hand out UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+_KEYED: dict[str, Any] = {"sqlite_with_rowid": False}  # a table that is its own primary key index; good for short rows only
+
+# The log of the embedded mode and, later, the outbox of the cluster mode: every event in and out, once.
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", String(200), nullable=False),
+    Column("id", String(500), nullable=False),  # ours are an order's id and a counter
+    Column("type", String(100), nullable=False),
+    Column("outgoing", Boolean, nullable=False),  # our own events: already handled, to be told to others
+    Column("received_at", Utc, nullable=False),
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("id", "source"),  # id first: it is what tells events apart
+)
+
+# Small named facts of this installation: the journal's head, the runner's position and clock, the frozen configuration.
+state = Table(
+    "state",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column(
+        "digest", String(64), primary_key=True
+    ),  # SHA-256 of topic, position and bytes: seen twice, kept once
+    Column("received_at", Utc, nullable=False),
+    Column("topic", String(100), nullable=False),
+    Column("position", String(500), nullable=False),
+    Column("field", String(500), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),  # sealed: it may hold anything
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", String(200), primary_key=True),
+    Column("facts", Text, nullable=False),  # domain.orders.Facts as JSON
+    Column("dialogue", Text, nullable=False),  # domain.orders.Dialogue as JSON
+    Column("counted", Text, nullable=False),  # what of it stands in the rollups: places and counters, as JSON
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("order_id", String(200), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("recorded_at", Utc, nullable=False),
+    Column("source", String(200), nullable=False),  # the event that changed the claim
+    Column("event_id", String(200), nullable=False),
+    Column("delivered_at", Utc),
+    Column("on_time_first", Boolean),
+    Column("on_time_latest", Boolean),
+    Column("on_time_requested", Boolean),
+    Column("in_full", Boolean),
+    PrimaryKeyConstraint("order_id", "revision"),
+    **_KEYED,
+)
+
+# Every decision to ask or not. The decision is final; `state` and what follows it is the ask's life.
+asks = Table(
+    "asks",
+    metadata,
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("purpose", String(20), nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("decided_at", Utc, nullable=False),
+    Column("reason", String(40)),  # eligibility.Reason; null: asked
+    Column("channel", String(100)),
+    Column("state", String(20), nullable=False),  # due, sent, answered, expired, not_asked
+    PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
+    Index("asks_by_account", "account_id", "decided_at"),
+    **_KEYED,
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("source", String(200), nullable=False),
+    Column("event_id", String(200), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("answered_at", Utc),
+    Column("channel", String(100), nullable=False),
+    Column("arrival", String(20)),
+    Column("arrived_at", Utc),
+    Column("complete", Boolean),
+    Column("condition", String(100), nullable=False),
+    Column("score", SmallInteger),
+    Column("scale", SmallInteger),
+    Column("comment", Text),
+    PrimaryKeyConstraint("source", "event_id"),
+    Index("answers_by_order", "order_id"),
+)
+
+# One person at one account. Their addresses are encrypted with a key of their own, itself wrapped by the master key,
+# and found by keyed digests.
+people = Table(
+    "people",
+    metadata,
+    Column("account_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("said_at", Utc, nullable=False),  # time of the event these come from: an older one changes nothing
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("name", LargeBinary),
+    Column("phone", LargeBinary),
+    Column("email", LargeBinary),
+    Column("phone_digest", String(64)),
+    Column("email_digest", String(64)),
+    PrimaryKeyConstraint("account_id", "contact_id"),
+    Index("people_by_phone", "phone_digest"),
+    Index("people_by_email", "email_digest"),
+)
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("source", String(200), nullable=False),
+    **_KEYED,
+)
+
+# Work that becomes due: `kind` is consumers.timers' (missing_scan, expiry).
+timers = Table(
+    "timers",
+    metadata,
+    Column("kind", String(20), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("subject", String(250), nullable=False),
+    Column("due_at", Utc, nullable=False),
+    PrimaryKeyConstraint("kind", "order_id", "subject"),
+    Index("timers_due", "due_at"),
+    **_KEYED,
+)
+
+# The figures: counters (domain.counts) per segment and day, added to and never recomputed. The fleet is ("", "").
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(400), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("counter", String(60), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    PrimaryKeyConstraint("dimension", "value", "day", "counter"),
+    **_KEYED,
+)
+
+# The fleet's pairs per day of receipt: what the nulls are made from.
+fleet_days = Table(
+    "fleet_days",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("total", Float, nullable=False),
+    PrimaryKeyConstraint("signal", "day"),
+    **_KEYED,
+)
+
+# What counts as honest, frozen at each month's start. `delta` null: fewer than 200 pairs, no evidence that month.
+nulls = Table(
+    "nulls",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("pairs", Integer, nullable=False),
+    Column("rho", Float),
+    Column("delta", Float),
+    PrimaryKeyConstraint("signal", "month"),
+    **_KEYED,
+)
+
+# The counted pairs of each segment, in order of receipt: all that the evidence is made from.
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(400), nullable=False),
+    Column("signal", String(20), nullable=False),
+    Column("n", Integer, nullable=False),  # place in the segment, from 1
+    Column("day", Integer, nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("x", Float, nullable=False),
+    Column("delta", Float, nullable=False),
+    PrimaryKeyConstraint("dimension", "value", "signal", "n"),
+    Index("pairs_by_account_day", "account_id", "day"),
+    **_KEYED,
+)
+
+# A segment's evidence after each day that had a pair; the newest is the current one.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(400), nullable=False),
+    Column("signal", String(20), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # domain evidence as JSON
+    PrimaryKeyConstraint("dimension", "value", "signal", "day"),
+)
+
+# Each alert as it stands; its history is in the journal.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert_id", String(250), primary_key=True),
+    Column("signal", String(20), nullable=False),
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(400), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("state", String(20), nullable=False),  # open, resolved
+    Column("severity", String(10)),
+    Column("opened_at", Utc, nullable=False),
+    Column("changed_at", Utc, nullable=False),
+    Column("resolved_at", Utc),
+    Column("evidence", Text, nullable=False),
+    Index("alerts_by_segment", "dimension", "value", "signal"),
+)

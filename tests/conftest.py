@@ -1,0 +1,96 @@
+"""What every test may ask for: a fresh database on either engine. And Hypothesis, made repeatable."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import URL
+
+from tests.support import postgres
+
+# The default is repeatable, so that a red build is red again on the next machine. `explore` looks for what
+# nobody has seen yet: HYPOTHESIS_PROFILE=explore make test
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    try:
+        with postgres.postgres_server() as server:
+            yield server
+    except postgres.Unavailable as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: postgres.PostgresServer) -> str:
+    """The server's maintenance database, for tests that manage databases themselves."""
+    return _render(postgres_server.url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database of the test's own, with the current schema: once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue(f"{request.param}_database_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_database_url(_migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    database = tmp_path / "unvarnished.db"
+    shutil.copyfile(_migrated_sqlite_file, database)
+    return _sqlite_url(database)
+
+
+@pytest.fixture
+def postgresql_database_url(
+    postgres_server: postgres.PostgresServer, _migrated_postgres_database: URL
+) -> Iterator[str]:
+    database = postgres_server.create_database(template=_migrated_postgres_database.database or "")
+    yield _render(database)
+    postgres_server.drop_database(database)
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrated once, copied for each test."""
+    file = tmp_path_factory.mktemp("schema") / "unvarnished.db"
+    _migrate(_sqlite_url(file))
+    with closing(sqlite3.connect(file)) as connection:
+        # Everything into the one file that gets copied, nothing left beside it in a -wal.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres_database(postgres_server: postgres.PostgresServer) -> Iterator[URL]:
+    """Migrated once, the template of each test's database."""
+    database = postgres_server.create_database()
+    _migrate(_render(database))
+    postgres_server.freeze(database)
+    yield database
+    postgres_server.drop_database(database)
+
+
+def _migrate(url: str) -> None:
+    # Not at the top: tests that need no database should not pay for SQLAlchemy and Alembic.
+    from pipeline.store.engine import migrate
+
+    migrate(url)
+
+
+def _render(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _sqlite_url(file: Path) -> str:
+    return f"sqlite:///{file}"

@@ -1,0 +1,1 @@
+"""Tests that use a real database."""

@@ -1,0 +1,379 @@
+"""Checks the product's own functions against a file of reference figures.
+
+    python -m tests.reference FILE
+
+Every figure of the file is either checked or a mismatch: an unknown kind, an unknown field or a case that
+makes the product raise is reported, never skipped. No formula lives here, only the way from a case to the
+product.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.domain import alerting, divergence, embellishment, intervals
+from pipeline.domain.alerting import Evidence, Pair, Transition
+from pipeline.domain.divergence import Answer, Detector, Resolver
+
+Case = dict[str, Any]
+Figures = dict[str, Any]
+"""Field of the file -> what the product says."""
+
+INTERVAL_END = 1e-6
+RATE = 1e-12
+LOG10 = 1e-9
+EVIDENCE_RELATIVE = 1e-9
+
+INTERVALS = {
+    "gap_interval",
+    "disagreement_interval_alpha_half",
+    "d_pop_if_rho2",
+    "breakdown_rho_at_5pct",  # made from an interval's end
+}
+VERDICTS = {"divergence": "segment_alert"}
+ABSENT = "(absent)"
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    case: str
+    field: str
+    expected: Any
+    got: Any
+    tolerance: str
+
+    def __str__(self) -> str:
+        figures = f"expected {self.expected!r}, got {self.got!r} (tolerance {self.tolerance})"
+        return f"{self.case}: {self.field}: {figures}"
+
+
+class Outcome(msgspec.Struct):
+    checked: int = 0
+    mismatches: list[Mismatch] = msgspec.field(default_factory=list)
+
+    def compare(self, case: str, field: str, expected: Any, got: Any, interval: bool = False) -> None:
+        """Count and check one figure; lists and objects are checked figure by figure."""
+        if isinstance(expected, dict):
+            for name, value in expected.items():
+                inner = got.get(name, ABSENT) if isinstance(got, dict) else ABSENT
+                self.compare(case, f"{field}.{name}", value, inner, interval or name in INTERVALS)
+            return
+        if isinstance(expected, list):
+            items = list(got) if isinstance(got, list | tuple) else None
+            if items is None or len(items) != len(expected):
+                self._count(case, field, expected, got, "same length", False)
+                return
+            for i, (want, have) in enumerate(zip(expected, items, strict=True)):
+                self.compare(case, f"{field}[{i}]", want, have, interval)
+            return
+        within, tolerance = _agrees(field, expected, got, interval)
+        self._count(case, field, expected, got, tolerance, within)
+
+    def _count(self, case: str, field: str, expected: Any, got: Any, tolerance: str, within: bool) -> None:
+        self.checked += 1
+        if not within:
+            self.mismatches.append(Mismatch(case, field, expected, got, tolerance))
+
+
+def _agrees(field: str, expected: Any, got: Any, interval: bool) -> tuple[bool, str]:
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (expected, got))
+    if not numbers or (isinstance(expected, int) and isinstance(got, int)):
+        return type(expected) is type(got) and expected == got, "exact"
+    if interval:
+        return abs(expected - got) <= INTERVAL_END, f"{INTERVAL_END:g} absolute"
+    name = field.split(".")[-1].split("[")[0]
+    if name.startswith(("log10", "max_log10", "final_log10")):
+        return abs(expected - got) <= LOG10, f"{LOG10:g} absolute"
+    if name in {"R", "R_by_bet", "R_after_each", "rest_max_R", "sqrt_A", "a", "b"}:
+        near = math.isclose(expected, got, rel_tol=EVIDENCE_RELATIVE)
+        return near, f"{EVIDENCE_RELATIVE:g} relative"
+    return math.isclose(expected, got, rel_tol=RATE, abs_tol=RATE), f"{RATE:g}"
+
+
+# --- the cases ----------------------------------------------------------------------------------------------
+
+
+def _detector_figures(detector: Detector) -> Figures:
+    run = detector.run
+    figures: Figures = {
+        "R": detector.evidence,
+        "log10_R": detector.log10_evidence,
+        "R_by_bet": list(detector.by_bet),
+        "lead_bet": detector.lead_bet,
+    }
+    if run is not None:
+        figures |= {"run_n": run.n, "run_sum": run.sum, "run_since": run.since, "run_rate": run.rate}
+    return figures
+
+
+def _trajectory(case: Case) -> tuple[Any, Any]:
+    detector = Detector()
+    got: dict[int, Figures] = {}
+    for n, (day, x) in enumerate(case["pairs_day_x"], start=1):
+        detector.step(day, float(x), case["delta0"])
+        got[n] = {"n": n} | _detector_figures(detector)
+    return case["expect_at"], [got.get(entry["n"], {}) for entry in case["expect_at"]]
+
+
+def _draws(case: Case) -> Iterator[tuple[int, float]]:
+    """The file's own generator: (day, x) of each pair, phase after phase."""
+    state, index = case["lcg_seed"], 0
+    for count, p in case["phases_n_p"]:
+        for _ in range(count):
+            state = (1664525 * state + 1013904223) % 2**32
+            yield index // case["pairs_per_day"], 1.0 if state / 2**32 < p else 0.0
+            index += 1
+
+
+def _first_alarm(case: Case) -> tuple[Any, Any]:
+    detector, total, before, highest = Detector(), 0.0, -math.inf, -math.inf
+    got: Figures = {"alarm_pair_index": None}
+    for index, (day, x) in enumerate(_draws(case), start=1):
+        before = detector.log10_evidence
+        r = detector.step(day, x, case["delta0"])
+        total += x
+        highest = max(highest, detector.log10_evidence)
+        if r >= case["A_days"]:
+            got |= _detector_figures(detector)
+            got |= {"alarm_pair_index": index, "alarm_day": day, "log10_R_before": before}
+            got["effect_gate_pass"] = alerting.severity(got["run_rate"], case["delta0"]) is not None
+            break
+    got |= {"max_log10_R": highest, "final_log10_R": detector.log10_evidence}
+    expected = dict(case["expect"])
+    for name in ("sum_x_total", "sum_x_to_alarm"):
+        if name in case:
+            expected[name], got[name] = case[name], int(total)
+    return expected, got
+
+
+def _resolver(case: Case) -> tuple[Any, Any]:
+    resolver = Resolver(case["delta1"])
+    got: Figures = {"resolve_pair_index": None}
+    for index, (day, x) in enumerate(_draws(case), start=1):
+        if resolver.step(day, x) >= case["A_days"]:
+            got |= {"resolve_pair_index": index, "resolve_day": day}
+            break
+    return case["expect"], got | {
+        "log10_R": resolver.log10_evidence,
+        "final_log10_R": resolver.log10_evidence,
+    }
+
+
+def _block_compose(case: Case) -> tuple[Any, Any]:
+    whole = divergence.Block()
+    detector, day = Detector(), 0
+    for mass, xs in case["blocks_massdays_xs"]:
+        day += mass
+        for x in xs:
+            detector.step(day, float(x), case["delta0"])
+        block = divergence.day_block(mass, [(float(x), case["delta0"]) for x in xs])
+        whole = divergence.compose(whole, block)
+    composed = whole.apply(Detector().by_bet)
+    fresh = Detector(by_bet=composed)
+    got = {
+        "a": whole.a,
+        "b": whole.b,
+        "R": fresh.evidence,
+        "R_by_bet": composed,
+        "R of the fold": detector.evidence,
+    }
+    return case["expect"] | {"R of the fold": case["expect"]["R"]}, got
+
+
+def _settlement(case: Case) -> tuple[Any, Any]:
+    events = sorted(case["events_seq_day_order_account_claim_customer"])
+    answers = [
+        Answer(day=day, order=order, account=account, claimed_well=bool(claim), x=1.0 - customer)
+        for _, day, order, account, claim, customer in events
+    ]
+    settled = divergence.settle(answers, case["cap_per_account_day"])
+    detector = Detector()
+    return case["expect"], {
+        "settled_day_order_account_x": [[s.day, s.order, s.account, s.x] for s in settled],
+        "R_after_each": [detector.step(s.day, s.x, case["delta0"]) for s in settled],
+    }
+
+
+def _gate(case: Case) -> tuple[Any, Any]:
+    pairs = [
+        Pair(day=day, x=float(x), delta=case["delta0"], account=account, order=str(n))
+        for n, (day, account, x) in enumerate(case["pairs_day_account_x"])
+    ]
+    evidence, read = Evidence(), 0
+
+    def recent(k: int) -> Sequence[Pair]:
+        return pairs[read - k : read]
+
+    opened: Transition | None = None
+    for read, pair in enumerate(pairs, start=1):  # noqa: B007 - `recent` reads it
+        opened = alerting.observe(evidence, pair, case["A_days"], recent)
+        if opened:
+            break
+    got: Figures = {"first_crossing_pair_index": None, "sqrt_A": math.sqrt(case["A_days"])}
+    if opened:
+        alert = opened.alert
+        judged = alerting.judge(recent(alert.run_n), case["delta0"], case["A_days"], case["margin"])
+        got |= {
+            "first_crossing_pair_index": read,
+            "run_n": alert.run_n,
+            "run_rate": alert.run_rate,
+            "run_since": alert.since,
+            "top_account": judged.top_account,
+            "top_account_sum": judged.top_sum,
+            "rest_n": judged.rest_n,
+            "rest_rate": judged.rest_rate,
+            "rest_max_R": judged.rest_max,
+            "verdict": VERDICTS.get(judged.kind, judged.kind),
+        }
+        if case["margin"] == alerting.MARGIN:  # the state machine must come to the same end
+            got["kind that opened"] = VERDICTS.get(alert.kind, alert.kind)
+            return case["expect"] | {"kind that opened": case["expect"]["verdict"]}, got
+    return case["expect"], got
+
+
+def _kpi(case: Case) -> tuple[Any, Any]:
+    epoch = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def at(hours: float) -> datetime:
+        # Whole milliseconds: a float of hours would put a tie a microsecond off.
+        return epoch + timedelta(milliseconds=round(hours * 3_600_000))
+
+    def maybe(hours: float | None) -> datetime | None:
+        return None if hours is None else at(hours)
+
+    missed = missed_last = rescued = stated = early = missing = 0
+    groups = {True: [0, 0], False: [0, 0]}
+    invites: dict[Any, int] = {}
+    accounts: dict[Any, set[Any]] = {}
+    for _, first, moved, last, delivered, has_contact, arrival, phone, account in case["orders"]:
+        promise, final, move, came = at(first), at(last), maybe(moved), maybe(delivered)
+        missed += embellishment.was_missed(promise, came)
+        missed_last += embellishment.was_missed(final, came)
+        rescued += embellishment.was_rescued(promise, move, final, came)
+        tolerance = timedelta(hours=case["expect"].get("early_pod_tolerance_h", 2.0))
+        scan = embellishment.was_scanned_early(came, maybe(arrival), tolerance)
+        stated += scan is not None
+        early += bool(scan)
+        group = groups[embellishment.was_at_risk(promise, move, came)]
+        group[0] += not has_contact
+        group[1] += 1
+        missing += not has_contact
+        if has_contact:
+            invites[phone] = invites.get(phone, 0) + 1
+            accounts.setdefault(phone, set()).add(account)
+    n, asked = len(case["orders"]), sum(invites.values())
+    shared = sum(m for phone, m in invites.items() if embellishment.is_shared_phone(len(accounts[phone])))
+    return case["expect"], {
+        "originally_missed": missed,
+        "rescued_by_late_repromise": rescued,
+        "rescue_share": embellishment.rescue_share(rescued, missed),
+        "on_time_vs_first": embellishment.on_time_share(missed, n),
+        "on_time_vs_last": embellishment.on_time_share(missed_last, n),
+        "repromise_inflation": embellishment.inflation(missed, missed_last, n),
+        "early_pod_answers": stated,
+        "early_pod_tolerance_h": embellishment.EARLY_SCAN_TOLERANCE / timedelta(hours=1),
+        "early_pod_share": embellishment.early_scan_share(early, stated),
+        "contact_missing_at_risk": groups[True],
+        "contact_missing_clean": groups[False],
+        "suppression_risk_ratio_haldane": embellishment.contact_missing_risk_ratio(
+            *groups[True], *groups[False]
+        ),
+        "contactable_share": embellishment.contactable_share(n - missing, n),
+        "invites": asked,
+        "phones": len(invites),
+        "effective_phones": embellishment.effective_phones(invites.values()),
+        "shared_phone_invite_share": embellishment.shared_phone_share(shared, asked),
+    }
+
+
+KINDS: dict[str, Callable[[Case], tuple[Any, Any]]] = {
+    "msr_trajectory": _trajectory,
+    "msr_first_alarm": _first_alarm,
+    "resolver": _resolver,
+    "block_compose": _block_compose,
+    "settlement": _settlement,
+    "gate": _gate,
+    "kpi": _kpi,
+}
+
+
+# --- the formulas -------------------------------------------------------------------------------------------
+
+
+def _cs_rate(row: Case) -> tuple[Any, Any]:
+    return row["expect"], intervals.rate_interval(row["s"], row["n"], row["alpha"])
+
+
+def _cs_gap(row: Case) -> tuple[Any, Any]:
+    return row["expect"], intervals.gap_interval(row["n10"], row["n01"], row["n0"], row["alpha"])
+
+
+def _poststratified(row: Case) -> tuple[Any, Any]:
+    got = intervals.poststratified(**{name: value for name, value in row.items() if name != "expect"})
+    figures = msgspec.structs.asdict(got) if got else {}
+    figures["disagreement_interval_alpha_half"] = figures.get("disagreement_interval")
+    figures["breakdown_rho_at_5pct"] = figures.get("breakdown_rho")
+    return row["expect"], figures
+
+
+FORMULAS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "cs_rate": _cs_rate,
+    "cs_gap": _cs_gap,
+    "poststratified": _poststratified,
+    "delta_resp": lambda row: (row[2], divergence.delta_on_responders(row[0], row[1])),
+    "threshold": lambda row: (row[2], divergence.threshold(segments=row[0], levels=1, budget=row[1])),
+    "breakdown_rho": lambda row: (row[2], intervals.breakdown_rho(row[0], row[1])),
+}
+
+
+# --- running a file -----------------------------------------------------------------------------------------
+
+
+def check(document: Case) -> Outcome:
+    """Check everything in a decoded reference file."""
+    outcome = Outcome()
+    if "bets" in (conventions := document.get("conventions", {})):
+        outcome.compare("conventions", "bets", conventions["bets"], list(divergence.BETS))
+    for case in document.get("cases", []):
+        _check_one(outcome, str(case.get("id")), "case", KINDS.get(case.get("kind")), case.get("kind"), case)
+    for name, rows in document.get("formulas", {}).items():
+        for i, row in enumerate(rows):
+            _check_one(outcome, f"{name}[{i}]", "formula", FORMULAS.get(name), name, row)
+    return outcome
+
+
+def _check_one(
+    outcome: Outcome, label: str, what: str, run: Callable[[Any], tuple[Any, Any]] | None, kind: Any, row: Any
+) -> None:
+    if run is None:
+        outcome.compare(label, "kind", f"{what} of kind {kind!r}", "unknown to this checker")
+        return
+    try:
+        expected, got = run(row)
+    except Exception as error:  # a case that breaks the product is a finding like any other
+        outcome.compare(label, "expect", "figures", f"{type(error).__name__}: {error}")
+        return
+    outcome.compare(label, "expect", expected, got, interval=kind in {"cs_rate", "cs_gap"})
+
+
+def check_file(path: Path) -> Outcome:
+    return check(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m tests.reference FILE", file=sys.stderr)
+        return 2
+    outcome = check_file(Path(arguments[0]))
+    for mismatch in outcome.mismatches:
+        print(mismatch)
+    print(f"{outcome.checked} figures checked, {len(outcome.mismatches)} mismatches")
+    return 1 if outcome.mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

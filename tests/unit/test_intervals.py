@@ -1,0 +1,222 @@
+"""Intervals: they hold the estimate, shrink with answers, and cover the truth at every look."""
+
+import math
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.domain.intervals import (
+    Poststratified,
+    breakdown_rho,
+    gap_interval,
+    mean_interval,
+    poststratified,
+    rate_interval,
+)
+
+counts = st.integers(0, 3000)
+
+
+@given(counts, counts, st.sampled_from([0.01, 0.05, 0.1]))
+def test_the_rate_interval_holds_the_observed_rate(hits: int, misses: int, alpha: float) -> None:
+    n = hits + misses
+    low, high = rate_interval(hits, n, alpha)
+
+    assert 0.0 <= low <= high <= 1.0
+    if n:
+        assert low <= hits / n <= high
+        assert high - low > 0.0
+
+
+@given(counts, counts, counts)
+def test_the_gap_interval_holds_the_observed_gap(n10: int, n01: int, n0: int) -> None:
+    n = n10 + n01 + n0
+    low, high = gap_interval(n10, n01, n0)
+
+    assert -1.0 <= low <= high <= 1.0
+    if n:
+        assert low <= (n10 - n01) / n <= high
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+def test_the_rate_interval_shrinks_as_the_same_rate_is_seen_more_often(hits: int, misses: int) -> None:
+    widths = []
+    for times in (1, 4, 16):
+        low, high = rate_interval(hits * times, (hits + misses) * times)
+        widths.append(high - low)
+
+    assert widths[0] > widths[1] > widths[2]
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 50))
+def test_the_gap_interval_shrinks_as_the_same_gap_is_seen_more_often(n10: int, n01: int, n0: int) -> None:
+    widths = []
+    for times in (1, 4, 16):
+        low, high = gap_interval(n10 * times, n01 * times, n0 * times)
+        widths.append(high - low)
+
+    assert widths[0] > widths[1] > widths[2]
+
+
+@given(counts, counts)
+def test_hits_and_misses_are_mirror_images(hits: int, misses: int) -> None:
+    low, high = rate_interval(hits, hits + misses)
+    mirrored_low, mirrored_high = rate_interval(misses, hits + misses)
+
+    assert low == pytest.approx(1.0 - mirrored_high, abs=1e-9)
+    assert high == pytest.approx(1.0 - mirrored_low, abs=1e-9)
+
+
+@given(counts, counts, counts)
+def test_claimed_and_experienced_are_mirror_images(n10: int, n01: int, n0: int) -> None:
+    low, high = gap_interval(n10, n01, n0)
+    mirrored_low, mirrored_high = gap_interval(n01, n10, n0)
+
+    assert low == pytest.approx(-mirrored_high, abs=1e-9)
+    assert high == pytest.approx(-mirrored_low, abs=1e-9)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.floats(-0.999, 0.999))
+def test_the_closed_form_of_the_gap_is_the_best_of_a_fine_grid(n10: int, n01: int, n0: int, g: float) -> None:
+    """The interval rests on a maximum that is written down; a search finds none above it."""
+    n = n10 + n01 + n0
+    if not n:
+        return
+    low, high = gap_interval(n10, n01, n0)
+    mixture = (
+        sum(math.lgamma(k + 0.5) - math.lgamma(0.5) for k in (n10, n01, n0))
+        - math.lgamma(n + 1.5)
+        + math.lgamma(1.5)
+    )
+    floor, width = max(0.0, -g), (1.0 - abs(g)) / 2
+    best = -math.inf
+    for i in range(1, 2000):
+        q = floor + width * i / 2000
+        best = max(
+            best, n10 * math.log(q + g) + n01 * math.log(q) + n0 * math.log(max(1 - g - 2 * q, 1e-300))
+        )
+    if mixture - best < math.log(1 / 0.05):
+        assert low - 1e-6 <= g <= high + 1e-6
+
+
+def test_a_smaller_alpha_gives_a_wider_interval() -> None:
+    narrow, wide = rate_interval(5, 40, 0.1), rate_interval(5, 40, 0.01)
+
+    assert wide[0] < narrow[0]
+    assert wide[1] > narrow[1]
+
+
+def test_without_answers_everything_is_possible() -> None:
+    assert rate_interval(0, 0) == (0.0, 1.0)
+    assert gap_interval(0, 0, 0) == (-1.0, 1.0)
+    assert mean_interval(0, 0, 0, 10) == (0.0, 10.0)
+
+
+def test_fractions_of_stakeholders_lie_between_their_neighbours() -> None:
+    below, between, above = rate_interval(3, 20), rate_interval(3.5, 20), rate_interval(4, 20)
+
+    assert below[0] < between[0] < above[0]
+    assert below[1] < between[1] < above[1]
+
+
+def test_a_mean_of_scores_is_the_rate_interval_stretched() -> None:
+    low, high = rate_interval(15, 20)
+
+    assert mean_interval(20 * 1 + 15 * 9, 20, 1, 10) == pytest.approx((1 + 9 * low, 1 + 9 * high))
+
+
+def test_a_total_that_rounding_put_out_of_reach_still_has_an_interval() -> None:
+    total = sum([0.1] * 30)  # 3.0000000000000013 of at most 3.0
+
+    low, high = mean_interval(total, 30, 0.0, 0.1)
+
+    assert low < high == 0.1
+
+
+def test_the_interval_covers_the_truth_at_every_look() -> None:
+    """At most alpha of all sequences may leave the truth out at *any* of their looks."""
+    rng = random.Random(11)
+    left_out = 0
+    for _ in range(200):
+        hits = 0
+        outside = False
+        for n in range(1, 151):
+            hits += rng.random() < 0.1
+            low, high = rate_interval(hits, n, 0.2)
+            outside = outside or not low <= 0.1 <= high
+        left_out += outside
+
+    assert 0 < left_out <= 0.2 * 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: rate_interval(3, 2),
+        lambda: rate_interval(-1, 2),
+        lambda: rate_interval(1, 2, 0.0),
+        lambda: gap_interval(1, -1, 2),
+        lambda: mean_interval(1, 2, 5, 5),
+        lambda: breakdown_rho(0.1, 0.0),
+    ],
+)
+def test_impossible_counts_are_refused(wrong: object) -> None:
+    assert callable(wrong)
+    with pytest.raises(ValueError, match=r"must|need"):
+        wrong()
+
+
+def test_nothing_completed_has_no_figures() -> None:
+    assert poststratified(n10=0, n11=0, n00=0, n01=0, completed=0, claimed_on_time=0) is None
+
+
+def test_a_group_that_nobody_answered_for_has_an_interval_but_no_point() -> None:
+    figures = poststratified(n10=2, n11=18, n00=0, n01=0, completed=100, claimed_on_time=90)
+
+    assert figures is not None
+    assert figures.gap is None
+    assert figures.experienced is None
+    d_low, d_high = rate_interval(2, 20, 0.025)
+    assert figures.gap_interval == pytest.approx((0.9 * d_low - 0.1, 0.9 * d_high))
+
+
+def test_a_group_without_weight_need_not_answer() -> None:
+    figures = poststratified(n10=2, n11=18, n00=0, n01=0, completed=90, claimed_on_time=90)
+
+    assert figures is not None
+    assert figures.gap == pytest.approx(0.1)
+    assert figures.experienced == pytest.approx(0.9)
+
+
+@given(
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.integers(0, 300),
+    counts,
+)
+def test_a_poststratified_gap_lies_in_its_interval(
+    n10: int, n11: int, n00: int, n01: int, claimed: int, rest: int
+) -> None:
+    figures = poststratified(
+        n10=n10, n11=n11, n00=n00, n01=n01, completed=claimed + rest, claimed_on_time=claimed
+    )
+    if figures is None:
+        return
+    low, high = figures.gap_interval
+    if figures.gap is not None and figures.experienced is not None:
+        assert low <= figures.gap <= high
+        assert figures.claimed - figures.experienced == pytest.approx(figures.gap)
+    assert all(0.0 <= end <= 1.0 for end in figures.certain_share_of_claimed)
+    assert figures.d_pop_if_rho2[0] <= figures.disagreement_interval[0]
+    assert msgspec.json.decode(msgspec.json.encode(figures), type=Poststratified) == figures
+
+
+def test_what_is_compatible_with_honesty_needs_no_explanation() -> None:
+    assert breakdown_rho(0.05, 0.05) == pytest.approx(1.0)
+    assert breakdown_rho(0.02, 0.05) < 1.0 < breakdown_rho(0.12, 0.05)
+    assert breakdown_rho(1.0, 0.05) == math.inf
