@@ -71,9 +71,7 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
     frozen = msgspec.json.decode(text, type=Frozen)
     if frozen.simulated != simulated:
         what = "a simulated company" if frozen.simulated else "real events"
-        raise WrongSetup(
-            f"this database holds {what}; use another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL"
-        )
+        raise WrongSetup(f"this database holds {what}; use another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL")
     for name in ("levels", "alerts_a_year"):
         if getattr(frozen, name) != getattr(wanted, name):
             raise WrongSetup(

@@ -4,6 +4,7 @@ The limit is the same events decoded and put into one table, one bulk insert per
 own, one after the other, so that the ratio holds on a noisy machine even where the rates do not.
 """
 
+import gc
 import multiprocessing
 import random
 import resource
@@ -37,7 +38,7 @@ from pipeline.store.tables import journal
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import KEY_BYTES, Vault
 
-BATCH = 2_000  # events a transaction, the setting's default
+BATCH = 5_000  # events a transaction, the setting's default
 SAMPLE_SECONDS = 0.005
 DEMO_DAYS = 30
 _CORE_PAIRS = 400_000
@@ -72,7 +73,16 @@ def embedded(console: Console, history: Path | None, urls: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         stores = [f"sqlite:///{folder}/bench.db", *urls]
         table = Table(title="Embedded path", title_justify="left")
-        for heading in ("store", "events", "seconds", "events/s", "limit events/s", "of the limit", "last/first tenth", "peak MB"):
+        for heading in (
+            "store",
+            "events",
+            "seconds",
+            "events/s",
+            "limit events/s",
+            "of the limit",
+            "last/first tenth",
+            "peak MB",
+        ):
             table.add_column(heading, justify="left" if heading == "store" else "right")
         runs = []
         for number, url in enumerate(stores):
@@ -100,7 +110,8 @@ def core(pairs: int) -> tuple[int, float]:
     """The detector's part alone: honest pairs through one segment's evidence. Returns pairs and seconds."""
     rng = random.Random(7)
     made = [
-        alerting.Pair(n // 5, float(rng.random() < 0.04), divergence.DELTA0, f"a{n % 97}", f"o{n}") for n in range(pairs)
+        alerting.Pair(n // 5, float(rng.random() < 0.04), divergence.DELTA0, f"a{n % 97}", f"o{n}")
+        for n in range(pairs)
     ]
     evidence = alerting.Evidence()
     started = time.perf_counter()
@@ -121,7 +132,7 @@ def _shares(stores: list[str], runs: list[Run]) -> Table:
 
 def _apart(measure: Callable[[str, Path | None], Run], url: str, history: Path | None) -> Run:
     """Measure in a process of its own, whose memory is nobody else's."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1, gc.set_threshold, gc.get_threshold()) as pool:
         return pool.apply(measure, (url, history))
 
 

@@ -26,9 +26,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="UNVARNISHED_", extra="ignore", frozen=True)
 
-    database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL; without it a SQLite file in data_dir"
-    )
+    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL; without it a SQLite file in data_dir")
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("unvarnished"),
         description="where the file and the key are kept",
@@ -40,14 +38,12 @@ class Settings(BaseSettings):
     levels: str | None = Field(
         None, description=f"segments to watch, DIMENSION:CAPACITY,...; by default {DEFAULT_LEVELS}"
     )
-    alerts_a_year: float = Field(
-        1.0, gt=0, description="false divergence alerts a year the fleet can bear, per signal"
-    )
-    batch: int = Field(2_000, ge=1, le=20_000, description="events a transaction")
+    alerts_a_year: float = Field(1.0, gt=0, description="false divergence alerts a year the fleet can bear, per signal")
+    batch: int = Field(5_000, ge=1, le=20_000, description="events a transaction")
     ask_roles: Annotated[frozenset[Role], NoDecode] = Field(
         frozenset({"receiver", "user", "purchaser"}), description="roles that are asked, separated by commas"
     )
-    contact_rest_days: float = Field(14, ge=0, description="days between two questions to one contact")
+    contact_rest_days: float = Field(7, ge=0, description="days between two questions to one contact")
     account_cap: int = Field(10, ge=1, description="questions to one account in account_period_days")
     account_period_days: float = Field(7, gt=0, description="the period of account_cap")
     sample_rate: _Fraction = Field(1.0, description="share of contacts that are asked")

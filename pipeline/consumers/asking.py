@@ -20,7 +20,7 @@ def ask_if_delivered(order: Order, work: UnitOfWork, now: datetime) -> None:
 def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
     """Decide for every contact of the order, unless that was done before. Nobody is asked about the past."""
     facts, dialogue = order.facts, order.dialogue
-    if facts.historic or any(said.purpose == purpose for said in (*dialogue.asks, *dialogue.refusals)):
+    if facts.historic or dialogue.decided(purpose):
         return
     account_id = facts.latest.account.id
     digests = {digest for c in facts.latest.contacts for digest in (c.phone, c.email) if digest is not None}
@@ -33,9 +33,7 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
             _record(order, decision, purpose, work, now)
 
 
-def _request(
-    order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime
-) -> None:
+def _request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
     order.dialogue.asks.append(Ask(decision.contact_id, purpose, now, order.dialogue.claim))
     _record(order, decision, purpose, work, now)
     expire_later(order.order_id, decision.contact_id, purpose, work, now)
@@ -72,9 +70,7 @@ def _record(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork
     )
 
 
-def expire_later(
-    order_id: str, contact_id: str, purpose: Purpose, work: UnitOfWork, asked_at: datetime
-) -> None:
+def expire_later(order_id: str, contact_id: str, purpose: Purpose, work: UnitOfWork, asked_at: datetime) -> None:
     """Give the question its time to be answered."""
     work.timers.set(EXPIRY, order_id, f"{purpose}:{contact_id}", asked_at + work.setup.policy.answer_within)
 

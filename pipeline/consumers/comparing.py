@@ -47,12 +47,11 @@ def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
             order_id=order.order_id,
             account_id=facts.latest.account.id,
             dimensions=facts.latest.dimensions,
-            claim=msgspec.to_builtins(claim),
-            experience=msgspec.to_builtins(experience),
+            claim=claim,
+            experience=experience,
             verdict=verdict(claim, experience),
             observations={
-                signal: Observation(placed.x, placed.day, previous)
-                for signal, (placed, previous) in changed.items()
+                signal: Observation(placed.x, placed.day, previous) for signal, (placed, previous) in changed.items()
             },
         ),
     )

@@ -14,8 +14,8 @@ from pipeline.domain.intervals import breakdown_rho, rate_interval
 from pipeline.domain.pairs import EXPERIENCE
 from pipeline.domain.segments import segments_of
 from pipeline.store.bulk import upsert
-from pipeline.store.evidence import Null, Series, series_of
 from pipeline.store.evidence import WINDOW_DAYS as WINDOW
+from pipeline.store.evidence import Null, Series, series_of
 from pipeline.store.tables import alerts
 from pipeline.store.unit_of_work import UnitOfWork
 

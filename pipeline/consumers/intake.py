@@ -34,26 +34,40 @@ class Taken(NamedTuple):
     dead: int
 
 
-def take(connection: Connection, vault: Vault, batch: Iterable[Incoming], now: datetime) -> Taken:
-    """Store a batch in the caller's transaction. `now` dates the dead letters whose event has no time."""
+def take(
+    connection: Connection, vault: Vault, batch: Iterable[Incoming], now: datetime
+) -> tuple[Taken, list[tuple[int, Event]]]:
+    """Store a batch in the caller's transaction; `now` dates the dead letters.
+
+    Returns what became of it, and the new events with their places in the journal, as processors may see them.
+    """
     sealer = Sealer(vault)
+    events: list[Event] = []
     entries: list[journal.Entry] = []
     letters: list[Row] = []
     for incoming in batch:
         try:
             event = _check(incoming)
         except BadEvent as bad:
-            letters.append(letter(vault, incoming, bad, incoming.received_at or now))
+            letters.append(letter(vault, incoming, bad, now))
             continue
-        text = sealer.seal(event, incoming.raw)
+        sealed = sealer.seal(event, incoming.raw)
+        if sealed is not None:
+            event = decode(sealed.encode(), None, event.received_at)
+        events.append(event)
+        text = sealed or incoming.raw.decode()
         entries.append(journal.Entry(event.source, event.id, event.type, False, event.received_at, text))
-    new = journal.append(connection, entries)
+    places = journal.append(connection, entries)
     sealer.flush(connection)
     insert_new(connection, dead_letters, letters)
-    taken = Taken(new, len(entries) - new, len(letters))
+    new = [(place, event) for place, event in zip(places, events, strict=True) if place is not None]
+    return Taken(len(new), len(events) - len(new), len(letters)), new
+
+
+def count(taken: Taken) -> None:
+    """Take a batch into the metrics, once it is committed."""
     for outcome, n in taken._asdict().items():
         metrics.INTAKE.labels(outcome).inc(n)
-    return taken
 
 
 def letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetime) -> Row:

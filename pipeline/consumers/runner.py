@@ -6,6 +6,7 @@ times. Anything else is a bug: it stops the runner, and nothing of the batch is 
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline import metrics
-from pipeline.consumers.intake import Incoming, letter
+from pipeline.consumers import intake
+from pipeline.consumers.intake import Incoming, Taken, letter
 from pipeline.consumers.routing import PROCESSORS, TIMERS
 from pipeline.domain.events import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted, decode
 from pipeline.store import journal
@@ -32,10 +34,59 @@ _log = logging.getLogger(__name__)
 class _Poisoned(Exception):
     """An event that its processor refuses: the batch is done again without it."""
 
-    def __init__(self, stored: Stored, bad: BadEvent) -> None:
+    def __init__(self, place: int, bad: BadEvent) -> None:
         super().__init__(str(bad))
-        self.stored = stored
+        self.place = place
         self.bad = bad
+
+
+class _Batch:
+    """The events of one transaction, one after the other, and the clock that they carry along."""
+
+    def __init__(self, work: UnitOfWork, clock: datetime) -> None:
+        self._work = work
+        self._clock = clock
+        self._handled: Counter[str] = Counter()
+        self._fired: Counter[str] = Counter()
+
+    def take(self, event: Event) -> None:
+        """Handle an event, and before it whatever became due by the time it was received."""
+        self.advance(event.received_at)
+        self._handle(event)
+
+    def advance(self, now: datetime) -> None:
+        """Let time pass, firing what becomes due, each at its own time."""
+        for timer in self._work.timers.due(now):
+            self._clock = max(self._clock, timer.due_at)
+            TIMERS[timer.kind](timer, self._work, self._clock)
+            self._fired[timer.kind] += 1
+            self._follow()
+        self._clock = max(self._clock, now)
+
+    def flush(self) -> None:
+        """Write everything, the clock too."""
+        self._work.flush()
+        journal.put(self._work.connection, CLOCK, journal.as_text(self._clock))
+
+    def tell(self, started: float) -> None:
+        """Take what was done since `started` into the metrics, once it is committed."""
+        metrics.BATCH_SECONDS.observe(time.perf_counter() - started)
+        for kind, n in self._handled.items():
+            metrics.PROCESSED.labels(kind).inc(n)
+        for kind, n in self._fired.items():
+            metrics.TIMERS.labels(kind).inc(n)
+
+    def _handle(self, event: Event) -> None:
+        processor = PROCESSORS.get(event.type)
+        if processor is not None:
+            processor(event, self._work, self._clock)
+            self._handled[event.type] += 1
+        self._follow()
+
+    def _follow(self) -> None:
+        """Our own events are handled at once, so that what follows from an event depends on no batch's size."""
+        while (emitted := self._work.next_emitted()) is not None:
+            self._handle(emitted)
 
 
 class Runner:
@@ -48,77 +99,113 @@ class Runner:
         self._batch = batch
         self._retrying = retrying()
 
+    def absorb(self, batch: Sequence[Incoming]) -> Taken:
+        """Store a batch and process it, both in one transaction. Returns what became of it at the door."""
+        try:
+            return self._retrying(self._absorb, batch)
+        except _Poisoned:
+            taken = self._retrying(self._store, batch)
+            self.drain()
+            return taken
+
     def drain(self) -> int:
         """Process everything the journal holds. Returns the number of events."""
         total = 0
-        while done := self.run_batch():
+        while True:
+            done = self.run_batch()
             total += done
-        return total
+            if done < self._batch:
+                return total
 
     def run_batch(self) -> int:
-        """Process the next batch. Returns the number of events; 0: the journal is drained."""
+        """Process the next batch of the journal. Returns the number of events; 0: it is drained."""
         poison: dict[int, BadEvent] = {}
         while True:
             try:
-                return int(self._retrying(self._attempt, poison))
+                return self._retrying(self._attempt, poison)
             except _Poisoned as found:
-                poison[found.stored.seq] = found.bad
+                poison[found.place] = found.bad
 
     def tick(self, now: datetime) -> None:
         """Fire the timers due by `now`, with no event to carry the time."""
         self._retrying(self._tick, now)
 
+    def _store(self, batch: Sequence[Incoming]) -> Taken:
+        with self._engine.begin() as connection:
+            taken, _ = intake.take(connection, self._vault, batch, datetime.now(UTC))
+        intake.count(taken)
+        return taken
+
+    def _absorb(self, batch: Sequence[Incoming]) -> Taken:
+        started = time.perf_counter()
+        with self._engine.begin() as connection:
+            position = _position(connection)
+            behind = journal.pending(connection, position)
+            taken, events = intake.take(connection, self._vault, batch, datetime.now(UTC))
+            done = self._process(connection, [] if behind else events)
+        intake.count(taken)
+        done.tell(started)
+        if behind:  # what an earlier process stored comes first
+            self.drain()
+        return taken
+
     def _attempt(self, poison: dict[int, BadEvent]) -> int:
         started = time.perf_counter()
         with self._engine.begin() as connection:
-            position = int(journal.get(connection, POSITION, lock=True) or 0)
-            rows = journal.read(connection, position, self._batch)
-            if not rows:
-                return 0
-            self._process(connection, rows, poison)
-            journal.put(connection, POSITION, str(rows[-1].seq))
-        metrics.POSITION.set(rows[-1].seq)
-        metrics.BATCH_SECONDS.observe(time.perf_counter() - started)
+            rows = journal.read(connection, _position(connection), self._batch)
+            events = []
+            for stored in rows:
+                bad = poison.get(stored.seq)
+                if bad is not None:
+                    self._set_aside(connection, stored, bad)
+                    continue
+                try:
+                    events.append((stored.seq, decode(stored.payload.encode(), None, stored.received_at)))
+                except BadEvent as narrowed:  # the contract was, after it was stored
+                    raise _Poisoned(stored.seq, narrowed) from None
+            done = self._process(connection, events)
+            if rows:
+                journal.put(connection, POSITION, str(rows[-1].seq))
+        done.tell(started)
         return len(rows)
 
-    def _process(self, connection: Connection, rows: Sequence[Stored], poison: dict[int, BadEvent]) -> None:
+    def _process(self, connection: Connection, events: Sequence[tuple[int, Event]]) -> "_Batch":
+        """Take events through their processors and move the position behind the last of them."""
         clock = clock_of(connection)
-        events: list[tuple[Stored, Event]] = []
-        for stored in rows:
-            if stored.seq in poison:
-                self._set_aside(connection, stored, poison[stored.seq])
-                continue
-            try:
-                events.append((stored, decode(stored.payload.encode(), None, stored.received_at)))
-            except BadEvent as bad:  # the contract was narrowed after it was stored
-                raise _Poisoned(stored, bad) from None
         until = max([clock, *(event.received_at for _, event in events)])
         work = UnitOfWork(connection, self._setup, until)
         _load(work, [event for _, event in events])
-        for stored, event in events:
-            clock = _fire(work, clock, max(clock, event.received_at))
+        batch = _Batch(work, clock)
+        for place, event in events:
             try:
-                _handle(event, work, clock)
+                batch.take(event)
             except BadEvent as bad:
-                raise _Poisoned(stored, bad) from None
-        work.flush()
-        journal.put(connection, CLOCK, journal.as_text(clock))
+                raise _Poisoned(place, bad) from None
+        if events:
+            batch.flush()
+            journal.put(connection, POSITION, str(events[-1][0]))
+        return batch
 
     def _tick(self, now: datetime) -> None:
+        started = time.perf_counter()
         with self._engine.begin() as connection:
-            journal.get(connection, POSITION, lock=True)
-            clock = clock_of(connection)
-            now = max(now, clock)
+            _position(connection)  # one runner at a time
             work = UnitOfWork(connection, self._setup, now)
             work.orders.load(work.timers.order_ids())
-            _fire(work, clock, now)
-            work.flush()
-            journal.put(connection, CLOCK, journal.as_text(now))
+            batch = _Batch(work, clock_of(connection))
+            batch.advance(now)
+            batch.flush()
+        batch.tell(started)
 
     def _set_aside(self, connection: Connection, stored: Stored, bad: BadEvent) -> None:
         incoming = Incoming(stored.payload.encode(), None, f"journal:{stored.seq}")
         insert_new(connection, dead_letters, [letter(self._vault, incoming, bad, stored.received_at)])
         metrics.DEAD.inc()
+
+
+def _position(connection: Connection) -> int:
+    """The place of the last event processed. Whoever reads it is the only runner until the transaction ends."""
+    return int(journal.get(connection, POSITION, lock=True) or 0)
 
 
 def clock_of(connection: Connection) -> datetime:
@@ -140,9 +227,7 @@ def retrying() -> Retrying:
 
 def passes(error: BaseException) -> bool:
     """Whether trouble is likely to pass by itself: a lock, a lost connection, a full disk being cleared."""
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
+    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def _load(work: UnitOfWork, events: Sequence[Event]) -> None:
@@ -162,32 +247,6 @@ def _load(work: UnitOfWork, events: Sequence[Event]) -> None:
         elif event.data.order_id in new:
             accounts.add(new[event.data.order_id])
     work.evidence.load(sorted(accounts), min(days), max(days))
-
-
-def _handle(event: Event, work: UnitOfWork, now: datetime) -> None:
-    processor = PROCESSORS.get(event.type)
-    if processor is not None:
-        processor(event, work, now)
-        work.orders.count()
-        metrics.PROCESSED.labels(event.type).inc()
-        _handle_emitted(work, now)
-
-
-def _handle_emitted(work: UnitOfWork, now: datetime) -> None:
-    """Our own events are handled at once, so that what follows from an event depends on no batch's size."""
-    while (emitted := work.next_emitted()) is not None:
-        _handle(emitted, work, now)
-
-
-def _fire(work: UnitOfWork, clock: datetime, now: datetime) -> datetime:
-    """Fire what became due between two instants, each at its own time. Returns `now`."""
-    for timer in work.timers.due(now):
-        clock = max(clock, timer.due_at)
-        TIMERS[timer.kind](timer, work, clock)
-        work.orders.count()
-        metrics.TIMERS.labels(timer.kind).inc()
-        _handle_emitted(work, clock)
-    return now
 
 
 def _note_retry(state: RetryCallState) -> None:

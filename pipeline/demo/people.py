@@ -52,18 +52,18 @@ DISPUTED = "Hallowby"  # honest, with one customer who is never content
 
 CARRIERS = ("Nordhaul", "Karro", "Swiftrill", "Velora", "Pontis")
 DEPOTS = (
-    Depot("Hallowby", "Channel", "en", "Europe/London", ("Swiftrill", "Nordhaul", "Velora"), 10),
-    Depot("Wexmoor", "Channel", "en", "Europe/London", ("Swiftrill", "Velora"), 10),
-    Depot("Montvray", "Gallia", "fr", "Europe/Paris", ("Velora", "Pontis", "Nordhaul"), 12),
-    Depot("Saint-Ouvain", "Gallia", "fr", "Europe/Paris", ("Velora", "Pontis"), 9),
-    Depot("Clairbois", "Gallia", "fr", "Europe/Paris", ("Pontis", "Swiftrill"), 9),
-    Depot("Falkenrode", "Rhine-Elbe", "de", "Europe/Berlin", CARRIERS, 13),  # all: none of them is to blame
-    Depot("Ostermarn", "Rhine-Elbe", "de", "Europe/Berlin", ("Nordhaul", "Karro"), 9),
-    Depot("Lindholt", "Rhine-Elbe", "de", "Europe/Berlin", ("Karro", "Velora"), 9),
-    Depot("Valdecobre", "Iberia", "es", "Europe/Madrid", ("Pontis", "Karro"), 12),
-    Depot("Puertolaz", "Iberia", "es", "Europe/Madrid", ("Pontis", "Velora"), 9),
-    Depot("Castelrovo", "Delta", "it", "Europe/Rome", ("Karro", "Swiftrill"), 9),
-    Depot("Zuiderkade", "Delta", "nl", "Europe/Amsterdam", ("Nordhaul", "Swiftrill"), 9),
+    Depot("Hallowby", "Channel", "en", "Europe/London", ("Swiftrill", "Nordhaul", "Velora"), 18),
+    Depot("Wexmoor", "Channel", "en", "Europe/London", ("Swiftrill", "Velora"), 18),
+    Depot("Montvray", "Gallia", "fr", "Europe/Paris", ("Velora", "Pontis", "Nordhaul"), 22),
+    Depot("Saint-Ouvain", "Gallia", "fr", "Europe/Paris", ("Velora", "Pontis"), 16),
+    Depot("Clairbois", "Gallia", "fr", "Europe/Paris", ("Pontis", "Swiftrill"), 16),
+    Depot("Falkenrode", "Rhine-Elbe", "de", "Europe/Berlin", CARRIERS, 24),  # all: none of them is to blame
+    Depot("Ostermarn", "Rhine-Elbe", "de", "Europe/Berlin", ("Nordhaul", "Karro"), 17),
+    Depot("Lindholt", "Rhine-Elbe", "de", "Europe/Berlin", ("Karro", "Velora"), 17),
+    Depot("Valdecobre", "Iberia", "es", "Europe/Madrid", ("Pontis", "Karro"), 22),
+    Depot("Puertolaz", "Iberia", "es", "Europe/Madrid", ("Pontis", "Velora"), 16),
+    Depot("Castelrovo", "Delta", "it", "Europe/Rome", ("Karro", "Swiftrill"), 16),
+    Depot("Zuiderkade", "Delta", "nl", "Europe/Amsterdam", ("Nordhaul", "Swiftrill"), 17),
 )
 
 _TRADES: Mapping[str, tuple[str, ...]] = {

@@ -143,9 +143,7 @@ def judge(run: Sequence[Pair], delta: float, threshold: float, margin: float = M
     rest_max = max((replay.step(pair.day, pair.x, pair.delta) for pair in rest), default=0.0)
     kind: Kind = "watch"
     if excess(_mean(pair.x for pair in run) or 0.0, delta) >= margin:
-        stands = (
-            rest_rate is not None and excess(rest_rate, delta) >= margin and rest_max >= math.sqrt(threshold)
-        )
+        stands = rest_rate is not None and excess(rest_rate, delta) >= margin and rest_max >= math.sqrt(threshold)
         kind = "divergence" if stands else "single_account_dispute"
     return Judgement(
         kind=kind,
@@ -201,9 +199,7 @@ def _open(evidence: Evidence, pair: Pair, threshold: float, recent: Recent) -> T
     return _transition("opened", alert)
 
 
-def _raise(
-    evidence: Evidence, alert: OpenAlert, pair: Pair, threshold: float, recent: Recent
-) -> Transition | None:
+def _raise(evidence: Evidence, alert: OpenAlert, pair: Pair, threshold: float, recent: Recent) -> Transition | None:
     """An open alert under evidence that still stands: kind and severity may rise, and never fall."""
     if alert.kind == "divergence" and alert.severity == "critical":
         return None  # nothing is above it

@@ -4,8 +4,7 @@ A segment's figures are the sum of its orders' contributions, so a change of an 
 no report has to scan orders, and the order in which events came leaves no trace.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 
 from pipeline.domain.eligibility import WITHIN_REACH, Reason, nearest
 from pipeline.domain.embellishment import was_at_risk, was_missed, was_rescued, was_scanned_early
@@ -25,17 +24,17 @@ def contribution(order: Order) -> dict[str, int]:
     if not order.facts.known:
         return {}
     claim = order.dialogue.claim
+    names = ["completed"]
+    _coverage(order, claim, names)
     experience = experience_of(order.dialogue.standing())
-    counts = {"completed": 1}
-    parts = (
-        _coverage(order, claim),
-        _claimed(claim, experience),
-        _pairs(claim, experience),
-        _answers(order, claim, experience),
-        _signs(order, claim),
-    )
-    for name in chain.from_iterable(parts):
-        counts[name] = counts.get(name, 0) + 1
+    _claimed(claim, experience, names)
+    if experience.stakeholders:
+        _pairs(claim, experience, names)
+        _answers(order, claim, experience, names)
+    _signs(order, claim, names)
+    counts = dict.fromkeys(names, 1)
+    if len(counts) < len(names):  # several people said the same
+        counts = {name: names.count(name) for name in counts}
     return counts
 
 
@@ -46,42 +45,39 @@ def difference(before: Counts, after: Counts) -> dict[str, int]:
     return changed
 
 
-def _coverage(order: Order, claim: Claim) -> Iterator[str]:
+def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
     """Completed -> contactable -> asked -> answered, the reason of a loss, and who answers: the late or the others."""
     dialogue = order.dialogue
     if _reachable(dialogue):
-        yield "contactable"
+        names.append("contactable")
     if dialogue.asks:
-        yield "asked"
+        names.append("asked")
     elif dialogue.refusals:
-        yield NOT_ASKED + nearest([refusal.reason for refusal in dialogue.refusals])
+        names.append(NOT_ASKED + nearest([refusal.reason for refusal in dialogue.refusals]))
     elif order.facts.historic:
-        yield NOT_ASKED + Reason.HISTORIC
+        names.append(NOT_ASKED + Reason.HISTORIC)
     else:
-        yield PENDING
+        names.append(PENDING)
     if dialogue.answers:
-        yield "answered"
+        names.append("answered")
     if dialogue.asks and claim.on_time is not None:
-        group = "on_time" if claim.on_time else "late"
-        yield f"asked:{group}"
+        names.append("asked:on_time" if claim.on_time else "asked:late")
         if dialogue.answers:
-            yield f"answered:{group}"
+            names.append("answered:on_time" if claim.on_time else "answered:late")
 
 
 def _reachable(dialogue: Dialogue) -> bool:
     """Whether somebody could have been asked."""
     if dialogue.asks:
         return True
-    return (
-        bool(dialogue.refusals) and nearest([refusal.reason for refusal in dialogue.refusals]) in WITHIN_REACH
-    )
+    return bool(dialogue.refusals) and nearest([refusal.reason for refusal in dialogue.refusals]) in WITHIN_REACH
 
 
-def _claimed(claim: Claim, experience: Experience) -> Iterator[str]:
+def _claimed(claim: Claim, experience: Experience, names: list[str]) -> None:
     """What operations claims, against each date it may be measured by; `:stated` counts those that have the date."""
     if claim.delivered_at is None:
         return
-    yield "delivered"
+    names.append("delivered")
     for name, kept in (
         ("on_time_first", claim.on_time_first),
         ("on_time", claim.on_time),
@@ -90,9 +86,9 @@ def _claimed(claim: Claim, experience: Experience) -> Iterator[str]:
         ("perfect", _perfect(claim, experience)),
     ):
         if kept is not None:
-            yield f"{name}:stated"
+            names.append(name + ":stated")
         if kept:
-            yield name
+            names.append(name)
 
 
 def _perfect(claim: Claim, experience: Experience) -> bool | None:
@@ -106,57 +102,54 @@ def _perfect(claim: Claim, experience: Experience) -> bool | None:
     return on_time and claim.in_full and experience.faulty < 0.5
 
 
-def _pairs(claim: Claim, experience: Experience) -> Iterator[str]:
+def _pairs(claim: Claim, experience: Experience, names: list[str]) -> None:
     """The two-by-two tables: first what is claimed, then what was lived (1 good, 0 bad)."""
     for name, claimed, lived_badly in (
         ("on_time", claim.on_time, experience.late),
         ("in_full", claim.in_full, experience.incomplete),
     ):
         if claimed is not None and lived_badly is not None:
-            yield f"{name}:{int(claimed)}{int(lived_badly < 0.5)}"
+            names.append(f"{name}:{int(claimed)}{int(lived_badly < 0.5)}")
 
 
-def _answers(order: Order, claim: Claim, experience: Experience) -> Iterator[str]:
+def _answers(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
     """Answers about delivered orders (the report's figures), and about those that never came."""
-    if not experience.stakeholders:
-        return
     unhappy = experience.detractor is not None and experience.detractor >= 0.5
     delivered = claim.delivered_at is not None
     group = "delivered" if delivered else "undelivered"
-    yield f"{group}:answered"
+    names.append(group + ":answered")
     if unhappy:
-        yield f"{group}:detractor"
+        names.append(group + ":detractor")
     if claim.on_time:
-        yield "on_time:answered"
+        names.append("on_time:answered")
         if unhappy:
-            yield "on_time:detractor"
+            names.append("on_time:detractor")
     for answer in order.dialogue.standing() if delivered else ():
         if answer.score is not None:
-            yield f"{SCORE}{answer.score.scale}:{answer.score.value}"
-        for condition in answer.condition:
-            yield CONDITION + condition
+            names.append(f"{SCORE}{answer.score.scale}:{answer.score.value}")
+        names.extend(CONDITION + condition for condition in answer.condition)
 
 
-def _signs(order: Order, claim: Claim) -> Iterator[str]:
+def _signs(order: Order, claim: Claim, names: list[str]) -> None:
     """What the signs of embellishment are made from (see `embellishment`)."""
     facts, dialogue = order.facts, order.dialogue
     if claim.delivered_at is not None:
         for answer in dialogue.standing():
             early = was_scanned_early(claim.delivered_at, answer.arrived_at)
             if early is not None:
-                yield "stated_arrival"
+                names.append("stated_arrival")
             if early:
-                yield "scanned_early"
+                names.append("scanned_early")
     if not facts.promises:
         return
     first, last = facts.promises[0], facts.promises[-1]
     moved_at = last.time if last.by_when != first.by_when else None
     if was_missed(first.by_when, claim.delivered_at):
-        yield "missed_first"
+        names.append("missed_first")
     if was_rescued(first.by_when, moved_at, last.by_when, claim.delivered_at):
-        yield "rescued"
+        names.append("rescued")
     if dialogue.asks or dialogue.refusals:
         group = "risk" if was_at_risk(first.by_when, moved_at, claim.delivered_at) else "clean"
-        yield group
+        names.append(group)
         if not _reachable(dialogue):
-            yield f"{group}:unreachable"
+            names.append(group + ":unreachable")

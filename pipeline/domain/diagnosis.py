@@ -53,9 +53,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 _WAYS: tuple[How, ...] = ("scans_early", "redates", "asks_no_question", "not_confirmed")
 
 
-def diagnose(
-    dimension: str, segments: Mapping[str, Counts], alerts: Iterable[Alert] = ()
-) -> tuple[Finding, ...]:
+def diagnose(dimension: str, segments: Mapping[str, Counts], alerts: Iterable[Alert] = ()) -> tuple[Finding, ...]:
     """Who of one level's segments embellishes, and how; per way the one with most cases first.
 
     `alerts` may hold any: only open divergences of this level count. A segment whose claim its customers deny
@@ -67,19 +65,14 @@ def diagnose(
     found: list[Finding] = []
     for value, counts in segments.items():
         rest = {name: n - counts.get(name, 0) for name, n in fleet.items()}
-        own = [
-            rule(dimension, value, counts, rest, alpha)
-            for rule in (_scans_early, _redates, _asks_no_question)
-        ]
+        own = [rule(dimension, value, counts, rest, alpha) for rule in (_scans_early, _redates, _asks_no_question)]
         proofs = alerted.pop(value, ())
         named = [structs.replace(finding, alerts=proofs) for finding in own if finding is not None]
         if proofs and not named:
             named.append(_not_confirmed(dimension, value, proofs))
         found += named
     found += [_not_confirmed(dimension, value, proofs) for value, proofs in alerted.items()]
-    return tuple(
-        sorted(found, key=lambda finding: (_WAYS.index(finding.how), -finding.cases, finding.segment))
-    )
+    return tuple(sorted(found, key=lambda finding: (_WAYS.index(finding.how), -finding.cases, finding.segment)))
 
 
 def _scans_early(dimension: str, value: str, counts: Counts, rest: Counts, alpha: float) -> Finding | None:
@@ -120,9 +113,7 @@ def _redates(dimension: str, value: str, counts: Counts, rest: Counts, alpha: fl
     )
 
 
-def _asks_no_question(
-    dimension: str, value: str, counts: Counts, rest: Counts, alpha: float
-) -> Finding | None:
+def _asks_no_question(dimension: str, value: str, counts: Counts, rest: Counts, alpha: float) -> Finding | None:
     cases = counts.get("risk:unreachable", 0)
     if cases < MIN_CASES:
         return None

@@ -54,9 +54,7 @@ def rho(rho_hat: float | None) -> float:
     return min(max((0.95 * rho_hat - 0.03) / undiluted, 1.0), RHO_CEILING)
 
 
-def response_ratio(
-    late_asked: int, late_answered: int, other_asked: int, other_answered: int
-) -> float | None:
+def response_ratio(late_asked: int, late_answered: int, other_asked: int, other_answered: int) -> float | None:
     """`rho_hat`: response rate of the orders called late over that of the others.
 
     None while there is none: nobody asked, or nobody answered, on either side.
@@ -383,7 +381,4 @@ def settle(answers: Iterable[Answer], cap: int = CAP_PER_ACCOUNT_DAY) -> list[Se
                 answered[answer.order] = []
         if answer.order in answered:
             answered[answer.order].append(answer.x)
-    return [
-        Settled(first[order].day, order, first[order].account, sum(xs) / len(xs))
-        for order, xs in answered.items()
-    ]
+    return [Settled(first[order].day, order, first[order].account, sum(xs) / len(xs)) for order, xs in answered.items()]

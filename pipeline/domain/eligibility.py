@@ -35,7 +35,7 @@ class Policy:
     """How much a customer may be asked. Rates and periods are settings, so that they can be shown and changed."""
 
     roles: frozenset[Role] = frozenset({"receiver", "user", "purchaser"})
-    contact_rest: timedelta = timedelta(days=14)
+    contact_rest: timedelta = timedelta(days=7)
     account_cap: int = 10
     account_period: timedelta = timedelta(days=7)
     sample_rate: float = 1.0
@@ -74,9 +74,7 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
     if not contacts:
         return [Decision(NOBODY, Reason.NO_REACHABLE_CONTACT)]
     decisions: list[Decision] = []
-    reached = {
-        address(contact) for ask in dialogue.asks for contact in contacts if contact.id == ask.contact_id
-    }
+    reached = {address(contact) for ask in dialogue.asks for contact in contacts if contact.id == ask.contact_id}
     asked = history.asked_in_period
     for contact in contacts:
         reason = _refusal(contact, order.order_id, history, policy, now)
@@ -91,9 +89,7 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
     return decisions
 
 
-def _refusal(
-    contact: Contact, order_id: str, history: History, policy: Policy, now: datetime
-) -> Reason | None:
+def _refusal(contact: Contact, order_id: str, history: History, policy: Policy, now: datetime) -> Reason | None:
     """The first gate this contact does not pass, the account's cap and duplicates left aside."""
     if contact.role not in policy.roles:
         return Reason.WRONG_ROLE

@@ -79,9 +79,7 @@ def was_at_risk(first_promise: datetime, moved_at: datetime | None, delivered_at
     return moved_at is not None or was_missed(first_promise, delivered_at)
 
 
-def contact_missing_risk_ratio(
-    missing_at_risk: int, at_risk: int, missing_clean: int, clean: int
-) -> float | None:
+def contact_missing_risk_ratio(missing_at_risk: int, at_risk: int, missing_clean: int, clean: int) -> float | None:
     """How many times as often an order at risk has no contact to ask: ``((a+1/2)/(b+1)) / ((c+1/2)/(d+1))``.
 
     The halves keep small counts from shouting. None while one of the two groups is empty.

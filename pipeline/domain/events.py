@@ -96,9 +96,7 @@ class OrderCompleted(Struct, frozen=True):
     order_id: Id
     account: Account
     contacts: Annotated[list[Contact], Meta(max_length=200)] = []
-    dimensions: Annotated[
-        dict[Word, Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=32)
-    ] = {}
+    dimensions: Annotated[dict[Word, Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=32)] = {}
     lines: Annotated[list[Line], Meta(max_length=5_000)] = []
     shipments: Annotated[int, Meta(ge=1, le=1_000)] = 1
     ordered_at: Instant | None = None
@@ -181,8 +179,8 @@ class FulfilmentCompared(Struct, frozen=True):
     order_id: Id
     account_id: Id
     dimensions: dict[str, str]
-    claim: dict[str, Any]
-    experience: dict[str, Any]
+    claim: Any  # domain.orders.Claim
+    experience: Any  # domain.pairs.Experience
     verdict: Literal["agrees", "embellished", "understated"]
     observations: dict[str, Observation]
 

@@ -203,25 +203,22 @@ def figures_of(counts: Counts) -> Figures:
 
 
 def row_json(row: Row) -> dict[str, Any]:
-    """The row as the contract has it: figures as objects or null, rounded to what anybody could use."""
+    """The row as the contract has it: figures as objects or null."""
     return {
         "delivered": row.delivered,
         "claimed_on_time": row.claimed_on_time,
         "answered": row.answered,
         "answered_claimed_on_time": row.answered_claimed_on_time,
         "claimed_on_time_but_detractor": row.claimed_on_time_but_detractor,
-        "mean_score": figure_json(row.mean_score, 6),
-        "nps": figure_json(row.nps, 4),
-        "experienced_on_time": figure_json(row.experienced_on_time, 6),
+        "mean_score": figure_json(row.mean_score),
+        "nps": figure_json(row.nps),
+        "experienced_on_time": figure_json(row.experienced_on_time),
     }
 
 
-def figure_json(figure: Figure | None, digits: int) -> dict[str, float | int] | None:
-    """`{"value", "low", "high", "n"}` rounded to `digits` decimals; None stays None."""
-    if figure is None:
-        return None
-    value, low, high = (round(end, digits) for end in figure[:3])
-    return {"value": value, "low": low, "high": high, "n": figure.n}
+def figure_json(figure: Figure | None) -> dict[str, float | int] | None:
+    """`{"value", "low", "high", "n"}`, unrounded: rounding twice would move the last digit somebody compares."""
+    return None if figure is None else figure._asdict()
 
 
 def share(hits: int, n: int, alpha: float = 0.05) -> Figure | None:
@@ -293,9 +290,7 @@ def _claims(counts: Counts) -> tuple[Against, ...]:
     return (
         Against("first promise", counts.get("on_time_first", 0), counts.get("on_time_first:stated", 0)),
         Against("latest promise", counts.get("on_time", 0), counts.get("on_time:stated", 0)),
-        Against(
-            "requested date", counts.get("on_time_requested", 0), counts.get("on_time_requested:stated", 0)
-        ),
+        Against("requested date", counts.get("on_time_requested", 0), counts.get("on_time_requested:stated", 0)),
         Against("in full", counts.get("in_full", 0), counts.get("in_full:stated", 0)),
     )
 

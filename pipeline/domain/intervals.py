@@ -64,9 +64,9 @@ def gap_interval(n10: float, n01: float, n0: float, alpha: float = 0.05) -> tupl
     n = n10 + n01 + n0
     if n == 0:
         return -1.0, 1.0
-    mixture = (
-        math.lgamma(n10 + 0.5) + math.lgamma(n01 + 0.5) + math.lgamma(n0 + 0.5) - math.lgamma(n + 1.5)
-    ) - (3 * math.lgamma(0.5) - math.lgamma(1.5))
+    mixture = (math.lgamma(n10 + 0.5) + math.lgamma(n01 + 0.5) + math.lgamma(n0 + 0.5) - math.lgamma(n + 1.5)) - (
+        3 * math.lgamma(0.5) - math.lgamma(1.5)
+    )
     floor = mixture + math.log(alpha)
 
     def excluded(g: float) -> bool:
@@ -78,9 +78,7 @@ def gap_interval(n10: float, n01: float, n0: float, alpha: float = 0.05) -> tupl
     return low, high
 
 
-def mean_interval(
-    total: float, n: float, low: float, high: float, alpha: float = 0.05
-) -> tuple[float, float]:
+def mean_interval(total: float, n: float, low: float, high: float, alpha: float = 0.05) -> tuple[float, float]:
     """Interval for the mean of `n` scores that lie between `low` and `high` and add up to `total`.
 
     The scores are stretched onto [0, 1], where `rate_interval` holds for any bounded value.

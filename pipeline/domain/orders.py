@@ -241,9 +241,7 @@ def _in_full(facts: Facts) -> bool | None:
     lines = facts.latest.lines
     if not lines:
         return None
-    by_shipment = {
-        (scan.shipment, line.sku): line.delivered for scan in facts.scans for line in scan.lines or ()
-    }
+    by_shipment = {(scan.shipment, line.sku): line.delivered for scan in facts.scans for line in scan.lines or ()}
     if by_shipment:
         brought: dict[str, float] = {}
         for (_, sku), quantity in by_shipment.items():
@@ -336,6 +334,10 @@ class Dialogue(Struct, omit_defaults=True):
     def asked(self, contact_id: str, purpose: Purpose) -> bool:
         """Whether this contact was already asked for this purpose."""
         return any(ask.contact_id == contact_id and ask.purpose == purpose for ask in self.asks)
+
+    def decided(self, purpose: Purpose) -> bool:
+        """Whether it was decided whom to ask for this purpose, and whom not."""
+        return any(ask.purpose == purpose for ask in self.asks) or any(no.purpose == purpose for no in self.refusals)
 
     def standing(self) -> list[Answer]:
         """The answers that stand: the latest of each contact, in the order of those."""

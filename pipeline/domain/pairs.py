@@ -30,18 +30,17 @@ class Experience(Struct, frozen=True):
     stakeholders: int
 
 
+_SILENCE = Experience(None, None, None, None, 0)
+
+
 def experience_of(answers: Sequence[Answer]) -> Experience:
     """The experience told by the standing answers, one per stakeholder."""
+    if not answers:
+        return _SILENCE
     return Experience(
         _mean([float(a.arrival != "on_time") for a in answers if a.arrival is not None]),
         _mean([float(_incomplete(a)) for a in answers if a.complete is not None or a.condition]),
-        _mean(
-            [
-                float(_incomplete(a) or bool(a.condition))
-                for a in answers
-                if a.complete is not None or a.condition
-            ]
-        ),
+        _mean([float(_incomplete(a) or bool(a.condition)) for a in answers if a.complete is not None or a.condition]),
         _mean([float(is_detractor(a.score)) for a in answers if a.score is not None]),
         len(answers),
     )

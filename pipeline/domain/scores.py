@@ -54,9 +54,7 @@ def mean_score(histogram: Histogram) -> Figure | None:
     if scales == {5}:
         points, low, high = sum(score * n for (_, score), n in histogram.items()), 1.0, 5.0
         return _mean(float(points), total, low, high)
-    points_of_ten = sum(
-        (score if scale == 10 else (score - 1) * 2.5) * n for (scale, score), n in histogram.items()
-    )
+    points_of_ten = sum((score if scale == 10 else (score - 1) * 2.5) * n for (scale, score), n in histogram.items())
     return _mean(points_of_ten, total, 0.0, 10.0)
 
 

@@ -54,9 +54,7 @@ class EvidenceStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._states: dict[Series, alerting.Evidence] = {}
-        self._days: dict[
-            tuple[Series, int], bytes | None
-        ] = {}  # states to write; None: the current one, at flush
+        self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
         self._new: list[Row] = []
         self._fleet: dict[tuple[str, int], list[float]] = {}
         self._nulls: dict[tuple[str, str], Null | None] = {}
@@ -126,16 +124,14 @@ class EvidenceStore:
     ) -> alerting.Transition | None:
         """Count a new pair. Returns what the segment's alert did."""
         state = self.state(series)
-        if (
-            state.last_day is not None
-            and pair.day > state.last_day
-            and (series, state.last_day) in self._days
-        ):
+        if state.last_day is not None and pair.day > state.last_day and (series, state.last_day) in self._days:
             self._days[series, state.last_day] = _encode(state)
         n = state.pairs + 1
         self._new.append(
             {
-                **series._asdict(),
+                "dimension": series.dimension,
+                "value": series.value,
+                "signal": series.signal,
                 "n": n,
                 "day": pair.day,
                 "received_at": received_at,
@@ -149,9 +145,7 @@ class EvidenceStore:
         self._days[series, pair.day] = None
         return alerting.observe(state, pair, threshold, lambda k: self.recent(series, n, k))
 
-    def amend(
-        self, series: Series, n: int, day: int, x: float, threshold: float
-    ) -> alerting.Transition | None:
+    def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
         """Change the x of pair number `n`, which stands on `day`. Returns what the segment's alert did."""
         before = self.state(series).alert
         self._write_pairs()
@@ -183,10 +177,7 @@ class EvidenceStore:
     def state(self, series: Series) -> alerting.Evidence:
         """The evidence as it stands."""
         if series not in self._states:
-            query = (
-                select(evidence.c.state).where(_is(evidence, series)).order_by(evidence.c.day.desc()).limit(1)
-            )
-            stored = self._connection.execute(query).scalar()
+            stored = self._connection.execute(_CURRENT, series._asdict()).scalar()
             self._states[series] = _state.decode(stored) if stored is not None else alerting.Evidence()
         return self._states[series]
 
@@ -205,8 +196,7 @@ class EvidenceStore:
         upsert(self._connection, evidence, rows)
         self._days.clear()
         fleet = [
-            {"signal": signal, "day": day, "n": n, "total": total}
-            for (signal, day), (n, total) in self._fleet.items()
+            {"signal": signal, "day": day, "n": n, "total": total} for (signal, day), (n, total) in self._fleet.items()
         ]
         add(self._connection, fleet_days, fleet, ("n", "total"))
         self._fleet.clear()
@@ -224,19 +214,22 @@ class EvidenceStore:
             query = query.where(pairs.c.n <= last)
         return [alerting.Pair(*row) for row in self._connection.execute(query.order_by(pairs.c.n))]
 
-    def _note(
-        self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str
-    ) -> None:
+    def _note(self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str) -> None:
         series = Series(dimension, value, signal)
         self._placed.setdefault((account, day), {}).setdefault(series, {})[order] = n
 
 
 def _is(table: Table, series: Series) -> ColumnElement[bool]:
-    return and_(
-        table.c.dimension == series.dimension, table.c.value == series.value, table.c.signal == series.signal
-    )
+    return and_(table.c.dimension == series.dimension, table.c.value == series.value, table.c.signal == series.signal)
 
 
+# Built once: asked for every series of every batch.
+_CURRENT = (
+    select(evidence.c.state)
+    .where(*(evidence.c[name] == bindparam(name) for name in Series._fields))
+    .order_by(evidence.c.day.desc())
+    .limit(1)
+)
 _PLACE = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)
 
 

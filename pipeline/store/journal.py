@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.exc import IntegrityError
 
 from pipeline.store.bulk import insert, upsert
 from pipeline.store.tables import journal, state
@@ -23,12 +24,23 @@ class Entry(NamedTuple):
     payload: str
 
 
+_COLUMNS = ("seq", *Entry._fields)
+
+
 class Stored(NamedTuple):
     """One event read back: its place, its receipt and its text."""
 
     seq: int
     received_at: datetime
     payload: str
+
+
+_NEXT = (
+    select(journal.c.seq, journal.c.received_at, journal.c.payload)
+    .where(journal.c.seq > bindparam("after"), journal.c.outgoing.is_(False))
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
 
 
 def get(connection: Connection, name: str, lock: bool = False) -> str | None:
@@ -42,41 +54,46 @@ def put(connection: Connection, name: str, value: str) -> None:
     upsert(connection, state, [{"name": name, "value": value}])
 
 
-def append(connection: Connection, entries: Sequence[Entry]) -> int:
-    """Add those events whose (source, id) is new, in their order; returns how many were.
+def append(connection: Connection, entries: Sequence[Entry]) -> list[int | None]:
+    """Add those events whose (source, id) is new, in their order. Returns the place of each; None: it was known.
 
     The head is locked until the transaction ends, so that a reader who follows `seq` can never overlook a late commit.
     """
     if not entries:
-        return 0
+        return []
+    try:
+        with connection.begin_nested():
+            return _write(connection, entries, set())
+    except IntegrityError:  # some were stored before; asking first would cost as much as storing
+        found = select(journal.c.source, journal.c.id).where(journal.c.id.in_([entry.id for entry in entries]))
+        return _write(connection, entries, {(row.source, row.id) for row in connection.execute(found)})
+
+
+def _write(connection: Connection, entries: Sequence[Entry], known: set[tuple[str, str]]) -> list[int | None]:
     head = int(get(connection, HEAD, lock=True) or 0)
-    ids = [entry.id for entry in entries]
-    known = {
-        (row.source, row.id)
-        for row in connection.execute(select(journal.c.source, journal.c.id).where(journal.c.id.in_(ids)))
-    }
-    rows = []
+    rows, places = [], list[int | None]()
     for entry in entries:
         key = (entry.source, entry.id)
-        if key not in known:
-            known.add(key)
-            head += 1
-            rows.append({"seq": head, **entry._asdict()})
-    if rows:
-        insert(connection, journal, rows)
-        put(connection, HEAD, str(head))
-    return len(rows)
+        if key in known:
+            places.append(None)
+            continue
+        known.add(key)
+        head += 1
+        places.append(head)
+        rows.append(dict(zip(_COLUMNS, (head, *entry), strict=True)))
+    insert(connection, journal, rows)
+    put(connection, HEAD, str(head))
+    return places
 
 
 def read(connection: Connection, after: int, limit: int) -> list[Stored]:
-    """The next incoming events behind position `after`, oldest first."""
-    query = (
-        select(journal.c.seq, journal.c.received_at, journal.c.payload)
-        .where(journal.c.seq > after, journal.c.outgoing.is_(False))
-        .order_by(journal.c.seq)
-        .limit(limit)
-    )
-    return [Stored(*row) for row in connection.execute(query)]
+    """The next incoming events behind place `after`, oldest first."""
+    return [Stored(*row) for row in connection.execute(_NEXT, {"after": after, "limit": limit})]
+
+
+def pending(connection: Connection, after: int) -> bool:
+    """Whether there are incoming events behind place `after`."""
+    return connection.execute(_NEXT, {"after": after, "limit": 1}).first() is not None
 
 
 def read_type(connection: Connection, kind: str, after: int) -> list[Stored]:

@@ -34,17 +34,31 @@ _counted = msgspec.json.Decoder(_Counted)
 class _Loaded:
     """One order of this transaction, and how it was stored."""
 
-    __slots__ = ("counted", "dialogue", "facts", "order")
+    __slots__ = ("counted", "dialogue", "facts", "order", "size")
 
     def __init__(self, order: Order, facts: bytes, dialogue: bytes, counted: _Counted) -> None:
         self.order = order
         self.facts = facts
         self.dialogue = dialogue
         self.counted = counted
+        self.size = _size(order)
+
+
+def _size(order: Order) -> tuple[object, ...]:
+    """What is different if anything that counts is: all of an order's lists only grow."""
+    facts, dialogue = order.facts, order.dialogue
+    return (
+        dialogue.claim,
+        len(facts.revisions),
+        len(facts.promises),
+        len(dialogue.asks),
+        len(dialogue.refusals),
+        len(dialogue.answers),
+    )
 
 
 class OrderStore:
-    """The orders of one transaction. Every order handed out is counted anew by `count` and written by `flush`."""
+    """The orders of one transaction. Every order handed out is counted anew and written by `flush`."""
 
     def __init__(self, connection: Connection, levels: tuple[Level, ...]) -> None:
         self._connection = connection
@@ -80,10 +94,13 @@ class OrderStore:
         """A loaded order, only to look at."""
         return self._loaded[order_id].order
 
-    def count(self) -> None:
-        """Take the changes since the last call into the figures. Called after every event, so that whoever reads the
-        figures inside a transaction finds them complete."""
+    def _count_touched(self) -> None:
+        """Take the changes since the last call into the figures."""
         for loaded in self._touched.values():
+            size = _size(loaded.order)
+            if size == loaded.size:  # a scan on the way, say
+                continue
+            loaded.size = size
             before, after = loaded.counted, self._count(loaded.order)
             if before.places == after.places:
                 self._add(after.places, difference(before.counts, after.counts))
@@ -95,6 +112,7 @@ class OrderStore:
 
     def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
         """The fleet's counters summed over those days, what is not written yet included."""
+        self._count_touched()
         query = (
             select(rollups.c.counter, func.sum(rollups.c.n))
             .where(rollups.c.dimension == TOTAL[0], rollups.c.value == TOTAL[1])
@@ -110,7 +128,7 @@ class OrderStore:
 
     def flush(self) -> None:
         """Write what changed."""
-        self.count()
+        self._count_touched()
         changed = []
         for order_id, loaded in self._loaded.items():
             facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)

@@ -21,8 +21,8 @@ class Sealer:
         self._vault = vault
         self._rows: dict[tuple[str, str], Row] = {}
 
-    def seal(self, event: Event, raw: bytes) -> str:
-        """The event's text without names and addresses; those are remembered for `flush`."""
+    def seal(self, event: Event, raw: bytes) -> str | None:
+        """The event's text without names and addresses, which are remembered for `flush`; None: it holds none."""
         data = event.data
         if isinstance(data, OrderCompleted) and any(c.name or c.phone or c.email for c in data.contacts):
             envelope = msgspec.json.decode(raw)
@@ -34,7 +34,7 @@ class Sealer:
             self._take(_SIGNED, event.time, {"id": data.order_id, "name": data.signed_by})
             envelope["data"]["signed_by"] = None
             return msgspec.json.encode(envelope).decode()
-        return raw.decode()
+        return None
 
     def flush(self, connection: Connection) -> None:
         """Write the people; what an older event says of one changes nothing."""

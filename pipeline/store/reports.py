@@ -64,9 +64,7 @@ class _Evidence(Struct, frozen=True, kw_only=True):
 _decoder = msgspec.json.Decoder(_Evidence)
 
 
-def total(
-    connection: Connection, first_day: int | None = None, last_day: int | None = None
-) -> dict[str, int]:
+def total(connection: Connection, first_day: int | None = None, last_day: int | None = None) -> dict[str, int]:
     """The fleet's counters, summed over the days (ordinals, both included; None: open)."""
     return by_segment(connection, TOTAL[0], first_day, last_day).get(TOTAL[1], {})
 
@@ -107,9 +105,7 @@ def alerts(connection: Connection, as_of: date) -> list[Alert]:
 
 def nulls(connection: Connection) -> list[NullState]:
     """The newest null of every signal that has a null or a pair, with what is still missing for one."""
-    newest = select(nulls_table.c.signal, func.max(nulls_table.c.month).label("month")).group_by(
-        nulls_table.c.signal
-    )
+    newest = select(nulls_table.c.signal, func.max(nulls_table.c.month).label("month")).group_by(nulls_table.c.signal)
     last = newest.subquery()
     frozen = select(nulls_table).join(
         last, and_(nulls_table.c.signal == last.c.signal, nulls_table.c.month == last.c.month)
@@ -177,9 +173,7 @@ def _within(first_day: int | None, last_day: int | None) -> list[ColumnElement[b
 def _last_pair_days(connection: Connection) -> dict[tuple[str, str, str], int]:
     """The newest day with a pair, per (signal, dimension, value) that ever had an alert."""
     segment = (evidence.c.signal, evidence.c.dimension, evidence.c.value)
-    alerted = (
-        select(alerts_table.c.signal, alerts_table.c.dimension, alerts_table.c.value).distinct().subquery()
-    )
+    alerted = select(alerts_table.c.signal, alerts_table.c.dimension, alerts_table.c.value).distinct().subquery()
     query = (
         select(*segment, func.max(evidence.c.day))
         .join(
@@ -197,11 +191,7 @@ def _last_pair_days(connection: Connection) -> dict[tuple[str, str, str], int]:
 
 def _recent_pairs(connection: Connection) -> dict[str, int]:
     """Per signal, the fleet's pairs of the 90 days that end with its newest pair."""
-    last = (
-        select(fleet_days.c.signal, func.max(fleet_days.c.day).label("day"))
-        .group_by(fleet_days.c.signal)
-        .subquery()
-    )
+    last = select(fleet_days.c.signal, func.max(fleet_days.c.day).label("day")).group_by(fleet_days.c.signal).subquery()
     query = (
         select(fleet_days.c.signal, func.sum(fleet_days.c.n))
         .join(last, fleet_days.c.signal == last.c.signal)

@@ -5,7 +5,7 @@ made by the migrations refuse updates and deletes of what was recorded.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -25,30 +25,37 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class Utc(TypeDecorator[datetime]):
-    """An aware instant: `timestamptz` on PostgreSQL, naive UTC on SQLite, which knows no zones."""
+    """An aware instant: `timestamptz` on PostgreSQL, text of one length in UTC on SQLite, which sorts as time does."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text where the database knows no zones."""
+        return dialect.type_descriptor(String(32) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Store UTC."""
         if value is None or dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return value.astimezone(UTC).isoformat(" ", "microseconds")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Hand out UTC."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return cast(datetime, moment).astimezone(UTC)
 
 
 metadata = MetaData()
-_KEYED: dict[str, Any] = {"sqlite_with_rowid": False}  # a table that is its own primary key index; good for short rows only
+_KEYED: dict[str, Any] = {
+    "sqlite_with_rowid": False
+}  # a table that is its own primary key index; good for short rows only
 
 # The log of the embedded mode and, later, the outbox of the cluster mode: every event in and out, once.
 journal = Table(
@@ -75,9 +82,7 @@ state = Table(
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column(
-        "digest", String(64), primary_key=True
-    ),  # SHA-256 of topic, position and bytes: seen twice, kept once
+    Column("digest", String(64), primary_key=True),  # SHA-256 of topic, position and bytes: seen twice, kept once
     Column("received_at", Utc, nullable=False),
     Column("topic", String(100), nullable=False),
     Column("position", String(500), nullable=False),

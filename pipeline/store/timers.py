@@ -78,8 +78,6 @@ class TimerStore:
     def flush(self) -> None:
         """Write what was set, moved, cancelled and fired."""
         if self._gone:
-            keys = [
-                {"b_kind": kind, "b_order_id": order, "b_subject": who} for kind, order, who in self._gone
-            ]
+            keys = [{"b_kind": kind, "b_order_id": order, "b_subject": who} for kind, order, who in self._gone]
             self._connection.execute(_DELETE, keys)
         upsert(self._connection, timers, [timer._asdict() for timer in self._set.values()])

@@ -103,9 +103,7 @@ class UnitOfWork:
 
     def opt_out(self, digests: Collection[str], at: datetime, source: str) -> None:
         """Remember that these addresses want no messages."""
-        insert_new(
-            self.connection, opt_outs, [{"digest": digest, "at": at, "source": source} for digest in digests]
-        )
+        insert_new(self.connection, opt_outs, [{"digest": digest, "at": at, "source": source} for digest in digests])
 
     def history(self, account_id: str, digests: Collection[str], now: datetime) -> History:
         """What eligibility has to know of an account's people."""

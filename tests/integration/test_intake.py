@@ -19,7 +19,9 @@ from tests.unit.test_events import MALFORMED
 
 def test_every_malformed_event_becomes_a_dead_letter_and_the_rest_goes_through(runtime: Embedded) -> None:
     broken = [Incoming(raw, None, f"corpus:{name}") for name, (raw, _) in MALFORMED.items()]
-    batch = [item for pair in zip(broken, (incoming(completed(f"SO-{n}")) for n in range(len(broken)))) for item in pair]  # noqa: B905
+    batch = [
+        item for pair in zip(broken, (incoming(completed(f"SO-{n}")) for n in range(len(broken)))) for item in pair
+    ]  # noqa: B905
     (taken,) = runtime.take(batch)
     assert (taken.new, taken.dead) == (len(broken), len(broken))
     assert len(rows(runtime, orders)) == len(broken)
@@ -44,9 +46,14 @@ def test_an_event_seen_twice_counts_once(start: Callable[..., Embedded]) -> None
     runtime = start()
     take(runtime, completed(), completed(), scanned(time=at(hours=2)))
     before = dump(runtime.engine)
-    assert [taken.duplicates for taken in runtime.take(incoming(raw) for raw in (completed(), scanned(time=at(hours=2))))] == [2]
+    assert [
+        taken.duplicates for taken in runtime.take(incoming(raw) for raw in (completed(), scanned(time=at(hours=2))))
+    ] == [2]
     assert dump(runtime.engine) == before
-    assert [row["id"] for row in rows(runtime, journal) if not row["outgoing"]] == ["SO-1:completed", "SO-1:delivered::021100"]
+    assert [row["id"] for row in rows(runtime, journal) if not row["outgoing"]] == [
+        "SO-1:completed",
+        "SO-1:delivered::021100",
+    ]
 
 
 def test_the_same_id_of_another_source_is_another_event(runtime: Embedded) -> None:
@@ -106,6 +113,8 @@ def test_a_number_nobody_can_be_reached_at_is_kept_and_not_asked(runtime: Embedd
     ],
 )
 def test_what_was_recorded_cannot_be_changed_or_deleted(runtime: Embedded, statement: str) -> None:
-    take(runtime, completed(), scanned(time=at(hours=2)), answered(time=at(hours=3), arrival="late", score={"value": 2}))
+    take(
+        runtime, completed(), scanned(time=at(hours=2)), answered(time=at(hours=3), arrival="late", score={"value": 2})
+    )
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:
         connection.execute(text(statement))

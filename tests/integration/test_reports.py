@@ -141,9 +141,7 @@ def test_alerts_come_oldest_first_in_the_words_of_the_contract(connection: Conne
     assert reports.alerts_json(found)[0]["severity"] is None
 
 
-@pytest.mark.parametrize(
-    ("days_since", "state"), [(0, "open"), (29, "open"), (30, "unverified"), (400, "unverified")]
-)
+@pytest.mark.parametrize(("days_since", "state"), [(0, "open"), (29, "open"), (30, "unverified"), (400, "unverified")])
 def test_an_alert_whose_customers_fell_silent_is_unverified(
     connection: Connection, days_since: int, state: str
 ) -> None:
@@ -217,6 +215,4 @@ def test_no_report_reads_orders(connection: Connection) -> None:
     reports.alerts(connection, OPENED.date())
     reports.nulls(connection)
     assert len(asked) >= 5
-    assert not [
-        statement for statement in asked for table in (" orders", " answers", " claims") if table in statement
-    ]
+    assert not [statement for statement in asked for table in (" orders", " answers", " claims") if table in statement]

@@ -29,7 +29,9 @@ def dump(engine: Engine, leave_out: Collection[str] = (), columns: dict[str, set
             kept = [column for column in table.c if column.name not in dropped]
             for row in connection.execute(select(*kept)):
                 if table.name != "state" or row[0] not in _POSITIONS:
-                    lines.append(f"{table.name} " + " ".join(f"{c.name}={_text(v)}" for c, v in zip(kept, row, strict=True)))
+                    lines.append(
+                        f"{table.name} " + " ".join(f"{c.name}={_text(v)}" for c, v in zip(kept, row, strict=True))
+                    )
     return sorted(lines)
 
 

@@ -167,14 +167,10 @@ def _installed_binaries() -> Path | None:
     if in_path := shutil.which("postgres"):
         candidates.append(Path(in_path).resolve().parent)
     if pg_config := shutil.which("pg_config"):
-        answer = subprocess.run(
-            [pg_config, "--bindir"], capture_output=True, text=True, check=False, timeout=10
-        )
+        answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False, timeout=10)
         candidates.append(Path(answer.stdout.strip()))
     versions = Path("/usr/lib/postgresql").glob("*/bin")
-    candidates += sorted(
-        versions, key=lambda path: [int(n) for n in path.parent.name.split(".")], reverse=True
-    )
+    candidates += sorted(versions, key=lambda path: [int(n) for n in path.parent.name.split(".")], reverse=True)
     complete = (path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists())
     return next(complete, None)
 
@@ -203,9 +199,7 @@ def _memory_folder() -> Path | None:
     """Where creating a database takes 20 ms instead of 50 to 240. None if memory is scarce."""
     folder = Path("/dev/shm")  # noqa: S108 - what is made there is a private folder with a random name
     try:
-        return (
-            folder if shutil.disk_usage(folder).free >= MEMORY_NEEDED and os.access(folder, os.W_OK) else None
-        )
+        return folder if shutil.disk_usage(folder).free >= MEMORY_NEEDED and os.access(folder, os.W_OK) else None
     except OSError:
         return None
 

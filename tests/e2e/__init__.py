@@ -1,0 +1,1 @@
+"""The product as its user starts it: the command, in processes of its own."""

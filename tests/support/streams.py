@@ -1,0 +1,225 @@
+"""Streams of events in which everything happens that can happen to an order, drawn from a seed."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from shutil import copyfile
+from typing import Any, NamedTuple
+
+from sqlalchemy import URL
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import Incoming
+from tests.builders import answered, asked, at, completed, contact, incoming, repromised, scanned
+from tests.support.postgres import PostgresServer
+
+LEVELS = "depot:2,carrier:1,depot+carrier:2"
+# Every timer of a stream that begins on MONDAY is due before.
+AFTER_ALL = at(days=400)
+
+_PEOPLE = (
+    {"role": "receiver"},
+    {"role": "user", "phone": "+447700900124"},
+    {"role": "purchaser", "phone": None, "email": "cleo@example.com", "consent": {"email": True}},
+    {"role": "gatekeeper", "phone": "+447700900125"},
+    {"role": "receiver", "phone": "+447700900126", "consent": None},
+    {"role": "receiver", "phone": "ask at the gate"},
+)
+_ZONES = ("Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata")
+
+
+class Told(NamedTuple):
+    """An event, and when we hear of it."""
+
+    received_at: datetime
+    raw: bytes
+
+
+def stream(seed: object, orders: int = 12, historic: bool = True) -> list[Told]:
+    """What is told about some orders, in the order of receipt. Historic: at the time it speaks of."""
+    rng = Random(f"{seed}")
+    told: list[Told] = []
+    for number in range(orders):
+        story = _Story(rng, f"SO-{number}", historic)
+        told += [Told(time if historic else time + _lag(rng), raw) for time, raw in story.tell()]
+    return sorted(told)
+
+
+def with_duplicates(rng: Random, told: Sequence[Told], share: float = 0.4) -> list[Told]:
+    """Some events come again, now or later, in the same words."""
+    result = list(told)
+    for known in told:
+        if rng.random() < share:
+            place = rng.randrange(result.index(known) + 1, len(result) + 1)
+            # Heard again when the one before it is heard: receipt never goes back.
+            result.insert(place, Told(result[place - 1].received_at, known.raw))
+    return result
+
+
+def arrivals(told: Iterable[Told]) -> Iterable[Incoming]:
+    """At the door."""
+    return (incoming(raw, received_at) for received_at, raw in told)
+
+
+def take_all(runtime: Embedded, told: Iterable[Told], until: datetime | None = AFTER_ALL) -> None:
+    """Store and process them, and let time pass until then."""
+    for _ in runtime.take(arrivals(told)):
+        pass
+    if until is not None:
+        runtime.runner.tick(until)
+
+
+class Databases:
+    """As many fresh databases on one engine as a test wants."""
+
+    def __init__(self, folder: Path, migrated: Path | None, server: PostgresServer | None, template: URL | None) -> None:
+        self._folder = folder
+        self._migrated = migrated
+        self._server = server
+        self._template = template
+        self._made: list[URL] = []
+        self._files = 0
+
+    def fresh(self) -> str:
+        """The URL of an empty one with the current schema."""
+        if self._migrated is not None:
+            self._files += 1
+            file = self._folder / f"{self._files}.db"
+            copyfile(self._migrated, file)
+            return f"sqlite:///{file}"
+        assert self._server is not None
+        assert self._template is not None
+        self._made.append(self._server.create_database(template=self._template.database or ""))
+        return self._made[-1].render_as_string(hide_password=False)
+
+    def drop(self) -> None:
+        """Done with all of them."""
+        for url in self._made:
+            assert self._server is not None
+            self._server.drop_database(url)
+
+
+class _Story:
+    """One order's life, with all its corrections and contradictions."""
+
+    def __init__(self, rng: Random, order_id: str, historic: bool) -> None:
+        self._rng = rng
+        self._order_id = order_id
+        self._historic = historic
+        self._begun = at(days=rng.randrange(6), hours=rng.randrange(8))
+        self._account = f"A-{rng.randrange(3)}"
+        self._people = [contact(f"c{n}", **_PEOPLE[n]) for n in sorted(rng.sample(range(len(_PEOPLE)), rng.randint(1, 4)))]
+        self._zone = rng.choice(_ZONES)
+        self._shipments = rng.choice((1, 1, 1, 2, 3))
+
+    def tell(self) -> list[tuple[datetime, bytes]]:
+        """Every event with its time."""
+        told = [(self._begun, self._completed(self._begun, "completed"))]
+        told += self._corrections()
+        told += self._promises()
+        told += self._scans()
+        told += self._dialogue()
+        return told
+
+    def _completed(self, time: datetime, event_id: str) -> bytes:
+        rng = self._rng
+        by_when: datetime | str | None = time + timedelta(hours=rng.randint(6, 60))
+        if rng.random() < 0.4:
+            by_when = f"{time + timedelta(days=rng.randrange(2)):%Y-%m-%d}"
+        data: dict[str, Any] = {
+            "account": {"id": self._account},
+            "contacts": self._people if rng.random() < 0.9 else [],
+            "dimensions": {"depot": rng.choice(("Lyon", "Nancy")), "carrier": rng.choice(("Nordex", "Tirex"))},
+            "lines": [self._line(n) for n in range(rng.randrange(3))],
+            "shipments": self._shipments,
+            "promised_at": by_when if rng.random() < 0.9 else None,
+            "requested_at": time + timedelta(hours=rng.randint(1, 30)) if rng.random() < 0.4 else None,
+            "timezone": self._zone,
+        }
+        if rng.random() < 0.1:
+            del data["dimensions"]["carrier"]
+        return completed(
+            self._order_id, time, f"{self._order_id}:{event_id}", _={"historic": self._historic}, **data
+        )
+
+    def _line(self, n: int) -> dict[str, Any]:
+        rng = self._rng
+        ordered = rng.randint(1, 4)
+        delivered = rng.choice((ordered, ordered, ordered, ordered - 1, None))
+        return {"sku": f"sku{n}", "ordered": ordered, "delivered": delivered}
+
+    def _corrections(self) -> list[tuple[datetime, bytes]]:
+        told = []
+        for n in range(self._rng.choice((0, 0, 0, 1, 2))):
+            time = self._later(72)
+            told.append((time, self._completed(time, f"corrected{n}")))
+        return told
+
+    def _promises(self) -> list[tuple[datetime, bytes]]:
+        told = []
+        for n in range(self._rng.choice((0, 0, 1, 2))):
+            time = self._later(48)
+            by_when = time + timedelta(hours=self._rng.randint(-10, 48))
+            told.append((time, repromised(self._order_id, time, by_when, f"{self._order_id}:moved{n}")))
+        return told
+
+    def _scans(self) -> list[tuple[datetime, bytes]]:
+        rng = self._rng
+        told = []
+        whole = rng.random() < 0.3
+        for shipment in [None] if whole else [f"p{n}" for n in range(self._shipments)]:
+            for status in ("dispatched", "delivered", *rng.choice(((), (), ("delivered",), ("returned",), ("returned", "delivered")))):
+                if rng.random() < 0.1:
+                    continue
+                time = self._later(36)
+                data: dict[str, Any] = {"at": time - timedelta(hours=rng.randrange(5)), "shipment_id": shipment}
+                if rng.random() < 0.2:
+                    data["lines"] = [{"sku": "sku0", "delivered": rng.randint(0, 4)}]
+                if rng.random() < 0.1:
+                    data["signed_by"] = "Dana at the dock"
+                unique = f"{self._order_id}:{shipment}:{status}:{len(told)}"
+                told.append((time, scanned(self._order_id, time, status, unique, **data)))
+        return told
+
+    def _dialogue(self) -> list[tuple[datetime, bytes]]:
+        rng = self._rng
+        told = []
+        for person in rng.sample(self._people, rng.randint(0, len(self._people))):
+            who = person["id"]
+            if rng.random() < 0.8:
+                time = self._later(80)
+                purpose = rng.choice(("delivery", "delivery", "missing_scan"))
+                told.append((time, asked(self._order_id, time, who, account_id=self._account, purpose=purpose)))
+            for n in range(rng.choice((0, 1, 1, 1, 2, 3))):
+                time = self._later(200)
+                told.append((time, self._answer(who, time, f"{self._order_id}:{who}:{n}")))
+        return told
+
+    def _answer(self, who: str, time: datetime, event_id: str) -> bytes:
+        rng = self._rng
+        data: dict[str, Any] = {}
+        if rng.random() < 0.8:
+            data["arrival"] = rng.choice(("on_time", "late", "late", "not_received"))
+        if rng.random() < 0.3:
+            data["arrived_at"] = time - timedelta(hours=rng.randrange(30))
+        if rng.random() < 0.5:
+            data["complete"] = rng.random() < 0.6
+        if rng.random() < 0.3:
+            data["condition"] = rng.sample(("damaged", "incomplete", "wrong", "papers_missing"), 2)
+        if rng.random() < 0.7:
+            scale = rng.choice((5, 10))
+            data["score"] = {"value": rng.randint(1, scale), "scale": scale}
+        if rng.random() < 0.1:
+            data["answered_at"] = None
+        if rng.random() < 0.05:
+            data["opt_out"] = True
+        return answered(self._order_id, time, who, event_id, **data)
+
+    def _later(self, hours: int) -> datetime:
+        # On a grid of ten minutes: ties happen.
+        return self._begun + timedelta(minutes=10 * self._rng.randrange(hours * 6))
+
+
+def _lag(rng: Random) -> timedelta:
+    return timedelta(minutes=rng.choice((0, 0, 1, 15, 600)))
