@@ -109,7 +109,7 @@ def test_the_report_is_the_contract_s(connection: Connection) -> None:
     assert list(found) == ["total", "segments"]
     assert list(found["segments"]) == ["Lyon"]
     assert found["total"]["claimed_on_time"] == 3
-    assert found["total"]["mean_score"]["value"] == 4.666667
+    assert found["total"]["mean_score"]["value"] == 14 / 3
     assert found["total"]["experienced_on_time"] is None
     assert list(found["total"]) == list(found["segments"]["Lyon"])
     json.dumps(found, allow_nan=False)

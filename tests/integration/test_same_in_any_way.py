@@ -27,7 +27,7 @@ from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, stream, ta
 POLICY = Policy(account_cap=3, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
 # A seed has no simpler seed.
-few = hypothesis_settings(max_examples=6, phases=(Phase.generate,))
+few = hypothesis_settings(max_examples=4, phases=(Phase.generate,))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_both_databases_hold_the_same(databases: dict[str, Databases], historic:
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-@hypothesis_settings(few, max_examples=3)
+@hypothesis_settings(few, max_examples=2)
 @given(seed=SEEDS, historic=st.booleans())
 def test_any_size_of_batch_gives_the_same(
     databases: dict[str, Databases], engine: str, seed: int, historic: bool
@@ -150,8 +150,8 @@ def test_the_streams_hold_what_the_tests_are_about(databases: dict[str, Database
         lines += outcome(databases["sqlite"], stream(seed, historic=False))
     everything = "\n".join(lines)
     for expected in (
-        "alerts ", "opt_outs ", "reason='sampled_out'", "reason='asked_recently'", "reason='account_cap'",
+        "kind='divergence'", "opt_outs ", "reason='sampled_out'", "reason='asked_recently'", "reason='account_cap'",
         "reason='no_consent'", "reason='opted_out'", "purpose='missing_scan'", "state='expired'", "counter='rescued'",
-        "counter='in_full:10'", "counter='scanned_early'", "delta=", "revision=3", '"previous":0.3333333333333333',
+        "counter='in_full:10'", "counter='scanned_early'", "delta=", "revision=3", '"previous":0.5',
     ):  # fmt: skip
         assert expected in everything, expected

@@ -26,6 +26,7 @@ _PEOPLE = (
     {"role": "receiver", "phone": "+447700900126", "consent": None},
     {"role": "receiver", "phone": "ask at the gate"},
 )
+_AFTERWARDS = ((),) * 7 + (("delivered",), ("returned",), ("returned", "delivered"))
 _ZONES = ("Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata")
 
 
@@ -130,7 +131,7 @@ class _Story:
         data: dict[str, Any] = {
             "account": {"id": self._account},
             "contacts": self._people if rng.random() < 0.9 else [],
-            "dimensions": {"depot": rng.choice(("Lyon", "Nancy")), "carrier": rng.choice(("Nordex", "Tirex"))},
+            "dimensions": {"depot": rng.choice(("Lyon",) * 5 + ("Nancy",)), "carrier": rng.choice(("Nordex",) * 5 + ("Tirex",))},
             "lines": [self._line(n) for n in range(rng.randrange(3))],
             "shipments": self._shipments,
             "promised_at": by_when if rng.random() < 0.9 else None,
@@ -169,10 +170,10 @@ class _Story:
         told = []
         whole = rng.random() < 0.3
         for shipment in [None] if whole else [f"p{n}" for n in range(self._shipments)]:
-            for status in ("dispatched", "delivered", *rng.choice(((), (), ("delivered",), ("returned",), ("returned", "delivered")))):
-                if rng.random() < 0.1:
+            for status in ("dispatched", "delivered", *rng.choice(_AFTERWARDS)):
+                if rng.random() < 0.07:
                     continue
-                time = self._later(36)
+                time = self._later(20)
                 data: dict[str, Any] = {"at": time - timedelta(hours=rng.randrange(5)), "shipment_id": shipment}
                 if rng.random() < 0.2:
                     data["lines"] = [{"sku": "sku0", "delivered": rng.randint(0, 4)}]
@@ -188,7 +189,7 @@ class _Story:
         for person in rng.sample(self._people, rng.randint(0, len(self._people))):
             who = person["id"]
             if rng.random() < 0.8:
-                time = self._later(80)
+                time = self._later(30) + timedelta(hours=rng.choice((0, 20, 20, 20)))
                 purpose = rng.choice(("delivery", "delivery", "missing_scan"))
                 told.append((time, asked(self._order_id, time, who, account_id=self._account, purpose=purpose)))
             for n in range(rng.choice((0, 1, 1, 1, 2, 3))):
@@ -200,7 +201,7 @@ class _Story:
         rng = self._rng
         data: dict[str, Any] = {}
         if rng.random() < 0.8:
-            data["arrival"] = rng.choice(("on_time", "late", "late", "not_received"))
+            data["arrival"] = rng.choice(("on_time", "late", "late", "late", "not_received"))
         if rng.random() < 0.3:
             data["arrived_at"] = time - timedelta(hours=rng.randrange(30))
         if rng.random() < 0.5:
