@@ -16,13 +16,14 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo bench reference check test format lock clean
+.PHONY: help demo bench reference check test format docs lock clean
 
 help:
 	@echo "make demo                  a simulated company, start to end; no credentials, no services"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       the tests; ARGS go to pytest, e.g. ARGS='-k ledger'"
 	@echo "make format                apply the formatter and the safe lint fixes"
+	@echo "make docs                  write docs/asyncapi.json and docs/settings.md again, from the code"
 	@echo "make bench [ARGS=...]      measure throughput on this machine"
 	@echo "make reference FILE=...    compare detector and intervals with a file of reference figures"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files again"
@@ -50,6 +51,10 @@ test: .venv-dev/requirements-dev.lock
 format: .venv-dev/requirements-dev.lock
 	$(DEV) -m ruff check --fix .
 	$(DEV) -m ruff format .
+
+docs: .venv/requirements.lock
+	@$(RUN) -m docs.make_asyncapi
+	@$(RUN) -m docs.make_settings
 
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml

@@ -35,10 +35,10 @@ def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
     claim = dialogue.claim_when_asked()
     if claim is None or not facts.known or not dialogue.answers:
         return
-    changed = settle(order, now.toordinal())
+    experience = experience_of(dialogue.standing())
+    changed = settle(order, claim, experience, now.toordinal())
     dialogue.placed.update({signal: placed for signal, (placed, _) in changed.items()})
     dialogue.compared += 1
-    experience = experience_of(dialogue.standing())
     work.emit(
         "fulfilment.compared",
         f"{order.order_id}:{dialogue.compared}",

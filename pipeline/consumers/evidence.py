@@ -43,7 +43,7 @@ def _observe(
     work: UnitOfWork,
     now: datetime,
 ) -> alerting.Transition | None:
-    threshold = work.setup.threshold(series.dimension)
+    threshold = work.setup.thresholds[series.dimension]
     counted = work.evidence.counted(series, data.account_id, observation.day)
     if observation.previous is not None:
         n = counted.get(data.order_id)

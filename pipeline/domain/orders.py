@@ -1,7 +1,8 @@
 """One order as its events told it: every revision kept, and the same whatever the order in which they came.
 
 `Facts` depends only on which events were seen. `Dialogue` is what we did about them: whom we asked on which claim,
-what was answered, which pairs were settled.
+what was answered, which pairs were settled. Both are stored as JSON with every change, so what stands in their lists is
+written as arrays: new fields go to the end and have a default.
 """
 
 from bisect import insort
@@ -30,7 +31,7 @@ from pipeline.domain.events import (
 )
 
 
-class Revision(Struct, frozen=True, omit_defaults=True):
+class Revision(Struct, frozen=True, array_like=True):
     """What one `order.completed` said."""
 
     time: datetime
@@ -48,7 +49,7 @@ class Revision(Struct, frozen=True, omit_defaults=True):
     historic: bool = False
 
 
-class Promise(Struct, frozen=True, omit_defaults=True):
+class Promise(Struct, frozen=True, array_like=True):
     """One promise: delivered by `by_when` keeps it. `stated` is what the source wrote."""
 
     time: datetime
@@ -60,7 +61,7 @@ class Promise(Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Scan(Struct, frozen=True, omit_defaults=True):
+class Scan(Struct, frozen=True, array_like=True):
     """What one `delivery.updated` said; without `shipment` it speaks of the whole order."""
 
     time: datetime
@@ -198,7 +199,7 @@ class Facts(Struct, omit_defaults=True):
         return max(arrived.values())
 
 
-class Claim(Struct, frozen=True):
+class Claim(Struct, frozen=True, omit_defaults=True):
     """What operations says of an order. None where it says nothing (not delivered, no such date, no quantities)."""
 
     delivered_at: datetime | None = None
@@ -255,7 +256,7 @@ def _in_full(facts: Facts) -> bool | None:
     return all((line.delivered or 0.0) >= line.ordered for line in lines)
 
 
-class Ask(Struct, frozen=True):
+class Ask(Struct, frozen=True, array_like=True):
     """One question that went out, and the claim as it stood then: editing the record afterwards changes nothing."""
 
     contact_id: str
@@ -264,7 +265,7 @@ class Ask(Struct, frozen=True):
     claim: Claim
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, array_like=True):
     """One question that was not asked, and why (see `eligibility.Reason`)."""
 
     contact_id: str
@@ -272,7 +273,7 @@ class Refusal(Struct, frozen=True):
     reason: str
 
 
-class Answer(Struct, frozen=True, omit_defaults=True):
+class Answer(Struct, frozen=True, array_like=True):
     """One answer, without its words (those stay in the store). `answered_at` None: before all others."""
 
     contact_id: str
@@ -293,7 +294,7 @@ def _answer_rank(answer: Answer) -> tuple[datetime, str, str]:
     return (answer.answered_at or _BEFORE_ALL, answer.source, answer.id)
 
 
-class Placed(Struct, frozen=True):
+class Placed(Struct, frozen=True, array_like=True):
     """Where an order's pair stands in one signal's evidence: the day of its first answer, and its `x` so far."""
 
     day: int

@@ -81,14 +81,14 @@ def verdict(claim: Claim | None, experience: Experience) -> Verdict:
     return "agrees"
 
 
-def settle(order: Order, today: int) -> dict[str, tuple[Placed, float | None]]:
+def settle(order: Order, claim: Claim, experience: Experience, today: int) -> dict[str, tuple[Placed, float | None]]:
     """The pairs that an answer settles or changes: per signal where it stands now, and its `x` before (None: new).
 
-    `today` is the ordinal of the day of receipt. A pair stays where its first answer stood.
+    `claim` is the one that stood when the question was sent; `today` the ordinal of the day of receipt. A pair stays
+    where its first answer stood.
     """
-    claim = order.dialogue.claim_when_asked()
     changed: dict[str, tuple[Placed, float | None]] = {}
-    for signal, x in observations(claim, experience_of(order.dialogue.standing())).items():
+    for signal, x in observations(claim, experience).items():
         before = order.dialogue.placed.get(signal)
         if before is None:
             changed[signal] = (Placed(today, x), None)

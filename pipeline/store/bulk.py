@@ -12,30 +12,37 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pipeline.store.tables import Utc, utc_text
+
 Row = dict[str, Any]
+Rows = Sequence[Row] | Sequence[tuple[Any, ...]]  # tuples name their columns in the order of the call's `columns`
 
 
-def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def insert(connection: Connection, table: Table, rows: Rows, columns: tuple[str, ...] = ()) -> None:
     """Insert rows. Here and below every row of a call names the same columns."""
-    _execute(connection, rows, _inserting, table)
+    _execute(connection, rows, columns, _inserting, table)
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def insert_new(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert rows; one that is there already stays as it is."""
-    _execute(connection, rows, _ignoring, table)
+    _execute(connection, rows, (), _ignoring, table)
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[Row], newest: str | None = None) -> None:
+def upsert(
+    connection: Connection, table: Table, rows: Rows, columns: tuple[str, ...] = (), newest: str | None = None
+) -> None:
     """Insert rows, or replace those of the same primary key.
 
     With `newest`, a column, a row replaces another only if it is not older by that column.
     """
-    _execute(connection, rows, _replacing, table, newest)
+    _execute(connection, rows, columns, _replacing, table, newest)
 
 
-def add(connection: Connection, table: Table, rows: Sequence[Row], amounts: tuple[str, ...]) -> None:
+def add(
+    connection: Connection, table: Table, rows: Rows, amounts: tuple[str, ...], columns: tuple[str, ...] = ()
+) -> None:
     """Insert rows, or add their `amounts` to those of the same primary key."""
-    _execute(connection, rows, _adding, table, amounts)
+    _execute(connection, rows, columns, _adding, table, amounts)
 
 
 class _Compiled(NamedTuple):
@@ -43,23 +50,35 @@ class _Compiled(NamedTuple):
 
     text: str
     names: tuple[str, ...]  # of the parameters, in the order of their places
-    converted: tuple[tuple[int, Callable[[Any], Any]], ...]  # places whose value the driver does not know
+    moments: list[int]  # places of instants that have to become text
     by_name: bool
 
 
 _Build = Callable[..., Insert]
 
 
-def _execute(connection: Connection, rows: Sequence[Row], build: _Build, table: Table, *how: Any) -> None:
+def _execute(
+    connection: Connection, rows: Rows, columns: tuple[str, ...], build: _Build, table: Table, *how: Any
+) -> None:
     if not rows:
         return
-    compiled = _compile(connection.dialect, build, table, tuple(rows[0]), *how)
-    values: list[Any] = [*map(itemgetter(*compiled.names), rows)]
-    for place, convert in compiled.converted:
-        values = [(*row[:place], convert(row[place]), *row[place + 1 :]) for row in values]
+    named = columns or tuple(rows[0])
+    compiled = _compile(connection.dialect, build, table, named, *how)
+    values: list[Any] = list(rows) if named == compiled.names and columns else _ordered(rows, columns, compiled)
+    if compiled.moments:
+        lists = [*map(list, values)]
+        for place in compiled.moments:
+            for row in lists:
+                row[place] = utc_text(row[place])
+        values = [*map(tuple, lists)]
     if compiled.by_name:
         values = [dict(zip(compiled.names, row, strict=True)) for row in values]
     connection.exec_driver_sql(compiled.text, values)
+
+
+def _ordered(rows: Rows, columns: tuple[str, ...], compiled: _Compiled) -> list[tuple[Any, ...]]:
+    wanted: Any = tuple(map(columns.index, compiled.names)) if columns else compiled.names
+    return [*map(itemgetter(*wanted), rows)]
 
 
 @lru_cache
@@ -67,9 +86,9 @@ def _compile(dialect: Dialect, build: _Build, table: Table, columns: tuple[str, 
     statement = build(sqlite if dialect.name == "sqlite" else postgresql, table, columns, *how)
     compiled = statement.compile(dialect=dialect, column_keys=list(columns))
     names = tuple(compiled.positiontup or columns)
-    converters = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
-    converted = tuple((place, convert) for place, convert in enumerate(converters) if convert is not None)
-    return _Compiled(str(compiled), names, converted, not compiled.positional)
+    # Instants on SQLite are all that the drivers do not take as they are.
+    moments = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Utc)]
+    return _Compiled(str(compiled), names, moments if dialect.name == "sqlite" else [], not compiled.positional)
 
 
 def _inserting(dialect: Any, table: Table, _columns: tuple[str, ...]) -> Insert:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 
 from pipeline.domain import alerting
 from pipeline.domain.segments import Segment
-from pipeline.store.bulk import Row, add, insert, upsert
+from pipeline.store.bulk import add, insert, upsert
 from pipeline.store.tables import evidence, fleet_days, nulls, pairs
 
 WINDOW_DAYS = 90  # what a month's null is made from
@@ -55,7 +55,7 @@ class EvidenceStore:
         self._connection = connection
         self._states: dict[Series, alerting.Evidence] = {}
         self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
-        self._new: list[Row] = []
+        self._new: list[tuple[object, ...]] = []
         self._fleet: dict[tuple[str, int], list[float]] = {}
         self._nulls: dict[tuple[str, str], Null | None] = {}
         self._placed: dict[tuple[str, int], dict[Series, dict[str, int]]] = {}
@@ -127,20 +127,7 @@ class EvidenceStore:
         if state.last_day is not None and pair.day > state.last_day and (series, state.last_day) in self._days:
             self._days[series, state.last_day] = _encode(state)
         n = state.pairs + 1
-        self._new.append(
-            {
-                "dimension": series.dimension,
-                "value": series.value,
-                "signal": series.signal,
-                "n": n,
-                "day": pair.day,
-                "received_at": received_at,
-                "account_id": pair.account,
-                "order_id": pair.order,
-                "x": pair.x,
-                "delta": pair.delta,
-            }
-        )
+        self._new.append((*series, n, pair.day, received_at, pair.account, pair.order, pair.x, pair.delta))
         self._note(pair.account, pair.day, *series, n, pair.order)
         self._days[series, pair.day] = None
         return alerting.observe(state, pair, threshold, lambda k: self.recent(series, n, k))
@@ -203,7 +190,7 @@ class EvidenceStore:
 
     def _write_pairs(self) -> None:
         if self._new:
-            insert(self._connection, pairs, self._new)
+            insert(self._connection, pairs, self._new, _PAIR)
             self._new = []
 
     def _pairs(self, series: Series, first: int, last: int | None) -> list[alerting.Pair]:
@@ -230,6 +217,7 @@ _CURRENT = (
     .order_by(evidence.c.day.desc())
     .limit(1)
 )
+_PAIR = (*Series._fields, "n", "day", "received_at", "account_id", "order_id", "x", "delta")
 _PLACE = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)
 
 

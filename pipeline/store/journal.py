@@ -80,8 +80,8 @@ def _write(connection: Connection, entries: Sequence[Entry], known: set[tuple[st
         known.add(key)
         head += 1
         places.append(head)
-        rows.append(dict(zip(_COLUMNS, (head, *entry), strict=True)))
-    insert(connection, journal, rows)
+        rows.append((head, *entry))
+    insert(connection, journal, rows, _COLUMNS)
     put(connection, HEAD, str(head))
     return places
 

@@ -133,17 +133,15 @@ class OrderStore:
         for order_id, loaded in self._loaded.items():
             facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
             if facts != loaded.facts or dialogue != loaded.dialogue:
-                counted = _encode(loaded.counted)
-                texts = {"facts": facts, "dialogue": dialogue, "counted": counted}
-                changed.append({"order_id": order_id} | {name: text.decode() for name, text in texts.items()})
-        upsert(self._connection, orders, changed)
+                changed.append((order_id, facts.decode(), dialogue.decode(), _encode(loaded.counted).decode()))
+        upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
         rows = [
-            {"dimension": dimension, "value": value, "day": day, "counter": counter, "n": n}
+            (dimension, value, day, counter, n)
             for (dimension, value, day), counts in self._deltas.items()
             for counter, n in counts.items()
             if n
         ]
-        add(self._connection, rollups, rows, ("n",))
+        add(self._connection, rollups, rows, ("n",), ("dimension", "value", "day", "counter", "n"))
 
     def _count(self, order: Order) -> _Counted:
         counts = contribution(order)

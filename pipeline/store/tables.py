@@ -28,6 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
+def utc_text(value: datetime | None) -> str | None:
+    """An instant as SQLite holds it."""
+    if value is None:
+        return None
+    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")
+
+
 class Utc(TypeDecorator[datetime]):
     """An aware instant: `timestamptz` on PostgreSQL, text of one length in UTC on SQLite, which sorts as time does."""
 
@@ -40,9 +48,7 @@ class Utc(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Store UTC."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).isoformat(" ", "microseconds")
+        return utc_text(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Hand out UTC."""

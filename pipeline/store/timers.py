@@ -80,4 +80,4 @@ class TimerStore:
         if self._gone:
             keys = [{"b_kind": kind, "b_order_id": order, "b_subject": who} for kind, order, who in self._gone]
             self._connection.execute(_DELETE, keys)
-        upsert(self._connection, timers, [timer._asdict() for timer in self._set.values()])
+        upsert(self._connection, timers, list(self._set.values()), Timer._fields)

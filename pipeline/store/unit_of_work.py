@@ -1,9 +1,10 @@
 """One transaction's worth of work: what processors read and change, written together or not at all."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -41,10 +42,13 @@ class Setup:
     alerts_a_year: float
     policy: Policy
 
-    def threshold(self, dimension: str) -> float:
-        """A, in days, for the segments of a level."""
-        capacity = next(level.capacity for level in self.levels if level.name == dimension)
-        return divergence.threshold(capacity, len(self.levels), self.alerts_a_year)
+    @cached_property
+    def thresholds(self) -> Mapping[str, float]:
+        """A, in days, for the segments of each level."""
+        return {
+            level.name: divergence.threshold(level.capacity, len(self.levels), self.alerts_a_year)
+            for level in self.levels
+        }
 
 
 class UnitOfWork:

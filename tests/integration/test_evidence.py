@@ -204,9 +204,10 @@ def check_alerts(runtime: Embedded) -> None:
         assert whats[-1] == "resolved" or alert["state"] == "open"
         assert set(whats[1:-1]) <= {"escalated"}
         graveness = [(_KINDS[data["kind"]], _SEVERITIES[data["severity"]]) for _, data in history]
-        for before, after in zip(graveness, graveness[1:], strict=False):
+        for number, (before, after) in enumerate(zip(graveness, graveness[1:], strict=False), 1):
             assert after[0] >= before[0], history
             assert after[1] >= before[1], history
+            assert after != before or whats[number] == "resolved", history
         last = history[-1][1]
         assert {name: alert[name] for name in ("kind", "state", "severity")} == {
             name: last[name] for name in ("kind", "state", "severity")
@@ -322,6 +323,25 @@ def test_an_amendment_can_open_an_alert(start: Callable[..., Embedded]) -> None:
     (alert,) = rows(runtime, alerts)
     assert (alert["state"], alert["kind"]) == ("open", "divergence")
     check_states(runtime)
+    check_alerts(runtime)
+
+
+def test_what_was_told_is_not_told_again_after_an_amendment_took_it_back(start: Callable[..., Embedded]) -> None:
+    """An alert becomes lesser in silence; when it rises again to what was told, nothing is new."""
+    runtime = start(levels="depot:2")
+    take_pairs(runtime, "xxxxx")
+    (alert,) = rows(runtime, alerts)
+    assert (alert["kind"], alert["severity"]) == ("divergence", "critical")
+    for n in range(3, 6):  # one account goes on complaining, the others take it back
+        take(runtime, *one_pair(10 + n, 6 + n / 24, account="A-0"))
+    for n in range(6, 9):
+        take(runtime, *one_pair(10 + n, 7 + n / 24, account="A-0"))
+    for n in range(1, 5):
+        take(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
+    assert msgspec.json.decode(rows(runtime, evidence)[-1]["state"])["alert"]["kind"] == "single_account_dispute"
+    take_pairs(runtime, "xxxxx", first_day=11, first=30)
+    assert msgspec.json.decode(rows(runtime, evidence)[-1]["state"])["alert"]["kind"] == "divergence"
+    assert [what for what, _ in story(runtime, alert["alert_id"])] == ["opened"]
     check_alerts(runtime)
 
 

@@ -168,12 +168,12 @@ class _Story:
     def _scans(self) -> list[tuple[datetime, bytes]]:
         rng = self._rng
         told = []
-        whole = rng.random() < 0.3
+        whole, hours = rng.random() < 0.3, rng.choice((20, 20, 20, 70))
         for shipment in [None] if whole else [f"p{n}" for n in range(self._shipments)]:
             for status in ("dispatched", "delivered", *rng.choice(_AFTERWARDS)):
                 if rng.random() < 0.07:
                     continue
-                time = self._later(20)
+                time = self._later(hours)
                 data: dict[str, Any] = {"at": time - timedelta(hours=rng.randrange(5)), "shipment_id": shipment}
                 if rng.random() < 0.2:
                     data["lines"] = [{"sku": "sku0", "delivered": rng.randint(0, 4)}]

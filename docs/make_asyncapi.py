@@ -1,0 +1,110 @@
+"""Writes `asyncapi.json` from the events themselves, so that the contract on paper is the contract in the code."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.consumers.routing import PROCESSORS
+from pipeline.domain.events import KINDS, MAX_EVENT_BYTES, Envelope
+from pipeline.domain.orders import Claim
+from pipeline.domain.pairs import Experience
+from pipeline.store.unit_of_work import OWN_SOURCE
+
+ROOT = Path(__file__).parents[1]
+TARGET = ROOT / "docs" / "asyncapi.json"
+
+# What we tell. Everything that has a processor is taken in; the pair is our own word, and we alone say it.
+SENT = ("feedback.requested", "fulfilment.compared", "alert.opened", "alert.escalated", "alert.resolved")
+RECEIVED = tuple(kind for kind in PROCESSORS if kind != "fulfilment.compared")
+
+TOPICS = {
+    "orders": "Orders as the supplier's side tells them.",
+    "deliveries": "Scans of orders and their shipments. A scan may come before its order.",
+    "feedback": "Questions that went out, and the answers to them.",
+    "truth": "The pairs: what was claimed of an order beside what its customer says of it.",
+    "alerts": "Where a claim is shown no longer to hold, with the evidence.",
+}
+_DATE_OR_TIME = "A date (2026-11-20: the end of that day in the order's `timezone`, needed then) or a time with offset."
+_DATE_FIELDS = ("requested_at", "promised_at", "estimated_at")
+_SCHEMAS = "#/components/schemas/"
+
+
+def document() -> dict[str, Any]:
+    """The whole AsyncAPI document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Unvarnished",
+            "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+            "description": (
+                f"Events are CloudEvents 1.0 in structured JSON, at most {MAX_EVENT_BYTES:,} bytes. `(source, id)` "
+                "names an event: seen twice, it counts once. Fields we do not know are kept, not refused. The channels "
+                "are names so far: their events stand in the journal of one database, and there is no broker."
+            ),
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/cloudevents+json",
+        "channels": {topic: _channel(topic, text) for topic, text in TOPICS.items()},
+        "operations": dict(sorted([*_operations("receive", RECEIVED), *_operations("send", SENT)])),
+        "components": {"messages": {kind: _message(kind) for kind in KINDS}, "schemas": _schemas()},
+    }
+
+
+def text() -> str:
+    """The document as it is written."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _channel(topic: str, description: str) -> dict[str, Any]:
+    kinds = [kind for kind, told in KINDS.items() if told.topic == topic]
+    messages = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds}
+    return {"address": topic, "description": description, "messages": messages}
+
+
+def _operations(action: str, kinds: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """One operation per topic that has a message of those kinds."""
+    found = []
+    for topic in TOPICS:
+        refs = [{"$ref": f"#/channels/{topic}/messages/{kind}"} for kind in kinds if KINDS[kind].topic == topic]
+        if refs:
+            channel = {"$ref": f"#/channels/{topic}"}
+            found.append((f"{action}_{topic}", {"action": action, "channel": channel, "messages": refs}))
+    return found
+
+
+def _message(kind: str) -> dict[str, Any]:
+    data = KINDS[kind].data
+    properties: dict[str, Any] = {"type": {"const": kind}, "data": {"$ref": f"{_SCHEMAS}{data.__name__}"}}
+    if kind in SENT and kind not in RECEIVED:
+        properties["source"] = {"const": OWN_SOURCE}
+    return {
+        "name": kind,
+        "title": kind,
+        "summary": " ".join((data.__doc__ or "").split()),
+        "payload": {"allOf": [{"$ref": f"{_SCHEMAS}Envelope"}, {"type": "object", "properties": properties}]},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    """The schemas of the data, and what the types alone do not tell."""
+    structs = [Envelope, Claim, Experience, *dict.fromkeys(kind.data for kind in KINDS.values())]
+    _, found = msgspec.json.schema_components(structs, ref_template=_SCHEMAS + "{name}")
+    for schema in found.values():
+        for name in _DATE_FIELDS:
+            if name in schema["properties"]:
+                schema["properties"][name]["description"] = _DATE_OR_TIME
+    pair = found["FulfilmentCompared"]["properties"]
+    pair["claim"] = {"$ref": f"{_SCHEMAS}Claim"}
+    pair["experience"] = {"$ref": f"{_SCHEMAS}Experience"}
+    envelope = found["Envelope"]["properties"]
+    envelope["historic"]["description"] = "Extension attribute: from the past, nobody is to be asked about it."
+    # Ours are an order's id and a counter, so they may be longer than those we take from others.
+    del envelope["id"]["maxLength"]
+    return found
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text(), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Tests that inject a fault and check that nothing is lost and nothing happens twice."""

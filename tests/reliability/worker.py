@@ -1,0 +1,30 @@
+"""A process to be killed: takes the simulated company through the embedded runtime, telling of every statement."""
+
+import sys
+
+from sqlalchemy import Engine, event
+
+from pipeline.app import Installation, play_demo
+from pipeline.demo.company import LEVELS
+from tests.builders import embedded
+
+SEED, DAYS, BATCH = 7, 4, 50
+
+
+def play(url: str, tell: bool = False) -> Engine:
+    """From where an earlier process ended to the end of the last day."""
+    runtime = embedded(url, levels=LEVELS, batch=BATCH)
+    if tell:
+        event.listen(runtime.engine, "before_cursor_execute", _tell)
+        event.listen(runtime.engine, "commit", _tell)
+    play_demo(Installation(runtime.engine, runtime.runner._setup, runtime), SEED, DAYS)
+    return runtime.engine
+
+
+def _tell(*_: object) -> None:
+    sys.stdout.write(".\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    play(sys.argv[1], tell=True).dispose()
