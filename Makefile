@@ -33,7 +33,7 @@ demo: .venv/requirements.lock
 	@UNVARNISHED_DATA_DIR="$(UNVARNISHED_DATA_DIR)" $(RUN) -m pipeline demo $(ARGS)
 
 bench: .venv/requirements.lock
-	@$(RUN) -m pipeline bench $(ARGS)
+	@$(RUN) -m pipeline bench embedded $(ARGS)
 
 reference: .venv/requirements.lock
 	@test -n "$(FILE)" || { echo "make reference needs a file: make reference FILE=path/to/divergence_reference.json" >&2; exit 2; }

@@ -24,7 +24,7 @@ from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
-from pipeline.settings import Settings
+from pipeline.settings import BadKey, Settings
 from pipeline.sources.olist import LEVELS as OLIST_LEVELS
 from pipeline.sources.olist import OlistHistory
 from pipeline.sources.table import UnreadableSource
@@ -136,9 +136,11 @@ def lab_command(
     segments: Annotated[int, typer.Option(min=1, help="honest segments at exactly the null")] = 200,
     days: Annotated[int, typer.Option(min=1, help="simulated days")] = 365,
     seeds: Annotated[int, typer.Option(min=1, help="simulated fleets")] = 5,
-    pairs_per_day: Annotated[float, typer.Option(help="answers about orders claimed well, per segment and day")] = 3.0,
-    budget: Annotated[float, typer.Option(help="false alerts a year the fleet can bear")] = 1.0,
-    null: Annotated[float, typer.Option(help="what counts as honest, 0 to 1")] = DELTA0,
+    pairs_per_day: Annotated[
+        float, typer.Option(min=0.001, help="answers about orders claimed well, per segment and day")
+    ] = 3.0,
+    budget: Annotated[float, typer.Option(min=0.001, help="false alerts a year the fleet can bear")] = 1.0,
+    null: Annotated[float, typer.Option(min=0.001, max=0.999, help="what counts as honest, 0 to 1")] = DELTA0,
 ) -> None:
     """False alarms and delays at your own volumes, beside the rule most dashboards use."""
     with _complaints():
@@ -150,7 +152,7 @@ def lab_command(
 
 @dead_letters.command("list")
 def list_dead_letters(output: Output = Format.TABLE) -> None:
-    """What could not be read, where it was and why, oldest first; never its content."""
+    """What could not be read, where it was and why, oldest first. Its content stays sealed."""
     with _complaints(), _database() as connection:
         found = reports.dead_letters(connection)
         if output is Format.JSON:
@@ -206,7 +208,7 @@ def _complaints() -> Iterator[None]:
             name = "_".join(str(part) for part in problem["loc"]).upper()
             print(f"unvarnished: UNVARNISHED_{name}: {problem['msg']}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except (WrongSetup, UnreadableSource, ValueError) as error:
+    except (WrongSetup, UnreadableSource, BadKey) as error:
         _fail(str(error))
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error

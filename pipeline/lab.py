@@ -216,9 +216,7 @@ class _NaiveRule:
         self._above = above
 
 
-def _honest_segment(
-    rng: random.Random, days: int, pairs_per_day: float, null: float, a: float
-) -> tuple[int, int, int]:
+def _honest_segment(rng: random.Random, days: int, pairs_per_day: float, null: float, a: float) -> tuple[int, int, int]:
     """(crossings of the detector, alarms of the naive rule, pairs) of a segment that reports what happens."""
     draw = rng.random
     detector, crossings, pairs = Detector(), 0, 0

@@ -21,6 +21,10 @@ _KEY_FILE = "master.key"
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+class BadKey(Exception):
+    """The master key is not one: a sentence that names where it came from."""
+
+
 class Settings(BaseSettings):
     """What this installation is told. Durations are in the unit their name ends with."""
 
@@ -93,7 +97,7 @@ class Settings(BaseSettings):
     def master(self) -> bytes:
         """The master key, made and kept in a file that only its owner can read if none was given.
 
-        Raises ValueError if what is given is no key.
+        Raises BadKey if what is given is none.
         """
         if self.master_key is not None:
             return _key(self.master_key.get_secret_value(), "UNVARNISHED_MASTER_KEY")
@@ -120,5 +124,5 @@ def _key(text: str, origin: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise ValueError(f"{origin} must hold 64 hexadecimal digits (32 bytes)")
+        raise BadKey(f"{origin} must hold 64 hexadecimal digits (32 bytes)")
     return key

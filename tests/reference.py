@@ -279,9 +279,7 @@ def _kpi(case: Case) -> tuple[Any, Any]:
         "early_pod_share": embellishment.early_scan_share(early, stated),
         "contact_missing_at_risk": groups[True],
         "contact_missing_clean": groups[False],
-        "suppression_risk_ratio_haldane": embellishment.contact_missing_risk_ratio(
-            *groups[True], *groups[False]
-        ),
+        "suppression_risk_ratio_haldane": embellishment.contact_missing_risk_ratio(*groups[True], *groups[False]),
         "contactable_share": embellishment.contactable_share(n - missing, n),
         "invites": asked,
         "phones": len(invites),

@@ -81,3 +81,11 @@ def answered(order: Order, contact_id: str, work: UnitOfWork) -> None:
         if ask.contact_id == contact_id:
             work.set_ask_state(order.order_id, contact_id, ask.purpose, ANSWERED)
             work.timers.cancel(EXPIRY, order.order_id, f"{ask.purpose}:{contact_id}")
+
+
+def respect_opt_outs(order: Order, work: UnitOfWork, now: datetime) -> None:
+    """Whoever wrote that they want no messages gets none: at none of the addresses the order knows of them."""
+    for answer in order.dialogue.answers:
+        contact = contact_of(order.facts, answer.contact_id) if answer.opt_out else None
+        if contact is not None:
+            work.opt_out([digest for digest in (contact.phone, contact.email) if digest], now, answer.source)

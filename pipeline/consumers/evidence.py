@@ -85,13 +85,15 @@ def _tell(series: Series, transition: alerting.Transition, work: UnitOfWork, now
     """Make an alert's change an event like any other, and keep the alert as it stands now."""
     alert, resolved = transition.alert, transition.what == "resolved"
     known = work.connection.execute(
-        select(alerts.c.alert_id, alerts.c.opened_at, alerts.c.evidence).where(
+        select(alerts.c.alert_id, alerts.c.kind, alerts.c.severity, alerts.c.opened_at, alerts.c.evidence).where(
             alerts.c.dimension == series.dimension,
             alerts.c.value == series.value,
             alerts.c.signal == series.signal,
             alerts.c.state == "open",
         )
     ).one_or_none()
+    if known and not resolved and not alerting.graver(alert.kind, alert.severity, (known.kind, known.severity)):
+        return  # an amendment had made it lesser, and it has only come back to what was told
     alert_id = known.alert_id if known else _next_id(series, work)
     # What it rested on stays when it ends: by then the run is that of the recovery.
     evidence = msgspec.json.decode(known.evidence) if known and resolved else _evidence(series, alert, work)

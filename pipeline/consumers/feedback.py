@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pipeline.consumers import asking, comparing
 from pipeline.domain.events import Event, FeedbackReceived, FeedbackRequested
-from pipeline.domain.orders import Ask, Order, contact_of
+from pipeline.domain.orders import Ask, Order
 from pipeline.store.unit_of_work import UnitOfWork
 
 
@@ -20,6 +20,19 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
         return
     dialogue.asks.append(Ask(data.contact_id, data.purpose, event.time, dialogue.claim))
     answered = any(answer.contact_id == data.contact_id for answer in dialogue.answers)
+    state = asking.ANSWERED if answered else asking.SENT
+    if dialogue.refused(data.contact_id, data.purpose):  # our decision not to ask stands, the ask lives all the same
+        work.set_ask_state(data.order_id, data.contact_id, data.purpose, state)
+    else:
+        _record(order, event, state, work)
+    if answered:
+        comparing.compare(order, work, now)
+    else:
+        asking.expire_later(data.order_id, data.contact_id, data.purpose, work, event.time)
+
+
+def _record(order: Order, event: Event, state: str, work: UnitOfWork) -> None:
+    data: FeedbackRequested = event.data
     work.record_ask(
         {
             "order_id": data.order_id,
@@ -29,13 +42,9 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
             "decided_at": event.time,
             "reason": None,
             "channel": data.channel,
-            "state": asking.ANSWERED if answered else asking.SENT,
+            "state": state,
         }
     )
-    if answered:
-        comparing.compare(order, work, now)
-    else:
-        asking.expire_later(data.order_id, data.contact_id, data.purpose, work, event.time)
 
 
 def received(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -62,13 +71,5 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
         }
     )
     asking.answered(order, data.contact_id, work)
-    if data.opt_out:
-        _opt_out(order, event, work, now)
+    asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)
-
-
-def _opt_out(order: Order, event: Event, work: UnitOfWork, now: datetime) -> None:
-    contact = contact_of(order.facts, event.data.contact_id)
-    if contact is not None:
-        digests = [digest for digest in (contact.phone, contact.email) if digest is not None]
-        work.opt_out(digests, now, event.source)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.events import BadEvent, Event, decode
+from pipeline.domain.events import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, decode
 from pipeline.store import journal
 from pipeline.store.bulk import Row, insert_new
-from pipeline.store.people import Sealer
+from pipeline.store.people import remember, seal
 from pipeline.store.tables import dead_letters
 from pipeline.store.vault import Vault
 
@@ -41,9 +41,9 @@ def take(
 
     Returns what became of it, and the new events with their places in the journal, as processors may see them.
     """
-    sealer = Sealer(vault)
     events: list[Event] = []
     entries: list[journal.Entry] = []
+    found: list[list[Row]] = []
     letters: list[Row] = []
     for incoming in batch:
         try:
@@ -51,16 +51,17 @@ def take(
         except BadEvent as bad:
             letters.append(letter(vault, incoming, bad, now))
             continue
-        sealed = sealer.seal(event, incoming.raw)
+        sealed = seal(vault, event, incoming.raw)
         if sealed is not None:
-            event = decode(sealed.encode(), None, event.received_at)
+            event = decode(sealed.text.encode(), None, event.received_at)
         events.append(event)
-        text = sealed or incoming.raw.decode()
+        found.append(sealed.people if sealed else [])
+        text = sealed.text if sealed else incoming.raw.decode()
         entries.append(journal.Entry(event.source, event.id, event.type, False, event.received_at, text))
     places = journal.append(connection, entries)
-    sealer.flush(connection)
-    insert_new(connection, dead_letters, letters)
     new = [(place, event) for place, event in zip(places, events, strict=True) if place is not None]
+    remember(connection, [row for place, rows in zip(places, found, strict=True) if place is not None for row in rows])
+    insert_new(connection, dead_letters, letters)
     return Taken(len(new), len(events) - len(new), len(letters)), new
 
 
@@ -87,4 +88,9 @@ def letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetim
 def _check(incoming: Incoming) -> Event:
     if incoming.fault is not None:
         raise incoming.fault
-    return decode(incoming.raw, incoming.topic, incoming.received_at)
+    event = decode(incoming.raw, incoming.topic, incoming.received_at)
+    if event.type in CONCLUSIONS:
+        raise BadEvent(f"{event.type!r} is what we conclude ourselves, nobody can tell it to us", "type")
+    if event.source == OWN_SOURCE:
+        raise BadEvent(f"{OWN_SOURCE!r} is our own name", "source")
+    return event

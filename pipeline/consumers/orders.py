@@ -14,6 +14,7 @@ def completed(event: Event, work: UnitOfWork, now: datetime) -> None:
     order.facts.complete(event)
     comparing.record_claim(order, event, work, now)
     timers.watch_for_scan(order, work)
+    asking.respect_opt_outs(order, work, now)  # the no may have been here before the order
     asking.ask_if_delivered(order, work, now)
     if first_word:
         comparing.compare(order, work, now)  # its answer may have been here before it

@@ -215,7 +215,7 @@ def clock_of(connection: Connection) -> datetime:
 
 
 def retrying() -> Retrying:
-    """Try again what failed by trouble that passes, for about ten seconds."""
+    """Try again what failed by trouble that passes, six times within about seven seconds."""
     return Retrying(
         retry=retry_if_exception(passes),
         stop=stop_after_attempt(7),

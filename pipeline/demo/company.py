@@ -151,9 +151,7 @@ def _order(story: Story, word: str, at: datetime, delivered: list[int]) -> Incom
         "completed_at": story.completed,
         "timezone": customer.depot.timezone,
     }
-    return _incoming(
-        "orders", "order.completed", f"erp/{customer.depot.name}", f"{story.order_id}:{word}", at, data
-    )
+    return _incoming("orders", "order.completed", f"erp/{customer.depot.name}", f"{story.order_id}:{word}", at, data)
 
 
 def _contact(person: Person) -> dict[str, Any]:
@@ -187,9 +185,7 @@ def _scans(story: Story, parcel: Parcel, shipment: str | None) -> list[Timed]:
     scans = [("dispatched", parcel.dispatched)]
     if parcel.scanned is not None:
         if story.eventful:
-            scans.append(
-                ("out_for_delivery", max(parcel.dispatched, parcel.scanned - timedelta(minutes=100)))
-            )
+            scans.append(("out_for_delivery", max(parcel.dispatched, parcel.scanned - timedelta(minutes=100))))
         scans.append(("delivered", parcel.scanned))
     if story.eventful and story.claimed_late and parcel.scanned is not None:
         scans.append(("exception", max(parcel.dispatched, parcel.scanned - timedelta(minutes=150))))
@@ -206,9 +202,7 @@ def _scans(story: Story, parcel: Parcel, shipment: str | None) -> list[Timed]:
             "carrier": story.carrier,
         }
         name = f"{shipment or story.order_id}:{status}"
-        told.append(
-            (received, _incoming("deliveries", "delivery.updated", f"tms/{story.carrier}", name, at, data))
-        )
+        told.append((received, _incoming("deliveries", "delivery.updated", f"tms/{story.carrier}", name, at, data)))
     return told
 
 

@@ -54,9 +54,7 @@ def read_place(text: str | None) -> Place:
     return Place(*map(int, text.split())) if text else Place()
 
 
-def run(
-    runtime: Runtime, company: Company, days: int = 90, progress: Callable[[int, int], None] | None = None
-) -> None:
+def run(runtime: Runtime, company: Company, days: int = 90, progress: Callable[[int, int], None] | None = None) -> None:
     """Go from where the company is to the end of its first `days`; `progress` gets blocks done and in all."""
     blocks = days * BLOCKS_A_DAY
     place = read_place(runtime.get(PLACE))

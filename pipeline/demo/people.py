@@ -108,17 +108,13 @@ def customers(seed: int) -> tuple[Customer, ...]:
             disputes = depot.name == DISPUTED and place == 0
             roles = _roles(rng, disputes)
             people = tuple(
-                _person(
-                    rng, f"C-{number:03d}-{index}", role, depot, mobiles if role in ASKED else desks, disputes
-                )
+                _person(rng, f"C-{number:03d}-{index}", role, depot, mobiles if role in ASKED else desks, disputes)
                 for index, role in enumerate(roles, 1)
             )
             tier = rng.choice(("key", "standard", "standard", "small"))
             weight = 2.0 if disputes else rng.uniform(0.6, 1.4)
             found.append(
-                Customer(
-                    f"A-{number:03d}", next(names[depot.language]), tier, depot, people, weight, disputes
-                )
+                Customer(f"A-{number:03d}", next(names[depot.language]), tier, depot, people, weight, disputes)
             )
     return tuple(found)
 
@@ -138,16 +134,12 @@ def _roles(rng: Random, disputes: bool) -> list[Role]:
     return ["receiver", *rng.sample(others, rng.choice((1, 2, 2, 3)))]
 
 
-def _person(
-    rng: Random, name: str, role: Role, depot: Depot, phones: Iterator[str], disputes: bool
-) -> Person:
+def _person(rng: Random, name: str, role: Role, depot: Depot, phones: Iterator[str], disputes: bool) -> Person:
     called = f"{rng.choice(_FIRST[depot.language])} {rng.choice(_NAMES)[0]}."
     reachable, consents = rng.random() >= 0.03 or disputes, rng.random() >= 0.04 or disputes
     phone = next(phones)
     email = f"{name.lower()}@example.{rng.choice(('com', 'org'))}"
-    return Person(
-        name, role, called, phone if reachable else None, email, depot.language, depot.timezone, consents
-    )
+    return Person(name, role, called, phone if reachable else None, email, depot.language, depot.timezone, consents)
 
 
 # Phones that belong to nobody: ranges which the regulators keep free for films and books. Every person has

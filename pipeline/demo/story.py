@@ -32,9 +32,7 @@ _TROUBLES: tuple[tuple[Condition, float], ...] = (
     ("papers_missing", 0.016),
 )
 _HOURS_OF_PROMISES = (10, 12, 14, 16, 17)  # local
-_SKUS = tuple(
-    f"{family}-{number}" for family in ("GLV", "TAP", "FIX", "PAL", "SEAL") for number in range(1, 9)
-)
+_SKUS = tuple(f"{family}-{number}" for family in ("GLV", "TAP", "FIX", "PAL", "SEAL") for number in range(1, 9))
 
 
 class Parcel(NamedTuple):
@@ -186,9 +184,7 @@ def _move(
     hides = depot == MOVES_PROMISES and day >= MOVED_PROMISES_FROM
     if late and rng.random() < (0.9 if hides else 0.03):
         at = due + timedelta(minutes=rng.randint(5, 90))
-        return Move(
-            at, arrival + timedelta(minutes=rng.randint(60, 300)), "desk-3", "customer agreed"
-        ), promised
+        return Move(at, arrival + timedelta(minutes=rng.randint(60, 300)), "desk-3", "customer agreed"), promised
     if not late and rng.random() < 0.012:
         at = completed + timedelta(minutes=rng.randint(30, 240))
         moved = due + timedelta(days=1)

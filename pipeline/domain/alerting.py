@@ -175,17 +175,19 @@ def observe(evidence: Evidence, pair: Pair, threshold: float, recent: Recent) ->
     return None if r < threshold else _raise(evidence, alert, pair, threshold, recent)
 
 
+def graver(kind: Kind, severity: Severity | None, than: tuple[Kind, Severity | None]) -> bool:
+    """Whether a kind and severity are worth telling after `than` was told."""
+    return _KIND_RANK[kind] > _KIND_RANK[than[0]] or _SEVERITY_RANK[severity] > _SEVERITY_RANK[than[1]]
+
+
 def difference(before: OpenAlert | None, after: OpenAlert | None) -> Transition | None:
-    """What a fold that was done again means for what was told before it: an alert that is no more, that is there
-    now, or that is graver than it was. What was told is never told lower."""
+    """What it means for the alert as it was told when a fold was done again and ends otherwise: it is no more, it is
+    there now, or it is graver. A lesser alert is no news."""
     if after is None:
         return None if before is None else _transition("resolved", before)
     if before is None:
         return _transition("opened", after)
-    rises = (
-        _KIND_RANK[after.kind] > _KIND_RANK[before.kind]
-        or _SEVERITY_RANK[after.severity] > _SEVERITY_RANK[before.severity]
-    )
+    rises = graver(after.kind, after.severity, (before.kind, before.severity))
     return _transition("escalated", after) if rises else None
 
 

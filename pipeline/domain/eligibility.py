@@ -73,7 +73,7 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
     contacts = facts.latest.contacts
     if not contacts:
         return [Decision(NOBODY, Reason.NO_REACHABLE_CONTACT)]
-    decisions: list[Decision] = []
+    decisions: dict[str, Decision] = {}
     reached = {address(contact) for ask in dialogue.asks for contact in contacts if contact.id == ask.contact_id}
     asked = history.asked_in_period
     for contact in contacts:
@@ -82,11 +82,14 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
             reason = Reason.DUPLICATE
         if reason is None and asked >= policy.account_cap:
             reason = Reason.ACCOUNT_CAP
+        known = decisions.get(contact.id)  # one person in two roles is decided upon once, by the better one
+        if known is not None and (known.reason is None or (reason and _GATE[reason] <= _GATE[known.reason])):
+            continue
         if reason is None:
             asked += 1
             reached.add(address(contact))
-        decisions.append(Decision(contact.id, reason, "sms" if _by_sms(contact) else "email"))
-    return decisions
+        decisions[contact.id] = Decision(contact.id, reason, "sms" if _by_sms(contact) else "email")
+    return list(decisions.values())
 
 
 def _refusal(contact: Contact, order_id: str, history: History, policy: Policy, now: datetime) -> Reason | None:

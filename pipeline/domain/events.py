@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger body is refused before it is parsed
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
+EventId = Annotated[str, Meta(min_length=1, max_length=500)]  # ours join the ids of an order and a contact
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=8_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -218,6 +219,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+# Evidence and alerts follow from what others tell; told by others they would be forgeries.
+CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
+OWN_SOURCE = "unvarnished"
+
+
 class Event(NamedTuple):
     """A checked event. `time` is when its source says it happened, `received_at` when we heard it; both UTC."""
 
@@ -239,7 +245,7 @@ class Envelope(Struct, frozen=True):
     """The CloudEvents attributes this product reads; others are kept in the stored text."""
 
     specversion: Literal["1.0"]
-    id: Id
+    id: EventId
     source: Id
     type: Word
     time: Instant
@@ -348,6 +354,8 @@ def _check_repromise(data: OrderRepromised) -> None:
 
 def _check_delivery(data: DeliveryUpdated) -> None:
     utc(data.at, "data.at")
+    if data.estimated_at is not None:  # only looked at: whatever the zone, it has to be a date or a time
+        deadline(data.estimated_at, "UTC", "data.estimated_at")
 
 
 def _check_answer(data: FeedbackReceived) -> None:

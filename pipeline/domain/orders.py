@@ -285,6 +285,7 @@ class Answer(Struct, frozen=True, array_like=True):
     complete: bool | None = None
     condition: list[Condition] = []
     score: Score | None = None
+    opt_out: bool = False
 
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -328,6 +329,7 @@ class Dialogue(Struct, omit_defaults=True):
                 data.complete,
                 data.condition,
                 data.score,
+                data.opt_out,
             ),
             key=_answer_rank,
         )
@@ -335,6 +337,10 @@ class Dialogue(Struct, omit_defaults=True):
     def asked(self, contact_id: str, purpose: Purpose) -> bool:
         """Whether this contact was already asked for this purpose."""
         return any(ask.contact_id == contact_id and ask.purpose == purpose for ask in self.asks)
+
+    def refused(self, contact_id: str, purpose: Purpose) -> bool:
+        """Whether it was decided not to ask this contact for this purpose."""
+        return any(no.contact_id == contact_id and no.purpose == purpose for no in self.refusals)
 
     def decided(self, purpose: Purpose) -> bool:
         """Whether it was decided whom to ask for this purpose, and whom not."""

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 
 from pipeline.domain import alerting
 from pipeline.domain.segments import Segment
-from pipeline.store.bulk import add, insert, upsert
+from pipeline.store.bulk import insert, upsert
 from pipeline.store.tables import evidence, fleet_days, nulls, pairs
 
 WINDOW_DAYS = 90  # what a month's null is made from
@@ -56,7 +56,7 @@ class EvidenceStore:
         self._states: dict[Series, alerting.Evidence] = {}
         self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
         self._new: list[tuple[object, ...]] = []
-        self._fleet: dict[tuple[str, int], list[float]] = {}
+        self._fleet: dict[tuple[str, int], tuple[int, float]] = {}
         self._nulls: dict[tuple[str, str], Null | None] = {}
         self._placed: dict[tuple[str, int], dict[Series, dict[str, int]]] = {}
         self._covered: dict[str, tuple[int, int]] = {}  # account -> first and last day that were read
@@ -85,19 +85,25 @@ class EvidenceStore:
         query = select(fleet_days.c.day, fleet_days.c.n, fleet_days.c.total).where(
             fleet_days.c.signal == signal, fleet_days.c.day.between(last - WINDOW_DAYS + 1, last)
         )
-        # In one order and per day, so that the last digit depends neither on the database nor on the batch.
-        by_day = {row.day: [row.n, row.total] for row in self._connection.execute(query)}
-        for (name, day), (n, total) in self._fleet.items():
-            if name == signal and last - WINDOW_DAYS < day <= last:
-                known = by_day.setdefault(day, [0, 0.0])
-                by_day[day] = [known[0] + n, known[1] + total]
-        return sum(int(n) for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
+        by_day = {row.day: (row.n, row.total) for row in self._connection.execute(query)}
+        by_day |= {
+            day: sums
+            for (name, day), sums in self._fleet.items()
+            if name == signal and last - WINDOW_DAYS < day <= last
+        }
+        # In one order, so that the last digit is the same on every database.
+        return sum(n for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
 
     def count_fleet(self, signal: str, day: int, x: float, previous: float | None) -> None:
-        """Add one order's pair, or the change of one, to the fleet's day."""
-        sums = self._fleet.setdefault((signal, day), [0, 0.0])
-        sums[0] += previous is None
-        sums[1] += x - (previous or 0.0)
+        """Add one order's pair, or the change of one, to the fleet's day: one after the other, whatever the batch."""
+        if (signal, day) not in self._fleet:
+            query = select(fleet_days.c.n, fleet_days.c.total).where(
+                fleet_days.c.signal == signal, fleet_days.c.day == day
+            )
+            stored = self._connection.execute(query).one_or_none()
+            self._fleet[signal, day] = (0, 0.0) if stored is None else (stored.n, stored.total)
+        n, total = self._fleet[signal, day]
+        self._fleet[signal, day] = (n + (previous is None), total + (x - (previous or 0.0)))
 
     # Pairs
 
@@ -182,10 +188,8 @@ class EvidenceStore:
         ]
         upsert(self._connection, evidence, rows)
         self._days.clear()
-        fleet = [
-            {"signal": signal, "day": day, "n": n, "total": total} for (signal, day), (n, total) in self._fleet.items()
-        ]
-        add(self._connection, fleet_days, fleet, ("n", "total"))
+        fleet = [(signal, day, n, total) for (signal, day), (n, total) in self._fleet.items()]
+        upsert(self._connection, fleet_days, fleet, ("signal", "day", "n", "total"))
         self._fleet.clear()
 
     def _write_pairs(self) -> None:

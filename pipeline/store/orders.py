@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from pipeline.domain.counts import contribution, difference
 from pipeline.domain.orders import Dialogue, Facts, Order
@@ -142,6 +142,12 @@ class OrderStore:
             if n
         ]
         add(self._connection, rollups, rows, ("n",), ("dimension", "value", "day", "counter", "n"))
+        # A counter that is back at nothing leaves no trace of the way there.
+        gone = [
+            dict(zip(("b_dimension", "b_value", "b_day", "b_counter"), row, strict=False)) for row in rows if row[4] < 0
+        ]
+        if gone:
+            self._connection.execute(_DELETE_EMPTY, gone)
 
     def _count(self, order: Order) -> _Counted:
         counts = contribution(order)
@@ -157,6 +163,11 @@ class OrderStore:
             sums = self._deltas.setdefault(place, {})
             for counter, n in counts.items():
                 sums[counter] = sums.get(counter, 0) + n
+
+
+_DELETE_EMPTY = rollups.delete().where(
+    rollups.c.n == 0, *(rollups.c[name] == bindparam(f"b_{name}") for name in ("dimension", "value", "day", "counter"))
+)
 
 
 @lru_cache(maxsize=16_384)

@@ -1,7 +1,8 @@
 """The customer's people: addresses are sealed here, and events travel on with digests in their place."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -14,49 +15,52 @@ from pipeline.store.vault import Vault
 _SIGNED = ""  # whoever signs for a delivery belongs to no account we know
 
 
-class Sealer:
-    """Takes personal data out of events on their way into the journal, one transaction long."""
+class Sealed(NamedTuple):
+    """An event's text without names and addresses, and the people these belong to."""
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-        self._rows: dict[tuple[str, str], Row] = {}
+    text: str
+    people: list[Row]
 
-    def seal(self, event: Event, raw: bytes) -> str | None:
-        """The event's text without names and addresses, which are remembered for `flush`; None: it holds none."""
-        data = event.data
-        if isinstance(data, OrderCompleted) and any(c.name or c.phone or c.email for c in data.contacts):
-            envelope = msgspec.json.decode(raw)
-            for contact in envelope["data"]["contacts"]:
-                self._take(data.account.id, event.time, contact)
-            return msgspec.json.encode(envelope).decode()
-        if isinstance(data, DeliveryUpdated) and data.signed_by:
-            envelope = msgspec.json.decode(raw)
-            self._take(_SIGNED, event.time, {"id": data.order_id, "name": data.signed_by})
-            envelope["data"]["signed_by"] = None
-            return msgspec.json.encode(envelope).decode()
+
+def seal(vault: Vault, event: Event, raw: bytes) -> Sealed | None:
+    """Take personal data out of an event on its way into the journal; None: there is none in it."""
+    data = event.data
+    if isinstance(data, OrderCompleted) and any(c.name or c.phone or c.email for c in data.contacts):
+        envelope = msgspec.json.decode(raw)
+        found = [_take(vault, data.account.id, event.time, contact) for contact in envelope["data"]["contacts"]]
+    elif isinstance(data, DeliveryUpdated) and data.signed_by:
+        envelope = msgspec.json.decode(raw)
+        found = [_take(vault, _SIGNED, event.time, {"id": data.order_id, "name": data.signed_by})]
+        envelope["data"]["signed_by"] = None
+    else:
         return None
+    return Sealed(msgspec.json.encode(envelope).decode(), found)
 
-    def flush(self, connection: Connection) -> None:
-        """Write the people; what an older event says of one changes nothing."""
-        upsert(connection, people, list(self._rows.values()), newest="said_at")
 
-    def _take(self, account_id: str, said_at: datetime, contact: dict[str, Any]) -> None:
-        vault = self._vault
-        name, phone, email = (contact.get(field) for field in ("name", "phone", "email"))
-        phone_digest, email_digest = vault.phone_digest(phone), vault.email_digest(email)
-        contact.update(name=None, phone=phone_digest, email=email_digest)
-        key = (account_id, contact["id"])
-        if key in self._rows and self._rows[key]["said_at"] > said_at:
-            return
-        person, wrapped_key = vault.person()
-        self._rows[key] = {
-            "account_id": account_id,
-            "contact_id": contact["id"],
-            "said_at": said_at,
-            "wrapped_key": wrapped_key,
-            "name": vault.seal(person, name),
-            "phone": vault.seal(person, phone),
-            "email": vault.seal(person, email),
-            "phone_digest": phone_digest,
-            "email_digest": email_digest,
-        }
+def remember(connection: Connection, found: Iterable[Row]) -> None:
+    """Write people; what an older event says of one changes nothing."""
+    newest: dict[tuple[str, str], Row] = {}
+    for row in found:
+        known = newest.setdefault((row["account_id"], row["contact_id"]), row)
+        if row["said_at"] >= known["said_at"]:
+            newest[row["account_id"], row["contact_id"]] = row
+    upsert(connection, people, list(newest.values()), newest="said_at")
+
+
+def _take(vault: Vault, account_id: str, said_at: datetime, contact: dict[str, Any]) -> Row:
+    """Seal one person, and leave digests in place of the addresses."""
+    name, phone, email = (contact.get(field) for field in ("name", "phone", "email"))
+    phone_digest, email_digest = vault.phone_digest(phone), vault.email_digest(email)
+    contact.update(name=None, phone=phone_digest, email=email_digest)
+    person, wrapped_key = vault.person()
+    return {
+        "account_id": account_id,
+        "contact_id": contact["id"],
+        "said_at": said_at,
+        "wrapped_key": wrapped_key,
+        "name": vault.seal(person, name),
+        "phone": vault.seal(person, phone),
+        "email": vault.seal(person, email),
+        "phone_digest": phone_digest,
+        "email_digest": email_digest,
+    }

@@ -113,7 +113,7 @@ claims = Table(
     Column("revision", Integer, nullable=False),
     Column("recorded_at", Utc, nullable=False),
     Column("source", String(200), nullable=False),  # the event that changed the claim
-    Column("event_id", String(200), nullable=False),
+    Column("event_id", String(500), nullable=False),
     Column("delivered_at", Utc),
     Column("on_time_first", Boolean),
     Column("on_time_latest", Boolean),
@@ -144,7 +144,7 @@ answers = Table(
     "answers",
     metadata,
     Column("source", String(200), nullable=False),
-    Column("event_id", String(200), nullable=False),
+    Column("event_id", String(500), nullable=False),
     Column("order_id", String(200), nullable=False),
     Column("contact_id", String(200), nullable=False),
     Column("received_at", Utc, nullable=False),
@@ -207,7 +207,7 @@ rollups = Table(
     "rollups",
     metadata,
     Column("dimension", String(200), nullable=False),
-    Column("value", String(400), nullable=False),
+    Column("value", String(1_000), nullable=False),
     Column("day", Integer, nullable=False),
     Column("counter", String(60), nullable=False),
     Column("n", BigInteger, nullable=False),
@@ -245,7 +245,7 @@ pairs = Table(
     "pairs",
     metadata,
     Column("dimension", String(200), nullable=False),
-    Column("value", String(400), nullable=False),
+    Column("value", String(1_000), nullable=False),
     Column("signal", String(20), nullable=False),
     Column("n", Integer, nullable=False),  # place in the segment, from 1
     Column("day", Integer, nullable=False),
@@ -264,7 +264,7 @@ evidence = Table(
     "evidence",
     metadata,
     Column("dimension", String(200), nullable=False),
-    Column("value", String(400), nullable=False),
+    Column("value", String(1_000), nullable=False),
     Column("signal", String(20), nullable=False),
     Column("day", Integer, nullable=False),
     Column("state", Text, nullable=False),  # domain evidence as JSON
@@ -275,10 +275,10 @@ evidence = Table(
 alerts = Table(
     "alerts",
     metadata,
-    Column("alert_id", String(250), primary_key=True),
+    Column("alert_id", String(1_300), primary_key=True),
     Column("signal", String(20), nullable=False),
     Column("dimension", String(200), nullable=False),
-    Column("value", String(400), nullable=False),
+    Column("value", String(1_000), nullable=False),
     Column("kind", String(30), nullable=False),
     Column("state", String(20), nullable=False),  # open, resolved
     Column("severity", String(10)),

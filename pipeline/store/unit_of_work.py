@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, select
 
 from pipeline.domain import divergence
 from pipeline.domain.eligibility import History, Policy
-from pipeline.domain.events import Event
+from pipeline.domain.events import OWN_SOURCE, Event
 from pipeline.domain.segments import Level
 from pipeline.store import journal
 from pipeline.store.bulk import Row, insert, insert_new
@@ -20,8 +20,6 @@ from pipeline.store.evidence import EvidenceStore
 from pipeline.store.orders import OrderStore
 from pipeline.store.tables import answers, asks, claims, opt_outs
 from pipeline.store.timers import TimerStore
-
-OWN_SOURCE = "unvarnished"
 
 _SET_STATE = (
     asks.update()
@@ -36,7 +34,7 @@ _SET_STATE = (
 
 @dataclass(frozen=True)
 class Setup:
-    """What processors are configured with, frozen with the database so that a replay decides the same."""
+    """What processors are configured with: levels and budget frozen with the database, the policy as it is set now."""
 
     levels: tuple[Level, ...]
     alerts_a_year: float

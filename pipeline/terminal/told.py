@@ -30,9 +30,7 @@ def show_alerts(console: Console, alerts: Sequence[Alert]) -> None:
             page.line(f"{title} ({len(chosen)})", f"bold {colour}")
         for alert in chosen:
             page.story(sentences.headline(alert), sentences.describe(alert), f"bold {colour}")
-    page.note(
-        "A share looks worse at the moment of an alarm than in the long run; its range is the safer part."
-    )
+    page.note("A share looks worse at the moment of an alarm than in the long run; its range is the safer part.")
 
 
 def show_diagnosis(console: Console, dimension: str, findings: Sequence[Finding]) -> None:

@@ -1,4 +1,4 @@
-"""Every failure of a batch has a name: trouble that passes, an answer that got lost, a bug, an event nobody can process."""
+"""Every failure of a batch has a name: trouble that passes, a lost answer, a bug, an event nobody can process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,24 @@ from sqlalchemy.exc import OperationalError
 from pipeline import metrics
 from pipeline.consumers import routing, runner
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.events import BadEvent, Event
-from pipeline.store.tables import dead_letters, journal, orders, state
+from pipeline.domain.eligibility import Policy
+from pipeline.domain.events import BadEvent, Event, decode
+from pipeline.store.tables import alerts, asks, dead_letters, journal, orders, pairs, state
 from pipeline.store.unit_of_work import UnitOfWork
-from tests.builders import VAULT, answered, asked, at, completed, embedded, incoming, scanned, take
+from tests.builders import (
+    MONDAY,
+    VAULT,
+    answered,
+    asked,
+    at,
+    cloud,
+    completed,
+    contact,
+    embedded,
+    incoming,
+    scanned,
+    take,
+)
 from tests.integration.test_spine import HISTORIC, rows
 from tests.support.dump import dump
 
@@ -76,15 +90,15 @@ def losing_answers(engine: Engine, times: int) -> Iterator[list[str]]:
     dialect = engine.dialect
     commit = dialect.do_commit
 
-    def _commit(connection: Any) -> None:
-        commit(connection)
+    def _commit(dbapi_connection: Any) -> None:
+        commit(dbapi_connection)
         if len(lost) < times:
             lost.append("COMMIT")
             raise trouble()
 
-    dialect.do_commit = _commit
+    dialect.do_commit = _commit  # type: ignore[method-assign]
     yield lost
-    dialect.do_commit = commit
+    dialect.do_commit = commit  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -222,9 +236,7 @@ def test_the_rest_is_processed_after_a_lost_answer(
 # --- a bug --------------------------------------------------------------------------------------------------
 
 
-def broken_for(
-    monkeypatch: pytest.MonkeyPatch, kind: str, order_id: str, error: Exception
-) -> Callable[[], None]:
+def broken_for(monkeypatch: pytest.MonkeyPatch, kind: str, order_id: str, error: Exception) -> Callable[[], None]:
     """That type's processor does its work and then fails, for one order. Returns what mends it."""
     processors = dict(routing.PROCESSORS)
     real = processors[kind]
@@ -263,7 +275,9 @@ def test_a_bug_stops_loudly_and_after_the_fix_everything_is_processed_once(
     assert runtime.runner.drain() == 0
 
 
-def test_a_bug_leaves_the_batches_before_it_in_place(monkeypatch: pytest.MonkeyPatch, start: Callable[..., Embedded]) -> None:
+def test_a_bug_leaves_the_batches_before_it_in_place(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Embedded]
+) -> None:
     runtime = start(batch=4)
     store(runtime, EVENTS)
     broken_for(monkeypatch, "feedback.received", "SO-3", Bug())
@@ -328,10 +342,9 @@ def test_what_the_contract_no_longer_allows_is_set_aside_too(
     monkeypatch: pytest.MonkeyPatch, runtime: Embedded, quietly: Callable[[list[bytes]], Embedded]
 ) -> None:
     """It was stored when it was still good."""
-    real = runner.decode
 
     def _narrower(raw: bytes, *rest: Any) -> Event:
-        event = real(raw, *rest)
+        event = decode(raw, *rest)
         if event.id == "SO-1:completed":
             raise BadEvent("must be given", "data.lines")
         return event
@@ -345,3 +358,90 @@ def test_what_the_contract_no_longer_allows_is_set_aside_too(
     never_there = quietly([raw for raw in EVENTS if raw != EVENTS[4]])
     # The person was taken in at the door, when the event was still good.
     assert besides_the_event(runtime, "people") == besides_the_event(never_there, "people")
+
+
+def test_what_was_stored_and_not_processed_comes_first(start: Callable[..., Embedded], undisturbed: list[str]) -> None:
+    """A process died between the two."""
+    store(start(), EVENTS[:9])
+    take(start(), *EVENTS)
+    assert dump(start().engine) == undisturbed
+
+
+# --- nothing a source can say stops the runner --------------------------------------------------------------
+
+
+def test_a_contact_named_twice_is_asked_once(runtime: Embedded) -> None:
+    """One person in two roles."""
+    take(runtime, completed(contacts=[contact(role="gatekeeper"), contact(role="user")]), scanned(time=at(hours=2)))
+    assert [(ask["contact_id"], ask["reason"]) for ask in rows(runtime, asks)] == [("ana", None)]
+
+
+def test_another_system_may_ask_whom_we_decided_not_to_ask(start: Callable[..., Embedded]) -> None:
+    runtime = start(policy=Policy(sample_rate=0.0))
+    take(runtime, completed(), scanned(time=at(hours=2)), asked("SO-1", at(hours=3)))
+    (ask,) = rows(runtime, asks)
+    assert (ask["reason"], ask["state"]) == ("sampled_out", "sent"), "the decision stays, its life goes on"
+    take(runtime, answered(time=at(hours=4), arrival="late"))
+    assert rows(runtime, asks)[0]["state"] == "answered"
+    assert len(rows(runtime, pairs)) == 2
+
+
+OURS = {
+    "order_id": "SO-1",
+    "account_id": "A-1",
+    "dimensions": {"depot": "Lyon"},
+    "claim": {},
+    "experience": {},
+    "verdict": "embellished",
+    "observations": {"on_time": {"x": 1.0, "day": MONDAY.toordinal()}},
+}
+ALERT = {
+    "alert_id": "on_time/depot/Lyon/1",
+    "signal": "on_time",
+    "dimension": "depot",
+    "value": "Lyon",
+    "kind": "divergence",
+    "state": "resolved",
+    "severity": "major",
+    "evidence": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (cloud("fulfilment.compared", "forged", MONDAY, OURS), "type"),
+        (
+            cloud("fulfilment.compared", "absurd", MONDAY, OURS | {"observations": {"on_time": {"x": 7.0, "day": -3}}}),
+            None,
+        ),
+        (cloud("alert.resolved", "forged", MONDAY, ALERT), "type"),
+        (completed(_={"source": "unvarnished"}), "source"),
+    ],
+    ids=["a pair", "a pair out of range", "an alert", "our own name"],
+)
+def test_what_only_we_conclude_cannot_be_told_to_us(runtime: Embedded, raw: bytes, field: str | None) -> None:
+    """Evidence that nobody gave would otherwise count, and an impossible one would stop everything."""
+    take(runtime, raw, *EVENTS[:4])
+    (letter,) = rows(runtime, dead_letters)
+    assert field in (None, letter["field"])
+    assert {pair["order_id"] for pair in rows(runtime, pairs)} == {"SO-0"}
+
+
+def test_segments_of_long_names_fit(start: Callable[..., Embedded]) -> None:
+    """Every dimension as long as the contract allows, joined to a level, with an alert named after it."""
+    runtime = start(levels="depot+carrier:1")
+    far = {"depot": "D" * 200, "carrier": "C" * 200}
+    for n in range(6):
+        order = completed(f"SO-{n}", at(days=n), account={"id": f"A-{n}"}, dimensions=far, **HISTORIC)
+        take(runtime, order, *fulfilled(n)[1:])
+    (alert,) = rows(runtime, alerts)
+    assert alert["value"] == f"{far['depot']}+{far['carrier']}"
+
+
+def test_whoever_opts_out_before_the_order_is_known_is_not_asked(runtime: Embedded) -> None:
+    """Messages travel on another way than orders, and the no must not get lost between them."""
+    take(runtime, answered("SO-1", at(), opt_out=True))
+    take(runtime, completed("SO-1", at(hours=1)), scanned("SO-1", at(hours=2)))
+    take(runtime, completed("SO-2", at(days=30)), scanned("SO-2", at(days=30)))
+    assert [ask["reason"] for ask in rows(runtime, asks)] == ["opted_out", "opted_out"]

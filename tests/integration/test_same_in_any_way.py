@@ -24,14 +24,16 @@ from tests.support.dump import dump
 from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, stream, take_all, with_duplicates
 
 # Enough freedom for asks and every kind of refusal to happen.
-POLICY = Policy(account_cap=3, sample_rate=0.8)
+POLICY = Policy(account_cap=2, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
 # A seed has no simpler seed.
 few = hypothesis_settings(max_examples=4, phases=(Phase.generate,))
 
 
 @pytest.fixture(scope="module")
-def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Databases]]:
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Databases]]:
     """By the name of the engine."""
     folder = tmp_path_factory.mktemp("same")
     migrated: Path = request.getfixturevalue("_migrated_sqlite_file")

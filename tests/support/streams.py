@@ -74,7 +74,9 @@ def take_all(runtime: Embedded, told: Iterable[Told], until: datetime | None = A
 class Databases:
     """As many fresh databases on one engine as a test wants."""
 
-    def __init__(self, folder: Path, migrated: Path | None, server: PostgresServer | None, template: URL | None) -> None:
+    def __init__(
+        self, folder: Path, migrated: Path | None, server: PostgresServer | None, template: URL | None
+    ) -> None:
         self._folder = folder
         self._migrated = migrated
         self._server = server
@@ -110,7 +112,9 @@ class _Story:
         self._historic = historic
         self._begun = at(days=rng.randrange(6), hours=rng.randrange(8))
         self._account = f"A-{rng.randrange(3)}"
-        self._people = [contact(f"c{n}", **_PEOPLE[n]) for n in sorted(rng.sample(range(len(_PEOPLE)), rng.randint(1, 4)))]
+        self._people = [
+            contact(f"c{n}", **_PEOPLE[n]) for n in sorted(rng.sample(range(len(_PEOPLE)), rng.randint(1, 4)))
+        ]
         self._zone = rng.choice(_ZONES)
         self._shipments = rng.choice((1, 1, 1, 2, 3))
 
@@ -131,7 +135,10 @@ class _Story:
         data: dict[str, Any] = {
             "account": {"id": self._account},
             "contacts": self._people if rng.random() < 0.9 else [],
-            "dimensions": {"depot": rng.choice(("Lyon",) * 5 + ("Nancy",)), "carrier": rng.choice(("Nordex",) * 5 + ("Tirex",))},
+            "dimensions": {
+                "depot": rng.choice(("Lyon",) * 5 + ("Nancy",)),
+                "carrier": rng.choice(("Nordex",) * 5 + ("Tirex",)),
+            },
             "lines": [self._line(n) for n in range(rng.randrange(3))],
             "shipments": self._shipments,
             "promised_at": by_when if rng.random() < 0.9 else None,
@@ -140,9 +147,7 @@ class _Story:
         }
         if rng.random() < 0.1:
             del data["dimensions"]["carrier"]
-        return completed(
-            self._order_id, time, f"{self._order_id}:{event_id}", _={"historic": self._historic}, **data
-        )
+        return completed(self._order_id, time, f"{self._order_id}:{event_id}", _={"historic": self._historic}, **data)
 
     def _line(self, n: int) -> dict[str, Any]:
         rng = self._rng
@@ -167,7 +172,7 @@ class _Story:
 
     def _scans(self) -> list[tuple[datetime, bytes]]:
         rng = self._rng
-        told = []
+        told: list[tuple[datetime, bytes]] = []
         whole, hours = rng.random() < 0.3, rng.choice((20, 20, 20, 70))
         for shipment in [None] if whole else [f"p{n}" for n in range(self._shipments)]:
             for status in ("dispatched", "delivered", *rng.choice(_AFTERWARDS)):

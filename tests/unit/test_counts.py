@@ -116,8 +116,12 @@ EXAMPLES: dict[str, list[Order]] = {
     "on_time:00": [order_of(ORDER, TOO_LATE, says(arrival="not_received"))],
     "in_full:11": [order_of(ORDER, IN_TIME, says(complete=True))],
     "in_full:10": [order_of(ORDER, IN_TIME, says(condition=["damaged"]))],
-    "in_full:01": [order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, says(complete=True))],
-    "in_full:00": [order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, says(complete=False))],
+    "in_full:01": [
+        order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, says(complete=True))
+    ],
+    "in_full:00": [
+        order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, says(complete=False))
+    ],
     "delivered:answered": [order_of(ORDER, TOO_LATE, says())],
     "delivered:detractor": [order_of(ORDER, TOO_LATE, says(score={"value": 6}))],
     "undelivered:answered": [order_of(ORDER, says())],
@@ -131,7 +135,10 @@ EXAMPLES: dict[str, list[Order]] = {
     "scanned_early": [order_of(ORDER, IN_TIME, says(arrived_at=at(hours=4.5)))],
     "missed_first": [order_of(ORDER, TOO_LATE)],
     "rescued": [order_of(ORDER, TOO_LATE, moved(3.5, 5))],
-    "risk": [order_of(ORDER, TOO_LATE, asked=True), order_of(ORDER, IN_TIME, moved(1, 5), refused=(Reason.SAMPLED_OUT,))],
+    "risk": [
+        order_of(ORDER, TOO_LATE, asked=True),
+        order_of(ORDER, IN_TIME, moved(1, 5), refused=(Reason.SAMPLED_OUT,)),
+    ],
     "clean": [order_of(ORDER, IN_TIME, asked=True)],
     "risk:unreachable": [order_of(ORDER, TOO_LATE, refused=(Reason.NO_CONSENT,))],
     "clean:unreachable": [order_of(ORDER, IN_TIME, refused=(Reason.NO_CONSENT,))],
@@ -164,8 +171,14 @@ COUNTER_EXAMPLES: dict[str, list[Order]] = {
     "on_time:10": [order_of(ORDER, says(arrival="late"))],
     "score:10:7": [order_of(ORDER, says(score={"value": 7}))],
     "on_time:answered": [order_of(ORDER, TOO_LATE, says())],
-    "delivered:detractor": [order_of(ORDER, IN_TIME, says(score={"value": 7})), order_of(ORDER, says(score={"value": 1}))],
-    "scanned_early": [order_of(ORDER, IN_TIME, says(arrived_at=at(hours=4))), order_of(ORDER, says(arrived_at=at(hours=9)))],
+    "delivered:detractor": [
+        order_of(ORDER, IN_TIME, says(score={"value": 7})),
+        order_of(ORDER, says(score={"value": 1})),
+    ],
+    "scanned_early": [
+        order_of(ORDER, IN_TIME, says(arrived_at=at(hours=4))),
+        order_of(ORDER, says(arrived_at=at(hours=9))),
+    ],
     "missed_first": [order_of(ORDER, IN_TIME), order_of(ORDER), order_of(completed(promised_at=None), TOO_LATE)],
     "rescued": [
         order_of(ORDER, TOO_LATE, moved(2.5, 5)),  # moved in time
@@ -191,7 +204,9 @@ def test_an_unknown_order_counts_nowhere() -> None:
 
 
 def test_people_who_say_the_same_are_counted_each_and_the_order_once() -> None:
-    voices = [says(who, score={"value": 3}, condition=["wrong"], arrived_at=at(hours=9)) for who in ("ana", "ben", "cleo")]
+    voices = [
+        says(who, score={"value": 3}, condition=["wrong"], arrived_at=at(hours=9)) for who in ("ana", "ben", "cleo")
+    ]
     counts = contribution(order_of(ORDER, IN_TIME, *voices))
     assert {name: n for name, n in counts.items() if n > 1} == {
         "score:10:3": 3,

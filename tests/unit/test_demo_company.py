@@ -99,9 +99,7 @@ def test_ninety_days_are_a_company_of_the_promised_size() -> None:
     assert len(customers(7)) == 219
     assert {len(customer.people) for customer in customers(7)} == {2, 3, 4}
     for level in parse_levels(LEVELS):
-        values = {
-            event.data.dimensions[level.name] for _, event in history() if event.type == "order.completed"
-        }
+        values = {event.data.dimensions[level.name] for _, event in history() if event.type == "order.completed"}
         assert 4 < len(values) <= level.capacity
     assert {event.type for _, event in history()} == {
         "order.completed",
@@ -148,9 +146,7 @@ def test_one_depot_scans_before_the_goods_come_once_it_has_begun() -> None:
 
 def test_one_depot_moves_promises_that_were_missed_once_it_has_begun() -> None:
     missed = [s for s in at(MOVES_PROMISES, MOVED_PROMISES_FROM) if s.scanned and s.late]
-    rescued = [
-        s for s in missed if s.move and s.scanned and s.promised < s.move.at < s.scanned <= s.move.promised
-    ]
+    rescued = [s for s in missed if s.move and s.scanned and s.promised < s.move.at < s.scanned <= s.move.promised]
     assert len(rescued) > 0.8 * len(missed) > 80
     assert share(s.claimed_late for s in at(MOVES_PROMISES, MOVED_PROMISES_FROM)) < 0.04
     before = [s for s in at(MOVES_PROMISES, last=MOVED_PROMISES_FROM) if s.late]
@@ -173,12 +169,7 @@ def test_customers_answer_about_what_they_lived() -> None:
     assert (
         0.4
         < len(answers())
-        / sum(
-            bool(p.role in ("receiver", "user", "purchaser"))
-            for s in stories()
-            if s.scanned
-            for p in s.people
-        )
+        / sum(bool(p.role in ("receiver", "user", "purchaser")) for s in stories() if s.scanned for p in s.people)
         < 0.5
     )
     on_time = [a for s, a in told if not s.late]

@@ -185,9 +185,7 @@ def test_boundless_evidence_stays_a_number_that_json_can_write() -> None:
     assert msgspec.json.decode(msgspec.json.encode(detector), type=Detector) == detector
 
 
-@pytest.mark.parametrize(
-    ("x", "delta"), [(1.1, 0.05), (-0.1, 0.05), (math.nan, 0.05), (1.0, 0.0), (1.0, 1.0)]
-)
+@pytest.mark.parametrize(("x", "delta"), [(1.1, 0.05), (-0.1, 0.05), (math.nan, 0.05), (1.0, 0.0), (1.0, 1.0)])
 def test_what_would_break_the_promise_is_refused(x: float, delta: float) -> None:
     with pytest.raises(ValueError, match="must lie"):
         Detector().step(START, x, delta)
@@ -206,9 +204,7 @@ def test_any_number_of_nulls_is_remembered_only_up_to_a_limit() -> None:
 
 # --- day blocks ---------------------------------------------------------------------------------------------
 
-days = st.lists(
-    st.tuples(st.integers(1, 9), st.lists(st.tuples(answers, nulls), min_size=1, max_size=8)), max_size=8
-)
+days = st.lists(st.tuples(st.integers(1, 9), st.lists(st.tuples(answers, nulls), min_size=1, max_size=8)), max_size=8)
 
 
 @given(days)
@@ -347,10 +343,7 @@ def test_a_difference_below_the_margin_is_watched_without_reading_the_run() -> N
 
 def _crossing_run() -> list[Pair]:
     rng = random.Random(5)
-    return [
-        Pair(START + i // 5, float(rng.random() < 0.3), 0.05, f"a{rng.randrange(6)}", f"o{i}")
-        for i in range(60)
-    ]
+    return [Pair(START + i // 5, float(rng.random() < 0.3), 0.05, f"a{rng.randrange(6)}", f"o{i}") for i in range(60)]
 
 
 @given(st.permutations(["a0", "a1", "a2", "a3", "a4", "a5"]))
@@ -377,9 +370,7 @@ def test_the_order_of_accounts_within_a_day_is_irrelevant_to_who_is_left_out(rng
 
 
 def test_the_rest_must_stand_by_itself() -> None:
-    run = [Pair(START, 1.0, 0.05, "zz", "z")] * 6 + [
-        Pair(START + 1, x, 0.05, "b", "o") for x in (1.0, 0.0, 1.0, 0.0)
-    ]
+    run = [Pair(START, 1.0, 0.05, "zz", "z")] * 6 + [Pair(START + 1, x, 0.05, "b", "o") for x in (1.0, 0.0, 1.0, 0.0)]
 
     judged = judge(run, 0.05, A)
 
@@ -583,9 +574,7 @@ def _history(phases: list[tuple[int, float, int, float]], seed: int) -> list[Pai
 
 
 @given(phases, st.integers(0, 10_000), st.sets(st.integers(0, 360)))
-@example(
-    [(60, 0.9, 1, 0.05), (60, 0.3, 40, 0.05), (60, 0.0, 3, 0.05), (60, 0.9, 40, 0.0952)], 1, {3, 70, 200}
-)
+@example([(60, 0.9, 1, 0.05), (60, 0.3, 40, 0.05), (60, 0.0, 3, 0.05), (60, 0.9, 40, 0.0952)], 1, {3, 70, 200})
 def test_a_fold_cut_anywhere_and_stored_is_the_same_fold_bit_for_bit(
     phases: list[tuple[int, float, int, float]], seed: int, cuts: set[int]
 ) -> None:

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.domain.eligibility import NOBODY, WITHIN_REACH, Decision, History, Policy, Reason, address, decide, nearest
+from pipeline.domain.eligibility import (
+    NOBODY,
+    WITHIN_REACH,
+    Decision,
+    History,
+    Policy,
+    Reason,
+    address,
+    decide,
+    nearest,
+)
 from pipeline.domain.events import Contact, Purpose
 from pipeline.domain.orders import NO_CLAIM, Ask, Order
 from tests.builders import at, completed, contact, event
@@ -13,7 +23,7 @@ from tests.builders import at, completed, contact, event
 NOW = at(days=20)
 POLICY = Policy()
 NOTHING = History({}, 0, frozenset())
-BY_MAIL = {"phone": None, "email": "ana@example.com", "consent": {"email": True}}
+BY_MAIL: dict[str, Any] = {"phone": None, "email": "ana@example.com", "consent": {"email": True}}
 
 
 def order_of(*contacts: dict[str, Any], order_id: str = "SO-1", historic: bool = False) -> Order:
@@ -51,7 +61,13 @@ def test_an_order_without_contacts_reaches_nobody() -> None:
 
 @pytest.mark.parametrize(
     ("role", "expected"),
-    [("receiver", None), ("user", None), ("purchaser", None), ("decision_maker", Reason.WRONG_ROLE), ("gatekeeper", Reason.WRONG_ROLE)],
+    [
+        ("receiver", None),
+        ("user", None),
+        ("purchaser", None),
+        ("decision_maker", Reason.WRONG_ROLE),
+        ("gatekeeper", Reason.WRONG_ROLE),
+    ],
 )
 def test_only_some_roles_are_asked(role: str, expected: Reason | None) -> None:
     assert reasons(order_of(contact(role=role))) == [expected]
@@ -78,7 +94,9 @@ def test_without_a_record_of_consent_nobody_is_asked(consent: dict[str, bool] | 
         ({"phone": None, "email": None}, Reason.NO_REACHABLE_CONTACT, "email"),
     ],
 )
-def test_a_person_is_reached_where_they_agreed_to_be(known: dict[str, Any], expected: Reason | None, channel: str) -> None:
+def test_a_person_is_reached_where_they_agreed_to_be(
+    known: dict[str, Any], expected: Reason | None, channel: str
+) -> None:
     assert decide(order_of(contact(**known)), "delivery", NOTHING, POLICY, NOW) == [Decision("ana", expected, channel)]
 
 
@@ -90,7 +108,11 @@ def test_whoever_opted_out_is_left_in_peace_under_that_address_only() -> None:
 
 @pytest.mark.parametrize(
     ("rested", "expected"),
-    [(timedelta(0), Reason.ASKED_RECENTLY), (POLICY.contact_rest - timedelta(seconds=1), Reason.ASKED_RECENTLY), (POLICY.contact_rest, None)],
+    [
+        (timedelta(0), Reason.ASKED_RECENTLY),
+        (POLICY.contact_rest - timedelta(seconds=1), Reason.ASKED_RECENTLY),
+        (POLICY.contact_rest, None),
+    ],
 )
 def test_a_contact_rests_between_two_questions(rested: timedelta, expected: Reason | None) -> None:
     assert reasons(order_of(contact()), History({"ana": NOW - rested}, 0, frozenset())) == [expected]
@@ -217,7 +239,9 @@ def test_a_larger_sample_holds_the_smaller_one() -> None:
 def test_two_people_of_one_order_are_sampled_each_for_themselves() -> None:
     policy = Policy(sample_rate=0.5)
     pairs = [reasons(order_of(*people(2), order_id=f"SO-{n}"), policy=policy) for n in range(100)]
-    assert {(first is None, second is None) for first, second in pairs} == {(a, b) for a in (True, False) for b in (True, False)}
+    assert {(first is None, second is None) for first, second in pairs} == {
+        (a, b) for a in (True, False) for b in (True, False)
+    }
 
 
 def test_an_address_is_the_phone_where_messages_are_agreed_to() -> None:

@@ -116,9 +116,7 @@ def test_the_funnel_keeps_every_loss_with_its_reason_the_largest_first() -> None
         ("no_consent", 200),
     ]
     assert coverage.not_answered == 2_480
-    assert coverage.completed == coverage.asked + coverage.pending + sum(
-        loss.orders for loss in coverage.losses
-    )
+    assert coverage.completed == coverage.asked + coverage.pending + sum(loss.orders for loss in coverage.losses)
 
 
 def test_contactable_is_a_share_of_the_orders_that_were_decided() -> None:

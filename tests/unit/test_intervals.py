@@ -87,17 +87,13 @@ def test_the_closed_form_of_the_gap_is_the_best_of_a_fine_grid(n10: int, n01: in
         return
     low, high = gap_interval(n10, n01, n0)
     mixture = (
-        sum(math.lgamma(k + 0.5) - math.lgamma(0.5) for k in (n10, n01, n0))
-        - math.lgamma(n + 1.5)
-        + math.lgamma(1.5)
+        sum(math.lgamma(k + 0.5) - math.lgamma(0.5) for k in (n10, n01, n0)) - math.lgamma(n + 1.5) + math.lgamma(1.5)
     )
     floor, width = max(0.0, -g), (1.0 - abs(g)) / 2
     best = -math.inf
     for i in range(1, 2000):
         q = floor + width * i / 2000
-        best = max(
-            best, n10 * math.log(q + g) + n01 * math.log(q) + n0 * math.log(max(1 - g - 2 * q, 1e-300))
-        )
+        best = max(best, n10 * math.log(q + g) + n01 * math.log(q) + n0 * math.log(max(1 - g - 2 * q, 1e-300)))
     if mixture - best < math.log(1 / 0.05):
         assert low - 1e-6 <= g <= high + 1e-6
 
@@ -202,9 +198,7 @@ def test_a_group_without_weight_need_not_answer() -> None:
 def test_a_poststratified_gap_lies_in_its_interval(
     n10: int, n11: int, n00: int, n01: int, claimed: int, rest: int
 ) -> None:
-    figures = poststratified(
-        n10=n10, n11=n11, n00=n00, n01=n01, completed=claimed + rest, claimed_on_time=claimed
-    )
+    figures = poststratified(n10=n10, n11=n11, n00=n00, n01=n01, completed=claimed + rest, claimed_on_time=claimed)
     if figures is None:
         return
     low, high = figures.gap_interval

@@ -62,12 +62,11 @@ def test_facts_and_dialogue_survive_being_stored(seed: int) -> None:
 
 
 def test_an_order_is_known_from_its_completion_on() -> None:
-    facts = facts_of(scanned(time=at(hours=2)), repromised("SO-1", at(), at(hours=9)))
-    assert not facts.known
-    assert claim_of(facts) == NO_CLAIM
-    learn(facts, event(completed()))
-    assert facts.known
-    assert claim_of(facts).delivered_at == at(hours=2)
+    before = (scanned(time=at(hours=2)), repromised("SO-1", at(), at(hours=9)))
+    assert not facts_of(*before).known
+    assert claimed(*before) == NO_CLAIM
+    assert facts_of(*before, completed()).known
+    assert claimed(*before, completed()).delivered_at == at(hours=2)
 
 
 def test_events_of_one_moment_stand_in_the_order_of_source_and_id() -> None:
@@ -97,7 +96,10 @@ def test_an_order_is_historic_if_its_latest_word_says_so() -> None:
 )
 def test_an_orders_figures_belong_to_its_day_where_it_is_delivered(timezone: str | None, day: int) -> None:
     early = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)  # still Sunday evening in California
-    assert facts_of(completed(completed_at=early, timezone=timezone)).day() == datetime(2026, 3, day, tzinfo=UTC).toordinal()
+    assert (
+        facts_of(completed(completed_at=early, timezone=timezone)).day()
+        == datetime(2026, 3, day, tzinfo=UTC).toordinal()
+    )
 
 
 def test_an_order_without_a_time_of_completion_was_completed_when_its_event_says() -> None:
@@ -108,7 +110,9 @@ def test_an_order_without_a_time_of_completion_was_completed_when_its_event_says
 # --- promises -----------------------------------------------------------------------------------------------
 
 
-@given(moves=st.lists(st.tuples(st.integers(1, 500), st.integers(-100, 900)), unique_by=lambda m: m[0]), rng=st.randoms())
+@given(
+    moves=st.lists(st.tuples(st.integers(1, 500), st.integers(-100, 900)), unique_by=lambda m: m[0]), rng=st.randoms()
+)
 def test_the_first_promise_is_never_forgotten(moves: list[tuple[int, int]], rng: Random) -> None:
     raws = [repromised("SO-1", at(hours=made), at(hours=to), f"move {made}") for made, to in moves]
     raws.append(completed(promised_at=at(hours=3)))
@@ -143,7 +147,9 @@ def test_an_order_without_a_promise_claims_nothing_about_time() -> None:
         ("Asia/Kolkata", datetime(2026, 3, 2, 18, 29, 59, 999999, tzinfo=UTC)),
     ],
 )
-def test_a_date_is_kept_until_the_end_of_its_day_where_the_order_is_delivered(timezone: str, last_moment: datetime) -> None:
+def test_a_date_is_kept_until_the_end_of_its_day_where_the_order_is_delivered(
+    timezone: str, last_moment: datetime
+) -> None:
     order = completed(promised_at="2026-03-02", requested_at="2026-03-02", timezone=timezone)
     kept = claimed(order, scanned(time=last_moment))
     assert (kept.on_time_first, kept.on_time_latest, kept.on_time_requested) == (True, True, True)
@@ -193,7 +199,10 @@ def test_on_the_way_is_not_delivered(status: str) -> None:
 
 
 def test_what_came_back_is_not_delivered() -> None:
-    came, back = scanned(time=at(hours=1), shipment_id="a"), scanned(time=at(hours=2), status="returned", shipment_id="a")
+    came, back = (
+        scanned(time=at(hours=1), shipment_id="a"),
+        scanned(time=at(hours=2), status="returned", shipment_id="a"),
+    )
     other, again = scanned(time=at(hours=1), shipment_id="b"), scanned(time=at(hours=3), shipment_id="a")
     assert delivered_at(1, came, back) is None
     assert delivered_at(2, came, other, back) is None
@@ -217,10 +226,14 @@ def in_full(lines: list[dict[str, Any]], *scans: bytes) -> bool | None:
 
 
 @pytest.mark.parametrize(
-    ("delivered", "expected"), [([10, 5], True), ([10, 6], True), ([9, 5], False), ([10, None], None), ([9, None], None)]
+    ("delivered", "expected"),
+    [([10, 5], True), ([10, 6], True), ([9, 5], False), ([10, None], None), ([9, None], None)],
 )
 def test_an_order_is_in_full_if_every_line_came_whole(delivered: list[float | None], expected: bool | None) -> None:
-    lines = [{"sku": "a", "ordered": 10, "delivered": delivered[0]}, {"sku": "b", "ordered": 5, "delivered": delivered[1]}]
+    lines = [
+        {"sku": "a", "ordered": 10, "delivered": delivered[0]},
+        {"sku": "b", "ordered": 5, "delivered": delivered[1]},
+    ]
     assert in_full(lines) is expected
 
 

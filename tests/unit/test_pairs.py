@@ -140,33 +140,41 @@ def order_with(claim: Claim, *answers: Answer, placed: dict[str, Placed] | None 
     return order
 
 
+def settled(order: Order, today: int) -> dict[str, tuple[Placed, float | None]]:
+    claim = order.dialogue.claim_when_asked()
+    assert claim is not None
+    return settle(order, claim, experience_of(order.dialogue.standing()), today)
+
+
 def test_a_new_pair_stands_on_the_day_of_receipt() -> None:
-    assert settle(order_with(GOOD, said(arrival="late")), 700) == {ON_TIME: (Placed(700, 1.0), None)}
+    assert settled(order_with(GOOD, said(arrival="late")), 700) == {ON_TIME: (Placed(700, 1.0), None)}
 
 
 def test_a_pair_that_changes_stays_on_its_day() -> None:
-    order = order_with(GOOD, said("ana", arrival="late"), said("ben", arrival="on_time"), placed={ON_TIME: Placed(700, 1.0)})
-    assert settle(order, 709) == {ON_TIME: (Placed(700, 0.5), 1.0)}
+    order = order_with(
+        GOOD, said("ana", arrival="late"), said("ben", arrival="on_time"), placed={ON_TIME: Placed(700, 1.0)}
+    )
+    assert settled(order, 709) == {ON_TIME: (Placed(700, 0.5), 1.0)}
 
 
 def test_a_pair_that_stays_the_same_is_not_told_again() -> None:
-    order = order_with(GOOD, said("ana", arrival="late"), said("ben", arrival="late"), placed={ON_TIME: Placed(700, 1.0)})
-    assert settle(order, 709) == {}
+    order = order_with(
+        GOOD, said("ana", arrival="late"), said("ben", arrival="late"), placed={ON_TIME: Placed(700, 1.0)}
+    )
+    assert settled(order, 709) == {}
 
 
 def test_a_signal_first_spoken_of_later_stands_where_it_was_first_spoken_of() -> None:
     order = order_with(GOOD, said(arrival="late", score=Score(9, 10)), placed={ON_TIME: Placed(700, 1.0)})
-    assert settle(order, 709) == {EXPERIENCE: (Placed(709, 0.0), None)}
+    assert settled(order, 709) == {EXPERIENCE: (Placed(709, 0.0), None)}
 
 
 def test_without_a_question_there_is_no_claim_to_deny() -> None:
-    order = Order("SO-1")
-    order.dialogue.answers.append(said(arrival="late"))
-    assert settle(order, 700) == {}
+    assert Order("SO-1").dialogue.claim_when_asked() is None
 
 
 def test_the_claim_is_the_one_of_the_first_question() -> None:
     order = order_with(LATE, said(arrival="late"))
     order.dialogue.asks.append(Ask("ben", "delivery", at(hours=-1), GOOD))
-    assert settle(order, 700) == {ON_TIME: (Placed(700, 1.0), None)}
+    assert settled(order, 700) == {ON_TIME: (Placed(700, 1.0), None)}
     assert order.dialogue.claim_when_asked() == GOOD

@@ -11,8 +11,7 @@ from tests import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(
-    os.environ.get("UNVARNISHED_REFERENCE")
-    or ROOT.parent / "shared" / "reference" / "divergence_reference.json"
+    os.environ.get("UNVARNISHED_REFERENCE") or ROOT.parent / "shared" / "reference" / "divergence_reference.json"
 )
 
 
@@ -71,9 +70,7 @@ def test_each_expectation_that_is_altered_is_reported(document: dict[str, Any]) 
             node[key] = f"not {original}"
         # Only the part that was altered: the whole file 500 times over would take minutes.
         cases = [case for case in document["cases"] if _holds(case, node)]
-        formulas = {
-            name: [row for row in rows if _holds(row, node)] for name, rows in document["formulas"].items()
-        }
+        formulas = {name: [row for row in rows if _holds(row, node)] for name, rows in document["formulas"].items()}
         if not reference.check({"cases": cases, "formulas": formulas}).mismatches:
             unnoticed.append((key, original))
         node[key] = original
@@ -117,9 +114,7 @@ def test_what_the_checker_does_not_know_is_a_mismatch(document: dict[str, Any], 
     assert named in str(mismatch)
 
 
-def test_the_command_line_says_how_many_figures_it_checked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_says_how_many_figures_it_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text('{"formulas": {"threshold": [[200, 1.0, 73000.0]]}}')
     bad.write_text('{"formulas": {"threshold": [[200, 1.0, 73000.0], [200, 1.0, 72999.0]]}}')

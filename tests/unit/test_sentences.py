@@ -155,18 +155,14 @@ def test_text_is_not_escaped_as_if_it_were_a_page() -> None:
 
 
 def test_a_finding_names_who_and_how_beside_the_rest() -> None:
-    odd = fleet(
-        Lille={"scanned_early": 120}, Metz={"rescued": 65, "on_time": 985}, Brest={"risk:unreachable": 55}
-    )
+    odd = fleet(Lille={"scanned_early": 120}, Metz={"rescued": 65, "on_time": 985}, Brest={"risk:unreachable": 55})
     early, moved, silent = (explain(finding) for finding in diagnose("depot", odd, [alert()]))
     assert early.startswith('Depot Lille scans "delivered" early: of 300 answers')
     assert "120 (40.0%, between" in early
     assert "more than 2 hours after the scan; in the rest of the fleet 2.9%." not in early
     assert "in the rest of the fleet 2.0%." in early
     assert early.endswith("Its customers contradict it, too (open alert: on time).")
-    assert moved.startswith(
-        "Depot Metz re-dates missed promises: of 80 orders delivered after their first promise, 65"
-    )
+    assert moved.startswith("Depot Metz re-dates missed promises: of 80 orders delivered after their first promise, 65")
     assert "lift its on-time figure by 6.5 points." in moved
     assert silent.startswith("Depot Brest asks no question about problem orders: 55 of its 80")
     assert "times as often as its other orders" in silent

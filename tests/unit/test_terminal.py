@@ -27,9 +27,7 @@ WORSE = REFERENCE | {"on_time:10": 400, "on_time:11": 450}
 SCORES = {"score:5:5": 700, "score:5:4": 200, "score:5:1": 100}
 DEPOTS = {"Lyon": REFERENCE, "Lille": WORSE, "Nice": SMALL}
 # A history of scores: nobody was ever asked when the goods came.
-HISTORY = {
-    name: n for name, n in REFERENCE.items() if not name.startswith(("on_time:0", "on_time:1"))
-} | SCORES
+HISTORY = {name: n for name, n in REFERENCE.items() if not name.startswith(("on_time:0", "on_time:1"))} | SCORES
 
 
 def page(width: int = 80, encoding: str = "utf-8") -> tuple[Console, io.BytesIO]:
@@ -38,13 +36,9 @@ def page(width: int = 80, encoding: str = "utf-8") -> tuple[Console, io.BytesIO]
     return Console(file=file, width=width, force_terminal=False, color_system=None), raw
 
 
-def report(
-    segments: dict[str, dict[str, int]], total: dict[str, int], width: int = 80, encoding: str = "utf-8"
-) -> str:
+def report(segments: dict[str, dict[str, int]], total: dict[str, int], width: int = 80, encoding: str = "utf-8") -> str:
     console, raw = page(width, encoding)
-    show_report(
-        console, figures_of(total), "depot", {name: figures_of(counts) for name, counts in segments.items()}
-    )
+    show_report(console, figures_of(total), "depot", {name: figures_of(counts) for name, counts in segments.items()})
     return raw.getvalue().decode(encoding)
 
 
@@ -55,9 +49,7 @@ def line_of(text: str, start: str, after: str = "") -> str:
 def by_depot(text: str) -> list[str]:
     """The names of the first table of segments, in their order."""
     lines = text[text.index("by depot") :].splitlines()[3:]
-    return [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in DEPOTS][
-        : len(DEPOTS)
-    ]
+    return [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in DEPOTS][: len(DEPOTS)]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -65,11 +57,7 @@ def by_depot(text: str) -> list[str]:
 def test_no_line_is_longer_than_the_terminal_and_none_breaks_it(width: int, encoding: str) -> None:
     odd = {"Saint-Étienne-du-Rouvray Nord 京都": REFERENCE, "bad\x1b[31m[red]x": SMALL, "\ud800": WORSE}
     for total in (REFERENCE | SCORES, HISTORY):
-        segments = (
-            {name: counts | SCORES for name, counts in odd.items()}
-            if total is not HISTORY
-            else {"ü": HISTORY}
-        )
+        segments = {name: counts | SCORES for name, counts in odd.items()} if total is not HISTORY else {"ü": HISTORY}
         text = report(segments, total, width, encoding)
         assert "\x1b" not in text
         assert max(cell_len(line) for line in text.splitlines()) <= width
@@ -153,9 +141,7 @@ def test_both_tables_of_pairs_and_every_sign_are_there() -> None:
 
 @pytest.mark.parametrize("told", [{}, {"on_time:11": 9}])
 def test_a_fleet_of_which_too_little_is_known_gets_no_points(told: dict[str, int]) -> None:
-    unknown = {
-        name: n for name, n in REFERENCE.items() if not name.startswith("on_time:") or "stated" in name
-    }
+    unknown = {name: n for name, n in REFERENCE.items() if not name.startswith("on_time:") or "stated" in name}
     text = report({"Lyon": unknown}, unknown | told)
     assert "not enough answers yet" in line_of(text, "Experienced on time")
     assert "gap, in points" not in text

@@ -21,10 +21,10 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
 def upgrade() -> None:
     op.create_table(
         "alerts",
-        sa.Column("alert_id", sa.String(length=250), nullable=False),
+        sa.Column("alert_id", sa.String(length=1300), nullable=False),
         sa.Column("signal", sa.String(length=20), nullable=False),
         sa.Column("dimension", sa.String(length=200), nullable=False),
-        sa.Column("value", sa.String(length=400), nullable=False),
+        sa.Column("value", sa.String(length=1000), nullable=False),
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("severity", sa.String(length=10), nullable=True),
@@ -38,7 +38,7 @@ def upgrade() -> None:
     op.create_table(
         "answers",
         sa.Column("source", sa.String(length=200), nullable=False),
-        sa.Column("event_id", sa.String(length=200), nullable=False),
+        sa.Column("event_id", sa.String(length=500), nullable=False),
         sa.Column("order_id", sa.String(length=200), nullable=False),
         sa.Column("contact_id", sa.String(length=200), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("source", sa.String(length=200), nullable=False),
-        sa.Column("event_id", sa.String(length=200), nullable=False),
+        sa.Column("event_id", sa.String(length=500), nullable=False),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("on_time_first", sa.Boolean(), nullable=True),
         sa.Column("on_time_latest", sa.Boolean(), nullable=True),
@@ -97,7 +97,7 @@ def upgrade() -> None:
     op.create_table(
         "evidence",
         sa.Column("dimension", sa.String(length=200), nullable=False),
-        sa.Column("value", sa.String(length=400), nullable=False),
+        sa.Column("value", sa.String(length=1000), nullable=False),
         sa.Column("signal", sa.String(length=20), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -153,7 +153,7 @@ def upgrade() -> None:
     op.create_table(
         "pairs",
         sa.Column("dimension", sa.String(length=200), nullable=False),
-        sa.Column("value", sa.String(length=400), nullable=False),
+        sa.Column("value", sa.String(length=1000), nullable=False),
         sa.Column("signal", sa.String(length=20), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
@@ -184,7 +184,7 @@ def upgrade() -> None:
     op.create_table(
         "rollups",
         sa.Column("dimension", sa.String(length=200), nullable=False),
-        sa.Column("value", sa.String(length=400), nullable=False),
+        sa.Column("value", sa.String(length=1000), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("counter", sa.String(length=60), nullable=False),
         sa.Column("n", sa.BigInteger(), nullable=False),
@@ -207,6 +207,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("timers_due", "timers", ["due_at"], unique=False)
+    # Rows that are locked before anything is in them: whoever comes first has to find them.
+    for name in ("journal.head", "runner.position"):
+        op.execute(sa.text("INSERT INTO state (name, value) VALUES (:name, '0')").bindparams(name=name))
     for table, free in APPEND_ONLY.items():
         _protect(table, free)
 
