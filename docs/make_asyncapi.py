@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from pipeline.consumers.routing import PROCESSORS
-from pipeline.domain.events import KINDS, MAX_EVENT_BYTES, Envelope
+from pipeline.domain.events import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope
 from pipeline.domain.orders import Claim
 from pipeline.domain.pairs import Experience
-from pipeline.store.unit_of_work import OWN_SOURCE
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"

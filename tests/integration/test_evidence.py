@@ -365,6 +365,25 @@ def test_what_was_told_is_not_told_again_after_an_amendment_took_it_back(start: 
     check_alerts(runtime)
 
 
+def test_an_alert_that_became_lesser_in_silence_is_resolved_as_what_it_was_told_to_be(
+    start: Callable[..., Embedded],
+) -> None:
+    runtime = start(levels=LEVELS)
+    take_pairs(runtime, "xxxxx")
+    for n in range(6):
+        take(runtime, *one_pair(10 + n, 6 + n // 3 + n / 24, account="A-0"))
+    for n in range(1, 5):
+        take(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
+    assert kind_now(runtime) == "single_account_dispute"
+    take_pairs(runtime, "." * 40, first_day=11, first=30)
+    assert kind_now(runtime) is None
+    opened, resolved = (data for _, data in story(runtime, "on_time/depot/Lyon/1"))
+    assert (
+        (opened["kind"], opened["severity"]) == (resolved["kind"], resolved["severity"]) == ("divergence", "critical")
+    )
+    check_alerts(runtime)
+
+
 def alert_of(kind: alerting.Kind, severity: alerting.Severity | None, since: int = 1) -> alerting.OpenAlert:
     resolver = divergence.Resolver(0.2)
     return alerting.OpenAlert(kind, severity, 0, 1, since, 5, 0.5, 0.05, 0.2, 4.0, resolver)
@@ -460,7 +479,7 @@ def test_what_is_older_than_ninety_days_no_longer_says_what_is_honest(runtime: E
     july = datetime(2026, 7, 1, tzinfo=MONDAY.tzinfo)
     fleet(runtime, 3, 3, july - timedelta(days=91))
     fleet(runtime, 200, 30, july - timedelta(days=90), first=100)
-    fleet(runtime, 1, 0, july, first=500)
+    fleet(runtime, 1, 0, july + timedelta(days=4), first=500)  # counted from the first of the month all the same
     assert experience_nulls(runtime)["2026-07"] == (200, 0.15)
 
 

@@ -19,9 +19,8 @@ from tests.unit.test_events import MALFORMED
 
 def test_every_malformed_event_becomes_a_dead_letter_and_the_rest_goes_through(runtime: Embedded) -> None:
     broken = [Incoming(raw, None, f"corpus:{name}") for name, (raw, _) in MALFORMED.items()]
-    batch = [
-        item for pair in zip(broken, (incoming(completed(f"SO-{n}")) for n in range(len(broken)))) for item in pair
-    ]  # noqa: B905
+    sound = [incoming(completed(f"SO-{n}")) for n in range(len(broken))]
+    batch = [item for pair in zip(broken, sound, strict=True) for item in pair]
     (taken,) = runtime.take(batch)
     assert (taken.new, taken.dead) == (len(broken), len(broken))
     assert len(rows(runtime, orders)) == len(broken)

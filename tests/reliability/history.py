@@ -1,0 +1,110 @@
+"""Real history in every way it can come: `make soak HISTORY=PATH`.
+
+Replays an Olist history on SQLite and on PostgreSQL, with every seventh event told twice and three SIGKILLs, and
+shuffled, each in processes of its own on empty databases, and compares what is left. Exit code 1: they differ.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from random import Random
+
+from sqlalchemy import Engine, select
+
+from pipeline.consumers.intake import Incoming
+from pipeline.sources.olist import LEVELS, OlistHistory
+from pipeline.store.engine import connect, migrate, reading
+from pipeline.store.tables import answers, orders, rollups
+from tests.builders import embedded
+from tests.support.dump import dump
+from tests.support.postgres import postgres_server
+
+KILLS = 3
+BATCH = 2_000
+PLAIN, REPEATED, SHUFFLED = "plain", "repeated", "shuffled"
+
+
+def events(path: Path, way: str) -> Iterator[Incoming]:
+    """The history in one of the ways it can come."""
+    history = OlistHistory(path)
+    if way == REPEATED:
+        return chain.from_iterable((item, item) if n % 7 == 0 else (item,) for n, item in enumerate(history))
+    if way == SHUFFLED:
+        shuffled = list(history)
+        Random(7).shuffle(shuffled)
+        return iter(shuffled)
+    return iter(history)
+
+
+def replay(url: str, path: Path, way: str) -> None:
+    """Take the history in, telling of every batch."""
+    migrate(url)
+    runtime = embedded(url, levels=LEVELS, batch=BATCH)
+    for _ in runtime.take(events(path, way)):
+        print(".", flush=True)
+    runtime.engine.dispose()
+
+
+def run(url: str, path: Path, way: str, kills: int = 0) -> Engine:
+    """Replay in child processes, killing as many of them on the way."""
+    command = [sys.executable, "-m", "tests.reliability.history", "--child", url, str(path), way]
+    started, rng = time.monotonic(), Random(7)
+    for attempt in range(kills + 1):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            batches = rng.randint(10, 60) if attempt < kills else None
+            for told, _ in enumerate(child.stdout, 1):
+                if told == batches:
+                    child.kill()
+        if (child.returncode == 0) == (attempt < kills):
+            raise SystemExit(f"{way}: attempt {attempt + 1} ended with {child.returncode}")
+    print(f"{way} on {url.partition(':')[0]}, {kills} kills: {time.monotonic() - started:.0f} s", flush=True)
+    return connect(url)
+
+
+def record(engine: Engine) -> list[str]:
+    """What does not depend on the order of receipt: facts with their claims, answers and figures."""
+    with reading(engine) as connection:
+        found = [
+            *connection.execute(select(orders.c.order_id, orders.c.facts, orders.c.counted)),
+            *connection.execute(select(*(column for column in answers.c if column.name != "received_at"))),
+            *connection.execute(select(rollups)),
+        ]
+    return sorted(map(repr, found))
+
+
+def main(path: Path, postgresql: str) -> int:
+    """Compare all ways. Returns the number of those that differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = run(f"sqlite:///{folder}/plain.db", path, PLAIN)
+        expected = dump(plain)
+        differing = 0
+        for name, engine, found, wanted in (
+            ("PostgreSQL", other := run(postgresql, path, PLAIN), dump(other), expected),
+            (
+                "repeated, killed",
+                other := run(f"sqlite:///{folder}/r.db", path, REPEATED, KILLS),
+                dump(other),
+                expected,
+            ),
+            ("shuffled", other := run(f"sqlite:///{folder}/s.db", path, SHUFFLED), record(other), record(plain)),
+        ):
+            engine.dispose()
+            same = found == wanted
+            differing += not same
+            print(f"{name}: {len(found):,} rows, {'the same' if same else 'DIFFERENT'}", flush=True)
+        plain.dispose()
+    return differing
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--child":
+        replay(sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    else:
+        with postgres_server() as server:
+            database = server.create_database().render_as_string(hide_password=False)
+            sys.exit(bool(main(Path(sys.argv[1]), database)))
