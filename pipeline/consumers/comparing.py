@@ -35,6 +35,7 @@ def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
     claim = dialogue.claim_when_asked()
     if claim is None or not facts.known or not dialogue.answers:
         return
+    where = dialogue.placed_in or facts.whereabouts()
     experience = experience_of(dialogue.standing())
     changed = settle(order, claim, experience, now.toordinal())
     dialogue.placed.update({signal: placed for signal, (placed, _) in changed.items()})
@@ -45,8 +46,8 @@ def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
         now,
         FulfilmentCompared(
             order_id=order.order_id,
-            account_id=facts.latest.account.id,
-            dimensions=facts.latest.dimensions,
+            account_id=where.account_id,
+            dimensions=where.dimensions,
             claim=claim,
             experience=experience,
             verdict=verdict(claim, experience),

@@ -92,8 +92,12 @@ def _tell(series: Series, transition: alerting.Transition, work: UnitOfWork, now
             alerts.c.state == "open",
         )
     ).one_or_none()
-    if known and not resolved and not alerting.graver(alert.kind, alert.severity, (known.kind, known.severity)):
-        return  # an amendment had made it lesser, and it has only come back to what was told
+    kind, severity = alert.kind, alert.severity
+    if known:  # an amendment may have made it lesser in silence
+        before = (known.kind, known.severity)
+        if not resolved and not alerting.graver(kind, severity, before):
+            return  # it has only come back to what was told
+        kind, severity = alerting.graver_of(kind, severity, before)
     alert_id = known.alert_id if known else _next_id(series, work)
     # What it rested on stays when it ends: by then the run is that of the recovery.
     evidence = msgspec.json.decode(known.evidence) if known and resolved else _evidence(series, alert, work)
@@ -102,12 +106,12 @@ def _tell(series: Series, transition: alerting.Transition, work: UnitOfWork, now
         series.signal,
         series.dimension,
         series.value,
-        alert.kind,
+        kind,
         "resolved" if resolved else "open",
-        alert.severity,
+        severity,
         evidence,
     )
-    event_id = ":".join(filter(None, [alert_id, transition.what, alert.kind, alert.severity]))
+    event_id = ":".join(filter(None, [alert_id, transition.what, kind, severity]))
     work.emit(f"alert.{transition.what}", event_id, now, told)
     row = {
         "alert_id": alert_id,

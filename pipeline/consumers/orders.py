@@ -10,8 +10,12 @@ from pipeline.store.unit_of_work import UnitOfWork
 def completed(event: Event, work: UnitOfWork, now: datetime) -> None:
     """`order.completed`: a new order, or a later word about a known one."""
     order = work.orders.get(event.data.order_id)
-    first_word = not order.facts.known
-    order.facts.complete(event)
+    facts, dialogue = order.facts, order.dialogue
+    first_word = not facts.known
+    before = None if first_word else facts.whereabouts()
+    facts.complete(event)
+    if dialogue.placed and dialogue.placed_in is None and before != facts.whereabouts():
+        dialogue.placed_in = before  # moving an order takes no pair away from where it was counted
     comparing.record_claim(order, event, work, now)
     timers.watch_for_scan(order, work)
     asking.respect_opt_outs(order, work, now)  # the no may have been here before the order

@@ -191,6 +191,13 @@ def difference(before: OpenAlert | None, after: OpenAlert | None) -> Transition 
     return _transition("escalated", after) if rises else None
 
 
+def graver_of(
+    kind: Kind, severity: Severity | None, told: tuple[Kind, Severity | None]
+) -> tuple[Kind, Severity | None]:
+    """What to tell after `told`: kind and severity, neither of them lower than it was told."""
+    return max(kind, told[0], key=_KIND_RANK.__getitem__), max(severity, told[1], key=_SEVERITY_RANK.__getitem__)
+
+
 def _open(evidence: Evidence, pair: Pair, threshold: float, recent: Recent) -> Transition:
     run = _run(evidence)
     alert = _alert(evidence, pair, run)

@@ -18,9 +18,9 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     NO_REACHABLE_CONTACT = "no_reachable_contact"
     OPTED_OUT = "opted_out"
-    DUPLICATE = "duplicate"
     SAMPLED_OUT = "sampled_out"
     ASKED_RECENTLY = "asked_recently"
+    DUPLICATE = "duplicate"
     ACCOUNT_CAP = "account_cap"
 
 

@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from pipeline.domain.events import (
     Account,
@@ -78,6 +78,13 @@ def _rank(said: Revision | Promise | Scan) -> tuple[datetime, str, str]:
     return (said.time, said.source, said.id)
 
 
+class Whereabouts(Struct, frozen=True, array_like=True):
+    """The account and the dimensions under which an order's pairs are counted."""
+
+    account_id: str
+    dimensions: dict[str, str]
+
+
 class Facts(Struct, omit_defaults=True):
     """The order's facts, each list sorted by when its source said it (ties: source, id)."""
 
@@ -116,6 +123,10 @@ class Facts(Struct, omit_defaults=True):
         if revision.timezone is None:
             return revision.completed_at.toordinal()
         return revision.completed_at.astimezone(zone(revision.timezone)).toordinal()
+
+    def whereabouts(self) -> Whereabouts:
+        """Where the order belongs now."""
+        return Whereabouts(self.latest.account.id, self.latest.dimensions)
 
     def complete(self, event: Event) -> None:
         """Take in an `order.completed`."""
@@ -186,15 +197,18 @@ class Facts(Struct, omit_defaults=True):
         A later statement about a shipment corrects an earlier one. A scan without a shipment speaks for all.
         """
         arrived: dict[str | None, datetime] = {}
+        back: set[str | None] = set()
         for scan in self.scans:
             if scan.status == "delivered":
                 arrived[scan.shipment] = scan.at
+                back = back - {scan.shipment} if scan.shipment else set()
             elif scan.status == "returned":
+                back.add(scan.shipment)
                 if scan.shipment is None:
                     arrived.clear()
                 else:
                     arrived.pop(scan.shipment, None)
-        if not arrived or (None not in arrived and len(arrived) < self.latest.shipments):
+        if back or not arrived or (None not in arrived and len(arrived) < self.latest.shipments):
             return None
         return max(arrived.values())
 
@@ -295,6 +309,19 @@ def _answer_rank(answer: Answer) -> tuple[datetime, str, str]:
     return (answer.answered_at or _BEFORE_ALL, answer.source, answer.id)
 
 
+def _amended(earlier: Answer, later: Answer) -> Answer:
+    """A later answer of the same person: what it does not speak of stays said."""
+    speaks_of_goods = later.complete is not None or bool(later.condition)
+    return structs.replace(
+        later,
+        arrival=later.arrival or earlier.arrival,
+        arrived_at=later.arrived_at or earlier.arrived_at,
+        complete=later.complete if speaks_of_goods else earlier.complete,
+        condition=later.condition if speaks_of_goods else earlier.condition,
+        score=later.score or earlier.score,
+    )
+
+
 class Placed(Struct, frozen=True, array_like=True):
     """Where an order's pair stands in one signal's evidence: the day of its first answer, and its `x` so far."""
 
@@ -309,6 +336,7 @@ class Dialogue(Struct, omit_defaults=True):
     refusals: list[Refusal] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     placed: dict[str, Placed] = field(default_factory=dict)
+    placed_in: Whereabouts | None = None  # where the pairs stand, if the order was moved since
     claim: Claim = NO_CLAIM  # the claim as it was last recorded: the current one
     claims: int = 0  # revisions of the claim recorded so far
     compared: int = 0  # pairs told so far
@@ -347,10 +375,13 @@ class Dialogue(Struct, omit_defaults=True):
         return any(ask.purpose == purpose for ask in self.asks) or any(no.purpose == purpose for no in self.refusals)
 
     def standing(self) -> list[Answer]:
-        """The answers that stand: the latest of each contact, in the order of those."""
+        """The answers that stand: of each contact what they said last of each thing, in the order of their latest."""
         if len(self.answers) < 2:
             return self.answers
-        latest = {answer.contact_id: answer for answer in self.answers}
+        latest: dict[str, Answer] = {}
+        for answer in self.answers:
+            earlier = latest.get(answer.contact_id)
+            latest[answer.contact_id] = answer if earlier is None else _amended(earlier, answer)
         return sorted(latest.values(), key=_answer_rank)
 
     def claim_when_asked(self) -> Claim | None:

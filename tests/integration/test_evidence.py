@@ -530,3 +530,15 @@ def test_moving_the_promise_after_the_question_takes_no_pair_away(runtime: Embed
     take(runtime, repromised("SO-0", at(days=8), at(hours=-5), "moved back"))
     take(runtime, answered("SO-0", at(days=9), "ana", arrival="late", comment="Late, as I said."))
     assert rows(runtime, pairs) == before
+
+
+def test_moving_an_order_takes_no_pair_away_from_where_it_was_counted(runtime: Embedded) -> None:
+    """Else correcting an unhappy order's depot between two answers would be a way to lose the second one."""
+    raws = [raw for n in range(3) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
+    take(runtime, *raws)
+    take(runtime, answered("SO-1", at(days=1), "ana", arrival="on_time"))
+    elsewhere = completed("SO-1", at(days=2), event_id="moved", dimensions={"depot": "Nancy"}, **HISTORIC)
+    take(runtime, elsewhere, answered("SO-1", at(days=3), "ben", arrival="late"))
+    (pair,) = [pair for pair in rows(runtime, pairs) if pair["signal"] == "on_time" and pair["dimension"] == "depot"]
+    assert (pair["order_id"], pair["x"]) == ("SO-1", 0.5)
+    assert pair["value"] != "Nancy"

@@ -180,3 +180,19 @@ def test_moving_an_order_to_another_segment_moves_its_figures(runtime: Embedded)
         assert set(depots) == {"Nancy"}
         assert depots["Nancy"]["completed"] == 1
         assert reports.by_segment(connection, "carrier") == {}
+
+
+def test_what_a_later_answer_does_not_speak_of_stays_said(runtime: Embedded) -> None:
+    take(runtime, completed(), scanned(time=at(hours=2)))
+    take(runtime, answered(time=at(hours=3), arrival="late", condition=["damaged"]))
+    take(runtime, answered(time=at(hours=4), score={"value": 4}))
+    counted = figures(runtime)
+    assert (counted["on_time:10"], counted["condition:damaged"], counted["score:10:4"]) == (1, 1, 1)
+
+
+def test_one_parcel_that_came_back_undoes_the_delivery_of_the_whole(runtime: Embedded) -> None:
+    take(runtime, completed(shipments=2), scanned(time=at(hours=2)))
+    take(runtime, scanned(time=at(hours=3), status="returned", shipment_id="b"))
+    assert "delivered" not in figures(runtime)
+    take(runtime, scanned(time=at(hours=5), shipment_id="b"))
+    assert figures(runtime)["delivered"] == 1
