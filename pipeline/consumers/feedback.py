@@ -3,36 +3,53 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
-from pipeline.domain.events import Event, FeedbackReceived, FeedbackRequested
+from pipeline.domain.events import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders import Ask, Order
 from pipeline.store.unit_of_work import UnitOfWork
 
 
 def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
-    """`feedback.requested`: a question that somebody else sent. The claim of this moment is frozen with it.
+    """`feedback.requested`: a question went out.
 
-    Our own questions come by here too and are known already.
+    Somebody else's: the claim of this moment is frozen with it. Our own: a dispatcher froze the claim when it committed
+    to send, and what it stored then is what counts. Where nothing is sent, our own are known already.
     """
     data: FeedbackRequested = event.data
     order = work.orders.get(data.order_id)
-    dialogue = order.dialogue
-    if dialogue.asked(data.contact_id, data.purpose):
+    if order.dialogue.asked(data.contact_id, data.purpose):
         return
-    dialogue.asks.append(Ask(data.contact_id, data.purpose, event.time, dialogue.claim))
-    answered = any(answer.contact_id == data.contact_id for answer in dialogue.answers)
-    state = asking.ANSWERED if answered else asking.SENT
-    if dialogue.refused(data.contact_id, data.purpose):  # our decision not to ask stands, the ask lives all the same
-        work.set_ask_state(data.order_id, data.contact_id, data.purpose, state)
-    else:
-        _record(order, event, state, work)
-    if answered:
+    if event.source == OWN_SOURCE:
+        _sent_by_us(event, order, work)
+    elif not order.dialogue.awaits(data.contact_id, data.purpose):
+        _sent_by_others(event, order, work)
+    else:  # ours is on its way
+        return
+    if any(answer.contact_id == data.contact_id for answer in order.dialogue.answers):
+        asking.answered(order, data.contact_id, work)
         comparing.compare(order, work, now)
     else:
         asking.expire_later(data.order_id, data.contact_id, data.purpose, work, event.time)
 
 
-def _record(order: Order, event: Event, state: str, work: UnitOfWork) -> None:
+def _sent_by_us(event: Event, order: Order, work: UnitOfWork) -> None:
     data: FeedbackRequested = event.data
+    stands = work.ask_of(data.order_id, data.contact_id, data.purpose)
+    if stands is None or stands.put is None:
+        raise BadEvent("no question of ours stands behind this; somebody else used our name", "source")
+    sending_at, claim = stands.put
+    order.dialogue.put(Ask(data.contact_id, data.purpose, sending_at, claim))
+    if data.purpose != "reminder":
+        asking.remind_later(data.order_id, data.contact_id, work, sending_at)
+
+
+def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
+    data: FeedbackRequested = event.data
+    dialogue = order.dialogue
+    refused = dialogue.refused(data.contact_id, data.purpose)
+    dialogue.put(Ask(data.contact_id, data.purpose, event.time, dialogue.claim))
+    if refused:  # our own decision stands as it was recorded
+        return
+    answered = any(answer.contact_id == data.contact_id for answer in dialogue.answers)
     work.record_ask(
         {
             "order_id": data.order_id,
@@ -42,7 +59,7 @@ def _record(order: Order, event: Event, state: str, work: UnitOfWork) -> None:
             "decided_at": event.time,
             "reason": None,
             "channel": data.channel,
-            "state": state,
+            "state": asking.ANSWERED if answered else asking.SENT,
         }
     )
 

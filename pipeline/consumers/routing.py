@@ -22,4 +22,6 @@ PROCESSORS: Mapping[str, Processor] = {
 TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     timers.MISSING_SCAN: timers.missing_scan,
     asking.EXPIRY: timers.expired,
+    asking.REMINDER: asking.remind,
+    asking.LOST: asking.lost,
 }

@@ -14,7 +14,7 @@ from pipeline.domain.pairs import Experience, experience_of
 Counts = Mapping[str, int]
 
 NOT_ASKED = "not_asked:"  # + eligibility.Reason
-PENDING = "pending"  # completed, and neither delivered nor missed yet: nothing was to be decided
+PENDING = "pending"  # completed, and not delivered or missed yet, or the question is on its way
 SCORE = "score:"  # + scale:score, delivered orders only
 CONDITION = "condition:"  # + events.Condition
 
@@ -52,6 +52,8 @@ def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
         names.append("contactable")
     if dialogue.asks:
         names.append("asked")
+    elif dialogue.due:
+        names.append(PENDING)
     elif dialogue.refusals:
         names.append(NOT_ASKED + nearest([refusal.reason for refusal in dialogue.refusals]))
     elif order.facts.historic:
@@ -68,7 +70,7 @@ def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
 
 def _reachable(dialogue: Dialogue) -> bool:
     """Whether somebody could have been asked."""
-    if dialogue.asks:
+    if dialogue.asks or dialogue.due:
         return True
     return bool(dialogue.refusals) and nearest([refusal.reason for refusal in dialogue.refusals]) in WITHIN_REACH
 
@@ -148,7 +150,7 @@ def _signs(order: Order, claim: Claim, names: list[str]) -> None:
         names.append("missed_first")
     if was_rescued(first.by_when, moved_at, last.by_when, claim.delivered_at):
         names.append("rescued")
-    if dialogue.asks or dialogue.refusals:
+    if dialogue.asks or dialogue.due or dialogue.refusals:
         group = "risk" if was_at_risk(first.by_when, moved_at, claim.delivered_at) else "clean"
         names.append(group)
         if not _reachable(dialogue):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -22,10 +22,24 @@ class Reason(StrEnum):
     ASKED_RECENTLY = "asked_recently"
     DUPLICATE = "duplicate"
     ACCOUNT_CAP = "account_cap"
+    QUIET_ALL_DAY = "quiet_all_day"  # no hour of the day is open in all the zones the person may live in
+    REJECTED = "rejected"  # by the provider: no number it can reach
+    NOT_SENT = "not_sent"  # the provider took nothing until it was too late
+    UNRESOLVED = "unresolved"  # nobody knows whether it was sent
 
 
 # Losses after the person could have been reached: the order still counts as contactable.
-WITHIN_REACH = frozenset({Reason.DUPLICATE, Reason.SAMPLED_OUT, Reason.ASKED_RECENTLY, Reason.ACCOUNT_CAP})
+WITHIN_REACH = frozenset(
+    {
+        Reason.DUPLICATE,
+        Reason.SAMPLED_OUT,
+        Reason.ASKED_RECENTLY,
+        Reason.ACCOUNT_CAP,
+        Reason.QUIET_ALL_DAY,
+        Reason.NOT_SENT,
+        Reason.UNRESOLVED,
+    }
+)
 _GATE = {reason: place for place, reason in enumerate(Reason)}
 NOBODY = ""  # the contact of a refusal that concerns an order without any contact
 
@@ -41,6 +55,13 @@ class Policy:
     sample_rate: float = 1.0
     probe_after: timedelta = timedelta(hours=24)
     answer_within: timedelta = timedelta(days=14)
+    # The rest is for a world in which questions are really sent.
+    ask_after: timedelta = timedelta(0)  # from the delivery to the question
+    send_within: timedelta = timedelta(hours=48)  # from the decision: what could not be sent by then is given up
+    remind_after: timedelta | None = timedelta(hours=48)  # from the question to its only reminder; None: no reminder
+    quiet_from: time = time(20)  # local time of the recipient
+    quiet_until: time = time(8)
+    zones: frozenset[str] = frozenset({"UTC"})  # where people of unknown zone may live
 
 
 @dataclass(frozen=True)
@@ -74,7 +95,8 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
     if not contacts:
         return [Decision(NOBODY, Reason.NO_REACHABLE_CONTACT)]
     decisions: dict[str, Decision] = {}
-    reached = {address(contact) for ask in dialogue.asks for contact in contacts if contact.id == ask.contact_id}
+    spoken_to = {ask.contact_id for ask in dialogue.asks} | {due.contact_id for due in dialogue.due}
+    reached = {address(contact) for contact in contacts if contact.id in spoken_to}
     asked = history.asked_in_period
     for contact in contacts:
         reason = _refusal(contact, order.order_id, history, policy, now)

@@ -32,7 +32,7 @@ DeliveryStatus = Literal[
     "exception",
     "returned",
 ]
-Purpose = Literal["delivery", "missing_scan"]
+Purpose = Literal["delivery", "missing_scan", "reminder"]
 Arrival = Literal["on_time", "late", "not_received"]
 Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
 
@@ -141,6 +141,7 @@ class FeedbackRequested(Struct, frozen=True):
     account_id: Id | None = None
     role: Role | None = None
     language: str | None = None
+    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (domain.orders.Claim)
 
 
 class Score(Struct, frozen=True):

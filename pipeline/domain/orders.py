@@ -6,7 +6,7 @@ written as arrays: new fields go to the end and have a default.
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct, field, structs
@@ -279,6 +279,13 @@ class Ask(Struct, frozen=True, array_like=True):
     claim: Claim
 
 
+class Due(Struct, frozen=True, array_like=True):
+    """One question that is to be put and was not yet: its claim is frozen when it is."""
+
+    contact_id: str
+    purpose: Purpose
+
+
 class Refusal(Struct, frozen=True, array_like=True):
     """One question that was not asked, and why (see `eligibility.Reason`)."""
 
@@ -333,6 +340,7 @@ class Dialogue(Struct, omit_defaults=True):
     """What was asked, refused and answered about an order, and the pairs that came of it."""
 
     asks: list[Ask] = field(default_factory=list)
+    due: list[Due] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     placed: dict[str, Placed] = field(default_factory=dict)
@@ -362,9 +370,26 @@ class Dialogue(Struct, omit_defaults=True):
             key=_answer_rank,
         )
 
+    def put(self, ask: Ask) -> None:
+        """A question went out."""
+        self.asks.append(ask)
+        self._settle(ask.contact_id, ask.purpose)
+
+    def lose(self, refusal: Refusal) -> None:
+        """A question that was due will not be put."""
+        self.refusals.append(refusal)
+        self._settle(refusal.contact_id, refusal.purpose)
+
+    def _settle(self, contact_id: str, purpose: Purpose) -> None:
+        self.due = [due for due in self.due if (due.contact_id, due.purpose) != (contact_id, purpose)]
+
     def asked(self, contact_id: str, purpose: Purpose) -> bool:
         """Whether this contact was already asked for this purpose."""
         return any(ask.contact_id == contact_id and ask.purpose == purpose for ask in self.asks)
+
+    def awaits(self, contact_id: str, purpose: Purpose) -> bool:
+        """Whether a question to this contact is on its way."""
+        return any(due.contact_id == contact_id and due.purpose == purpose for due in self.due)
 
     def refused(self, contact_id: str, purpose: Purpose) -> bool:
         """Whether it was decided not to ask this contact for this purpose."""
@@ -372,7 +397,8 @@ class Dialogue(Struct, omit_defaults=True):
 
     def decided(self, purpose: Purpose) -> bool:
         """Whether it was decided whom to ask for this purpose, and whom not."""
-        return any(ask.purpose == purpose for ask in self.asks) or any(no.purpose == purpose for no in self.refusals)
+        known: tuple[Sequence[Ask | Due | Refusal], ...] = (self.asks, self.due, self.refusals)
+        return any(said.purpose == purpose for kind in known for said in kind)
 
     def standing(self) -> list[Answer]:
         """The answers that stand: of each contact what they said last of each thing, in the order of their latest."""

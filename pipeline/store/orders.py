@@ -45,13 +45,14 @@ class _Loaded:
 
 
 def _size(order: Order) -> tuple[object, ...]:
-    """What is different if anything that counts is: all of an order's lists only grow."""
+    """What is different if anything that counts is: lists only grow, but for questions that are due; they move on."""
     facts, dialogue = order.facts, order.dialogue
     return (
         dialogue.claim,
         len(facts.revisions),
         len(facts.promises),
         len(dialogue.asks),
+        len(dialogue.due),
         len(dialogue.refusals),
         len(dialogue.answers),
     )

@@ -123,7 +123,7 @@ claims = Table(
     **_KEYED,
 )
 
-# Every decision to ask or not. The decision is final; `state` and what follows it is the ask's life.
+# Every decision to ask or not. The decision is final; what follows `state` is the ask's life (domain.asks).
 asks = Table(
     "asks",
     metadata,
@@ -134,10 +134,44 @@ asks = Table(
     Column("decided_at", Utc, nullable=False),
     Column("reason", String(40)),  # eligibility.Reason; null: asked
     Column("channel", String(100)),
-    Column("state", String(20), nullable=False),  # due, sent, answered, expired, not_asked
+    Column("state", String(20), nullable=False),  # domain.asks.State
+    Column("due_at", Utc),  # null: somebody else sends it, or nobody
+    Column("wake_at", Utc),  # when a dispatcher has to look at it again; null: never
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("owner", String(100)),  # the dispatcher that committed to send it
+    Column("sending_at", Utc),  # when it did
+    Column("request", Text),  # what was committed to be asked: FeedbackRequested as JSON, the frozen claim in it
+    Column("recipient", String(64)),  # digest of the address it went to
+    Column("form_token_hash", String(64)),  # SHA-256 in hexadecimal of the link's token
+    Column("callback_token_hash", String(64)),  # the same of the status callback's
+    Column("provider_id", String(100)),
+    Column("outcome", String(20)),  # domain.asks.Outcome of the last attempt
+    Column("code", Integer),  # the provider's, of a rejection or a failed delivery
+    Column("sent_at", Utc),  # when we knew that the provider had it
+    Column("delivered_at", Utc),  # when we knew that the phone had it
     PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
     Index("asks_by_account", "account_id", "decided_at"),
+    Index("asks_by_wake_at", "wake_at"),
+    Index("asks_by_form_token", "form_token_hash", unique=True),
+    Index("asks_by_callback_token", "callback_token_hash", unique=True),
+    Index("asks_by_recipient", "recipient"),
     **_KEYED,
+)
+
+# What the demo's phones show: messages that never left the machine. Not for real people: the text is kept readable.
+phone_messages = Table(
+    "phone_messages",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("incoming", Boolean, nullable=False),  # a reply, towards us
+    Column("number", String(40), nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("link_hash", String(64)),
+    Column("body", Text, nullable=False),
+    Index("phone_messages_by_number", "number", "at"),
 )
 
 answers = Table(

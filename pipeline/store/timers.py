@@ -10,6 +10,8 @@ from sqlalchemy import Connection, bindparam, select
 from pipeline.store.bulk import upsert
 from pipeline.store.tables import timers
 
+ASK_LOST = "ask_lost"  # set by a dispatcher: a question that was due will not be put
+
 
 class Timer(NamedTuple):
     """One piece of work: sorted by when it is due, then by what it is, so that every run fires in the same order."""

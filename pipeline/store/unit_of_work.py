@@ -1,18 +1,19 @@
 """One transaction's worth of work: what processors read and change, written together or not at all."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, select
+from sqlalchemy import Connection, Table, bindparam, or_, select
 
+from pipeline.domain import asks as life
 from pipeline.domain import divergence
 from pipeline.domain.eligibility import History, Policy
-from pipeline.domain.events import OWN_SOURCE, Event
+from pipeline.domain.events import OWN_SOURCE, Event, FeedbackRequested
+from pipeline.domain.orders import Claim
 from pipeline.domain.segments import Level
 from pipeline.store import journal
 from pipeline.store.bulk import Row, insert, insert_new
@@ -21,15 +22,46 @@ from pipeline.store.orders import OrderStore
 from pipeline.store.tables import answers, asks, claims, opt_outs
 from pipeline.store.timers import TimerStore
 
-_SET_STATE = (
-    asks.update()
-    .where(
-        asks.c.order_id == bindparam("b_order_id"),
-        asks.c.contact_id == bindparam("b_contact_id"),
-        asks.c.purpose == bindparam("b_purpose"),
-    )
-    .values(state=bindparam("b_state"))
+_THIS_ASK = (
+    asks.c.order_id == bindparam("b_order_id"),
+    asks.c.contact_id == bindparam("b_contact_id"),
+    asks.c.purpose == bindparam("b_purpose"),
 )
+# No state is left for one of a lower rank. A dispatcher has nothing left to do for those that are answered or expired.
+_SET_STATE = {
+    state: asks.update()
+    .where(*_THIS_ASK, or_(*(asks.c.state == earlier for earlier in sorted(life.before(state)))))
+    .values(state=state, wake_at=None)
+    for state in (life.State.ANSWERED, life.State.EXPIRED)
+}
+_LIFE = select(asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome).where(*_THIS_ASK)
+_request = msgspec.json.Decoder(FeedbackRequested)
+
+# Built once: building them for every decision would cost more than the database.
+_ASKED = select(asks.c.account_id, asks.c.contact_id, asks.c.decided_at).where(
+    asks.c.account_id.in_(bindparam("accounts", expanding=True)),
+    asks.c.decided_at >= bindparam("since"),
+    asks.c.reason.is_(None),
+    asks.c.state != life.State.NOT_ASKED,  # it was to be, and could not
+)
+_OPTED_OUT = select(opt_outs.c.digest).where(opt_outs.c.digest.in_(bindparam("digests", expanding=True)))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How an ask of ours stands, as the dispatcher left it; `claim` is the one frozen when it was sent."""
+
+    state: life.State
+    sending_at: datetime | None
+    claim: Claim | None
+    outcome: life.Outcome | None
+
+    @property
+    def put(self) -> tuple[datetime, Claim] | None:
+        """When it was committed to be sent, and on which claim; None: it certainly did not go out."""
+        if self.claim is None or self.sending_at is None or self.state in (life.State.DUE, life.State.NOT_ASKED):
+            return None
+        return self.sending_at, self.claim
 
 
 @dataclass(frozen=True)
@@ -39,6 +71,7 @@ class Setup:
     levels: tuple[Level, ...]
     alerts_a_year: float
     policy: Policy
+    sending: bool = False  # whether questions are really sent; otherwise asking is done when it is decided
 
     @cached_property
     def thresholds(self) -> Mapping[str, float]:
@@ -61,8 +94,9 @@ class UnitOfWork:
         self._emitted: deque[Event] = deque()
         self._entries: list[journal.Entry] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
-        self._ask_states: list[Row] = []
+        self._ask_states: dict[life.State, list[Row]] = {}
         self._asked: dict[str, list[tuple[str, datetime]]] = {}
+        self._opted_out: dict[str, bool] = {}
 
     def emit(self, kind: str, event_id: str, now: datetime, data: msgspec.Struct) -> None:
         """Tell others, and our own processors behind this one, that something happened."""
@@ -91,44 +125,59 @@ class UnitOfWork:
         self._rows[answers].append(row)
 
     def record_ask(self, row: Row) -> None:
-        """Append a decision to ask or not."""
-        self._rows[asks].append(row)
+        """Append a decision to ask or not. `due_at`: a dispatcher is to send it then."""
+        due_at = row.get("due_at")
+        self._rows[asks].append(row | {"due_at": due_at, "wake_at": due_at})
         known = self._asked.get(row["account_id"])
         if known is not None and row["reason"] is None:
             known.append((row["contact_id"], row["decided_at"]))
 
-    def set_ask_state(self, order_id: str, contact_id: str, purpose: str, state: str) -> None:
-        """Move an ask on in its life."""
-        self._ask_states.append(
-            {"b_order_id": order_id, "b_contact_id": contact_id, "b_purpose": purpose, "b_state": state}
-        )
+    def set_ask_state(self, order_id: str, contact_id: str, purpose: str, state: life.State) -> None:
+        """Move an ask to its end, unless it stands at a later one."""
+        self._ask_states.setdefault(state, []).append(_key(order_id, contact_id, purpose))
+
+    def ask_of(self, order_id: str, contact_id: str, purpose: str) -> Asked | None:
+        """How an ask that was stored before this transaction stands."""
+        row = self.connection.execute(_LIFE, _key(order_id, contact_id, purpose)).first()
+        if row is None:
+            return None
+        claim = None if row.request is None else msgspec.convert(_request.decode(row.request).claim, Claim)
+        outcome = None if row.outcome is None else life.Outcome(row.outcome)
+        return Asked(life.State(row.state), row.sending_at, claim, outcome)
 
     def opt_out(self, digests: Collection[str], at: datetime, source: str) -> None:
         """Remember that these addresses want no messages."""
         insert_new(self.connection, opt_outs, [{"digest": digest, "at": at, "source": source} for digest in digests])
+        self._opted_out.update(dict.fromkeys(digests, True))
 
     def history(self, account_id: str, digests: Collection[str], now: datetime) -> History:
         """What eligibility has to know of an account's people."""
         policy = self.setup.policy
-        since = now - max(policy.contact_rest, policy.account_period)
-        if account_id not in self._asked:
-            query = select(asks.c.contact_id, asks.c.decided_at).where(
-                asks.c.account_id == account_id, asks.c.decided_at >= since, asks.c.reason.is_(None)
-            )
-            stored: Sequence[Any] = self.connection.execute(query).all()
-            pending = [
-                (row["contact_id"], row["decided_at"])
-                for row in self._rows[asks]
-                if row["account_id"] == account_id and row["reason"] is None
-            ]
-            self._asked[account_id] = [*((row.contact_id, row.decided_at) for row in stored), *pending]
+        self.recall([account_id], digests, now)
         asked = self._asked[account_id]
         last_asked: dict[str, datetime] = {}
         for contact_id, at in asked:
             last_asked[contact_id] = max(at, last_asked.get(contact_id, at))
-        opted_out = self.connection.execute(select(opt_outs.c.digest).where(opt_outs.c.digest.in_(digests)))
         in_period = sum(at > now - policy.account_period for _, at in asked)
-        return History(last_asked, in_period, frozenset(opted_out.scalars()))
+        return History(last_asked, in_period, frozenset(digest for digest in digests if self._opted_out[digest]))
+
+    def recall(self, accounts: Collection[str], digests: Collection[str], now: datetime) -> None:
+        """Read what `history` will be asked about these accounts and addresses, at once, from `now` on."""
+        policy = self.setup.policy
+        new = {account for account in accounts if account not in self._asked}
+        if new:
+            for account in new:
+                self._asked[account] = []
+            since = now - max(policy.contact_rest, policy.account_period)
+            for account, contact, at in self.connection.execute(_ASKED, {"accounts": sorted(new), "since": since}):
+                self._asked[account].append((contact, at))
+            for row in self._rows[asks]:
+                if row["account_id"] in new and row["reason"] is None:
+                    self._asked[row["account_id"]].append((row["contact_id"], row["decided_at"]))
+        unknown = [digest for digest in digests if digest not in self._opted_out]
+        if unknown:
+            found = set(self.connection.execute(_OPTED_OUT, {"digests": unknown}).scalars())
+            self._opted_out.update((digest, digest in found) for digest in unknown)
 
     def flush(self) -> None:
         """Write everything; the caller commits."""
@@ -137,8 +186,12 @@ class UnitOfWork:
             if rows:
                 insert(self.connection, table, rows)
         self._rows.clear()
-        if self._ask_states:
-            self.connection.execute(_SET_STATE, self._ask_states)
+        for state, keys in self._ask_states.items():
+            self.connection.execute(_SET_STATE[state], keys)
         self.evidence.flush()
         self.timers.flush()
         journal.append(self.connection, self._entries)
+
+
+def _key(order_id: str, contact_id: str, purpose: str) -> Row:
+    return {"b_order_id": order_id, "b_contact_id": contact_id, "b_purpose": purpose}

@@ -1,1 +1,1 @@
-"""Tests that inject a fault and check that nothing is lost and nothing happens twice."""
+"""Faults are injected here, and what must hold is checked."""

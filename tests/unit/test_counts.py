@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.counts import contribution, difference
-from pipeline.domain.eligibility import Reason
+from pipeline.domain.eligibility import WITHIN_REACH, Reason
 from pipeline.domain.orders import Ask, Order, Refusal, claim_of
 from tests.builders import answered, at, completed, event, repromised, scanned
 from tests.support.streams import stream
@@ -84,7 +84,7 @@ def moved(hours: float, to: float) -> bytes:
 EXAMPLES: dict[str, list[Order]] = {
     "completed": [order_of(ORDER), order_of(ORDER, completed(time=at(hours=1), event_id="again"))],
     "pending": [order_of(ORDER), order_of(ORDER, IN_TIME)],
-    "contactable": [order_of(ORDER, asked=True), *(order_of(ORDER, refused=(r,)) for r in list(Reason)[5:])],
+    "contactable": [order_of(ORDER, asked=True), *(order_of(ORDER, refused=(r,)) for r in WITHIN_REACH)],
     "asked": [order_of(ORDER, asked=True), order_of(ORDER, asked=True, refused=(Reason.NO_CONSENT,))],
     "answered": [order_of(ORDER, says()), order_of(ORDER, says(), says("ben"))],
     "not_asked:historic": [order_of(HISTORIC)],

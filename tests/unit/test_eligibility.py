@@ -212,7 +212,9 @@ def test_of_several_refusals_the_one_that_came_closest_is_the_orders() -> None:
 
 
 def test_within_reach_is_whoever_could_have_been_asked() -> None:
-    assert {Reason.DUPLICATE, Reason.SAMPLED_OUT, Reason.ASKED_RECENTLY, Reason.ACCOUNT_CAP} == WITHIN_REACH
+    never = {Reason.HISTORIC, Reason.WRONG_ROLE, Reason.NO_CONSENT, Reason.NO_REACHABLE_CONTACT, Reason.OPTED_OUT}
+    never.add(Reason.REJECTED)
+    assert set(Reason) - never == WITHIN_REACH
 
 
 # --- the sample ---------------------------------------------------------------------------------------------

@@ -1,0 +1,354 @@
+"""Sends what is due: each ask once, whatever breaks in between.
+
+One thread does the reading and writing, a few others wait for the provider. The order of things is the guarantee: it is
+committed that an ask is being sent, then it is sent, then its outcome is recorded. Whoever finds an ask that is being
+sent, and its sender gone, looks for the message and never sends it.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection, Engine
+
+from pipeline import metrics
+from pipeline.consumers import failpoints
+from pipeline.consumers.runner import passes
+from pipeline.domain.asks import LOOK_AGAIN, State, hashed, next_look, open_from
+from pipeline.domain.eligibility import Policy
+from pipeline.notifiers.port import Accepted, CannotLook, Found, Message, NotAccepted, Notifier, Rejected, Sent, Unknown
+from pipeline.notifiers.rendering import sms
+from pipeline.store import asks
+from pipeline.store.asks import Claimed, Claims, Sought
+from pipeline.store.engine import reading
+from pipeline.store.vault import Vault
+
+LEASE = timedelta(seconds=60)  # more than twice the longest a provider's answer is waited for
+_POLL_SECONDS = 1.0  # how late a due ask may be noticed when nobody says so
+_COUNT_SECONDS = 15.0  # between two counts of what is on its way
+_AFTER_BUG = timedelta(minutes=15)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What messages are made with."""
+
+    company: str
+    public_url: str
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a sender thread came back with: how sending went, or what was found."""
+
+    claimed: Claimed
+    sent: Sent
+
+
+@dataclass(frozen=True)
+class _Looked:
+    sought: Sought
+    found: Found | None
+    failed: bool = False
+
+
+class Dispatcher:
+    """Sends due asks and looks for those of unknown outcome. Several may run, in one process or in many.
+
+    `told` is called after something was put into the journal, so that somebody processes it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        vault: Vault,
+        policy: Policy,
+        notifiers: Mapping[str, Notifier],
+        wording: Wording,
+        now: Callable[[], datetime],
+        *,
+        width: int = 16,
+        lease: timedelta = LEASE,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._policy = policy
+        self._notifiers = notifiers
+        self._wording = wording
+        self._now = now
+        self._width = width
+        self._lease = lease
+        self._told = told
+        self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._changed = threading.Condition()
+        self._finished: deque[_Told | _Looked] = deque()
+        self._in_flight = 0
+        self._woken = self._stopping = False
+        self._count_at = 0.0
+        self._pool = ThreadPoolExecutor(width, thread_name_prefix="sender")
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self.ended: Future[None] = Future()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something may have become due: look at once."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Finish what is being sent, send nothing more, and end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._pool.shutdown()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works."""
+        return self._thread.is_alive() and not self.ended.done()
+
+    def run_once(self, now: datetime) -> int:
+        """Do whatever is to be done at `now`, to its end. Returns how many asks that were. Not beside `start`."""
+        total = 0
+        while (done := self._step(now)) or self._in_flight:
+            total += done
+            with self._changed:
+                while self._in_flight and not self._finished:
+                    self._changed.wait()
+        return total
+
+    def _run(self) -> None:
+        try:
+            while self._goes_on():
+                try:
+                    done = self._step(self._now())
+                except Exception as error:
+                    if not passes(error):
+                        raise
+                    _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
+                    done = 0
+                if not done:
+                    self._rest()
+        except BaseException as bug:
+            where = "".join(traceback.format_tb(bug.__traceback__))
+            _log.critical("the dispatcher ends: %s\n%s", type(bug).__name__, where)
+            self.ended.set_exception(bug)
+        else:
+            self.ended.set_result(None)
+
+    def _goes_on(self) -> bool:
+        with self._changed:
+            return not self._stopping or self._in_flight > 0 or bool(self._finished)
+
+    def _rest(self) -> None:
+        """Until something finished, something is due, or somebody says so."""
+        with self._changed:
+            if not (self._woken or self._finished or (self._stopping and not self._in_flight)):
+                self._changed.wait(_POLL_SECONDS)
+            self._woken = False
+
+    def _step(self, now: datetime) -> int:
+        """Record what came back, then take up what is due. Returns how many asks were touched."""
+        recorded = self._record_finished(now)
+        taken = 0 if self._stopping else self._take_up(now)
+        self._count()
+        return recorded + taken
+
+    def _take_up(self, now: datetime) -> int:
+        free = self._width - self._in_flight
+        if free <= 0:
+            return 0
+        with reading(self._engine) as connection:  # the writers' lock is not taken for nothing
+            wake_at = asks.next_wake(connection)
+        if wake_at is None or wake_at > now:
+            return 0
+        claims = self._claim(now, free)
+        if claims.to_send:
+            failpoints.reached("after_claim_commit")
+        for outcome in claims.ended:
+            metrics.ASKS.labels(outcome).inc()
+        metrics.ASKS.labels("recovered").inc(claims.recovered)
+        started = time.monotonic()
+        for claimed in claims.to_send:
+            self._hand_over(partial(self._deliver, claimed, started))
+        for sought in claims.to_find:
+            self._hand_over(partial(self._find, sought))
+        if claims.ended:
+            self._told()
+        return len(claims.to_send) + len(claims.to_find) + claims.postponed + len(claims.ended)
+
+    def _claim(self, now: datetime, limit: int) -> Claims:
+        claims: Claims | None = None
+        try:
+            with self._engine.begin() as connection:
+                claims = asks.claim(
+                    connection,
+                    self._vault,
+                    self._policy,
+                    self.owner,
+                    self._notifiers,
+                    now,
+                    limit,
+                    self._lease,
+                )
+            return claims
+        except Exception as error:
+            # The answer to the commit got lost? Then it stands, and only we know the tokens.
+            if claims is None or not passes(error) or not self._stands(claims):
+                raise
+            return claims
+
+    def _stands(self, claims: Claims) -> bool:
+        with reading(self._engine) as connection:
+            return all(asks.is_claimed(connection, claimed) for claimed in claims.to_send) and bool(claims.to_send)
+
+    def _hand_over(self, do: Callable[[], _Told | _Looked]) -> None:
+        with self._changed:
+            self._in_flight += 1
+        self._pool.submit(self._carry_out, do)
+
+    def _carry_out(self, do: Callable[[], _Told | _Looked]) -> None:
+        result = do()
+        with self._changed:
+            self._finished.append(result)
+            self._in_flight -= 1
+            self._changed.notify()
+
+    def _deliver(self, claimed: Claimed, started: float) -> _Told:
+        return _Told(claimed, self._send(claimed, started))
+
+    def _send(self, claimed: Claimed, started: float) -> Sent:
+        try:
+            notifier, message = self._notifiers[claimed.channel], self._message(claimed)
+        except Exception as bug:  # nothing was sent, and nobody must die of it in a thread where none would see
+            _log.critical("no message could be made: %s", type(bug).__name__)
+            return NotAccepted("a bug", _AFTER_BUG)
+        if time.monotonic() - started > self._lease.total_seconds() / 2:
+            # This process stood still for long. Somebody may have taken over, and will look for what was never sent.
+            return NotAccepted("the lease is nearly over", timedelta(0))
+        failpoints.reached("before_post")
+        try:
+            sent = notifier.send(message)
+        except Exception as bug:  # it may have happened after the message left
+            _log.critical("notifier %s raised %s", notifier.name, type(bug).__name__)
+            sent = Unknown(type(bug).__name__)
+        failpoints.reached("after_post_before_record")
+        return sent
+
+    def _message(self, claimed: Claimed) -> Message:
+        link = f"{self._wording.public_url}/f/{claimed.form_token}"
+        key = claimed.key
+        return Message(
+            to=claimed.to,
+            body=sms(claimed.language, key.purpose, self._wording.company, key.order_id, link),
+            link_hash=hashed(claimed.form_token),
+            callback_token=claimed.callback_token,
+            valid_for=claimed.valid_for,
+            sending_at=claimed.sending_at,
+            account_id=claimed.account_id,
+            contact_id=key.contact_id,
+            order_id=key.order_id,
+        )
+
+    def _find(self, sought: Sought) -> _Looked:
+        notifier = self._notifiers.get(sought.channel)
+        if notifier is None or sought.to is None:
+            return _Looked(sought, None, failed=True)
+        try:
+            return _Looked(sought, notifier.find(sought.to, sought.link_hash, sought.sending_at))
+        except CannotLook:
+            return _Looked(sought, None, failed=True)
+        except Exception as bug:
+            _log.critical("notifier %s raised %s while looking", notifier.name, type(bug).__name__)
+            return _Looked(sought, None, failed=True)
+
+    def _record_finished(self, now: datetime) -> int:
+        """Write down everything that came back, in one transaction. What cannot be written is kept for the next try."""
+        with self._changed:
+            results = list(self._finished)
+        if not results:
+            return 0
+        with self._engine.begin() as connection:
+            # What the provider has comes first: it takes the journal's lock, which comes before any ask's.
+            asks.accepted(connection, [news for result in results if (news := _news(result))], now)
+            outcomes = [self._record(connection, result, now) for result in results]
+        failpoints.reached("after_record")
+        with self._changed:
+            for _ in results:
+                self._finished.popleft()
+        for outcome in outcomes:
+            metrics.ASKS.labels(outcome).inc()
+        self._told()
+        return len(results)
+
+    def _record(self, connection: Connection, result: _Told | _Looked, now: datetime) -> str:
+        if isinstance(result, _Looked):
+            return self._record_look(connection, result, now)
+        claimed, sent = result.claimed, result.sent
+        key, attempt = claimed.key, claimed.attempt
+        match sent:
+            case Accepted():
+                metrics.ASK_SECONDS.observe(max((now - claimed.sending_at + claimed.late).total_seconds(), 0))
+                return "accepted"
+            case NotAccepted(why, wait, code):
+                _log.warning("not accepted, to be tried again: %s", why)
+                retry_at = open_from(now + wait, claimed.zones, self._policy) or now + wait
+                asks.not_accepted(connection, key, attempt, self.owner, retry_at, code)
+                return "not_accepted"
+            case Rejected(code, why, opted_out):
+                _log.warning("rejected: %s (code %s)", why, code)
+                asks.rejected(connection, key, attempt, code, opted_out, now)
+                return "rejected"
+            case Unknown(why):
+                _log.warning("outcome unknown, it will be looked for: %s", why)
+                asks.unknown(connection, key, attempt, now)
+                return "unknown"
+
+    def _record_look(self, connection: Connection, looked: _Looked, now: datetime) -> str:
+        sought = looked.sought
+        if looked.found is not None:
+            return "found"
+        if looked.failed:
+            again = next_look(sought.sending_at, now) or now + LOOK_AGAIN
+            asks.look_again(connection, sought.key, sought.attempt, again)
+            return "not_looked"
+        if asks.absent(connection, sought.key, sought.attempt, now) is State.UNRESOLVED:
+            _log.error("an ask is unresolved: a message may or may not have been sent, and was not found for a day")
+            return "unresolved"
+        return "absent"
+
+    def _count(self) -> None:
+        if time.monotonic() < self._count_at:
+            return
+        self._count_at = time.monotonic() + _COUNT_SECONDS
+        with reading(self._engine) as connection:
+            counted = asks.waiting(connection)
+        for state, n in counted.items():
+            metrics.ASKS_ON_THEIR_WAY.labels(state).set(n)
+
+
+def _news(result: _Told | _Looked) -> asks.News | None:
+    """What a result tells of a message that the provider has."""
+    if isinstance(result, _Told):
+        claimed, sent = result.claimed, result.sent
+        return asks.News(claimed.key, claimed.attempt, sent.id) if isinstance(sent, Accepted) else None
+    sought, found = result.sought, result.found
+    return None if found is None else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)

@@ -1,0 +1,35 @@
+"""The demo's phones: a message is shown on a page of ours instead of leaving the machine."""
+
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.notifiers.port import Accepted, Found, Message, Sent
+
+
+class Shelf(Protocol):
+    """Where the messages are kept; the store has one."""
+
+    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str:
+        """Keep a message; `of` are the account's id, the contact's and the order's. Returns its own id."""
+
+    def find(self, number: str, link_hash: str) -> str | None:
+        """The id of a message that was kept."""
+
+
+class Phone:
+    """Puts messages where the phone page shows them."""
+
+    name = "phone"
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def send(self, message: Message) -> Sent:
+        """Show it on its recipient's phone."""
+        of = (message.account_id, message.contact_id, message.order_id)
+        return Accepted(self._shelf.keep(message.to, message.body, message.link_hash, of, message.sending_at))
+
+    def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
+        """Look at the phone."""
+        found = self._shelf.find(to, link_hash)
+        return None if found is None else Found(found)

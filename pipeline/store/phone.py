@@ -1,0 +1,87 @@
+"""The demo's phones: the messages each one shows. They are kept readable: nothing here is for real people."""
+
+import secrets
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from pipeline.store.bulk import insert
+from pipeline.store.engine import reading
+from pipeline.store.tables import phone_messages
+
+
+class PhoneMessage(NamedTuple):
+    """One message on a phone; `incoming`: a reply, towards us."""
+
+    id: str
+    at: datetime
+    incoming: bool
+    number: str
+    account_id: str
+    contact_id: str
+    order_id: str
+    link_hash: str | None
+    body: str
+
+
+def keep(
+    connection: Connection,
+    number: str,
+    body: str,
+    at: datetime,
+    *,
+    account_id: str = "",
+    contact_id: str = "",
+    order_id: str = "",
+    link_hash: str | None = None,
+    incoming: bool = False,
+) -> str:
+    """Show a message on a phone. Returns its id."""
+    message_id = f"PH{secrets.token_hex(16)}"
+    message = PhoneMessage(message_id, at, incoming, number, account_id, contact_id, order_id, link_hash, body)
+    insert(connection, phone_messages, [message._asdict()])
+    return message_id
+
+
+def inbox(connection: Connection, limit: int = 50, number: str | None = None) -> list[PhoneMessage]:
+    """The newest messages of all phones, or of one, newest first."""
+    query = select(phone_messages).order_by(phone_messages.c.at.desc(), phone_messages.c.id).limit(limit)
+    if number is not None:
+        query = query.where(phone_messages.c.number == number)
+    return [PhoneMessage(**row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: Connection, number: str, link_hash: str) -> PhoneMessage | None:
+    """The message with that link on that phone."""
+    query = select(phone_messages).where(phone_messages.c.number == number, phone_messages.c.link_hash == link_hash)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else PhoneMessage(**row)
+
+
+class Shelf:
+    """The phones of one database, for the notifier that puts messages on them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str:
+        """Show a message on a phone. Returns its id."""
+        account_id, contact_id, order_id = of
+        with self._engine.begin() as connection:
+            return keep(
+                connection,
+                number,
+                body,
+                at,
+                account_id=account_id,
+                contact_id=contact_id,
+                order_id=order_id,
+                link_hash=link_hash,
+            )
+
+    def find(self, number: str, link_hash: str) -> str | None:
+        """The id of the message with that link, if that phone shows it."""
+        with reading(self._engine) as connection:
+            found = find(connection, number, link_hash)
+        return None if found is None else found.id

@@ -1,0 +1,148 @@
+"""Whatever breaks, and wherever: at most one message per ask, and an end for each of them.
+
+{killed at each place} x {what the provider does} x {when its callbacks come} x {1, 4 dispatchers}, on both stores. In
+the suite a selection in which every value of each occurs; `UNVARNISHED_MATRIX=full` (`make matrix`) runs them all.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.failpoints import PLACES
+from pipeline.domain.asks import LOOK_AFTER, TERMINAL, State
+from pipeline.store.engine import connect, reading
+from pipeline.store.tables import asks, journal
+from tests.builders import at, embedded
+from tests.support.live import states, webhook
+from tests.support.living import number, order_id, run
+from tests.support.provider import MADE, Answer, Provider, When
+
+pytestmark = [pytest.mark.reliability, pytest.mark.slow]
+
+DELIVERED = at(hours=2)
+# Behind the lease of whoever was killed, then at every look for what nobody knows of.
+AFTERWARDS = [DELIVERED + timedelta(seconds=61), *(DELIVERED + after + timedelta(seconds=2) for after in LOOK_AFTER)]
+THE_END = at(days=30)
+STORES = ("sqlite", "postgresql")
+WHENS: tuple[When, ...] = get_args(When)
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+# Nothing was made, and the provider says so: there may be another POST.
+REFUSED_FOR_NOW = frozenset({"busy", "unauthorized"})
+REFUSED = frozenset({"opted_out", "invalid"})
+
+
+class Case(NamedTuple):
+    """One cell. `place` "": nobody is killed."""
+
+    place: str
+    answer: Answer
+    when: When
+    dispatchers: int
+    store: str
+
+
+def _all() -> Iterator[Case]:
+    for place, answer, when, dispatchers, store in product(("", *PLACES), ANSWERS, WHENS, (1, 4), STORES):
+        yield Case(place, answer, when, dispatchers, store)
+
+
+def _selection() -> Iterator[Case]:
+    """Each answer once, each place at least twice, everything else in turn; and the worst of each place."""
+    places = ("", *PLACES)
+    for n, answer in enumerate(ANSWERS):
+        yield Case(places[n % 6], answer, WHENS[n % 4], (1, 4)[n // 2 % 2], STORES[n % 2])
+    # Where the answer was lost with the process and no callback helps, whoever takes over must resist sending again.
+    whens: tuple[When, ...] = ("late", "twice", "early", "never", "late")
+    for n, (place, when) in enumerate(zip(PLACES, whens, strict=True)):
+        yield Case(place, "accept", when, (4, 1)[n % 2], STORES[n % 2])
+
+
+CASES = list(_all() if os.environ.get("UNVARNISHED_MATRIX") == "full" else _selection())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)).replace("--", "-"))
+def test_at_most_one_message_per_ask_and_an_end_for_each(
+    case: Case, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: str = request.getfixturevalue(f"{case.store}_database_url")
+    orders = 1 + case.dispatchers
+    with (
+        closing_engine(url) as engine,
+        Provider(tmp_path / "posts", case.answer, case.when, lag=1, now=lambda: DELIVERED) as provider,
+    ):
+        provider.call_back = webhook(engine, DELIVERED)
+        first = (url, provider.url, case.place, orders, case.dispatchers, [DELIVERED], DELIVERED)
+        (code,) = run(first)
+        assert code == (-signal.SIGKILL if case.place else 0)
+        provider.deliver_late()
+        if case.answer in REFUSED_FOR_NOW:
+            provider.always = "accept"
+        again = (url, provider.url, "", orders, 1, [DELIVERED, *AFTERWARDS], THE_END)
+        assert run(*[again] * case.dispatchers) == [0] * case.dispatchers
+        provider.deliver_late()
+        _check(case, provider, url, orders)
+
+
+@contextmanager
+def closing_engine(url: str) -> Iterator[Engine]:
+    engine = connect(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _check(case: Case, provider: Provider, url: str, orders: int) -> None:
+    runtime = embedded(url)
+    try:
+        _check_runtime(case, provider, runtime, orders)
+    finally:
+        runtime.engine.dispose()
+
+
+def _check_runtime(case: Case, provider: Provider, runtime: Embedded, orders: int) -> None:
+    runtime.runner.drain()
+    runtime.runner.tick(THE_END + timedelta(days=1))
+    assert len(states(runtime.engine)) == orders
+    posts = Counter(post["To"] for post in provider.posts if post["answer"] not in REFUSED_FOR_NOW)
+    made = Counter(message.fields["To"] for message in provider.made)
+    assert max(posts.values(), default=0) <= 1, "never two POSTs where the first was not refused for certain"
+    assert max(made.values(), default=0) <= 1
+    with reading(runtime.engine) as connection:
+        found = {row.order_id: row for row in connection.execute(select(asks))}
+        told = select(journal.c.id, func.count()).where(journal.c.type == "feedback.requested").group_by(journal.c.id)
+        requests = {row[0]: row[1] for row in connection.execute(told)}
+    for n in range(orders):
+        ask, to = found[order_id(n)], number(n)
+        state = State(ask.state)
+        assert state in TERMINAL, state
+        assert ask.wake_at is None
+        assert requests.get(f"{order_id(n)}:delivery:ana", 0) == (1 if made[to] else 0)
+        if made[to]:
+            assert state is State.EXPIRED, "it was sent, that became known, and nobody answered"
+        elif posts[to]:
+            assert state in (State.NOT_ASKED, State.UNRESOLVED)
+            assert case.answer not in MADE
+        else:  # committed to be sent when the process was killed, and nobody knows that it was not
+            assert state is State.UNRESOLVED
+            assert case.place not in ("", "after_decision")
+    if not case.place and case.answer in REFUSED:
+        assert set(states(runtime.engine)) == {"not_asked"}
+
+
+def test_the_selection_leaves_no_value_out() -> None:
+    chosen = list(_selection())
+    assert {case.place for case in chosen} == {"", *PLACES}
+    assert {case.answer for case in chosen} == set(ANSWERS)
+    assert {case.when for case in chosen} == set(WHENS)
+    assert {(case.dispatchers, case.store) for case in chosen} == set(product((1, 4), STORES))

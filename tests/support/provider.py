@@ -1,0 +1,285 @@
+"""The provider, at its worst: a real HTTP server that speaks as much of Twilio's Messages API as we use.
+
+Every POST is written to a journal on disk, with fsync, before anything is answered: what stands there was received,
+whatever became of the connection. What happens then is scripted per request.
+"""
+
+import json
+import os
+import socket
+import struct
+import threading
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from hashlib import sha1
+from hmac import digest
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+ACCOUNT = "AC" + "0" * 32
+TOKEN = "not-a-secret"
+Answer = Literal[
+    "accept",  # 201 with an id
+    "slow",  # the same, after a while or when `Provider.hurry` is called
+    "busy",  # 429, nothing made
+    "error",  # 500, nothing made
+    "error_made",  # 500, and the message is on its way all the same
+    "reset",  # made, then the connection is reset
+    "broken",  # made, then an answer that is no JSON
+    "half",  # made, then half an answer
+    "silent",  # made, never answered
+    "opted_out",  # 400 with 21610
+    "invalid",  # 400 with 21211
+    "unauthorized",  # 401 with 20003
+    "proxy",  # 403 with a page of somebody in between
+]
+MADE = frozenset({"accept", "slow", "error_made", "reset", "broken", "half", "silent"})
+When = Literal["early", "late", "twice", "never"]
+_CODES = {"opted_out": (400, 21610), "invalid": (400, 21211), "unauthorized": (401, 20003), "busy": (429, 20429)}
+_SLOW_SECONDS, _MOST_SECONDS = 0.2, 30.0  # that a slow and a silent answer are kept back for, if nobody ends it
+
+
+@dataclass
+class Made:
+    """A message the provider has."""
+
+    sid: str
+    fields: dict[str, str]
+    created: datetime
+    status: str = "queued"
+    listings_to_skip: int = 0  # how many more times the list does not show it yet
+
+
+@dataclass
+class Provider:
+    """The running stub. `script` holds the answers of the next requests, `always` the one of all others."""
+
+    journal: Path
+    always: Answer = "accept"
+    callbacks: When = "never"
+    final: str = "delivered"  # the status that the callbacks end with
+    lag: int = 0  # listings before a new message shows up in one
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    # How a callback travels; by default by HTTP, signed.
+    call_back: Callable[[str, Mapping[str, str]], None] | None = None
+    script: deque[Answer] = field(default_factory=deque)
+    made: list[Made] = field(default_factory=list)
+    listings: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hurry = threading.Event()
+        self._owed: list[tuple[str, dict[str, str]]] = []
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.provider = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="provider", daemon=True)
+
+    def __enter__(self) -> "Provider":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hurry.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def posts(self) -> list[dict[str, str]]:
+        """Every POST there was, from the journal."""
+        if not self.journal.exists():
+            return []
+        return [json.loads(line) for line in self.journal.read_text().splitlines()]
+
+    def plan(self, *answers: Answer) -> None:
+        """What the next requests get."""
+        with self._lock:
+            self.script.extend(answers)
+
+    def hurry(self) -> None:
+        """Keep nothing back any more."""
+        self._hurry.set()
+
+    def deliver_late(self) -> int:
+        """Make the callbacks that were held back. Returns how many there were."""
+        with self._lock:
+            owed, self._owed = self._owed, []
+        for url, fields in owed:
+            self._send(url, fields)
+        return len(owed)
+
+    def receive(self, fields: dict[str, str]) -> Answer:
+        """A POST came: note it durably, then decide."""
+        with self._lock:
+            answer = self.script.popleft() if self.script else self.always
+            with self.journal.open("a") as file:
+                file.write(json.dumps(fields | {"answer": answer}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            if answer not in MADE:
+                return answer
+            message = Made(f"SM{len(self.made):032x}", fields, self.now(), listings_to_skip=self.lag)
+            self.made.append(message)
+            fields["sid"] = message.sid
+        self._tell(message)
+        return answer
+
+    def listed(self, to: str) -> list[Made]:
+        """The messages to a number that the list shows by now, newest first."""
+        with self._lock:
+            self.listings += 1
+            shown = []
+            for message in reversed(self.made):
+                if message.fields["To"] != to:
+                    continue
+                if message.listings_to_skip > 0:
+                    message.listings_to_skip -= 1
+                    continue
+                shown.append(message)
+            return shown
+
+    def hold(self, seconds: float) -> None:
+        """Keep an answer back."""
+        self._hurry.wait(seconds)
+
+    def _tell(self, message: Made) -> None:
+        url = message.fields.get("StatusCallback")
+        if url is None or self.callbacks == "never":
+            return
+        steps = [_callback(message, status) for status in ("sent", self.final)]
+        message.status = self.final
+        if self.callbacks == "late":
+            with self._lock:
+                self._owed += [(url, step) for step in reversed(steps)]  # and in the wrong order
+            return
+        for step in steps:
+            self._send(url, step)
+        if self.callbacks == "twice":
+            with self._lock:
+                self._owed += [(url, step) for step in steps]
+
+    def _send(self, url: str, fields: dict[str, str]) -> None:
+        if self.call_back is not None:
+            self.call_back(url, fields)
+            return
+        parts = urlsplit(url)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+        target = f"{parts.path}?{parts.query}"
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": sign(url, fields)}
+        with suppress(OSError):  # nobody there: a callback that is lost
+            connection.request("POST", target, urlencode(fields), headers)
+            connection.getresponse().read()
+        connection.close()
+
+
+def sign(url: str, fields: Mapping[str, str], token: str = TOKEN) -> str:
+    """Twilio's signature of a form POST."""
+    text = url + "".join(name + fields[name] for name in sorted(fields))
+    return b64encode(digest(token.encode(), text.encode(), sha1)).decode()
+
+
+def _callback(message: Made, status: str) -> dict[str, str]:
+    fields = {"MessageSid": message.sid, "MessageStatus": status, "To": message.fields["To"], "AccountSid": ACCOUNT}
+    return fields | ({"ErrorCode": "30003"} if status in ("failed", "undelivered") else {})
+
+
+def _as_json(message: Made) -> dict[str, Any]:
+    return {
+        "sid": message.sid,
+        "account_sid": ACCOUNT,
+        "to": message.fields["To"],
+        "from": message.fields.get("From"),
+        "body": message.fields["Body"],
+        "status": message.status,
+        "error_code": None,
+        "date_created": format_datetime(message.created),
+        "date_sent": None,
+        "date_updated": format_datetime(message.created),
+    }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    provider: Provider
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is what these tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 10
+
+    def do_POST(self) -> None:
+        provider = self.server.provider
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender died over it: no server acts on half a request
+            self.close_connection = True
+            return
+        fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        if not self.path.endswith(f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"):
+            self._reply(404, {"code": 20404, "message": "not found"})
+            return
+        answer = provider.receive(fields)
+        if answer in ("slow", "silent"):
+            provider.hold(_SLOW_SECONDS if answer == "slow" else _MOST_SECONDS)
+        if answer in ("accept", "slow"):
+            self._reply(201, _as_json(_by_sid(provider.made, fields["sid"])))
+        elif answer in _CODES:
+            status, code = _CODES[answer]
+            self._reply(status, {"code": code, "message": answer, "status": status})
+        elif answer in ("error", "error_made"):
+            self._reply(500, {"code": 20500, "message": "internal server error", "status": 500})
+        elif answer == "proxy":
+            self._raw(403, b"<html>blocked</html>")
+        elif answer == "broken":
+            self._raw(201, b"{sid:")
+        elif answer == "half":
+            self._raw(201, b'{"sid": "SM', announced=500)
+        elif answer == "reset":
+            self._reset()
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        messages = self.server.provider.listed(query["To"][0])
+        self._reply(200, {"messages": [_as_json(message) for message in messages], "next_page_uri": None})
+
+    def _reply(self, status: int, content: Any) -> None:
+        self._raw(status, json.dumps(content).encode())
+
+    def _raw(self, status: int, body: bytes, announced: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(announced or len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _reset(self) -> None:
+        """End the connection the rude way: RST instead of FIN."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        # What the handler wants to flush afterwards goes nowhere.
+        self.wfile = open(os.devnull, "wb")  # noqa: SIM115
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing to say."""
+
+
+def _by_sid(made: Iterable[Made], sid: str) -> Made:
+    return next(message for message in made if message.sid == sid)

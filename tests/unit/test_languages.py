@@ -1,0 +1,60 @@
+"""Every sentence we say to customers exists in every language we speak, with the same places to fill in."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import pipeline
+from pipeline.notifiers.languages import accepted, languages, own_name, spoken, translations
+
+PACKAGE = Path(pipeline.__file__).parent
+FORMS = "web/templates/form*.j2"
+
+
+def said() -> set[str]:
+    """What is marked in the code and on the customers' pages."""
+    found = extract_from_dir(
+        PACKAGE,
+        method_map=[(FORMS, "jinja2"), ("**.py", "python")],
+        options_map={FORMS: {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}},
+        keywords={"_": None, "gettext": None, "marked": None, "say": None},
+    )
+    return {message for _, _, message, _, _ in found if isinstance(message, str)}
+
+
+@pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
+def test_a_catalogue_says_everything_and_nothing_else(language: str) -> None:
+    with (PACKAGE / "notifiers" / "locales" / f"{language}.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    translated = {str(message.id): str(message.string or "") for message in catalogue if message.id}
+    assert set(translated) == said()
+    for english, theirs in translated.items():
+        assert theirs, english
+        assert sorted(re.findall(r"%\(\w+\)[sd]", theirs)) == sorted(re.findall(r"%\(\w+\)[sd]", english)), english
+
+
+@pytest.mark.parametrize(
+    ("wishes", "language"),
+    [(("fr-CA",), "fr"), (("fr_BE.UTF-8",), "fr"), ((None, "de", "fr"), "fr"), (("",), "en"), (("frisian",), "en")],
+)
+def test_the_first_language_that_we_speak(wishes: tuple[str | None, ...], language: str) -> None:
+    assert spoken(*wishes) == language
+
+
+def test_what_a_browser_accepts_best_first() -> None:
+    assert accepted("fr;q=0.4, en-GB, de;q=0, *;q=0.1, x;q=y") == ["en-GB", "fr", "*"]
+    assert accepted("," * 100_000 + "fr") == []
+    assert accepted(None) == []
+
+
+def test_languages_are_called_what_they_call_themselves() -> None:
+    assert [own_name(language) for language in ("en", "fr", "ar", "no-such")] == [
+        "English",
+        "Français",
+        "العربية",
+        "no-such",
+    ]
+    assert translations("no-such").gettext("Send answer") == "Send answer"
