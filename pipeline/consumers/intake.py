@@ -1,9 +1,10 @@
 """The way into the journal: every event is checked, sealed and stored once; what nobody can read is kept aside."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,10 @@ class Incoming(NamedTuple):
     position: str  # where it came from, for whoever has to mend it: "olist_orders_dataset.csv:17"
     fault: BadEvent | None = None  # the source already knows that it is broken
     received_at: datetime | None = None  # None: when the event says it happened (history)
+    checked: Event | None = None  # the door has decoded `raw` already, received at `received_at`
+
+
+Outcome = Literal["new", "duplicates", "dead"]
 
 
 class Taken(NamedTuple):
@@ -34,23 +39,34 @@ class Taken(NamedTuple):
     dead: int
 
 
+def tally(outcomes: Iterable[Outcome]) -> Taken:
+    """What became of some events, counted."""
+    n = Counter(outcomes)
+    return Taken(n["new"], n["duplicates"], n["dead"])
+
+
 def take(
     connection: Connection, vault: Vault, batch: Iterable[Incoming], now: datetime
-) -> tuple[Taken, list[tuple[int, Event]]]:
+) -> tuple[list[Outcome], list[tuple[int, Event]]]:
     """Store a batch in the caller's transaction; `now` dates the dead letters.
 
-    Returns what became of it, and the new events with their places in the journal, as processors may see them.
+    Returns what became of each, and the new events with their places in the journal, as processors may see them.
     """
+    outcomes: list[Outcome] = []
+    checked: list[int] = []  # where in the batch each event was
     events: list[Event] = []
     entries: list[journal.Entry] = []
     found: list[list[Row]] = []
     letters: list[Row] = []
-    for incoming in batch:
+    for number, incoming in enumerate(batch):
         try:
             event = _check(incoming)
         except BadEvent as bad:
+            outcomes.append("dead")
             letters.append(letter(vault, incoming, bad, now))
             continue
+        outcomes.append("new")
+        checked.append(number)
         sealed = seal(vault, event, incoming.raw)
         if sealed is not None:
             event = decode(sealed.text.encode(), None, event.received_at)
@@ -59,15 +75,21 @@ def take(
         text = sealed.text if sealed else incoming.raw.decode()
         entries.append(journal.Entry(event.source, event.id, event.type, False, event.received_at, text))
     places = journal.append(connection, entries)
-    new = [(place, event) for place, event in zip(places, events, strict=True) if place is not None]
-    remember(connection, [row for place, rows in zip(places, found, strict=True) if place is not None for row in rows])
+    new, named = [], list[Row]()
+    for number, place, event, rows in zip(checked, places, events, found, strict=True):
+        if place is None:
+            outcomes[number] = "duplicates"
+        else:
+            new.append((place, event))
+            named.extend(rows)
+    remember(connection, named)
     insert_new(connection, dead_letters, letters)
-    return Taken(len(new), len(events) - len(new), len(letters)), new
+    return outcomes, new
 
 
-def count(taken: Taken) -> None:
+def count(outcomes: Iterable[Outcome]) -> None:
     """Take a batch into the metrics, once it is committed."""
-    for outcome, n in taken._asdict().items():
+    for outcome, n in tally(outcomes)._asdict().items():
         metrics.INTAKE.labels(outcome).inc(n)
 
 
@@ -88,7 +110,7 @@ def letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetim
 def _check(incoming: Incoming) -> Event:
     if incoming.fault is not None:
         raise incoming.fault
-    event = decode(incoming.raw, incoming.topic, incoming.received_at)
+    event = incoming.checked or decode(incoming.raw, incoming.topic, incoming.received_at)
     if event.type in CONCLUSIONS:
         raise BadEvent(f"{event.type!r} is what we conclude ourselves, nobody can tell it to us", "type")
     if event.source == OWN_SOURCE:

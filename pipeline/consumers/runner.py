@@ -7,8 +7,9 @@ times. Anything else is a bug: it stops the runner, and nothing of the batch is 
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -16,9 +17,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from pipeline import metrics
 from pipeline.consumers import intake
-from pipeline.consumers.intake import Incoming, Taken, letter
+from pipeline.consumers.intake import Incoming, Outcome, Taken, letter
 from pipeline.consumers.routing import PROCESSORS, TIMERS
 from pipeline.domain.events import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted, decode
+from pipeline.domain.orders import Revision
 from pipeline.store import journal
 from pipeline.store.bulk import insert_new
 from pipeline.store.journal import Stored
@@ -101,12 +103,18 @@ class Runner:
 
     def absorb(self, batch: Sequence[Incoming]) -> Taken:
         """Store a batch and process it, both in one transaction. Returns what became of it at the door."""
+        return self.absorb_all([batch])[0]
+
+    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
+        """The same for the batches of several callers, all in one transaction. Returns what became of each."""
+        together = [incoming for batch in batches for incoming in batch]
         try:
-            return self._retrying(self._absorb, batch)
+            outcomes = self._retrying(self._absorb, together)
         except _Poisoned:
-            taken = self._retrying(self._store, batch)
+            outcomes = self._retrying(self._store, together)
             self.drain()
-            return taken
+        each = iter(outcomes)
+        return [intake.tally(islice(each, len(batch))) for batch in batches]
 
     def drain(self) -> int:
         """Process everything the journal holds. Returns the number of events."""
@@ -130,24 +138,24 @@ class Runner:
         """Fire the timers due by `now`, with no event to carry the time."""
         self._retrying(self._tick, now)
 
-    def _store(self, batch: Sequence[Incoming]) -> Taken:
+    def _store(self, batch: Sequence[Incoming]) -> list[Outcome]:
         with self._engine.begin() as connection:
-            taken, _ = intake.take(connection, self._vault, batch, datetime.now(UTC))
-        intake.count(taken)
-        return taken
+            outcomes, _ = intake.take(connection, self._vault, batch, datetime.now(UTC))
+        intake.count(outcomes)
+        return outcomes
 
-    def _absorb(self, batch: Sequence[Incoming]) -> Taken:
+    def _absorb(self, batch: Sequence[Incoming]) -> list[Outcome]:
         started = time.perf_counter()
         with self._engine.begin() as connection:
             position = _position(connection)
             behind = journal.pending(connection, position)
-            taken, events = intake.take(connection, self._vault, batch, datetime.now(UTC))
+            outcomes, events = intake.take(connection, self._vault, batch, datetime.now(UTC))
             done = self._process(connection, [] if behind else events)
-        intake.count(taken)
+        intake.count(outcomes)
         done.tell(started)
         if behind:  # what an earlier process stored comes first
             self.drain()
-        return taken
+        return outcomes
 
     def _attempt(self, poison: dict[int, BadEvent]) -> int:
         started = time.perf_counter()
@@ -174,7 +182,7 @@ class Runner:
         clock = clock_of(connection)
         until = max([clock, *(event.received_at for _, event in events)])
         work = UnitOfWork(connection, self._setup, until)
-        _load(work, [event for _, event in events])
+        _load(work, [event for _, event in events], clock)
         batch = _Batch(work, clock)
         for place, event in events:
             try:
@@ -230,9 +238,11 @@ def passes(error: BaseException) -> bool:
     return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
-def _load(work: UnitOfWork, events: Sequence[Event]) -> None:
+def _load(work: UnitOfWork, events: Sequence[Event], clock: datetime) -> None:
     """Read what the batch needs in a few queries."""
-    work.orders.load({*work.timers.order_ids(), *(event.data.order_id for event in events)})
+    order_ids = {*work.timers.order_ids(), *(event.data.order_id for event in events)}
+    work.orders.load(order_ids)
+    _recall(work, order_ids, events, clock)
     answers = [e for e in events if isinstance(e.data, FeedbackReceived | FeedbackRequested)]
     if not answers:
         return
@@ -247,6 +257,16 @@ def _load(work: UnitOfWork, events: Sequence[Event]) -> None:
         elif event.data.order_id in new:
             accounts.add(new[event.data.order_id])
     work.evidence.load(sorted(accounts), min(days), max(days))
+
+
+def _recall(work: UnitOfWork, order_ids: Collection[str], events: Sequence[Event], clock: datetime) -> None:
+    """Read what is known of everybody who may be asked about these orders."""
+    known = [work.orders.peek(order_id).facts for order_id in order_ids]
+    told: list[OrderCompleted | Revision] = [facts.latest for facts in known if facts.known and not facts.historic]
+    told += [event.data for event in events if isinstance(event.data, OrderCompleted) and not event.historic]
+    people = [contact for data in told for contact in data.contacts]
+    addresses = {address for person in people for address in (person.phone, person.email) if address is not None}
+    work.recall({data.account.id for data in told}, addresses, clock)
 
 
 def _note_retry(state: RetryCallState) -> None:

@@ -1,0 +1,191 @@
+"""The mini-form and the phones as people meet them: in a real browser, by keyboard, on a small screen.
+
+The pictures are for looking at: UNVARNISHED_PICTURES=folder keeps them.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from playwright.sync_api import Browser, Page, ViewportSize
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.notifiers import rendering
+from pipeline.store import phone as phones
+from pipeline.store.tables import answers
+from pipeline.web import assets, forms, phone
+from pipeline.web.headers import on_the_way_out
+from pipeline.web.problems import HANDLERS
+from tests.builders import at, embedded
+from tests.integration.test_spine import rows
+from tests.support import browsing, doors
+from tests.support.doors import PHONE, TOKEN, Ticking
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+SMALL: ViewportSize = {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing.chromium() as made:
+        yield made
+
+
+@pytest.fixture
+def runtime(sqlite_database_url: str) -> Iterator[Embedded]:
+    made = embedded(sqlite_database_url)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def address(runtime: Embedded) -> Iterator[str]:
+    """The routes on a real socket, with the headers of the listeners."""
+    services = doors.services(runtime, Ticking(at(hours=3)))
+    app = Litestar(
+        [*forms.routes(services), *phone.routes(services), *assets.routes()],
+        before_send=[on_the_way_out("public")],
+        exception_handlers=HANDLERS,
+        openapi_config=None,
+        logging_config=None,
+    )
+    with browsing.served(app) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = Path(PICTURES or tmp_path)
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+@pytest.fixture(params=[SMALL, WIDE], ids=["360px", "desktop"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    with browser.new_context(viewport=request.param) as context:
+        made = context.new_page()
+        said: list[str] = []
+        made.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        made.on("pageerror", lambda error: said.append(str(error)))
+        yield made
+    answers_of_ours = ("status of 404", "status of 422", "favicon")
+    complaints = [text for text in said if not any(known in text for known in answers_of_ours)]
+    assert complaints == [], "the browser complained: the content security policy, most likely"
+
+
+def check(page: Page, folder: Path, name: str) -> None:
+    """Nothing wrong for people with other senses, nothing wider than the screen, and a picture to look at."""
+    assert browsing.violations(page) == []
+    width = page.evaluate("window.innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_the_form_is_filled_in_by_keyboard_alone(runtime: Embedded, address: str, page: Page, folder: Path) -> None:
+    doors.sent(runtime)
+    page.goto(f"{address}/f/{TOKEN}")
+    check(page, folder, "form")
+    press(page, "Tab", "Space", "ArrowDown")  # arrival: the second
+    assert page.evaluate("document.activeElement.value") == "late"
+    press(page, "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Space")  # damaged, papers missing
+    press(page, "Tab", "Space", *["ArrowRight"] * 4)
+    press(page, "Tab")
+    page.keyboard.type("Box 3 was wet.")
+    check(page, folder, "form-filled")
+    press(page, "Tab", "Enter")
+    page.get_by_role("heading", name="Thank you. Your answer is recorded.").wait_for()
+    check(page, folder, "recorded")
+    (row,) = rows(runtime, answers)
+    assert (row["arrival"], row["condition"], row["score"]) == ("late", "damaged,papers_missing", 4)
+    assert row["comment"] == "Box 3 was wet."
+    page.reload()
+    assert len(rows(runtime, answers)) == 1
+    page.get_by_role("link", name="Change my answer").click()
+    page.get_by_role("heading", name="Change your answer").wait_for()
+    check(page, folder, "amend")
+    page.get_by_label("9", exact=True).check()
+    page.get_by_role("button", name="Send answer").click()
+    page.get_by_text("You have answered 2 times").wait_for()
+    assert len(rows(runtime, answers)) == 2
+
+
+def test_a_mistake_is_named_focused_and_linked_to_its_field(
+    runtime: Embedded, address: str, page: Page, folder: Path
+) -> None:
+    doors.sent(runtime)
+    page.goto(f"{address}/f/{TOKEN}")
+    page.get_by_label("All complete and in order").check()
+    page.get_by_label("Wrong goods").check()
+    page.get_by_role("button", name="Send answer").click()
+    page.get_by_role("alert").wait_for()
+    check(page, folder, "mistakes")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    press(page, "Tab", "Enter")
+    assert page.evaluate("document.activeElement.id || location.hash.slice(1)") == "arrival-on_time"
+    assert page.get_by_label("Wrong goods").is_checked()
+
+
+def test_what_never_came_is_not_asked_about_and_french_fits(
+    runtime: Embedded, address: str, page: Page, folder: Path
+) -> None:
+    doors.sent(runtime, language="fr", timezone="Europe/Paris")
+    page.goto(f"{address}/f/{TOKEN}")
+    check(page, folder, "french")
+    page.get_by_label("Non, pas reçue").check()
+    assert not page.get_by_label("Quelque chose est abîmé").is_visible()
+    page.get_by_role("button", name="Envoyer la réponse").click()
+    page.get_by_role("heading", name="Votre réponse est enregistrée").wait_for()
+    check(page, folder, "french-recorded")
+    assert rows(runtime, answers)[0]["arrival"] == "not_received"
+
+
+def test_a_link_to_nothing_is_a_page_too(runtime: Embedded, address: str, page: Page, folder: Path) -> None:
+    page.goto(f"{address}/f/{'A' * 22}")
+    check(page, folder, "closed")
+
+
+def test_it_works_with_scripts_switched_off(runtime: Embedded, address: str, browser: Browser) -> None:
+    doors.sent(runtime)
+    with browser.new_context(viewport=SMALL, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{address}/f/{TOKEN}")
+        page.get_by_label("Yes, on time").check()
+        page.get_by_label("10", exact=True).check()
+        page.get_by_role("button", name="Send answer").click()
+        page.get_by_role("heading", name="Thank you. Your answer is recorded.").wait_for()
+    assert rows(runtime, answers)[0]["score"] == 10
+
+
+def test_a_phone_rings_is_answered_by_text_and_stays_fresh(
+    runtime: Embedded, address: str, page: Page, folder: Path
+) -> None:
+    doors.sent(runtime, name="Ana Roux")
+    question = rendering.sms("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
+    page.goto(f"{address}/phone")
+    page.get_by_text("No phone has rung yet.").wait_for()
+    with runtime.engine.begin() as connection:
+        phones.keep(connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1")
+    page.get_by_role("heading", name="Ana Roux").wait_for()  # by itself, within seconds
+    assert "Ana Roux" in page.get_by_role("status").inner_text()
+    box = page.get_by_label("Reply as Ana Roux")
+    for words, then in (("2", "would you recommend us"), ("4", "A word is enough"), ("Box 3 was wet.", "recorded")):
+        box.fill(words)
+        box.press("Enter")
+        page.get_by_text(then).first.wait_for()
+    speakers = page.get_by_role("listitem").evaluate_all("items => items.map(item => item.className)")
+    assert speakers == ["ours", *["theirs", "ours"] * 3], "each answer behind what it answers"
+    check(page, folder, "phone")
+    assert rows(runtime, answers)[-1]["comment"] == "Box 3 was wet."
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="/f/").first.click()
+    opened.value.get_by_role("heading", name="Your answer is recorded").wait_for()
