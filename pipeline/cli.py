@@ -14,28 +14,42 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import bench, lab
-from pipeline.app import WrongSetup, open_database, open_installation, play_demo, replay_history
+from pipeline import bench, bench_live, lab
+from pipeline.app import (
+    Addresses,
+    Ended,
+    WrongSetup,
+    create_key,
+    open_database,
+    open_installation,
+    play_demo,
+    replay_history,
+    revoke_key,
+    up,
+)
 from pipeline.consumers.runner import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
-from pipeline.settings import BadKey, Settings
+from pipeline.settings import Settings, Unusable
 from pipeline.sources.olist import LEVELS as OLIST_LEVELS
 from pipeline.sources.olist import OlistHistory
 from pipeline.sources.table import UnreadableSource
-from pipeline.store import reports
+from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
+from pipeline.terminal.keys import show_keys
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
+keys = typer.Typer(no_args_is_help=True, help="API keys of the systems that send events.")
 benches = typer.Typer(no_args_is_help=True, help="Measure throughput on this machine.")
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(keys, name="keys")
 app.add_typer(benches, name="bench")
 
 
@@ -54,6 +68,50 @@ class Format(StrEnum):
 
 Output = Annotated[Format, typer.Option("--format", help="table for people, json for programs")]
 Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20")]
+
+
+@app.command("up")
+def up_command() -> None:
+    """Everything in one process: events in, questions out, the dashboard. Ctrl-C stops it."""
+    with _complaints():
+        settings = Settings()
+        up(open_installation(settings, sending=True), settings, _show_addresses)
+
+
+def _show_addresses(found: Addresses) -> None:
+    print(f"Unvarnished is up. Ctrl-C stops it.\n  public    {found.public}\n  internal  {found.internal}")
+    print(f"  sign in   {found.sign_in}", flush=True)
+    if not found.keys:
+        print("No API key opens the public listener yet: unvarnished keys create NAME", file=sys.stderr, flush=True)
+
+
+@keys.command("create")
+def create_key_command(
+    name: Annotated[str, typer.Argument(help="the system that will hold it, as in erp-lyon")],
+    history: Annotated[bool, typer.Option("--history", help="it may send events of the past, too")] = False,
+) -> None:
+    """Make a key and print it: the only time, only its hash is kept."""
+    with _complaints(), _engine() as engine:
+        print(create_key(engine, name, history))
+
+
+@keys.command("list")
+def list_keys_command(output: Output = Format.TABLE) -> None:
+    """Every key there is or was, oldest first."""
+    with _complaints(), _database() as connection:
+        found = api_keys.listed(connection)
+    if output is Format.JSON:
+        shown = ("name", "history", "created_at", "revoked_at")
+        _print_json([{field: getattr(key, field) for field in shown} for key in found])
+    else:
+        show_keys(Console(), found)
+
+
+@keys.command("revoke")
+def revoke_key_command(name: str) -> None:
+    """End a key. It stops working within a second."""
+    with _complaints(), _engine() as engine:
+        revoke_key(engine, name)
 
 
 @app.command("migrate")
@@ -173,6 +231,16 @@ def bench_embedded(
         bench.embedded(Console(), path, database_url or [])
 
 
+@benches.command("live")
+def bench_live_command(
+    requests: Annotated[int, typer.Option(min=1, help="requests of one event")] = 5_000,
+    batches: Annotated[int, typer.Option(min=1, help="requests of 500 events")] = 100,
+) -> None:
+    """Durable events a second by HTTP, and how long a sender waits, against a real `unvarnished up`."""
+    with _complaints():
+        bench_live.ingest(Console(), requests, batches)
+
+
 def main() -> None:
     """Entry point of the command."""
     # A batch is thousands of small trees without a cycle: looking for cycles after every 700 of them costs a tenth.
@@ -181,13 +249,18 @@ def main() -> None:
 
 
 @contextmanager
-def _database() -> Iterator[Connection]:
+def _engine() -> Iterator[Engine]:
     engine = open_database(Settings())
     try:
-        with reading(engine) as connection:
-            yield connection
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _database() -> Iterator[Connection]:
+    with _engine() as engine, reading(engine) as connection:
+        yield connection
 
 
 @contextmanager
@@ -208,8 +281,11 @@ def _complaints() -> Iterator[None]:
             name = "_".join(str(part) for part in problem["loc"]).upper()
             print(f"unvarnished: UNVARNISHED_{name}: {problem['msg']}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except (WrongSetup, UnreadableSource, BadKey) as error:
+    except (WrongSetup, UnreadableSource, Unusable) as error:
         _fail(str(error))
+    except Ended as error:
+        print(f"unvarnished: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         _fail(f"the database says: {str(cause).splitlines()[0]}")

@@ -3,26 +3,28 @@
 import os
 import secrets
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, get_args
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pipeline.domain.asks import open_from, parse_hours
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import Role
+from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Role, zone
 from pipeline.domain.segments import parse_levels
 
 DEFAULT_LEVELS = "region:20,depot:50,carrier:20"
 _KEY_FILE = "master.key"
 _Fraction = Annotated[float, Field(ge=0, le=1)]
+_Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
-class BadKey(Exception):
-    """The master key is not one: a sentence that names where it came from."""
+class Unusable(ValueError):
+    """What was set or asked for cannot be used: a sentence for whoever did."""
 
 
 class Settings(BaseSettings):
@@ -55,6 +57,64 @@ class Settings(BaseSettings):
         24, ge=0, description="hours after the first promise until a missing scan is asked about"
     )
     answer_within_days: float = Field(14, gt=0, description="days until a question expires")
+    ask_after_minutes: float = Field(0, ge=0, description="minutes from a delivery to the question about it")
+    send_within_hours: float = Field(48, gt=0, description="hours until a question that could not be sent is given up")
+    remind_after_hours: float = Field(
+        48, ge=0, description="hours from a question to its only reminder; 0: there is no reminder"
+    )
+    quiet_hours: str = Field(
+        "20:00-08:00", description="local time of the recipient in which nothing is sent; 00:00-00:00: none"
+    )
+    zones: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset({"UTC"}),
+        description="IANA time zones your customers live in, separated by commas: where a person's zone and the "
+        "order's are unknown, a question waits until it is quiet in none of them",
+    )
+    company_name: str = Field("Your supplier", min_length=1, max_length=30, description="who asks, as messages say it")
+    notifier: str = Field("phone", description="how questions go out: twilio_sms, phone (the demo's), console")
+    twilio_account_sid: str | None = Field(None, description="Twilio: AC..., of the account that sends")
+    twilio_auth_token: SecretStr | None = Field(None, description="Twilio: signs what Twilio sends to us")
+    twilio_api_key: str | None = Field(None, description="Twilio: SK..., to send with instead of the auth token")
+    twilio_api_secret: SecretStr | None = Field(None, description="Twilio: the secret of twilio_api_key")
+    twilio_messaging_service: str | None = Field(None, description="Twilio: MG..., the service to send through")
+    twilio_from: str | None = Field(None, description="Twilio: the number to send from, if there is no service")
+    twilio_url: str = Field("https://api.twilio.com", description="Twilio: the API; another one for tests")
+    provider_seconds: float = Field(
+        10, gt=0, le=25, description="seconds for the provider's whole answer; later the outcome is unknown"
+    )
+    dispatcher_width: int = Field(16, ge=1, le=64, description="messages a dispatcher has in flight at most")
+
+    public_host: str = Field("0.0.0.0", description="address of the public listener: events, forms, webhooks")  # noqa: S104
+    public_port: _Port = Field(8080, description="its port; 0: any free one")
+    public_url: str = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{known.get('public_port', 8080)}",
+        description="where the world reaches the public listener, as in https://ask.example.com: it stands in each link"
+        " that is sent and in every signature that is checked; by default this machine only",
+    )
+    internal_host: str = Field(
+        "127.0.0.1", description="address of the internal listener: dashboard, read API, metrics, health"
+    )
+    internal_port: _Port = Field(8081, description="its port; 0: any free one")
+    sign_in_token: SecretStr | None = Field(
+        None,
+        min_length=20,
+        description="what opens the internal listener; without it a new one is made and printed at every start",
+    )
+    events_a_request: int = Field(500, ge=1, le=5_000, description="events in one batch by HTTP")
+    event_bytes: int = Field(MAX_EVENT_BYTES, ge=1_024, le=MAX_EVENT_BYTES, description="bytes of one event by HTTP")
+    events_body_bytes: int = Field(8 << 20, ge=1_024, description="bytes of a request with events")
+    body_bytes: int = Field(64 << 10, ge=1_024, description="bytes of any other request")
+    waiting_events: int = Field(
+        20_000, ge=1, description="events accepted and not yet written, above which more are refused for a while (503)"
+    )
+    waiting_bytes: int = Field(64 << 20, ge=1_024, description="their bytes")
+    wrong_keys_a_minute: int = Field(30, ge=1, description="wrong API keys from one address, before it has to wait")
+    connections: int = Field(500, ge=10, description="open connections a listener; beyond them the newest is cut")
+    header_seconds: float = Field(10, gt=0, description="seconds for the head of a request to arrive")
+    body_seconds: float = Field(30, gt=0, description="seconds for a request's body to arrive")
+    write_seconds: float = Field(20, gt=0, description="seconds without progress in taking an answer")
+    answer_seconds: float = Field(30, gt=0, description="seconds to wait until events are durable, then 503")
+    stop_seconds: int = Field(15, ge=1, description="seconds for open requests to finish when told to stop")
 
     @field_validator("levels")
     @classmethod
@@ -62,6 +122,36 @@ class Settings(BaseSettings):
         if value is not None:
             parse_levels(value)
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _whole(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("has to start with https:// (or http://, on one's own machine)")
+        return value.rstrip("/")
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        parse_hours(value)
+        return value
+
+    @field_validator("zones", mode="before")
+    @classmethod
+    def _known_zones(cls, value: object) -> object:
+        names = frozenset(item.strip() for item in value.split(",")) if isinstance(value, str) else value
+        for name in names if isinstance(names, frozenset) else ():
+            try:
+                zone(name)
+            except BadEvent as bad:
+                raise ValueError(bad.reason) from None
+        return names
+
+    @model_validator(mode="after")
+    def _some_hour_is_open(self) -> "Settings":
+        if open_from(datetime.now(UTC), self.zones, self.policy) is None:
+            raise ValueError("quiet_hours and zones leave no hour of the day in which anybody could be asked")
+        return self
 
     @field_validator("ask_roles", mode="before")
     @classmethod
@@ -84,6 +174,7 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """How much a customer may be asked."""
+        quiet_from, quiet_until = parse_hours(self.quiet_hours)
         return Policy(
             roles=self.ask_roles,
             contact_rest=timedelta(days=self.contact_rest_days),
@@ -92,12 +183,18 @@ class Settings(BaseSettings):
             sample_rate=self.sample_rate,
             probe_after=timedelta(hours=self.probe_after_hours),
             answer_within=timedelta(days=self.answer_within_days),
+            ask_after=timedelta(minutes=self.ask_after_minutes),
+            send_within=timedelta(hours=self.send_within_hours),
+            remind_after=timedelta(hours=self.remind_after_hours) if self.remind_after_hours else None,
+            quiet_from=quiet_from,
+            quiet_until=quiet_until,
+            zones=self.zones,
         )
 
     def master(self) -> bytes:
         """The master key, made and kept in a file that only its owner can read if none was given.
 
-        Raises BadKey if what is given is none.
+        Raises Unusable if what is given is none.
         """
         if self.master_key is not None:
             return _key(self.master_key.get_secret_value(), "UNVARNISHED_MASTER_KEY")
@@ -124,5 +221,5 @@ def _key(text: str, origin: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise BadKey(f"{origin} must hold 64 hexadecimal digits (32 bytes)")
+        raise Unusable(f"{origin} must hold 64 hexadecimal digits (32 bytes)")
     return key

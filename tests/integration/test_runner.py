@@ -380,7 +380,7 @@ def test_another_system_may_ask_whom_we_decided_not_to_ask(start: Callable[..., 
     runtime = start(policy=Policy(sample_rate=0.0))
     take(runtime, completed(), scanned(time=at(hours=2)), asked("SO-1", at(hours=3)))
     (ask,) = rows(runtime, asks)
-    assert (ask["reason"], ask["state"]) == ("sampled_out", "sent"), "the decision stays, its life goes on"
+    assert (ask["reason"], ask["state"]) == ("sampled_out", "not_asked"), "our decision stands as it was taken"
     take(runtime, answered(time=at(hours=4), arrival="late"))
     assert rows(runtime, asks)[0]["state"] == "answered"
     assert len(rows(runtime, pairs)) == 2

@@ -1,0 +1,52 @@
+"""Makes docs/dashboard.png from the simulated company: `python docs/make_screenshot.py`, with Chromium on the machine.
+
+The same days give the same picture, so it changes only when the page does. Needs the development environment.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipeline.app import open_installation, play_demo  # noqa: E402
+from pipeline.demo.company import LEVELS  # noqa: E402
+from pipeline.settings import Settings  # noqa: E402
+from tests.builders import at  # noqa: E402
+from tests.e2e.test_pages_in_chromium import app_of  # noqa: E402
+from tests.support import browsing  # noqa: E402
+from tests.support.doors import Clock, services  # noqa: E402
+
+DAYS, SEED = 60, 7  # enough for the first alerts
+WIDTH, HEIGHT = 1280, 1400
+LARGEST = 300 * 1024  # bytes
+
+
+def main() -> None:
+    """Simulate, serve, look, save."""
+    target = ROOT / "docs" / "dashboard.png"
+    with TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), levels=LEVELS, master_key="00" * 32)
+        installation = open_installation(settings, simulated=True)
+        play_demo(installation, SEED, DAYS)
+        known = replace(services(installation.runtime, Clock(at())), setup=installation.setup)
+        with browsing.served(app_of(known)) as address, browsing.chromium() as browser:
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+            page.goto(address)
+            page.locator(".segments").wait_for()
+            page.screenshot(path=target)
+        installation.engine.dispose()
+    # 128 colours are enough for a page of flat ones, and a third of the bytes.
+    Image.open(target).convert("RGB").quantize(128).save(target, optimize=True)
+    size = target.stat().st_size
+    if size > LARGEST:
+        raise SystemExit(f"{target} has {size:,} bytes, more than {LARGEST:,}")
+    print(f"{target}: {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Whether it lives, whether it is ready, and its metrics."""
+
+import asyncio
+from collections.abc import Sequence
+
+from litestar import Response, get
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import Engine, select
+
+from pipeline.consumers.writer import Writer
+from pipeline.store.engine import reading
+from pipeline.store.tables import state
+from pipeline.web.access import OPEN
+from pipeline.web.problems import Problem
+from pipeline.web.services import Services
+
+_DATABASE_SECONDS = 3.0  # a probe usually gives up after five
+_BEHIND_SECONDS = 10.0  # how long events may wait before others should be asked to take them
+
+
+class Well(Struct, frozen=True):
+    """All is well."""
+
+    status: str = "ok"
+
+
+class _Database:
+    """Asks whether the database answers, once at a time: a stalled one must not use up every thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._asking: asyncio.Task[None] | None = None
+
+    async def answers(self) -> bool:
+        """Whether it answers in time."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(asyncio.to_thread(self._ask))
+        done, _ = await asyncio.wait([self._asking], timeout=_DATABASE_SECONDS)
+        return bool(done) and self._asking.exception() is None
+
+    def _ask(self) -> None:
+        with reading(self._engine) as connection:
+            connection.execute(select(state.c.name).limit(1)).first()
+
+
+def routes(services: Services, writer: Writer | None) -> list[ControllerRouterHandler]:
+    """The routes, on the internal listener. Without a writer in this process only the database has to be there."""
+    database = _Database(services.engine)
+
+    @get("/livez", opt=OPEN, summary="Is the process alive")
+    async def livez() -> Well:
+        return Well()
+
+    @get("/readyz", opt=OPEN, summary="Can events be taken now")
+    async def readyz() -> Well:
+        trouble = _trouble(writer)
+        if not await database.answers():
+            trouble = [*trouble, "the database does not answer"]
+        if trouble:
+            raise Problem(503, "; ".join(trouble), headers={"Retry-After": "5"})
+        return Well()
+
+    @get("/metrics", include_in_schema=False)
+    async def metrics() -> Response[bytes]:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [livez, readyz, metrics]
+
+
+def _trouble(writer: Writer | None) -> Sequence[str]:
+    if writer is None:
+        return []
+    if not writer.alive:
+        return ["the writer has ended"]
+    if writer.away:
+        return ["the writer does not reach the database"]
+    if writer.behind > _BEHIND_SECONDS:
+        return [f"events wait longer than {_BEHIND_SECONDS:.0f} seconds to be written"]
+    return []

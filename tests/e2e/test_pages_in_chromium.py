@@ -1,0 +1,281 @@
+"""The pages in a real browser: as people see them, for everybody, live, and deaf to what customers may write."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytest
+from litestar import Litestar
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, ViewportSize
+from sqlalchemy import Engine, select
+
+from pipeline.app import open_installation, play_demo
+from pipeline.consumers.embedded import Embedded
+from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.settings import Settings
+from pipeline.store import pages
+from pipeline.store.engine import reading
+from pipeline.store.tables import answers
+from pipeline.web import assets, dashboard, read_api
+from pipeline.web.headers import on_the_way_out
+from pipeline.web.problems import HANDLERS
+from pipeline.web.services import Services
+from tests.builders import VAULT, answered, at, completed, contact, embedded, scanned, take
+from tests.integration.test_dashboard import POLYGLOT
+from tests.integration.test_reports import raise_alert
+from tests.support import browsing
+from tests.support.doors import Clock, services
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESK: ViewportSize = {"width": 1280, "height": 900}
+SOON = 3.0  # seconds; the aim is one, and half of that is waiting for the next question: the rest is for slow machines
+POLL = 500  # milliseconds, as in pages.js
+# Where pictures are kept for somebody to look at; by default with the test's other files.
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")
+
+
+class Site(NamedTuple):
+    """Pages being served."""
+
+    address: str
+    engine: Engine
+
+
+def app_of(known: Services) -> Litestar:
+    return Litestar(
+        [*dashboard.routes(known), *read_api.routes(known), *assets.routes()],
+        before_send=[on_the_way_out("internal")],
+        exception_handlers=HANDLERS,
+        logging_config=None,
+    )
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A dozen days of the simulated company, and an alert for every mood a page can show one in."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("company"), levels=DEMO_LEVELS, master_key="00" * 32)
+    installation = open_installation(settings, simulated=True)
+    play_demo(installation, seed=7, days=12)
+    with installation.engine.begin() as connection:
+        denied = list(
+            connection.execute(select(answers.c.order_id).where(answers.c.arrival == "late").limit(8)).scalars()
+        )
+        moods: list[dict[str, Any]] = [
+            {},
+            {"kind": "single_account_dispute", "value": "Wexmoor"},
+            {"state": "resolved", "resolved_at": at(days=99)},
+        ]
+        for number, mood in enumerate(moods):
+            raise_alert(connection, f"a/{number}", **({"value": "Montvray", "proof": {"orders": denied}} | mood))
+    runtime = Embedded(installation.engine, VAULT, installation.setup, 100)
+    known = replace(services(runtime, Clock(at())), setup=installation.setup)
+    with browsing.served(app_of(known)) as address:
+        yield Site(address, installation.engine)
+    installation.engine.dispose()
+
+
+@pytest.fixture
+def small(sqlite_database_url: str) -> Iterator[tuple[str, Embedded]]:
+    """A site with one answered order, and the runtime behind it."""
+    runtime = embedded(sqlite_database_url)
+    tell(runtime, 0, comment="First word")
+    with browsing.served(app_of(services(runtime, Clock(at())))) as address:
+        yield address, runtime
+    runtime.engine.dispose()
+
+
+def tell(runtime: Embedded, number: int, order_id: str = "", depot: str = "Lyon", **said: Any) -> None:
+    """One more order that was delivered, asked about and answered."""
+    order_id, when, who = order_id or f"SO-{number}", at(hours=number), f"c-{number}"
+    people = [contact(who, phone=f"+4477009001{number:02d}")]
+    account = {"id": f"A-{number}"}
+    take(
+        runtime,
+        completed(order_id, when, account=account, contacts=people, dimensions={"depot": depot, "carrier": "Nordex"}),
+        scanned(order_id, when + timedelta(minutes=10)),
+        answered(order_id, when + timedelta(minutes=20), who, **({"arrival": "on_time"} | said)),
+    )
+
+
+@contextmanager
+def opened(browser: Browser, size: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
+    """A new page; whatever the browser complains of on it is an error."""
+    context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def _dialog(dialog: Dialog) -> None:
+        complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def _console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    page.on("dialog", _dialog)
+    page.on("console", _console)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def busy_order(site: Site) -> str:
+    """An order that was answered with words."""
+    with reading(site.engine) as connection:
+        return pages.verbatims(connection, 1)[0].order_id
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_dashboard_and_order_are_for_everybody_and_fit_the_screen(
+    chromium: Browser, company: Site, tmp_path: Path, size: ViewportSize, scheme: Literal["light", "dark"]
+) -> None:
+    pictures = Path(PICTURES or tmp_path)
+    for name, address in (
+        ("dashboard", "/"),
+        ("order", dashboard.order_address(busy_order(company))),
+        *([("carriers", "/?by=carrier&from=2026-06-05"), ("finder", "/orders")] if scheme == "light" else []),
+    ):
+        with opened(chromium, size, color_scheme=scheme) as page:
+            page.goto(company.address + address)
+            page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+            assert browsing.violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], "scrolls sideways"
+            page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+
+
+def test_what_could_not_be_found_is_for_everybody_too(chromium: Browser, company: Site) -> None:
+    context = chromium.new_context(viewport=PHONE)
+    page = context.new_page()
+    found = page.goto(company.address + "/orders/nobody")
+    assert found is not None
+    assert found.status == 404
+    assert browsing.violations(page) == []
+    context.close()
+
+
+def test_the_smallest_text_of_the_chart_is_legible_on_a_phone(chromium: Browser, company: Site) -> None:
+    with opened(chromium, PHONE) as page:
+        page.goto(company.address)
+        height = page.evaluate(
+            "Math.min(...[...document.querySelectorAll('.tick')].map(t => t.getBoundingClientRect().height))"
+        )
+        assert height >= 9
+        assert page.locator(".strip .lived").first.bounding_box() is not None
+
+
+def test_a_person_reaches_an_order_from_the_dashboard_by_keyboard_alone(chromium: Browser, company: Site) -> None:
+    with opened(chromium) as page:
+        page.goto(company.address)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "main"
+        page.focus("#words a")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/orders/*")
+        assert page.locator(".timeline .moment").count() > 3
+        page.fill("#q", "nobody at all")
+
+
+def test_without_scripts_the_page_is_complete(chromium: Browser, company: Site) -> None:
+    with opened(chromium, java_script_enabled=False) as page:
+        page.goto(company.address)
+        assert page.locator(".segments tbody tr").count() >= 10
+        assert not page.locator("#live").is_visible()
+        page.select_option("#by", "carrier")
+        page.click("#choose button")
+        page.wait_for_url("**by=carrier*")
+        assert "by carrier" in page.inner_text("#segments-title")
+
+
+def test_an_answer_is_on_the_page_within_a_second_without_loading_it_again(
+    chromium: Browser, small: tuple[str, Embedded]
+) -> None:
+    address, runtime = small
+    with opened(chromium) as page:
+        page.clock.install()
+        page.goto(address)
+        page.evaluate("window.stays = true")
+        page.focus("#words a")
+        page.wait_for_function("document.getElementById('live-text').textContent === 'Live'")
+        tell(runtime, 1, comment="Second word")
+        started = time.monotonic()
+        page.get_by_text("Second word").wait_for(timeout=10_000)
+        took = time.monotonic() - started
+        assert took < SOON
+        assert page.evaluate("window.stays")
+        assert page.evaluate("document.activeElement.closest('section').id") == "words"  # the keyboard stays there
+        page.click("#live-button")
+        questions: list[str] = []
+        page.on("request", lambda request: questions.append(request.url))
+        tell(runtime, 2, comment="Third word")
+        page.clock.run_for(20 * POLL)
+        assert questions == []  # paused
+        page.click("#live-button")
+        page.get_by_text("Third word").wait_for(timeout=10_000)
+
+
+def test_an_order_page_follows_its_order(chromium: Browser, small: tuple[str, Embedded]) -> None:
+    address, runtime = small
+    with opened(chromium) as page:
+        page.goto(f"{address}/orders/SO-0")
+        take(
+            runtime, answered("SO-0", at(hours=5), "c-0", event_id="amended", arrival="late", comment="No, it was late")
+        )
+        page.locator(".timeline").get_by_text("No, it was late").wait_for(timeout=10_000)
+        assert "Embellished" in page.inner_text(".verdict")
+
+
+def test_what_customers_write_is_never_run(chromium: Browser, small: tuple[str, Embedded]) -> None:
+    address, runtime = small
+    tell(runtime, 1, order_id=POLYGLOT, comment=POLYGLOT + "<script>window.ran = true</script>", arrival="late")
+    for path in ("/", dashboard.order_address(POLYGLOT)):
+        with opened(chromium) as page:  # a dialog or a refused script would be a complaint
+            page.goto(address + path)
+            assert "onerror=alert(1)" in page.inner_text("main")
+            assert page.evaluate("window.ran") is None
+            assert page.locator("main img").count() == 0
+            page.goto("about:blank")
+            page.goto(address + path)
+            tell_more = "Written while the page was open"
+            take(runtime, answered("SO-0", at(hours=9 + len(path)), "c-0", comment=tell_more + POLYGLOT))
+            if path == "/":
+                page.get_by_text(tell_more).first.wait_for(timeout=10_000)  # put in place by the script
+            assert page.evaluate("window.ran") is None
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_names_without_end_do_not_push_the_page_sideways(
+    chromium: Browser, small: tuple[str, Embedded], size: ViewportSize
+) -> None:
+    address, runtime = small
+    tell(runtime, 1, order_id="N" * 150, depot="W" * 200, comment="Donaudampfschifffahrt" * 20)
+    for path in ("/", "/orders/" + "N" * 150):
+        with opened(chromium, size) as page:
+            page.goto(address + path)
+            page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_a_printed_page_has_its_figures_and_no_controls(chromium: Browser, company: Site) -> None:
+    with opened(chromium) as page:
+        page.goto(company.address)
+        page.emulate_media(media="print")
+        assert not page.locator(".find").is_visible()
+        assert not page.locator("#choose").is_visible()
+        assert page.locator(".strip .lived").first.is_visible()

@@ -1,0 +1,280 @@
+"""`unvarnished up` as its user has it: a process, its ports, its signals."""
+
+import http.client
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.domain.events import OWN_SOURCE
+from pipeline.store import api_keys
+from pipeline.store.engine import connect, migrate, reading
+from pipeline.store.tables import journal
+from tests.builders import at, completed, scanned
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60  # until a test gives up
+TOKEN = "the-token-of-these-tests"
+
+pytestmark = pytest.mark.e2e
+
+
+class Up:
+    """A running process."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._environment = environment(folder, **settings)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "up"],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        lines: queue.Queue[str] = queue.Queue()
+
+        def _read() -> None:
+            for line in self.process.stdout or ():
+                lines.put(line)
+
+        threading.Thread(target=_read, daemon=True).start()
+        said = ""
+        while "sign in" not in said:
+            said += lines.get(timeout=SECONDS)
+        self.public, self.internal = (
+            int(port) for port in re.findall(r"(?:public|internal) +http://[^:]+:(\d+)", said)
+        )
+        self.said = said
+
+    def post(self, key: str, body: bytes, connection: http.client.HTTPConnection | None = None) -> tuple[int, Any]:
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/cloudevents+json"}
+        one = connection or http.client.HTTPConnection("127.0.0.1", self.public, timeout=SECONDS)
+        try:
+            one.request("POST", "/v1/events", body, headers)
+            answer = one.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            if connection is None:
+                one.close()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        one = http.client.HTTPConnection("127.0.0.1", self.internal, timeout=SECONDS)
+        try:
+            one.request("GET", path, headers={"authorization": f"Bearer {TOKEN}"})
+            answer = one.getresponse()
+            return answer.status, answer.read()
+        finally:
+            one.close()
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal; what it exits with."""
+        self.process.send_signal(number)
+        return self.close()
+
+    def close(self) -> int:
+        """What it exits with."""
+        code = self.process.wait(SECONDS)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        return code
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
+    ours = {"DATA_DIR": str(folder), "PUBLIC_HOST": "127.0.0.1", "PUBLIC_PORT": "0", "INTERNAL_PORT": "0"}
+    ours |= {"SIGN_IN_TOKEN": TOKEN} | settings
+    return kept | {f"UNVARNISHED_{name}": value for name, value in ours.items()}
+
+
+def unvarnished(folder: Path, *arguments: str) -> str:
+    """What the command prints; in this process, for it is short."""
+    done = CliRunner().invoke(app, arguments, env={"UNVARNISHED_DATA_DIR": str(folder)}, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def key(folder: Path) -> str:
+    url = f"sqlite:///{folder / 'unvarnished.db'}"
+    migrate(url)
+    engine = connect(url)
+    with engine.begin() as connection:
+        made = api_keys.create(connection, "erp", False, at())
+    engine.dispose()
+    return made
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def _start(**settings: str) -> Up:
+        started.append(Up(folder, **settings))
+        return started[-1]
+
+    yield _start
+    for up in started:
+        if up.process.poll() is None:
+            up.end(signal.SIGKILL)
+
+
+def stored(folder: Path) -> set[str]:
+    """The ids of all events in the journal that others sent."""
+    engine = connect(f"sqlite:///{folder / 'unvarnished.db'}")
+    try:
+        with reading(engine) as connection:
+            return set(connection.execute(select(journal.c.id).where(journal.c.source != OWN_SOURCE)).scalars())
+    finally:
+        engine.dispose()
+
+
+def test_events_go_in_and_it_stops_when_told(start: Callable[..., Up], folder: Path, key: str) -> None:
+    up = start()
+    assert f"/sign-in?token={TOKEN}" in up.said
+    assert up.get("/readyz")[0] == 200
+    assert up.post(key, completed()) == (202, {"new": 1, "duplicates": 0})
+    assert up.post(key, scanned(time=at(hours=2))) == (202, {"new": 1, "duplicates": 0})
+    assert b'unvarnished_processed_events_total{type="order.completed"} 1.0' in up.get("/metrics")[1]
+    idle = socket.create_connection(("127.0.0.1", up.public))
+    with idle:
+        assert up.end(signal.SIGTERM) == 0
+        assert idle.recv(1) == b"", "and every connection with it"
+    assert stored(folder) == {"SO-1:completed", "SO-1:delivered::021100"}
+
+
+def test_keys_are_made_listed_without_themselves_and_revoked(folder: Path) -> None:
+    key = unvarnished(folder, "keys", "create", "erp", "--history").strip()
+    unvarnished(folder, "keys", "revoke", "erp")
+    said = unvarnished(folder, "keys", "list", "--format", "json")
+    (listed,) = json.loads(said)
+    assert (listed["name"], listed["history"]) == ("erp", True)
+    assert listed["revoked_at"] is not None
+    assert key not in said
+    assert api_keys.digest_of(key) not in said
+
+
+def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
+    start: Callable[..., Up], folder: Path, key: str
+) -> None:
+    up = start()
+    acknowledged: list[str] = []
+    enough = threading.Semaphore(0)
+
+    def _send(client: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", up.public, timeout=SECONDS)
+        try:
+            for number in range(10_000):
+                event_id = f"{client}:{number}"
+                if up.post(key, completed(f"SO-{event_id}", event_id=event_id), connection)[0] == 202:
+                    acknowledged.append(event_id)
+                    enough.release()
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+
+    clients = [threading.Thread(target=_send, args=(number,)) for number in range(8)]
+    for client in clients:
+        client.start()
+    for _ in range(150):
+        assert enough.acquire(timeout=SECONDS)
+    up.end(signal.SIGKILL)
+    for client in clients:
+        client.join(SECONDS)
+    assert len(acknowledged) >= 150
+    again = start()
+    assert again.get("/readyz")[0] == 200
+    assert again.post(key, completed(f"SO-{acknowledged[-1]}", event_id=acknowledged[-1])) == (
+        202,
+        {"new": 0, "duplicates": 1},
+    )
+    assert again.end(signal.SIGINT) == 0
+    assert set(acknowledged) <= stored(folder)
+
+
+def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key: str) -> None:
+    up = start(HEADER_SECONDS="0.5", BODY_SECONDS="0.5", CONNECTIONS="10", EVENTS_BODY_BYTES="100000")
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key.encode() + b"\r\n"
+    beginnings = [
+        b"",
+        b"POST /v1/eve",
+        head,
+        head + b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+        head + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ]
+    for beginning in beginnings:
+        with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+            client.sendall(beginning)
+            assert until_closed(client) in (b"", None), beginning
+    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+        client.sendall(head + b"X: " + b"x" * 20_000)
+        assert (until_closed(client) or b"").startswith(b"HTTP/1.1 431 ")
+    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+        client.sendall(b"NOT HTTP\r\n\r\n")
+        said = until_closed(client) or b""
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in said
+        assert b"nosniff" in said
+    crowd = [socket.create_connection(("127.0.0.1", up.public), SECONDS) for _ in range(11)]
+    assert until_closed(crowd[-1]) in (b"", None)
+    for client in crowd:
+        client.close()
+    huge_bodies_are_refused(up, head + b"Connection: close\r\nContent-Type: application/json\r\n")
+    assert up.post(key, completed())[0] == 202
+
+
+def huge_bodies_are_refused(up: Up, head: bytes) -> None:
+    """Before they are sent, or while."""
+    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+        client.sendall(head + b"Content-Length: 5000000000\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+        client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + (b"2710\r\n" + b" " * 10_000 + b"\r\n") * 15)
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_an_address_in_use_is_said_in_a_sentence(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", "up"],
+            cwd=ROOT,
+            env=environment(folder, PUBLIC_PORT=str(other.getsockname()[1])),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("unvarnished: cannot listen on 127.0.0.1 port")
+    assert "Traceback" not in done.stderr
+
+
+def until_closed(client: socket.socket) -> bytes | None:
+    """What it says until it closes the connection; None: it cut it."""
+    said = b""
+    try:
+        while more := client.recv(65_536):
+            said += more
+    except ConnectionResetError:
+        return None
+    return said
