@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import bench, bench_live, lab
+from pipeline import lab
 from pipeline.app import (
     Addresses,
     Ended,
@@ -30,6 +30,8 @@ from pipeline.app import (
     revoke_key,
     up,
 )
+from pipeline.bench import asks, door
+from pipeline.bench.embedded import embedded
 from pipeline.consumers.runner import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.domain.diagnosis import diagnose
@@ -228,17 +230,19 @@ def bench_embedded(
 ) -> None:
     """Events a second through the whole embedded path, where the time goes, and the ratio to the limit."""
     with _complaints():
-        bench.embedded(Console(), path, database_url or [])
+        embedded(Console(), path, database_url or [])
 
 
 @benches.command("live")
 def bench_live_command(
     requests: Annotated[int, typer.Option(min=1, help="requests of one event")] = 5_000,
     batches: Annotated[int, typer.Option(min=1, help="requests of 500 events")] = 100,
+    seconds: Annotated[int, typer.Option(min=1, help="deliveries at each rate, for so long")] = 30,
 ) -> None:
-    """Durable events a second by HTTP, and how long a sender waits, against a real `unvarnished up`."""
+    """Durable events a second by HTTP, and how soon a delivery is asked about, against a real `unvarnished up`."""
     with _complaints():
-        bench_live.ingest(Console(), requests, batches)
+        door.measure(Console(), requests, batches)
+        asks.measure(Console(), seconds)
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     provider_seconds: float = Field(
         10, gt=0, le=25, description="seconds for the provider's whole answer; later the outcome is unknown"
     )
-    dispatcher_width: int = Field(16, ge=1, le=64, description="messages a dispatcher has in flight at most")
+    dispatcher_width: int = Field(64, ge=1, le=256, description="messages a dispatcher has in flight at most")
 
     public_host: str = Field("0.0.0.0", description="address of the public listener: events, forms, webhooks")  # noqa: S104
     public_port: _Port = Field(8080, description="its port; 0: any free one")

@@ -78,7 +78,7 @@ class Dispatcher:
         wording: Wording,
         now: Callable[[], datetime],
         *,
-        width: int = 16,
+        width: int = 64,
         lease: timedelta = LEASE,
         told: Callable[[], None] = lambda: None,
     ) -> None:

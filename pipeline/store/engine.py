@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+
+from pipeline.store.turns import Turns
 
 READ_ONLY = "unvarnished_read_only"
+_PATIENCE = 30  # seconds that a writer waits for another one
+_TURN = "unvarnished_turn"  # under this name a connection remembers that it has the turn
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # a commit is on disk when it returns
-    "busy_timeout=30000",  # milliseconds that a writer waits for another one
+    f"busy_timeout={_PATIENCE * 1_000}",  # milliseconds: for writers of other processes
     "cache_size=-65536",  # KiB
     "wal_autocheckpoint=16384",  # pages of 4 KiB: every thousand, the default, would mean with every batch
 )
@@ -29,8 +35,10 @@ def connect(url: str) -> Engine:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             Path(parsed.database).touch(mode=0o600)  # nobody else on this machine is to read it
         engine = create_engine(url)
+        turns = Turns()
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", partial(_begin, turns))
+        event.listen(engine, "checkin", partial(_give_back, turns))
         return engine
     return create_engine(url, pool_pre_ping=True)
 
@@ -49,17 +57,32 @@ def migrate(url: str) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin_immediate` says so
+    connection.isolation_level = None  # transactions begin where `_begin` says so
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin_immediate(connection: Connection) -> None:
-    """Take the write lock at once: a reader that turns writer half-way could not wait for it."""
-    reading = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _begin(turns: Turns, connection: Connection) -> None:
+    """Begin a transaction. One that writes takes the write lock at once: a reader could not turn writer half-way.
+
+    Raises OperationalError if its turn does not come.
+    """
+    if connection.get_execution_options().get(READ_ONLY, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    if _TURN not in connection.info:
+        if not turns.take(_PATIENCE):
+            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
+        connection.info[_TURN] = True
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _give_back(turns: Turns, _connection: sqlite3.Connection | None, record: Any) -> None:
+    """A connection comes back to the pool, whatever became of its transaction: the next one's turn."""
+    if record.info.pop(_TURN, None) is not None:
+        turns.pass_on()
 
 
 @contextmanager

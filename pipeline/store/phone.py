@@ -1,6 +1,7 @@
 """The demo's phones: the messages each one shows. They are kept readable: nothing here is for real people."""
 
 import secrets
+import threading
 from datetime import datetime
 from typing import NamedTuple
 
@@ -64,11 +65,12 @@ class Shelf:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._one_at_a_time = threading.Lock()  # many may send at once: who waits here holds no connection
 
     def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str:
         """Show a message on a phone. Returns its id."""
         account_id, contact_id, order_id = of
-        with self._engine.begin() as connection:
+        with self._one_at_a_time, self._engine.begin() as connection:
             return keep(
                 connection,
                 number,

@@ -1,0 +1,139 @@
+"""A running `unvarnished up` to be measured, and events to send to it."""
+
+import asyncio
+import gc
+import json
+import multiprocessing
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+_START_SECONDS = 60
+_SINGLE, _SEVERAL = b"application/cloudevents+json", b"application/cloudevents-batch+json"
+
+
+class Door(NamedTuple):
+    """Where events go, and the key that opens it."""
+
+    port: int
+    key: str
+
+    def request(self, events: Sequence[bytes]) -> bytes:
+        """The whole HTTP request that brings these events."""
+        several = len(events) > 1
+        body = b"[" + b",".join(events) + b"]" if several else events[0]
+        head = (
+            b"POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\n"
+            b"Content-Length: %d\r\n\r\n"
+        )
+        return head % (self.key.encode(), _SEVERAL if several else _SINGLE, len(body)) + body
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+        """A connection: a function that sends a request and waits for its 202. It raises RuntimeError on any other."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+
+        async def _send(request: bytes) -> None:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            answer = await reader.readexactly(length)
+            if not head.startswith(b"HTTP/1.1 202"):
+                raise RuntimeError(f"refused: {head[:200]!r} {answer[:200]!r}")
+
+        try:
+            yield _send
+        finally:
+            writer.close()
+
+
+@contextmanager
+def installation(folder: Path, **settings: str) -> Iterator[Door]:
+    """`unvarnished up` on a database in that folder, at any hour of the day."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
+    ours = {
+        "DATA_DIR": str(folder),
+        "PUBLIC_HOST": "127.0.0.1",
+        "PUBLIC_PORT": "0",
+        "INTERNAL_PORT": "0",
+        "QUIET_HOURS": "00:00-00:00",
+    }
+    environment = kept | {f"UNVARNISHED_{name}": value for name, value in (ours | settings).items()}
+    command = [sys.executable, "-m", "pipeline"]
+    key = subprocess.run(  # noqa: S603
+        [*command, "keys", "create", "bench"], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    process = subprocess.Popen(  # noqa: S603
+        [*command, "up"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield Door(_port(process), key)
+    finally:
+        process.terminate()
+        process.wait(_START_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _port(process: "subprocess.Popen[str]") -> int:
+    """What it says when it is up. Raises RuntimeError if it does not say so in time."""
+    lines: queue.Queue[str] = queue.Queue()
+
+    def _read() -> None:
+        for line in process.stdout or ():
+            lines.put(line)
+
+    threading.Thread(target=_read, daemon=True).start()
+    try:
+        while True:
+            line = lines.get(timeout=_START_SECONDS)
+            if line.strip().startswith("public"):
+                return int(line.rsplit(":", 1)[1])
+    except queue.Empty:
+        raise RuntimeError("unvarnished up did not start") from None
+
+
+def apart(measure: Callable[..., T], *arguments: object) -> T:
+    """In a process of its own, whose time is nobody else's."""
+    with multiprocessing.get_context("spawn").Pool(1, gc.set_threshold, (100_000, 50, 100)) as pool:
+        return pool.apply(measure, arguments)
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value that this share of the sorted ones stays below."""
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def completed(order_id: str, who: str, phone: str, promised: datetime, dimensions: Mapping[str, str]) -> dict[str, Any]:
+    """The data of an order with one person to ask, of the account of the same number."""
+    person = {
+        "id": f"C-{who}",
+        "role": "receiver",
+        "name": "Ana",
+        "phone": phone,
+        "language": "en",
+        "consent": {"sms": True, "source": "contract"},
+    }
+    return {
+        "order_id": order_id,
+        "account": {"id": f"A-{who}", "name": "Bench and Sons"},
+        "contacts": [person],
+        "dimensions": dimensions,
+        "lines": [{"sku": "GLV-9", "ordered": 10, "delivered": 10}],
+        "promised_at": promised.isoformat(),
+    }
+
+
+def event(kind: str, name: str, at: datetime, data: Mapping[str, Any]) -> bytes:
+    """A structured CloudEvent of our source."""
+    envelope = {"specversion": "1.0", "id": name, "source": "bench", "type": kind, "time": at.isoformat()}
+    return json.dumps(envelope | {"data": data}).encode()
