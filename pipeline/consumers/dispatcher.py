@@ -9,12 +9,10 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +21,7 @@ from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
 from pipeline.consumers import failpoints
+from pipeline.consumers.background import Background
 from pipeline.consumers.runner import passes
 from pipeline.domain.asks import LOOK_AGAIN, State, hashed, next_look, open_from
 from pipeline.domain.eligibility import Policy
@@ -63,7 +62,7 @@ class _Looked:
     failed: bool = False
 
 
-class Dispatcher:
+class Dispatcher(Background):
     """Sends due asks and looks for those of unknown outcome. Several may run, in one process or in many.
 
     `told` is called after something was put into the journal, so that somebody processes it.
@@ -82,6 +81,7 @@ class Dispatcher:
         lease: timedelta = LEASE,
         told: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__("dispatcher")
         self._engine = engine
         self._vault = vault
         self._policy = policy
@@ -92,18 +92,11 @@ class Dispatcher:
         self._lease = lease
         self._told = told
         self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._changed = threading.Condition()
         self._finished: deque[_Told | _Looked] = deque()
         self._in_flight = 0
-        self._woken = self._stopping = False
+        self._woken = False
         self._count_at = 0.0
         self._pool = ThreadPoolExecutor(width, thread_name_prefix="sender")
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-        self.ended: Future[None] = Future()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def wake(self) -> None:
         """Something may have become due: look at once."""
@@ -113,17 +106,8 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Finish what is being sent, send nothing more, and end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+        super().stop()
         self._pool.shutdown()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it works."""
-        return self._thread.is_alive() and not self.ended.done()
 
     def run_once(self, now: datetime) -> int:
         """Do whatever is to be done at `now`, to its end. Returns how many asks that were. Not beside `start`."""
@@ -135,24 +119,17 @@ class Dispatcher:
                     self._changed.wait()
         return total
 
-    def _run(self) -> None:
-        try:
-            while self._goes_on():
-                try:
-                    done = self._step(self._now())
-                except Exception as error:
-                    if not passes(error):
-                        raise
-                    _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
-                    done = 0
-                if not done:
-                    self._rest()
-        except BaseException as bug:
-            where = "".join(traceback.format_tb(bug.__traceback__))
-            _log.critical("the dispatcher ends: %s\n%s", type(bug).__name__, where)
-            self.ended.set_exception(bug)
-        else:
-            self.ended.set_result(None)
+    def _work(self) -> None:
+        while self._goes_on():
+            try:
+                done = self._step(self._now())
+            except Exception as error:
+                if not passes(error):
+                    raise
+                _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
+                done = 0
+            if not done:
+                self._rest()
 
     def _goes_on(self) -> bool:
         with self._changed:
