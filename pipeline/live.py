@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 from pipeline.store import api_keys
 from pipeline.store import phone as phone_store
 from pipeline.store.engine import reading
-from pipeline.web import phone, server, webhooks
+from pipeline.web import health, phone, server, webhooks
 from pipeline.web.services import Services
 
 
@@ -71,7 +71,9 @@ async def _up(
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
     listeners = [
         server.Listener(server.public_app(services, *_provider_routes(settings)), public),
-        server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
+        server.Listener(
+            server.internal_app(services, token, health.of_writer(writer), *_phone_routes(settings)), internal
+        ),
     ]
     writer.start()
     dispatcher.start()
