@@ -59,6 +59,13 @@ def find(connection: Connection, number: str, link_hash: str) -> PhoneMessage | 
     return None if row is None else PhoneMessage(**row)
 
 
+def newest_about(connection: Connection, order_id: str, number: str) -> str | None:
+    """The newest text about an order on that phone."""
+    shown = phone_messages.c
+    query = select(shown.body).where(shown.number == number, shown.order_id == order_id, shown.incoming.is_(False))
+    return connection.execute(query.order_by(shown.at.desc()).limit(1)).scalar()
+
+
 class Shelf:
     """The phones of one database, for the notifier that puts messages on them."""
 
