@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
+from pipeline.domain.asks import State
 from pipeline.store.bulk import insert
 from pipeline.store.engine import reading
-from pipeline.store.tables import phone_messages
+from pipeline.store.tables import asks, phone_messages
 
 
 class PhoneMessage(NamedTuple):
@@ -72,10 +73,16 @@ class Shelf:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str:
-        """Show a message on a phone. Returns its id."""
+    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str | None:
+        """Show a message on a phone. Returns its id; None if its ask is not being sent any more: somebody looks for it.
+
+        Whoever looks has said so in the ask's row before. So it is there when they look, or it never is.
+        """
         account_id, contact_id, order_id = of
+        sending = select(asks.c.state).where(asks.c.form_token_hash == link_hash).with_for_update()
         with self._engine.begin() as connection:
+            if connection.execute(sending).scalar() != State.SENDING:
+                return None
             return keep(
                 connection,
                 number,
