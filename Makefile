@@ -19,7 +19,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 .PHONY: help demo bench matrix soak reference check test format docs lock clean
 
 help:
-	@echo "make demo                  a simulated company, start to end; no credentials, no services"
+	@echo "make demo                  a simulated company, 90 days and then live; no credentials, no services"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       the tests; ARGS go to pytest, e.g. ARGS='-k ledger'"
 	@echo "make format                apply the formatter and the safe lint fixes"

@@ -39,6 +39,11 @@ class Background:
         """What it does until `_stopping`."""
         raise NotImplementedError
 
+    def _pause(self, seconds: float | None) -> bool:
+        """Wait so long at most, without an end if None. False: it is time to end."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._stopping, seconds)
+
     def _run(self) -> None:
         try:
             self._work()

@@ -25,7 +25,18 @@ from pipeline.consumers.background import Background
 from pipeline.consumers.runner import passes
 from pipeline.domain.asks import LOOK_AGAIN, State, hashed, next_look, open_from
 from pipeline.domain.eligibility import Policy
-from pipeline.notifiers.port import Accepted, CannotLook, Found, Message, NotAccepted, Notifier, Rejected, Sent, Unknown
+from pipeline.notifiers.port import (
+    Absent,
+    Accepted,
+    CannotLook,
+    Found,
+    Message,
+    NotAccepted,
+    Notifier,
+    Rejected,
+    Sent,
+    Unknown,
+)
 from pipeline.notifiers.rendering import sms
 from pipeline.store import asks
 from pipeline.store.asks import Claimed, Claims, Sought
@@ -58,7 +69,7 @@ class _Told:
 @dataclass(frozen=True)
 class _Looked:
     sought: Sought
-    found: Found | None
+    found: Found | Absent | None
     failed: bool = False
 
 
@@ -301,6 +312,9 @@ class Dispatcher(Background):
 
     def _record_look(self, connection: Connection, looked: _Looked, now: datetime) -> str:
         sought = looked.sought
+        if isinstance(looked.found, Absent):
+            asks.never_sent(connection, sought.key, sought.attempt, now)
+            return "not_accepted"
         if looked.found is not None:
             return "found"
         if looked.failed:
@@ -328,4 +342,8 @@ def _news(result: _Told | _Looked) -> asks.News | None:
         claimed, sent = result.claimed, result.sent
         return asks.News(claimed.key, claimed.attempt, sent.id) if isinstance(sent, Accepted) else None
     sought, found = result.sought, result.found
-    return None if found is None else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)
+    return (
+        None
+        if found is None or isinstance(found, Absent)
+        else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)
+    )
