@@ -59,17 +59,17 @@ def from_docker() -> Iterator[KafkaBroker]:
     from docker.errors import DockerException
     from requests import RequestException
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.waiting_utils import wait_for_logs
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     # The same port inside and outside: a broker also reaches itself by the address it tells its clients.
     port, controller_port = native.free_port(), native.free_port()
     container = DockerContainer(IMAGE).with_bind_ports(port, port)
     for name, value in native.properties("0.0.0.0", "127.0.0.1", port, controller_port).items():  # noqa: S104
         container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
+    started = LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(round(native.START_TIMEOUT))
     try:
-        container.start()
-        wait_for_logs(container, "Kafka Server started", timeout=native.START_TIMEOUT)
-    except (DockerException, RequestException, TimeoutError) as error:
+        container.waiting_for(started).start()
+    except (DockerException, RequestException, RuntimeError, TimeoutError) as error:
         container.stop()
         raise Unavailable(f"{IMAGE} did not start ({one_line(error)})") from error
     try:
