@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
-from pipeline.store.bulk import upsert
+from pipeline.store.bulk import remove, upsert
 from pipeline.store.tables import timers
 
 ASK_LOST = "ask_lost"  # set by a dispatcher: a question that was due will not be put
+
+
+_KEY = ("kind", "order_id", "subject")
 
 
 class Timer(NamedTuple):
@@ -25,13 +28,6 @@ class Timer(NamedTuple):
     def key(self) -> tuple[str, str, str]:
         """What there is at most one timer of."""
         return (self.kind, self.order_id, self.subject)
-
-
-_DELETE = timers.delete().where(
-    timers.c.kind == bindparam("b_kind"),
-    timers.c.order_id == bindparam("b_order_id"),
-    timers.c.subject == bindparam("b_subject"),
-)
 
 
 class TimerStore:
@@ -79,7 +75,5 @@ class TimerStore:
 
     def flush(self) -> None:
         """Write what was set, moved, cancelled and fired."""
-        if self._gone:
-            keys = [{"b_kind": kind, "b_order_id": order, "b_subject": who} for kind, order, who in self._gone]
-            self._connection.execute(_DELETE, keys)
+        remove(self._connection, timers, sorted(self._gone), _KEY)
         upsert(self._connection, timers, list(self._set.values()), Timer._fields)
