@@ -129,7 +129,7 @@ class OrderStore:
         return sums
 
     def flush(self) -> None:
-        """Write what changed."""
+        """Write the orders that changed."""
         self._count_touched()
         changed = []
         for order_id, loaded in self._loaded.items():
@@ -137,12 +137,15 @@ class OrderStore:
             if facts != loaded.facts or dialogue != loaded.dialogue:
                 changed.append((order_id, facts.decode(), dialogue.decode(), _encode(loaded.counted).decode()))
         upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
-        rows = [
+
+    def flush_figures(self) -> None:
+        """Write the figures. Last of all: these rows are everybody's, and whoever has them keeps others waiting."""
+        rows = sorted(
             (dimension, value, day, counter, n)
             for (dimension, value, day), counts in self._deltas.items()
             for counter, n in counts.items()
             if n
-        ]
+        )
         add(self._connection, rollups, rows, ("n",), _COUNTER)
         # A counter that is back at nothing leaves no trace of the way there.
         remove(self._connection, rollups, [(*row[:4], 0) for row in rows if row[4] < 0], _COUNTER)
