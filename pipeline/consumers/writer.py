@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
 from pipeline.consumers.background import Background
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import Runner, passes, retrying
+from pipeline.consumers.runner import passes, retrying
 
 T = TypeVar("T")
 _TICK_SECONDS = 1.0  # how late a timer may be when no event comes
@@ -73,6 +73,19 @@ class _Work:
         self.since = time.monotonic()
 
 
+class Absorber(Protocol):
+    """What a writer hands events to: a runner that processes them, or an appender that leaves that to others."""
+
+    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
+        """Store the batches of several callers in one transaction. Returns what became of each."""
+
+    def drain(self) -> int:
+        """Process what others stored. Returns the number of events."""
+
+    def tick(self, now: datetime) -> None:
+        """Fire the timers due by `now`."""
+
+
 class Writer(Background):
     """Writes for everybody, in the order of submission, and keeps the clock going.
 
@@ -80,7 +93,7 @@ class Writer(Background):
     stop it finishes what it accepted, and accepts no more.
     """
 
-    def __init__(self, engine: Engine, runner: Runner, bounds: Bounds, now: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, runner: Absorber, bounds: Bounds, now: Callable[[], datetime]) -> None:
         super().__init__("writer")
         self._engine = engine
         self._runner = runner

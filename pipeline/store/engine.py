@@ -10,13 +10,16 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
 from pipeline.store.turns import Turns
 
 READ_ONLY = "unvarnished_read_only"
+_CLUSTER = "unvarnished_cluster"
 _PATIENCE = 30  # seconds that a writer waits for another one
+# Seconds that a worker may stand still inside a transaction: whoever took over its work needs the locks.
+_STANDSTILL = 10
 _TURN = "unvarnished_turn"  # under this name a connection remembers that it has the turn
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -27,9 +30,14 @@ _PRAGMAS = (
 )
 
 
-def connect(url: str) -> Engine:
-    """An engine for a SQLAlchemy URL, SQLite prepared as `_PRAGMAS` says."""
+def connect(url: str, cluster: bool = False) -> Engine:
+    """An engine for a SQLAlchemy URL, SQLite prepared as `_PRAGMAS` says.
+
+    `cluster`: several processes work on this database at once. Raises ValueError if it cannot bear that.
+    """
     parsed = make_url(url)
+    if cluster:
+        return _connect_cluster(parsed)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +51,25 @@ def connect(url: str) -> Engine:
     return create_engine(url, pool_pre_ping=True)
 
 
+def _connect_cluster(url: URL) -> Engine:
+    if url.get_backend_name() != "postgresql":
+        raise ValueError("several processes on one database need PostgreSQL")
+    engine = create_engine(url, pool_pre_ping=True, execution_options={_CLUSTER: True})
+    event.listen(engine, "connect", _bound_standstill)
+    return engine
+
+
+def _bound_standstill(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_STANDSTILL}s'")
+    connection.commit()
+
+
+def is_cluster(connection: Connection) -> bool:
+    """Whether several processes work on this connection's database at once."""
+    return bool(connection.get_execution_options().get(_CLUSTER, False))
+
+
 def migrate(url: str) -> None:
     """Bring the schema of that database to the newest version. Safe to repeat."""
     config = Config()
@@ -50,6 +77,8 @@ def migrate(url: str) -> None:
     engine = connect(url)
     try:
         with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # several processes may start at once
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(0)")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

@@ -6,6 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from pipeline.store import api_keys, conversations, pages  # noqa: F401  they have tables of their own
 from pipeline.store.engine import connect, migrate
 from pipeline.store.tables import metadata
 
