@@ -148,6 +148,24 @@ class Settings(BaseSettings):
     )
     kafka_dead_letter_hours: float = Field(2_160, gt=0, le=_CENTURY, description="Kafka: hours that dead letters stay")
 
+    kafka_batch: int = Field(500, ge=1, le=10_000, description="Kafka: records a worker takes at once at most")
+    dead_letters_a_minute: int = Field(
+        100,
+        ge=0,
+        description="Kafka: poison among a minute's records above which a worker stops, if it is also more than",
+    )
+    dead_letter_share: _Fraction = Field(0.2, description="Kafka: this share of them")
+    stall_seconds: float = Field(
+        60, ge=4, description="Kafka: seconds of lag without progress after which a worker ends, to be started anew"
+    )
+    worker_port: _Port = Field(8082, description="Kafka: port of a worker's health and metrics; 0: any free one")
+    dispatcher_port: _Port = Field(8083, description="Kafka: the same of a dispatcher")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        "info",
+        description="what the cluster's processes log: debug, info or warning; debug follows each event by its id",
+    )
+    relay_port: _Port = Field(8084, description="Kafka: the same of a relay")
+
     @field_validator("levels")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:
@@ -225,6 +243,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir / 'unvarnished.db'}"
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a broker was named: then the roles are processes of their own, and records move through Kafka."""
+        return "kafka_bootstrap_servers" in self.model_fields_set
 
     @property
     def policy(self) -> Policy:
