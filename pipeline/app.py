@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
@@ -124,6 +125,15 @@ def replay_history(installation: Installation, history: Iterable[Incoming], prog
         done = Totals(*(sum(pair) for pair in zip(done, taken, strict=True)))
         progress(sum(done))
     return done
+
+
+class Role(StrEnum):
+    """What a process of a cluster does."""
+
+    WEB = "web"
+    WORKER = "worker"
+    DISPATCHER = "dispatcher"
+    RELAY = "relay"
 
 
 class Ended(Exception):

@@ -22,6 +22,7 @@ from pipeline import lab
 from pipeline.app import (
     DEMO_DAYS,
     Ended,
+    Role,
     WrongSetup,
     begin_demo,
     create_key,
@@ -86,12 +87,24 @@ Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20"
 
 @app.command("up")
 def up_command() -> None:
-    """Everything in one process: events in, questions out, the dashboard. Ctrl-C stops it."""
-    from pipeline import live  # the libraries of the web take a while to load: only who serves it waits
+    """Everything: events in, questions out, the dashboard. With a Kafka broker set, one process a role."""
+    from pipeline import live, roles  # the libraries of the web take a while to load: only who serves it waits
 
     with _complaints():
         settings = Settings()
-        live.up(open_installation(settings, sending=True), settings, _show_addresses)
+        if settings.clustered:
+            roles.run_all(settings)
+        else:
+            live.up(open_installation(settings, sending=True), settings, _show_addresses)
+
+
+@app.command("run")
+def run_command(role: Role) -> None:
+    """One role of a cluster on Kafka and PostgreSQL, as many processes of each as are needed."""
+    from pipeline import roles
+
+    with _complaints():
+        roles.run(role, Settings(), _show_addresses, lambda address: print(f"{role}: {address}", flush=True))
 
 
 def _show_addresses(found: "Addresses") -> None:
