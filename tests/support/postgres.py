@@ -40,6 +40,8 @@ class PostgresServer:
 
     url: URL
     origin: str
+    # Ends it at once, as `pg_ctl restart -m immediate`, and returns when it is back; None: it is not ours to end.
+    crash: Callable[[], None] | None = None
 
     def create_database(self, template: str = "template0") -> URL:
         name = f"unvarnished_test_{uuid4().hex}"
@@ -215,13 +217,23 @@ def _launched(binaries: Path, origin: str) -> Iterator[PostgresServer]:
             raise Unavailable(f"{binaries}/initdb failed: {_tail(log)}")
         command = [f"{binaries}/postgres", "-D", str(data), "-k", str(folder)]
         settings = _as_options(("listen_addresses=", *SERVER_SETTINGS))
-        process = _run_as(account, [*_dying_with_parent(), *command, *settings], folder, log)
-        try:
-            url = URL.create(DRIVER, "postgres", database="postgres", query={"host": str(folder)})
-            _wait_until_ready(process, url, log)
-            yield PostgresServer(url, origin=origin)
-        finally:
-            _stop(process)
+        url = URL.create(DRIVER, "postgres", database="postgres", query={"host": str(folder)})
+
+        with ExitStack() as processes:
+
+            def _start() -> subprocess.Popen[bytes]:
+                process = _run_as(account, [*_dying_with_parent(), *command, *settings], folder, log)
+                processes.callback(_stop, process)
+                _wait_until_ready(process, url, log)
+                return process
+
+            def _crash() -> None:
+                running[0].send_signal(signal.SIGQUIT)
+                running[0].wait(STOP_TIMEOUT)
+                running[0] = _start()
+
+            running = [_start()]
+            yield PostgresServer(url, origin=origin, crash=_crash)
 
 
 def _run_as(account: _Account, command: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:

@@ -1,0 +1,181 @@
+"""One trial: a cluster of processes, events that come in, something that breaks meanwhile, and a judgement."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deploy.kafka.native import Node
+from pipeline.app import Shared, open_shared
+from pipeline.consumers.appender import Appender
+from pipeline.roles import GROUP
+from pipeline.store.engine import migrate
+from tests.reliability.faults import judging
+from tests.reliability.faults.feeding import Feeding
+from tests.reliability.faults.quiet import SETUP, quiet
+from tests.reliability.faults.told import Item, disturbed
+from tests.reliability.faults.watching import (
+    Seen,
+    Watch,
+    progress_of_dispatchers,
+    progress_of_relays,
+    progress_of_workers,
+)
+from tests.support.postgres import PostgresServer
+from tests.support.provider import ACCOUNT, TOKEN, Provider
+from tests.support.roles import PARTITIONS, Cluster, Process, cluster, until
+from tests.support.sound import unsound
+
+ROLES = ("web", "relay", "relay", "worker", "worker", "dispatcher", "dispatcher")
+PROGRESS: dict[str, Callable[[list[Seen], float], float | None]] = {
+    "worker": progress_of_workers,
+    "relay": progress_of_relays,
+    "dispatcher": progress_of_dispatchers,
+}
+SETTLE_SECONDS = 300.0
+_LOST_SECONDS = 90.0  # without progress, after which nobody waits any longer
+_TICKED_SECONDS = 5.0  # that all has to be quiet: timers and dispatchers look once a second
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all trials stand on."""
+
+    node: Node
+    server: PostgresServer
+    folder: Path
+
+
+@dataclass
+class Result:
+    """What came of a trial. `progress` seconds by what broke."""
+
+    name: str
+    told: int
+    progress: dict[str, list[float]] = field(default_factory=dict)
+    settled: float = 0.0  # seconds from the last event to nothing left to do
+    unknown: int = 0  # questions that are looked for: a killed dispatcher had them in hand
+    wrong: list[str] = field(default_factory=list)
+
+
+class Trial:
+    """A running cluster that is being told something."""
+
+    def __init__(self, ground: Ground, made: Cluster, items: Sequence[Item], result: Result) -> None:
+        self.ground = ground
+        self.cluster = made
+        self.result = result
+        self.running: list[Process] = made.start(*ROLES)
+        until(lambda: all(one.ready() for one in self.running), "every role ready")
+        self._shared: Shared = open_shared(made.settings())
+        appender = Appender(self._shared.engine, self._shared.vault)
+        self.watch = Watch(made.engine, made.bootstrap, made.prefix, made.prefix + GROUP, PARTITIONS)
+        self.watch.start()
+        self.feeding = Feeding(items, made.door(history=True), appender, made.bootstrap, made.prefix)
+
+    def of(self, *roles: str) -> list[Process]:
+        """The processes that have one of these roles."""
+        return [one for one in self.running if one.role in roles]
+
+    def replace(self, process: Process) -> Process:
+        """What a supervisor does when a process has ended."""
+        self.running.remove(process)
+        self.running.append(self.cluster.launch(process.role))
+        return self.running[-1]
+
+    def time_progress(self, what: str, role: str, moment: float) -> None:
+        """Note how long it takes from the moment until those of a role go on."""
+        seconds = self._first_progress(PROGRESS[role], moment)
+        if seconds is None:
+            self.result.wrong.append(f"{what}: no progress for {_LOST_SECONDS:.0f} seconds")
+        else:
+            self.result.progress.setdefault(what, []).append(seconds)
+
+    def supervise(self) -> None:
+        """Replace whoever ended by himself."""
+        for process in [one for one in self.running if one.ended]:
+            self.replace(process)
+
+    def settle(self) -> None:
+        """Wait until all is brought and nothing is left to do."""
+        self.feeding.last(0)
+        until(lambda: self.supervise() or not self.feeding.left, "every event acknowledged", SETTLE_SECONDS)
+        started = quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < _TICKED_SECONDS:
+            self.supervise()
+            if time.monotonic() - started > SETTLE_SECONDS:
+                self.result.wrong.append(f"not settled: {self.watch.looks[-1]}")
+                return
+            if not self._idle():
+                quiet_since = time.monotonic()
+        self.result.settled = quiet_since - started
+
+    def close(self) -> None:
+        """Let go of it all."""
+        self.feeding.stop()
+        self.watch.stop()
+        for process in self.running:
+            process.signal(signal.SIGCONT)
+            process.signal(signal.SIGTERM)
+        for process in self.running:
+            process.wait()
+        self._shared.engine.dispose()
+
+    def _idle(self) -> bool:
+        with suppress(TimeoutError):
+            return self.watch.next_look(_TICKED_SECONDS).idle
+        return False
+
+    def _first_progress(self, measure: Callable[[list[Seen], float], float | None], moment: float) -> float | None:
+        while time.monotonic() - moment < _LOST_SECONDS:
+            self.supervise()
+            with suppress(TimeoutError):
+                self.watch.next_look(_TICKED_SECONDS)
+                if (seconds := measure(self.watch.since(moment), moment)) is not None:
+                    return seconds
+        return None
+
+
+Scenario = Callable[[Trial], None]
+
+
+def run(ground: Ground, name: str, items: Sequence[Item], scenario: Scenario) -> Result:
+    """Have these events told to a fresh cluster, shuffled and in part twice, while the scenario goes on; and judge."""
+    result = Result(name, len(items))
+    with TemporaryDirectory(dir=ground.folder) as folder, Provider(Path(folder) / "provider") as provider:
+        with _fresh(ground, Path(folder), provider) as made:
+            trial = Trial(ground, made, disturbed(items), result)
+            try:
+                scenario(trial)
+                trial.settle()
+            finally:
+                trial.close()
+            lost = judging.unknown(made.engine)
+            result.unknown = len(lost)
+            result.wrong += judging.faults(made.engine, trial.feeding.acknowledged, provider.posts)
+            result.wrong += unsound(made.engine, SETUP)
+            result.wrong += judging.differences(judging.essence(made.engine), quiet(items, lost))
+    return result
+
+
+@contextmanager
+def _fresh(ground: Ground, folder: Path, provider: Provider) -> Iterator[Cluster]:
+    database = ground.server.create_database()
+    url = database.render_as_string(hide_password=False)
+    migrate(url)
+    twilio = {
+        "NOTIFIER": "twilio_sms",
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_FROM": "+15005550006",
+        "TWILIO_URL": provider.url,
+        "MASTER_KEY": bytes(range(32)).hex(),  # the tests' vault: digests are the same
+    }
+    try:
+        with cluster(folder, url, ground.node.bootstrap, f"{folder.name}-", LOG_LEVEL="info", **twilio) as made:
+            yield made
+    finally:
+        ground.server.drop_database(database)
