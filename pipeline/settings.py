@@ -245,6 +245,11 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.data_dir / 'unvarnished.db'}"
 
     @property
+    def key_file(self) -> Path:
+        """Where the master key is kept if none was given."""
+        return self.data_dir / _KEY_FILE
+
+    @property
     def clustered(self) -> bool:
         """Whether a broker was named: then the roles are processes of their own, and records move through Kafka."""
         return "kafka_bootstrap_servers" in self.model_fields_set
@@ -276,10 +281,9 @@ class Settings(BaseSettings):
         """
         if self.master_key is not None:
             return _key(self.master_key.get_secret_value(), "UNVARNISHED_MASTER_KEY")
-        path = self.data_dir / _KEY_FILE
-        if not path.exists():
-            _make_key(path)
-        return _key(path.read_text(), str(path))
+        if not self.key_file.exists():
+            _make_key(self.key_file)
+        return _key(self.key_file.read_text(), str(self.key_file))
 
 
 def _make_key(path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
@@ -72,8 +74,7 @@ def is_cluster(connection: Connection) -> bool:
 
 def migrate(url: str) -> None:
     """Bring the schema of that database to the newest version. Safe to repeat."""
-    config = Config()
-    config.set_main_option("script_location", str(files("pipeline.store").joinpath("migrations")))
+    config = _migrations()
     engine = connect(url)
     try:
         with engine.begin() as connection:
@@ -83,6 +84,18 @@ def migrate(url: str) -> None:
             command.upgrade(config, "head")
     finally:
         engine.dispose()
+
+
+def revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """The version of the schema that is there, None for none, and this program's."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(_migrations()).get_current_head()
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("pipeline.store").joinpath("migrations")))
+    return config
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
