@@ -32,8 +32,9 @@ from pipeline.store.journal import SHARDS, Entry, append, shard_of
 from pipeline.store.tables import answers, asks, dead_letters, evidence, journal, orders, outbox, pairs, rollups, timers
 from tests.builders import MONDAY, VAULT, answered, asked, at, completed, contact, embedded, incoming, scanned
 from tests.integration.test_runner import value
-from tests.support.cluster import Cluster, StepByStep
+from tests.support.cluster import Cluster
 from tests.support.dump import dump
+from tests.support.steps import for_cluster
 from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, arrivals, stream, take_all, with_duplicates
 
 T = TypeVar("T")
@@ -178,10 +179,8 @@ def test_step_by_step_a_cluster_does_what_the_embedded_mode_does(
     one = alone(databases, told)
     expected = dump(one, BOOKKEEPING)
     one.dispose()
-    runtime = StepByStep(databases.fresh(), POLICY, LEVELS)
-    for _ in runtime.take(arrivals(told)):
-        pass
-    runtime.tick(AFTER_ALL)
+    runtime = embedded(for_cluster(databases.fresh()), POLICY, LEVELS)
+    take_all(runtime, told)
     assert dump(runtime.engine, BOOKKEEPING) == expected
     runtime.engine.dispose()
 
