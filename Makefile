@@ -55,7 +55,7 @@ check: .venv-dev/requirements-dev.lock
 	.venv-dev/bin/lint-imports --no-logo
 
 test: .venv-dev/requirements-dev.lock
-	@$(DEV) -m pytest $(ARGS)
+	@$(DEV) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 format: .venv-dev/requirements-dev.lock
 	$(DEV) -m ruff check --fix .
