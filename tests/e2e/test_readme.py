@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +25,10 @@ _BLOCKS = re.compile(r"^```bash\n(?P<lines>.*?)^```\n(?:```text\n(?P<shown>.*?)^
 _END = "\x1eend of block"  # behind what a block printed
 _SHELL = ["bash", "-eu", "script"]  # the first line that fails is the last
 # A new network has a loopback device that is down.
-_ISOLATED = f"""
+_LOOPBACK = """
 import fcntl, os, socket, struct
 up = struct.pack("16sH14x", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
 fcntl.ioctl(socket.socket(), 0x8914, up)  # SIOCSIFFLAGS
-os.execvp("bash", {_SHELL})
 """
 
 pytestmark = pytest.mark.e2e
@@ -55,14 +53,14 @@ def pages() -> list[Block]:
     return [Block(first.lines.removeprefix(SET_UP), first.shown), *middle, *blocks("docs/http.md"), last]
 
 
-@lru_cache
-def own_network() -> tuple[str, ...]:
-    """What a command is started with to have the ports to itself, if that can be had here."""
+def shell() -> list[str]:
+    """The command that runs the script: with the ports to itself, if that can be had here."""
     unshare = shutil.which("unshare")
     if unshare is None:
-        return ()
-    prefix = (unshare, "--net", "--map-root-user")
-    return prefix if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0 else ()
+        return _SHELL
+    isolated = [unshare, "--net", "--map-root-user", sys.executable, "-c"]
+    allowed = subprocess.run([*isolated, _LOOPBACK], capture_output=True, check=False).returncode == 0
+    return [*isolated, f"{_LOOPBACK}os.execvp('bash', {_SHELL})"] if allowed else _SHELL
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +74,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (folder / ".venv").symlink_to(sys.prefix)
     script = "".join(f"{block.lines}echo $'\\n{_END}'\n" for block in pages())
     (folder / "script").write_text(script, encoding="utf-8")
-    start = [*own_network(), sys.executable, "-c", _ISOLATED] if own_network() else _SHELL
     with (folder / "printed").open("w") as file:
-        shell = subprocess.Popen(
-            start,
+        running = subprocess.Popen(
+            shell(),
             cwd=folder,
             env={"PATH": os.environ["PATH"], "HOME": str(folder)},
             stdout=file,
@@ -87,13 +84,13 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             start_new_session=True,
         )
         try:
-            code: int | str = shell.wait(SECONDS)
+            code: int | str = running.wait(SECONDS)
         except subprocess.TimeoutExpired as late:
             code = str(late)
         finally:
             with suppress(ProcessLookupError):  # nobody is left: what was started was stopped
-                os.killpg(shell.pid, signal.SIGKILL)
-            shell.wait()
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
     said = (folder / "printed").read_text(encoding="utf-8")
     assert code == 0, f"{code}\n{said}"
     assert not (folder / ".data" / "quickstart").exists()
