@@ -16,9 +16,10 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo bench matrix soak reference check test format docs lock clean
+.PHONY: help venv demo bench matrix soak reference check test format docs lock clean
 
 help:
+	@echo "make venv                  the environment that runs the product, from its lock file (the others make it, too)"
 	@echo "make demo                  a simulated company, start to end; no credentials, no services"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       the tests; ARGS go to pytest, e.g. ARGS='-k ledger'"
@@ -30,6 +31,8 @@ help:
 	@echo "make reference FILE=...    compare detector and intervals with a file of reference figures"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files again"
 	@echo "make clean                 remove environments, caches and demo data"
+
+venv: .venv/requirements.lock
 
 demo: .venv/requirements.lock
 	@UNVARNISHED_DATA_DIR="$(UNVARNISHED_DATA_DIR)" $(RUN) -m pipeline demo $(ARGS)

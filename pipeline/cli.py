@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import lab
 from pipeline.app import (
-    Addresses,
     Ended,
     WrongSetup,
     create_key,
@@ -28,7 +27,6 @@ from pipeline.app import (
     play_demo,
     replay_history,
     revoke_key,
-    up,
 )
 from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
@@ -45,6 +43,9 @@ from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
 from pipeline.terminal.keys import show_keys
+
+if TYPE_CHECKING:
+    from pipeline.live import Addresses
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
@@ -75,12 +76,14 @@ Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20"
 @app.command("up")
 def up_command() -> None:
     """Everything in one process: events in, questions out, the dashboard. Ctrl-C stops it."""
+    from pipeline import live  # the libraries of the web take a while to load: only who serves it waits
+
     with _complaints():
         settings = Settings()
-        up(open_installation(settings, sending=True), settings, _show_addresses)
+        live.up(open_installation(settings, sending=True), settings, _show_addresses)
 
 
-def _show_addresses(found: Addresses) -> None:
+def _show_addresses(found: "Addresses") -> None:
     print(f"Unvarnished is up. Ctrl-C stops it.\n  public    {found.public}\n  internal  {found.internal}")
     print(f"  sign in   {found.sign_in}", flush=True)
     if not found.keys:
@@ -110,7 +113,7 @@ def list_keys_command(output: Output = Format.TABLE) -> None:
 
 
 @keys.command("revoke")
-def revoke_key_command(name: str) -> None:
+def revoke_key_command(name: Annotated[str, typer.Argument(help="as `keys list` shows it")]) -> None:
     """End a key. It stops working within a second."""
     with _complaints(), _engine() as engine:
         revoke_key(engine, name)

@@ -162,6 +162,13 @@ def test_events_go_in_and_it_stops_when_told(start: Callable[..., Up], folder: P
     assert stored(folder) == {"SO-1:completed", "SO-1:delivered::021100"}
 
 
+def test_only_who_serves_the_web_waits_for_its_libraries_to_load() -> None:
+    heavy = {"alembic", "babel", "litestar", "matplotlib", "twilio", "uvicorn"}
+    code = f"import sys, pipeline.cli; print({heavy} & set(sys.modules) or 'none')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "none\n"
+
+
 def test_keys_are_made_listed_without_themselves_and_revoked(folder: Path) -> None:
     key = unvarnished(folder, "keys", "create", "erp", "--history").strip()
     unvarnished(folder, "keys", "revoke", "erp")
