@@ -20,7 +20,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 help:
 	@echo "make venv                  the environment that runs the product, from its lock file (the others make it, too)"
-	@echo "make demo                  a simulated company, start to end; no credentials, no services"
+	@echo "make demo                  a simulated company, 90 days and then live; no credentials, no services"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       the tests; ARGS go to pytest, e.g. ARGS='-k ledger'"
 	@echo "make format                apply the formatter and the safe lint fixes"

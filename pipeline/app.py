@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -12,15 +12,16 @@ from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
 from pipeline.demo import drive
 from pipeline.demo.company import Company
-from pipeline.domain.events import FeedbackRequested, decode
+from pipeline.demo.installed import Installed
 from pipeline.domain.segments import parse_levels
 from pipeline.settings import DEFAULT_LEVELS, Settings
 from pipeline.store import api_keys, journal
-from pipeline.store.engine import connect, migrate, reading
+from pipeline.store.engine import connect, migrate
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault
 
-_FROZEN = "setup"
+DEMO_DAYS = 90
+_FROZEN, _BEGUN = "setup", "demo.begun"
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -124,37 +125,46 @@ def revoke_key(engine: Engine, name: str) -> None:
         api_keys.revoke(connection, name, now())
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """Which simulated company a database holds, and how many days of it were wanted at first."""
+
+    seed: int
+    start: date
+    days: int
+
+
+def begin_demo(installation: Installation, seed: int, start: date | None, days: int | None) -> Begun:
+    """What this database was begun with, from its first run on: by default 90 days of which the last was yesterday.
+
+    Raises WrongSetup where another seed or another first day would make it another company.
+    """
+    with installation.engine.begin() as connection:
+        text = journal.get(connection, _BEGUN, lock=True)
+        if text is not None:
+            begun = msgspec.json.decode(text, type=Begun)
+        else:
+            wanted = days or DEMO_DAYS
+            begun = Begun(seed, start or now().date() - timedelta(days=wanted), wanted)
+            journal.put(connection, _BEGUN, msgspec.json.encode(begun).decode())
+    if (begun.seed, begun.start) != (seed, start or begun.start):
+        raise WrongSetup(
+            f"this database holds the company of --seed {begun.seed} --start {begun.start}; "
+            "for another one use another UNVARNISHED_DATA_DIR"
+        )
+    return begun
+
+
 def play_demo(
-    installation: Installation, seed: int, days: int, progress: Callable[[int, int], None] | None = None
+    installation: Installation, company: Company, days: int, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Simulate the demo's company, from where an earlier run of the same seed ended."""
-    drive.run(_DemoRuntime(installation), Company(seed), days, progress)
+    """Simulate the demo's company, from where an earlier run of the same one ended."""
+    drive.run(Installed(installation.engine, installation.runtime), company, days, progress)
 
 
-class _DemoRuntime:
-    """The runtime as the demo's driver knows it."""
+def days_before_live(installation: Installation, company: Company, days: int) -> int:
+    """How many days the company's history has when it goes on live: `days`, and those since up to yesterday.
 
-    def __init__(self, installation: Installation) -> None:
-        self._engine = installation.engine
-        self._runtime = installation.runtime
-
-    def take(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
-        """Store and process events received at these moments."""
-        for _ in self._runtime.take(incoming._replace(received_at=moment) for moment, incoming in items):
-            pass
-
-    def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
-        """The questions asked since a place in the journal."""
-        with reading(self._engine) as connection:
-            stored = journal.read_type(connection, "feedback.requested", seq)
-        return [(entry.seq, entry.received_at, decode(entry.payload.encode()).data) for entry in stored]
-
-    def get(self, name: str) -> str | None:
-        """A remembered fact."""
-        with reading(self._engine) as connection:
-            return journal.get(connection, name)
-
-    def put(self, name: str, value: str) -> None:
-        """Remember a fact."""
-        with self._engine.begin() as connection:
-            journal.put(connection, name, value)
+    Raises Unusable if that is further.
+    """
+    place = drive.read_place(Installed(installation.engine, installation.runtime).get(drive.PLACE))
+    return drive.days_before_live(company.start, days, place, now().date())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -19,9 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import lab
 from pipeline.app import (
+    DEMO_DAYS,
     Ended,
     WrongSetup,
+    begin_demo,
     create_key,
+    days_before_live,
     open_database,
     open_installation,
     play_demo,
@@ -32,6 +36,8 @@ from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
 from pipeline.consumers.runner import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.demo.company import Company
+from pipeline.demo.deliveries import FASTEST
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
@@ -176,15 +182,32 @@ def alerts_command(output: Output = Format.TABLE) -> None:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=3_650, help="simulated days in all")] = 90,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=3_650, help=f"simulated days; by default {DEMO_DAYS}, and those gone by since"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="another seed is another company")] = 7,
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="first simulated day; by default the last one is yesterday")
+    ] = None,
+    no_live: Annotated[bool, typer.Option("--no-live", help="end after these days, with the report")] = False,
+    pace: Annotated[float, typer.Option(min=0.1, max=FASTEST, help="live: orders delivered a minute")] = 12.0,
+    deliveries: Annotated[
+        int | None, typer.Option(min=0, help="live: orders to deliver in all; by default without end")
+    ] = None,
 ) -> None:
-    """A simulated company: 90 days of deliveries, asks and answers, then who embellishes, and how."""
+    """A simulated company: its days, who embellishes and how; then it goes on live. Ctrl-C stops it."""
     console = Console()
     with _complaints():
-        installation = open_installation(Settings(), DEMO_LEVELS, simulated=True)
+        settings = Settings()
+        installation = open_installation(settings, DEMO_LEVELS, simulated=True)
+        begun = begin_demo(installation, seed, _day(start, "--start"), days)
+        company = Company(begun.seed, begun.start)
+        wanted = days or begun.days
+        if not no_live:
+            wanted = days_before_live(installation, company, wanted)
         with _progress(Console(stderr=True), "Simulating") as advance:
-            play_demo(installation, seed, days, advance)
+            play_demo(installation, company, wanted, advance)
         with reading(installation.engine) as connection:
             segments = reports.by_segment(connection, "depot")
             found = reports.alerts(connection, clock_of(connection).date())
@@ -192,6 +215,24 @@ def demo(
             show_report(console, figures_of(reports.total(connection)), "depot", each, reports.nulls(connection))
         show_alerts(console, found)
         show_diagnosis(console, "depot", diagnose("depot", segments, found))
+        installation.engine.dispose()
+        if not no_live:
+            from pipeline import live  # as for `up`
+
+            live.go_on(settings, company, pace, deliveries, partial(_show_live, pace))
+
+
+def _show_live(pace: float, found: "Addresses") -> None:
+    print(
+        f"""
+Live: {pace:g} deliveries a minute come in by HTTP. Ctrl-C stops it; started again it goes on.
+  public     {found.public}
+  internal   {found.internal}
+  sign in    {found.sign_in}
+  phones     {found.internal}/phone, once signed in: answer one and see the dashboard move
+Here, other than in real life, there are no quiet hours, no rest between two questions and no limit for an account.""",
+        flush=True,
+    )
 
 
 @app.command("lab")

@@ -1,4 +1,4 @@
-"""An installation on the network, for `unvarnished up`: the writer, the dispatcher and both listeners in one process.
+"""An installation on the network, for `up` and `demo`: writer, dispatcher and both listeners in one process.
 
 Apart from `app.py`, because what serves the web takes longer to load than most commands take to run.
 """
@@ -11,11 +11,18 @@ from functools import partial
 from socket import socket
 from typing import NamedTuple
 
-from pipeline.app import Ended, Installation, now
+from pipeline.app import Ended, Installation, now, open_installation
 from pipeline.consumers import provider
+from pipeline.consumers.background import Background
 from pipeline.consumers.dispatcher import Dispatcher, Wording
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.writer import Bounds, Writer
+from pipeline.demo.answering import Answering
+from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.demo.company import Company
+from pipeline.demo.deliveries import Deliveries
+from pipeline.demo.door import Door
+from pipeline.demo.installed import Installed
 from pipeline.notifiers import channels
 from pipeline.settings import Settings
 from pipeline.store import api_keys
@@ -23,6 +30,16 @@ from pipeline.store import phone as phone_store
 from pipeline.store.engine import reading
 from pipeline.web import phone, server, webhooks
 from pipeline.web.services import Services
+
+# What the live demo is told where the user says nothing. Whoever delivers every few seconds would soon have asked
+# everybody, and at night no phone would ring; and nobody but this machine is to play along.
+DEMO_SETTINGS = {
+    "quiet_hours": "00:00-00:00",
+    "contact_rest_days": 0.0,
+    "account_cap": 1_000_000,
+    "public_host": "127.0.0.1",
+}
+DEMO_KEY = "the-demo-itself"  # a new one at every start, under this name
 
 
 class Addresses(NamedTuple):
@@ -34,7 +51,13 @@ class Addresses(NamedTuple):
     keys: int  # API keys that work: without one nobody can send anything
 
 
-def up(installation: Installation, settings: Settings, tell: Callable[[Addresses], None]) -> None:
+# What else runs in the process, once both listeners answer.
+Beside = Callable[[Addresses], Sequence[Background]]
+
+
+def up(
+    installation: Installation, settings: Settings, tell: Callable[[Addresses], None], beside: Beside = lambda _: ()
+) -> None:
     """Everything in one process until SIGTERM or SIGINT: the writer with its timers, and both listeners.
 
     `tell` is called once they answer. Raises Ended if a bug stops it.
@@ -43,13 +66,15 @@ def up(installation: Installation, settings: Settings, tell: Callable[[Addresses
         server.bind(settings.public_host, settings.public_port) as public,
         server.bind(settings.internal_host, settings.internal_port) as internal,
     ):
-        asyncio.run(_up(installation, settings, tell, public, internal))
+        settings = settings.otherwise(public_url=server.address(public))
+        asyncio.run(_up(installation, settings, tell, beside, public, internal))
 
 
 async def _up(
     installation: Installation,
     settings: Settings,
     tell: Callable[[Addresses], None],
+    beside: Beside,
     public: socket,
     internal: socket,
 ) -> None:
@@ -67,7 +92,9 @@ async def _up(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    for thread in (writer, dispatcher):
+    others = beside(addresses)
+    threads = (*others, dispatcher, writer)  # in the order of stopping: the writer finishes what everybody handed in
+    for thread in threads:
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
     listeners = [
         server.Listener(server.public_app(services, *_provider_routes(settings)), public),
@@ -81,13 +108,34 @@ async def _up(
             await ready.wait()
             if not stopping.is_set():
                 tell(addresses)
+                for other in others:
+                    other.start()
     finally:
-        await asyncio.to_thread(dispatcher.stop)
-        await asyncio.to_thread(writer.stop)  # last: it finishes what everybody handed in
+        for thread in threads:
+            await asyncio.to_thread(thread.stop)
         installation.engine.dispose()
-    for name, thread in (("writer", writer), ("dispatcher", dispatcher)):
-        if thread.ended.exception() is not None:
-            raise Ended(f"a bug ended the {name}: the log says where. Nothing that was accepted is lost")
+    for thread in threads:
+        if thread.ended.done() and thread.ended.exception() is not None:
+            raise Ended(f"a bug ended the {thread.name}: the log says where. Nothing that was accepted is lost")
+
+
+def go_on(
+    settings: Settings, company: Company, pace: float, most: int | None, tell: Callable[[Addresses], None]
+) -> None:
+    """The demo's company live, like `up`: `pace` orders a minute through the door, `most` in all, and some answers."""
+    settings = settings.otherwise(**DEMO_SETTINGS)
+    installation = open_installation(settings, DEMO_LEVELS, simulated=True, sending=True)
+
+    def _beside(found: Addresses) -> Sequence[Background]:
+        with installation.engine.begin() as connection:
+            door = Door(found.public, api_keys.renew(connection, DEMO_KEY, now()))
+        installed = Installed(installation.engine, installation.runtime)
+        return (
+            Deliveries(installed, company, door, pace, most, now),
+            Answering(installed, Company(company.seed, company.start), door, pace),
+        )
+
+    up(installation, settings, tell, _beside)
 
 
 def dispatcher_of(installation: Installation, settings: Settings, writer: Writer) -> Dispatcher:

@@ -164,6 +164,12 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown roles {sorted(unknown)}; known are {', '.join(get_args(Role))}")
         return roles
 
+    def otherwise(self, **defaults: object) -> "Settings":
+        """The same with other defaults, for what nobody has set."""
+        return self.model_copy(
+            update={name: value for name, value in defaults.items() if name not in self.model_fields_set}
+        )
+
     @property
     def url(self) -> str:
         """The database's SQLAlchemy URL, password included: never to be printed."""

@@ -9,12 +9,10 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,10 +21,22 @@ from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
 from pipeline.consumers import failpoints
+from pipeline.consumers.background import Background
 from pipeline.consumers.runner import passes
 from pipeline.domain.asks import LOOK_AGAIN, State, hashed, next_look, open_from
 from pipeline.domain.eligibility import Policy
-from pipeline.notifiers.port import Accepted, CannotLook, Found, Message, NotAccepted, Notifier, Rejected, Sent, Unknown
+from pipeline.notifiers.port import (
+    Absent,
+    Accepted,
+    CannotLook,
+    Found,
+    Message,
+    NotAccepted,
+    Notifier,
+    Rejected,
+    Sent,
+    Unknown,
+)
 from pipeline.notifiers.rendering import sms
 from pipeline.store import asks
 from pipeline.store.asks import Claimed, Claims, Sought
@@ -59,11 +69,11 @@ class _Told:
 @dataclass(frozen=True)
 class _Looked:
     sought: Sought
-    found: Found | None
+    found: Found | Absent | None
     failed: bool = False
 
 
-class Dispatcher:
+class Dispatcher(Background):
     """Sends due asks and looks for those of unknown outcome. Several may run, in one process or in many.
 
     `told` is called after something was put into the journal, so that somebody processes it.
@@ -82,6 +92,7 @@ class Dispatcher:
         lease: timedelta = LEASE,
         told: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__("dispatcher")
         self._engine = engine
         self._vault = vault
         self._policy = policy
@@ -92,18 +103,11 @@ class Dispatcher:
         self._lease = lease
         self._told = told
         self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._changed = threading.Condition()
         self._finished: deque[_Told | _Looked] = deque()
         self._in_flight = 0
-        self._woken = self._stopping = False
+        self._woken = False
         self._count_at = 0.0
         self._pool = ThreadPoolExecutor(width, thread_name_prefix="sender")
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-        self.ended: Future[None] = Future()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def wake(self) -> None:
         """Something may have become due: look at once."""
@@ -113,17 +117,8 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Finish what is being sent, send nothing more, and end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+        super().stop()
         self._pool.shutdown()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it works."""
-        return self._thread.is_alive() and not self.ended.done()
 
     def run_once(self, now: datetime) -> int:
         """Do whatever is to be done at `now`, to its end. Returns how many asks that were. Not beside `start`."""
@@ -135,24 +130,17 @@ class Dispatcher:
                     self._changed.wait()
         return total
 
-    def _run(self) -> None:
-        try:
-            while self._goes_on():
-                try:
-                    done = self._step(self._now())
-                except Exception as error:
-                    if not passes(error):
-                        raise
-                    _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
-                    done = 0
-                if not done:
-                    self._rest()
-        except BaseException as bug:
-            where = "".join(traceback.format_tb(bug.__traceback__))
-            _log.critical("the dispatcher ends: %s\n%s", type(bug).__name__, where)
-            self.ended.set_exception(bug)
-        else:
-            self.ended.set_result(None)
+    def _work(self) -> None:
+        while self._goes_on():
+            try:
+                done = self._step(self._now())
+            except Exception as error:
+                if not passes(error):
+                    raise
+                _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
+                done = 0
+            if not done:
+                self._rest()
 
     def _goes_on(self) -> bool:
         with self._changed:
@@ -324,6 +312,9 @@ class Dispatcher:
 
     def _record_look(self, connection: Connection, looked: _Looked, now: datetime) -> str:
         sought = looked.sought
+        if isinstance(looked.found, Absent):
+            asks.never_sent(connection, sought.key, sought.attempt, now)
+            return "not_accepted"
         if looked.found is not None:
             return "found"
         if looked.failed:
@@ -351,4 +342,8 @@ def _news(result: _Told | _Looked) -> asks.News | None:
         claimed, sent = result.claimed, result.sent
         return asks.News(claimed.key, claimed.attempt, sent.id) if isinstance(sent, Accepted) else None
     sought, found = result.sought, result.found
-    return None if found is None else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)
+    return (
+        None
+        if found is None or isinstance(found, Absent)
+        else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)
+    )

@@ -1,9 +1,7 @@
 """One thread does the writing: what waits is stored and processed together, with one commit to wait for."""
 
 import logging
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -14,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
+from pipeline.consumers.background import Background
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.runner import Runner, passes, retrying
 
@@ -74,36 +73,25 @@ class _Work:
         self.since = time.monotonic()
 
 
-class Writer:
+class Writer(Background):
     """Writes for everybody, in the order of submission, and keeps the clock going.
 
-    Trouble that passes fails the calls it touched and is over; anything else is a bug, which ends the writer: `ended`
-    gets the error, and the process has to follow.
+    Trouble that passes fails the calls it touched and is over; anything else is a bug, which ends the writer. Told to
+    stop it finishes what it accepted, and accepts no more.
     """
 
     def __init__(self, engine: Engine, runner: Runner, bounds: Bounds, now: Callable[[], datetime]) -> None:
+        super().__init__("writer")
         self._engine = engine
         self._runner = runner
         self._bounds = bounds
         self._now = now
         self._retrying = retrying()
-        self._changed = threading.Condition()
         self._waiting: deque[_Events | _Work] = deque()
         self._doing: Sequence[_Events | _Work] = ()
         self._events = self._bytes = 0  # that wait
-        self._stopping = self._nudged = False
+        self._nudged = False
         self._away = False
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self.ended: Future[None] = Future()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it writes."""
-        return self._thread.is_alive() and not self.ended.done()
 
     @property
     def away(self) -> bool:
@@ -152,36 +140,22 @@ class Writer:
             self._nudged = True
             self._changed.notify()
 
-    def stop(self) -> None:
-        """Finish what was accepted, accept no more, and end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
-
     def _add(self, call: _Events | _Work) -> None:
         if self._stopping or self.ended.done():
             raise Stopped("the writer has ended")
         self._waiting.append(call)
         self._changed.notify()
 
-    def _run(self) -> None:
-        try:
-            self._guarded(self._runner.drain)  # what an earlier process stored
-            tick_at = time.monotonic()
-            while self._wait(tick_at):
-                self._write()
-                if self._nudged or time.monotonic() >= tick_at:
-                    self._nudged = False
-                    self._guarded(self._runner.drain)  # what others put into the journal
-                    self._guarded(lambda: self._runner.tick(self._now()))
-                    tick_at = time.monotonic() + _TICK_SECONDS
-        except BaseException as bug:
-            _log.critical("the writer ends: %s", frames(bug))
-            self._end(bug)
-        else:
-            self._end(None)
+    def _work(self) -> None:
+        self._guarded(self._runner.drain)  # what an earlier process stored
+        tick_at = time.monotonic()
+        while self._wait(tick_at):
+            self._write()
+            if self._nudged or time.monotonic() >= tick_at:
+                self._nudged = False
+                self._guarded(self._runner.drain)  # what others put into the journal
+                self._guarded(lambda: self._runner.tick(self._now()))
+                tick_at = time.monotonic() + _TICK_SECONDS
 
     def _wait(self, until: float) -> bool:
         """Until there is work or the clock has to go on. False: all is done and it is time to end."""
@@ -270,14 +244,6 @@ class Writer:
             calls += [call for call in self._waiting if call.future.set_running_or_notify_cancel()]
             self._waiting.clear()
             self._doing = ()
-            if bug is None:
-                self.ended.set_result(None)
-            else:
-                self.ended.set_exception(bug)
+            super()._end(bug)
         for call in calls:
             call.future.set_exception(Stopped("the writer has ended"))
-
-
-def frames(error: BaseException) -> str:
-    """An error's type and where it came from, without its message: that may hold what an event said."""
-    return f"{type(error).__name__}\n" + "".join(traceback.format_tb(error.__traceback__))

@@ -73,6 +73,11 @@ class Found:
     code: int | None = None
 
 
+@dataclass(frozen=True)
+class Absent:
+    """It is not there and never will be: nothing was sent, for certain."""
+
+
 class CannotLook(Exception):
     """The provider's list could not be read, so nothing can be concluded from it."""
 
@@ -87,7 +92,7 @@ class Notifier(Protocol):
     def send(self, message: Message) -> Sent:
         """Send it, once. Raises nothing that stands for an outcome."""
 
-    def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
+    def find(self, to: str, link_hash: str, since: datetime) -> Found | Absent | None:
         """Look for a message to that number with that link. None: not there (yet). Raises CannotLook."""
 
 

@@ -274,6 +274,12 @@ def absent(connection: Connection, key: Key, attempt: int, now: datetime) -> Sta
     return State(row.state)
 
 
+def never_sent(connection: Connection, key: Key, attempt: int, now: datetime) -> None:
+    """It was looked for, and it is certain that nothing was sent: the ask is due again."""
+    values = {"state": State.DUE, "outcome": Outcome.NOT_ACCEPTED, "due_at": now, "wake_at": now}
+    _set(connection, key, values, asks.c.state == State.UNKNOWN, asks.c.attempt == attempt)
+
+
 def look_again(connection: Connection, key: Key, attempt: int, at: datetime) -> None:
     """The look itself failed: nothing follows from it but another one."""
     _set(connection, key, {"wake_at": at}, asks.c.state == State.UNKNOWN, asks.c.attempt == attempt)

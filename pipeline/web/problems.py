@@ -11,8 +11,9 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from pipeline.consumers.background import frames
 from pipeline.consumers.runner import passes
-from pipeline.consumers.writer import NotTaken, frames
+from pipeline.consumers.writer import NotTaken
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = "5"  # seconds

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select
 from pipeline.app import open_installation, play_demo
 from pipeline.consumers.embedded import Embedded
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.demo.company import Company
 from pipeline.settings import Settings
 from pipeline.store import pages
 from pipeline.store.engine import reading
@@ -68,7 +69,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A dozen days of the simulated company, and an alert for every mood a page can show one in."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("company"), levels=DEMO_LEVELS, master_key="00" * 32)
     installation = open_installation(settings, simulated=True)
-    play_demo(installation, seed=7, days=12)
+    play_demo(installation, Company(7), days=12)
     with installation.engine.begin() as connection:
         denied = list(
             connection.execute(select(answers.c.order_id).where(answers.c.arrival == "late").limit(8)).scalars()

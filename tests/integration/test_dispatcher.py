@@ -16,7 +16,7 @@ from pipeline.consumers.embedded import Embedded
 from pipeline.domain.asks import State, hashed
 from pipeline.domain.eligibility import Policy
 from pipeline.notifiers.phone import Phone
-from pipeline.notifiers.port import Accepted, Found, Message, Sent
+from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, Sent
 from pipeline.store import phone, reports
 from pipeline.store.asks import Key, News, accepted, by_callback, claim, not_accepted
 from pipeline.store.engine import reading
@@ -478,15 +478,62 @@ def test_nobody_can_put_words_into_our_mouth(runtime: Embedded) -> None:
 
 def test_the_demos_phone_shows_the_message(runtime: Embedded) -> None:
     deliver(runtime, contacts=[contact(language="fr-FR")])
-    made = dispatcher(runtime.engine, Phone(phone.Shelf(runtime.engine)))
+    made = dispatcher(runtime.engine, phone_of(runtime))
     made.run_once(DELIVERED)
     made.stop()
+    (message,) = shown(runtime)
+    assert (message.number, message.contact_id, message.at) == ("+447700900123", "ana", DELIVERED)
+    assert "Répondez" in message.body
+    assert f"{WORDING.public_url}/f/" in message.body
+    assert stored(runtime.engine)[0]["provider_id"] == message.id
+
+
+def phone_of(runtime: Embedded) -> Phone:
+    return Phone(phone.Shelf(runtime.engine))
+
+
+def shown(runtime: Embedded) -> list[phone.PhoneMessage]:
     with reading(runtime.engine) as connection:
-        (shown,) = phone.inbox(connection)
-    assert (shown.number, shown.contact_id, shown.at) == ("+447700900123", "ana", DELIVERED)
-    assert "Répondez" in shown.body
-    assert f"{WORDING.public_url}/f/" in shown.body
-    assert stored(runtime.engine)[0]["provider_id"] == shown.id
+        return phone.inbox(connection)
+
+
+def claimed_by_somebody_gone(runtime: Embedded) -> Message:
+    """The message of a dispatcher that committed to send it and got no further."""
+    with runtime.engine.begin() as connection:
+        (one,) = claim(connection, VAULT, Policy(), "gone", {"sms"}, DELIVERED, 5, LEASE).to_send
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.stop()
+    return made._message(one)
+
+
+def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runtime: Embedded) -> None:
+    deliver(runtime)
+    claimed_by_somebody_gone(runtime)
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.run_once(DELIVERED + LEASE)
+    made.stop()
+    assert len(shown(runtime)) == 1
+    assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 2)
+
+
+def test_a_demo_phone_shows_nothing_of_whom_somebody_has_taken_over_from(runtime: Embedded) -> None:
+    deliver(runtime)
+    message = claimed_by_somebody_gone(runtime)
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.run_once(DELIVERED + LEASE)
+    made.stop()
+    assert isinstance(phone_of(runtime).send(message), NotAccepted), "it was only paused, and goes on"
+    assert len(shown(runtime)) == 1
+
+
+def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: Embedded) -> None:
+    deliver(runtime)
+    assert isinstance(phone_of(runtime).send(claimed_by_somebody_gone(runtime)), Accepted)
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.run_once(DELIVERED + LEASE)
+    made.stop()
+    assert len(shown(runtime)) == 1
+    assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 1)
 
 
 def test_in_the_background_a_due_question_goes_at_once_when_somebody_says_so(
