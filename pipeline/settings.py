@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     )
     waiting_bytes: int = Field(64 << 20, ge=1_024, description="their bytes")
     wrong_keys_a_minute: int = Field(30, ge=1, description="wrong API keys from one address, before it has to wait")
+    wrong_links_a_minute: int = Field(
+        30, ge=1, description="links that never were, opened from one address, before it has to wait"
+    )
     connections: int = Field(500, ge=10, description="open connections a listener; beyond them the newest is cut")
     header_seconds: float = Field(10, gt=0, description="seconds for the head of a request to arrive")
     body_seconds: float = Field(30, gt=0, description="seconds for a request's body to arrive")

@@ -226,7 +226,7 @@ def test_too_many_wrong_keys_have_to_wait_and_do_not_lock_out_the_right_one(door
         assert statuses == [401, 401, 401, 429]
         answer = client.post("/v1/events", headers={"authorization": "Bearer x"})
         assert problem(answer, 429)
-        assert answer.headers["retry-after"] == "60"
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
         good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
         assert client.post("/v1/events", content=completed(), headers=good).status_code == 202
 
