@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from pipeline.consumers import provider
 from pipeline.consumers.dispatcher import Dispatcher, Wording
+from pipeline.consumers.drain import Drain
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.writer import Bounds, Writer
@@ -27,6 +28,7 @@ from pipeline.settings import DEFAULT_LEVELS, Settings
 from pipeline.store import api_keys, journal
 from pipeline.store import phone as phone_store
 from pipeline.store.engine import connect, migrate, reading
+from pipeline.store.spool import Spool
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault
 from pipeline.web import phone, server, webhooks
@@ -152,6 +154,7 @@ async def _up(
     writer = Writer(installation.engine, installation.runtime.runner, bounds, _now)
     dispatcher = dispatcher_of(installation, settings, writer)
     services = services_of(installation, settings, writer, dispatcher)
+    provider_routes, drains = _provider_calls(services, settings, writer)
     with reading(installation.engine) as connection:
         keys = len(api_keys.working(connection))
     home = server.address(internal)
@@ -161,14 +164,16 @@ async def _up(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    for thread in (writer, dispatcher):
+    # What a customer said earlier comes before the next question; the writer ends last: it finishes what all handed in.
+    threads: dict[str, Writer | Drain | Dispatcher] = {"writer": writer, **drains, "dispatcher": dispatcher}
+    for thread in threads.values():
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
     listeners = [
-        server.Listener(server.public_app(services, *_provider_routes(settings)), public),
+        server.Listener(server.public_app(services, *provider_routes), public),
         server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
     ]
-    writer.start()
-    dispatcher.start()
+    for thread in threads.values():
+        thread.start()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(listeners, settings, stopping, ready))
@@ -176,10 +181,10 @@ async def _up(
             if not stopping.is_set():
                 tell(addresses)
     finally:
-        await asyncio.to_thread(dispatcher.stop)
-        await asyncio.to_thread(writer.stop)  # last: it finishes what everybody handed in
+        for thread in reversed(threads.values()):
+            await asyncio.to_thread(thread.stop)
         installation.engine.dispose()
-    for name, thread in (("writer", writer), ("dispatcher", dispatcher)):
+    for name, thread in threads.items():
         if thread.ended.exception() is not None:
             raise Ended(f"a bug ended the {name}: the log says where. Nothing that was accepted is lost")
 
@@ -198,13 +203,17 @@ def dispatcher_of(installation: Installation, settings: Settings, writer: Writer
     )
 
 
-def _provider_routes(settings: Settings) -> Sequence[server.Routes]:
-    """The provider's webhooks, where there is a provider."""
+def _provider_calls(
+    services: Services, settings: Settings, writer: Writer
+) -> tuple[Sequence[server.Routes], dict[str, Drain]]:
+    """The provider's webhooks, and what takes in the calls that waited for the database; where there is a provider."""
     account, token = settings.twilio_account_sid, settings.twilio_auth_token
     if settings.notifier != "twilio_sms" or account is None or token is None:
-        return ()
+        return (), {}
     who = webhooks.Provider(account, [token.get_secret_value()], provider.status)
-    return (partial(webhooks.routes, provider=who),)
+    spool = Spool(settings.data_dir / "spool", services.vault, settings.spool_bytes)
+    drain = Drain(spool, services.engine, webhooks.out_of_the_spool(services, who), writer.nudge)
+    return (partial(webhooks.routes, provider=who, spool=spool),), {"drain": drain}
 
 
 def _phone_routes(settings: Settings) -> Sequence[server.Routes]:

@@ -13,6 +13,11 @@ ASKS_ON_THEIR_WAY = Gauge("unvarnished_asks_on_their_way", "Questions not settle
 ASK_SECONDS = Histogram("unvarnished_ask_seconds", "Seconds from when a question was due to the provider's answer")
 PROVIDER_STATUS = Counter("unvarnished_provider_statuses", "Status callbacks, by the state they stand for", ["state"])
 WAITING = Gauge("unvarnished_waiting_events", "Events accepted at a door and not yet durable")
+SPOOLED = Gauge(
+    "unvarnished_spooled_calls",
+    "Calls of the provider on disk and not in the database, by state: waiting, set_aside (a bug)",
+    ["state"],
+)
 REQUESTS = Counter(
     "unvarnished_http_requests",
     "Requests answered, by the route's template (other: no route), method and class of status",
