@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Index, func, select
+from sqlalchemy import Connection, Index, func, literal, select
 
+from pipeline.domain.asks import State
 from pipeline.domain.events import OWN_SOURCE, FulfilmentCompared
 from pipeline.domain.orders import Claim, Dialogue, Facts, Order
 from pipeline.store import journal
@@ -27,6 +28,10 @@ Index(
     postgresql_where=_WORDED,
 )
 
+# In the query as it stands in the index, or SQLite would not use that.
+_UNRESOLVED = asks.c.state == literal(str(State.UNRESOLVED), literal_execute=True)
+Index("asks_unresolved", asks.c.sending_at, sqlite_where=_UNRESOLVED, postgresql_where=_UNRESOLVED)
+
 _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
 
@@ -43,6 +48,13 @@ class Version(NamedTuple):
 
     head: int
     processed: int
+
+
+class Unresolved(NamedTuple):
+    """The questions of which nobody found out whether they were sent: how many, and the newest orders concerned."""
+
+    questions: int
+    orders: tuple[str, ...]
 
 
 class StoredAnswer(NamedTuple):
@@ -131,6 +143,13 @@ def verbatims(connection: Connection, limit: int) -> list[StoredAnswer]:
     newest = answers.c.received_at.desc(), answers.c.source.desc(), answers.c.event_id.desc()
     query = select(*_ANSWER).where(_WORDED).order_by(*newest).limit(limit)
     return [StoredAnswer(*row) for row in connection.execute(query)]
+
+
+def unresolved(connection: Connection, since: datetime, limit: int) -> Unresolved:
+    """The questions committed to be sent since then that are unresolved; read along the index on exactly those."""
+    query = select(asks.c.order_id, func.count().over()).where(_UNRESOLVED, asks.c.sending_at >= since)
+    rows = connection.execute(query.order_by(asks.c.sending_at.desc(), asks.c.order_id).limit(limit)).all()
+    return Unresolved(rows[0][1] if rows else 0, tuple(dict.fromkeys(order_id for order_id, _ in rows)))
 
 
 def load_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:

@@ -2,11 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from http import HTTPStatus
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,6 +28,8 @@ from pipeline.web.read_api import find_order
 from pipeline.web.services import Services
 
 VERBATIMS = 12
+UNRESOLVED_DAYS = 7  # how long a question that stayed unresolved is shown
+_MOST_ORDERS = 10  # that are named of them
 _KEPT = 32  # rendered dashboards: one per level and time that somebody looks at
 _STABLE_IN_A_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -65,7 +67,7 @@ def routes(services: Services) -> list[Any]:
 
 
 class _Kept:
-    """The dashboards rendered last. A page is its choice, the version and the day: read once for everybody."""
+    """The dashboards rendered last. A page is its choice and the state of things: read once for everybody."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -83,13 +85,28 @@ class _Kept:
 
 def _dashboard(services: Services, choice: Choice, kept: _Kept) -> str:
     with reading(services.engine) as connection:
-        version, clock = pages.version(connection), clock_of(connection)
-        return kept.get(
-            (choice, version, clock.date()), lambda: _draw(services, choice, connection, version, clock.date())
-        )
+        state = _state(connection)
+        return kept.get((choice, state), lambda: _draw(services, choice, connection, state))
 
 
-def _draw(services: Services, choice: Choice, connection: Connection, version: pages.Version, today: date) -> str:
+class _State(NamedTuple):
+    """All that a page depends on beside what was chosen; read by key at every look."""
+
+    version: pages.Version
+    today: date
+    unresolved: pages.Unresolved
+
+
+def _state(connection: Connection) -> _State:
+    clock = clock_of(connection)
+    # Before the first event the clock stands at the beginning of time.
+    since = datetime.combine(clock.date(), time.min, UTC) - timedelta(days=UNRESOLVED_DAYS)
+    unresolved = pages.unresolved(connection, since, _MOST_ORDERS)
+    return _State(pages.version(connection), clock.date(), unresolved)
+
+
+def _draw(services: Services, choice: Choice, connection: Connection, state: _State) -> str:
+    today = state.today
     segments = choice.segments(connection)
     alerts = reports.alerts(connection, today)
     fleet = _figures(choice.fleet(connection))
@@ -101,8 +118,8 @@ def _draw(services: Services, choice: Choice, connection: Connection, version: p
     nulls = reports.nulls(connection)
     return _render(
         "dashboard.html.j2",
-        version=version,
-        today=today,
+        **state._asdict(),
+        unresolved_days=UNRESOLVED_DAYS,
         choice=choice,
         levels=levels(services.setup),
         presets=_presets(choice, today),
