@@ -16,6 +16,7 @@ from pipeline.store.tables import answers, asks, claims, orders, rollups, state
 from pipeline.store.tables import journal as journal_table
 
 POSITION = "runner.position"  # consumers.runner keeps it: the last event processed
+MOST_UNRESOLVED = 1_000  # so many are a fault, whatever their number
 MOST_PAIRS = 50  # tellings of one order's pair that are read back; nobody answers that often
 
 _WORDED = answers.c.comment.is_not(None)
@@ -51,10 +52,11 @@ class Version(NamedTuple):
 
 
 class Unresolved(NamedTuple):
-    """The questions of which nobody found out whether they were sent: how many, and the newest orders concerned."""
+    """The questions of which nobody found out whether they were sent: how many, about how many orders, the newest."""
 
     questions: int
-    orders: tuple[str, ...]
+    of_orders: int
+    newest: tuple[str, ...]
 
 
 class StoredAnswer(NamedTuple):
@@ -146,10 +148,15 @@ def verbatims(connection: Connection, limit: int) -> list[StoredAnswer]:
 
 
 def unresolved(connection: Connection, since: datetime, limit: int) -> Unresolved:
-    """The questions committed to be sent since then that are unresolved; read along the index on exactly those."""
-    query = select(asks.c.order_id, func.count().over()).where(_UNRESOLVED, asks.c.sending_at >= since)
-    rows = connection.execute(query.order_by(asks.c.sending_at.desc(), asks.c.order_id).limit(limit)).all()
-    return Unresolved(rows[0][1] if rows else 0, tuple(dict.fromkeys(order_id for order_id, _ in rows)))
+    """The questions committed to be sent since then that are unresolved; read along the index on exactly those.
+
+    At most `MOST_UNRESOLVED` are counted; of their orders `limit` are named.
+    """
+    query = select(asks.c.order_id).where(_UNRESOLVED, asks.c.sending_at >= since)
+    newest_first = asks.c.sending_at.desc(), asks.c.order_id
+    found = connection.execute(query.order_by(*newest_first).limit(MOST_UNRESOLVED)).scalars().all()
+    concerned = list(dict.fromkeys(found))
+    return Unresolved(len(found), len(concerned), tuple(concerned[:limit]))
 
 
 def load_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:

@@ -214,11 +214,11 @@ def test_unresolved_questions_are_told_with_their_orders_and_what_to_do(
     shown = page("/")
     assert "1 question is unresolved Nobody knows whether it was sent" in shown
     assert "search the provider’s log for the customer’s number" in shown
-    assert "Of the last 7 days, the newest first: SO-1 ." in shown
+    assert "Of the last 7 days, the newest first: SO-1" in shown
     assert '<a href="/orders/SO-1">' in browser.get("/").text
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(hours=1))
     assert "12 questions are unresolved" in page("/")
-    assert "and others." in page("/")
+    assert "the newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(days=-8))
     assert "unresolved" not in page("/"), "by now somebody has seen to them"
     _set(["SO-1"], "answered", at(hours=1))  # so it did arrive
@@ -398,7 +398,7 @@ def test_newest_words_and_unresolved_questions_are_read_along_their_index(sqlite
     event.listen(engine, "before_cursor_execute", _explain)
     with reading(engine) as connection:
         assert pages.verbatims(connection, 5) == []
-        assert pages.unresolved(connection, at(), 5) == (0, ())
+        assert pages.unresolved(connection, at(), 5) == (0, 0, ())
         connection.execute(text("SELECT 1"))
     engine.dispose()
     assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in its order, and no sorting
