@@ -15,6 +15,7 @@ from pipeline.app import Ended, Installation, now, open_installation
 from pipeline.consumers import provider
 from pipeline.consumers.background import Background
 from pipeline.consumers.dispatcher import Dispatcher, Wording
+from pipeline.consumers.drain import Drain
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.writer import Bounds, Writer
 from pipeline.demo.answering import Answering
@@ -28,6 +29,7 @@ from pipeline.settings import Settings
 from pipeline.store import api_keys
 from pipeline.store import phone as phone_store
 from pipeline.store.engine import reading
+from pipeline.store.spool import Spool
 from pipeline.web import phone, server, webhooks
 from pipeline.web.services import Services
 
@@ -83,6 +85,7 @@ async def _up(
     writer = Writer(installation.engine, installation.runtime.runner, bounds, now)
     dispatcher = dispatcher_of(installation, settings, writer)
     services = services_of(installation, settings, writer, dispatcher)
+    provider_routes, drains = _provider_calls(services, settings, writer)
     with reading(installation.engine) as connection:
         keys = len(api_keys.working(connection))
     home = server.address(internal)
@@ -93,15 +96,17 @@ async def _up(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     others = beside(addresses)
-    threads = (*others, dispatcher, writer)  # in the order of stopping: the writer finishes what everybody handed in
+    # What a customer said earlier comes before the next question; the writer ends last: it finishes what all handed in.
+    ours = (writer, *drains, dispatcher)
+    threads = (*others, *reversed(ours))
     for thread in threads:
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
     listeners = [
-        server.Listener(server.public_app(services, *_provider_routes(settings)), public),
+        server.Listener(server.public_app(services, *provider_routes), public),
         server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
     ]
-    writer.start()
-    dispatcher.start()
+    for thread in ours:
+        thread.start()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(listeners, settings, stopping, ready))
@@ -152,13 +157,17 @@ def dispatcher_of(installation: Installation, settings: Settings, writer: Writer
     )
 
 
-def _provider_routes(settings: Settings) -> Sequence[server.Routes]:
-    """The provider's webhooks, where there is a provider."""
+def _provider_calls(
+    services: Services, settings: Settings, writer: Writer
+) -> tuple[Sequence[server.Routes], Sequence[Background]]:
+    """The provider's webhooks, and what takes in the calls that waited for the database; where there is a provider."""
     account, token = settings.twilio_account_sid, settings.twilio_auth_token
     if settings.notifier != "twilio_sms" or account is None or token is None:
-        return ()
+        return (), ()
     who = webhooks.Provider(account, [token.get_secret_value()], provider.status)
-    return (partial(webhooks.routes, provider=who),)
+    spool = Spool(settings.data_dir / "spool", services.vault, settings.spool_bytes)
+    drain = Drain(spool, services.engine, webhooks.out_of_the_spool(services, who), writer.nudge)
+    return (partial(webhooks.routes, provider=who, spool=spool),), (drain,)
 
 
 def _phone_routes(settings: Settings) -> Sequence[server.Routes]:

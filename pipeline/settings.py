@@ -108,7 +108,15 @@ class Settings(BaseSettings):
         20_000, ge=1, description="events accepted and not yet written, above which more are refused for a while (503)"
     )
     waiting_bytes: int = Field(64 << 20, ge=1_024, description="their bytes")
+    spool_bytes: int = Field(
+        64 << 20,
+        ge=4_096,
+        description="bytes of disk, in data_dir, for the provider's calls that come while the database is away",
+    )
     wrong_keys_a_minute: int = Field(30, ge=1, description="wrong API keys from one address, before it has to wait")
+    wrong_links_a_minute: int = Field(
+        30, ge=1, description="links that never were, opened from one address, before it has to wait"
+    )
     connections: int = Field(500, ge=10, description="open connections a listener; beyond them the newest is cut")
     header_seconds: float = Field(10, gt=0, description="seconds for the head of a request to arrive")
     body_seconds: float = Field(30, gt=0, description="seconds for a request's body to arrive")

@@ -38,6 +38,7 @@ class Inbound(NamedTuple):
     text: str
     received_at: datetime
     provider_did: Control | None = None  # what the provider has already seen to, and replied to itself
+    answerable: bool = True  # False: it was acknowledged before it was read, and no reply goes with it any more
 
 
 class Heard(NamedTuple):
@@ -96,6 +97,8 @@ def hear(connection: Connection, vault: Vault, inbound: Inbound, reader: Reader,
     control = inbound.provider_did or reader.read(inbound.text, "arrival", None).control
     asked = _match(connection, inbound)
     heard = _answer(connection, vault, inbound, asked, reader, now) if asked else _stranger(inbound, control)
+    if not inbound.answerable:
+        heard = heard._replace(reply=None)
     # Last: the runner takes the journal's head before it writes opt-outs, and so do we.
     if inbound.sender is not None and control == "stop":
         store.opt_out(connection, inbound.sender, now, SOURCE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -322,6 +323,24 @@ def test_a_list_out_of_reach_lets_nobody_conclude_anything(
     assert states(runtime.engine) == ["unknown"]
     sender.run_once(DELIVERED + A_DAY_LATER + timedelta(hours=1))
     assert states(runtime.engine) == ["sent"]
+
+
+def test_how_far_behind_the_dispatcher_is_can_be_seen(
+    runtime: Embedded, provider: Provider, sender: Dispatcher
+) -> None:
+    def _behind(now: datetime) -> timedelta:
+        seen = REGISTRY.get_sample_value("unvarnished_asks_taken_up_timestamp_seconds") or 0
+        return timedelta(seconds=now.timestamp() - seen)
+
+    for n in range(2):
+        deliver(runtime, f"SO-{n}", contacts=[contact(phone=f"+44770090020{n}")], account={"id": f"A-{n}"})
+    later = DELIVERED + timedelta(minutes=5)
+    narrow = dispatcher(runtime.engine, twilio(provider.url), width=1)
+    narrow.run_once(later)
+    narrow.stop()
+    assert _behind(later) == timedelta(minutes=5), "it counted when the second was still to be taken up"
+    sender.run_once(later)
+    assert _behind(later) == timedelta(0)
 
 
 class Paused:
