@@ -137,16 +137,16 @@ class Provider:
         self._tell(message)
         return answer
 
-    def listed(self, to: str) -> list[Made]:
+    def listed(self, to: str, first_page: bool) -> list[Made]:
         """The messages to a number that the list shows by now, newest first."""
         with self._lock:
-            self.listings += 1
+            self.listings += first_page
             shown = []
             for message in reversed(self.made):
                 if message.fields["To"] != to:
                     continue
                 if message.listings_to_skip > 0:
-                    message.listings_to_skip -= 1
+                    message.listings_to_skip -= first_page
                     continue
                 shown.append(message)
             return shown
@@ -256,9 +256,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
 
     def do_GET(self) -> None:
-        query = parse_qs(urlsplit(self.path).query)
-        messages = self.server.provider.listed(query["To"][0])
-        self._reply(200, {"messages": [_as_json(message) for message in messages], "next_page_uri": None})
+        asked = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+        page, size = int(query.get("Page", 0)), int(query.get("PageSize", 50))
+        listed = self.server.provider.listed(query["To"], page == 0)
+        start = page * size
+        more = query | {"Page": page + 1, "PageToken": f"PASM{start + size:032x}"}
+        content = {
+            "messages": [_as_json(message) for message in listed[start : start + size]],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{asked.path}?{urlencode(more)}" if start + size < len(listed) else None,
+        }
+        self._reply(200, content)
 
     def _reply(self, status: int, content: Any) -> None:
         self._raw(status, json.dumps(content).encode())
