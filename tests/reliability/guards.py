@@ -87,7 +87,18 @@ GUARDS = (
         "        if row.state == State.SENDING:\n"
         '            _set(connection, key, {"state": State.DUE})\n'
         "        if row.state in (State.DUE, State.SENDING):\n",
-        (f"{_DISPATCHER}test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it[sqlite]",),
+        (
+            f"{_DISPATCHER}test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it[sqlite]",
+            "tests/reliability/test_paused.py::"
+            "test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease[sqlite]",
+        ),
+    ),
+    Guard(
+        "a sender that stood still does not send",
+        "pipeline/consumers/dispatcher.py",
+        "        if time.monotonic() - started > self._lease.total_seconds() / 2:\n",
+        "        if started > time.monotonic():\n",
+        ("tests/reliability/test_paused.py::test_a_worker_that_notices_how_long_it_stood_still_sends_nothing[sqlite]",),
     ),
     Guard(
         "no state is left for a lower one",

@@ -1,12 +1,14 @@
-"""A process that lives through some moments of a sending world, and may be killed at a named place of it."""
+"""A process that lives through some moments of a sending world, and may be killed or stopped at a named place of it."""
 
 import multiprocessing
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from pipeline.consumers import failpoints
+from pipeline.consumers.dispatcher import LEASE
 from pipeline.domain.eligibility import Policy
 from tests.builders import completed, contact, scanned, take
 from tests.support.live import dispatcher, live, twilio
@@ -27,7 +29,14 @@ def order_id(n: int) -> str:
 
 
 def live_through(
-    url: str, provider: str, place: str, orders: int, dispatchers: int, moments: Sequence[datetime], end: datetime
+    url: str,
+    provider: str,
+    place: str,
+    orders: int,
+    dispatchers: int,
+    moments: Sequence[datetime],
+    end: datetime,
+    lease: timedelta = LEASE,
 ) -> None:
     """Take in the deliveries (again), dispatch at each moment, let time pass until `end`. Dies at `place`, if any."""
     failpoints.arm(place)
@@ -38,7 +47,7 @@ def live_through(
         deliveries.append(completed(order_id(n), time=moments[0], contacts=person, account=account))
         deliveries.append(scanned(order_id(n), time=moments[0]))
     take(runtime, *deliveries, received_at=moments[0])
-    several = [dispatcher(runtime.engine, twilio(provider), width=2) for _ in range(dispatchers)]
+    several = [dispatcher(runtime.engine, twilio(provider), width=2, lease=lease) for _ in range(dispatchers)]
     for moment in moments:
         threads = [threading.Thread(target=one.run_once, args=(moment,)) for one in several]
         for thread in threads:
@@ -52,11 +61,16 @@ def live_through(
     runtime.engine.dispose()
 
 
+def begin(*arguments: Any) -> ForkServerProcess:
+    """Start such a process."""
+    process = context.Process(target=live_through, args=arguments)
+    process.start()
+    return process
+
+
 def run(*several: tuple[Any, ...]) -> list[int | None]:
     """Run some such processes side by side. Returns how each of them ended."""
-    processes = [context.Process(target=live_through, args=arguments) for arguments in several]
-    for process in processes:
-        process.start()
+    processes = [begin(*arguments) for arguments in several]
     for process in processes:
         process.join(120)
         if process.is_alive():
