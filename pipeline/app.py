@@ -5,7 +5,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from socket import socket
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from pipeline.consumers import provider
 from pipeline.consumers.dispatcher import Dispatcher, Wording
 from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.inbound import InboundPoll
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.writer import Bounds, Writer
 from pipeline.demo import drive
@@ -151,6 +152,8 @@ async def _up(
     bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
     writer = Writer(installation.engine, installation.runtime.runner, bounds, _now)
     dispatcher = dispatcher_of(installation, settings, writer)
+    threads: dict[str, Writer | Dispatcher | InboundPoll] = {"writer": writer, "dispatcher": dispatcher}
+    threads |= _inbound_poll(installation, settings, writer)
     services = services_of(installation, settings, writer, dispatcher)
     with reading(installation.engine) as connection:
         keys = len(api_keys.working(connection))
@@ -161,14 +164,14 @@ async def _up(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    for thread in (writer, dispatcher):
+    for thread in threads.values():
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
     listeners = [
         server.Listener(server.public_app(services, *_provider_routes(settings)), public),
         server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
     ]
-    writer.start()
-    dispatcher.start()
+    for thread in threads.values():
+        thread.start()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(listeners, settings, stopping, ready))
@@ -176,10 +179,10 @@ async def _up(
             if not stopping.is_set():
                 tell(addresses)
     finally:
-        await asyncio.to_thread(dispatcher.stop)
-        await asyncio.to_thread(writer.stop)  # last: it finishes what everybody handed in
+        for thread in reversed(threads.values()):  # the writer last: it finishes what everybody handed in
+            await asyncio.to_thread(thread.stop)
         installation.engine.dispose()
-    for name, thread in (("writer", writer), ("dispatcher", dispatcher)):
+    for name, thread in threads.items():
         if thread.ended.exception() is not None:
             raise Ended(f"a bug ended the {name}: the log says where. Nothing that was accepted is lost")
 
@@ -196,6 +199,18 @@ def dispatcher_of(installation: Installation, settings: Settings, writer: Writer
         width=settings.dispatcher_width,
         told=writer.nudge,
     )
+
+
+def _inbound_poll(installation: Installation, settings: Settings, writer: Writer) -> dict[str, InboundPoll]:
+    """What looks for texts that the provider's webhook lost, where there is a list of them."""
+    inbox = channels.inbox(settings)
+    if inbox is None:
+        return {}
+    every = timedelta(minutes=settings.inbound_poll_minutes)
+    poll = InboundPoll(
+        installation.engine, installation.vault, inbox, webhooks.READER, _now, every=every, told=writer.nudge
+    )
+    return {"inbound poll": poll}
 
 
 def _provider_routes(settings: Settings) -> Sequence[server.Routes]:

@@ -12,6 +12,10 @@ ASKS = Counter("unvarnished_asks", "Questions dispatched, by what became of the 
 ASKS_ON_THEIR_WAY = Gauge("unvarnished_asks_on_their_way", "Questions not settled yet, by state", ["state"])
 ASK_SECONDS = Histogram("unvarnished_ask_seconds", "Seconds from when a question was due to the provider's answer")
 PROVIDER_STATUS = Counter("unvarnished_provider_statuses", "Status callbacks, by the state they stand for", ["state"])
+INBOUND_POLLS = Counter(
+    "unvarnished_inbound_polls", "Looks through the provider's list of texts to us: done, failed", ["outcome"]
+)
+INBOUND_FOUND = Counter("unvarnished_inbound_found", "Texts in the provider's list that no webhook had told of")
 WAITING = Gauge("unvarnished_waiting_events", "Events accepted at a door and not yet durable")
 REQUESTS = Counter(
     "unvarnished_http_requests",

@@ -22,6 +22,7 @@ from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[im
 
 from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Heard, Inbound
+from pipeline.consumers.inbound import SOURCE
 from pipeline.consumers.writer import NotTaken
 from pipeline.domain.replies import Control, PlainReader, Reader
 from pipeline.store.conversations import note_callback
@@ -85,7 +86,7 @@ def routes(services: Services, provider: Provider, reader: Reader = READER) -> l
         told = await _signed(request, services, provider, _OF_A_TEXT)
         control = _CONTROLS.get(told.get("OptOutType", "").upper())
         inbound = Inbound(
-            "twilio",
+            SOURCE,
             told["MessageSid"],
             services.vault.phone_digest(told["From"]),
             told["Body"],

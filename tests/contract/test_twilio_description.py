@@ -4,7 +4,7 @@ The description stays outside the repository; without it these tests are skipped
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -53,9 +53,12 @@ def through(line: Line, **sender: str | None) -> TwilioSms:
     return made
 
 
-@pytest.mark.parametrize(
+SENDERS = pytest.mark.parametrize(
     "sender", [{}, {"service": SERVICE, "sender": None}], ids=["from a number", "through a service"]
 )
+
+
+@SENDERS
 def test_a_message_is_one_that_the_description_allows(line: Line, sender: dict[str, Any]) -> None:
     assert through(line, **sender).send(message()) == Accepted(line.provider.made[-1].sid)
 
@@ -68,6 +71,14 @@ def test_looking_for_a_message_is_too_and_every_further_page(line: Line, monkeyp
     twilio.send(message("C" * 22))
     twilio.send(message("D" * 22))
     assert twilio.find(TO, hashed("B" * 22), NOW) == Found(sid)
+
+
+@SENDERS
+def test_the_list_of_texts_to_us_is_too(line: Line, monkeypatch: pytest.MonkeyPatch, sender: dict[str, Any]) -> None:
+    monkeypatch.setattr(twilio_sms, "_PAGE", 1)
+    sent = [line.provider.text("2", TO, NOW, service=sender.get("service")) for _ in range(2)]
+    listed = list(through(line, **sender).received(NOW - timedelta(hours=1)))
+    assert [one.id for one in listed[:2]] == [text.sid for text in reversed(sent)]
 
 
 @pytest.mark.parametrize(
