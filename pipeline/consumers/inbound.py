@@ -133,4 +133,4 @@ class InboundPoll:
         else:
             metrics.INBOUND_POLLS.labels("done").inc()
             if found:
-                _log.warning("%d texts came by the provider's list and not by its webhook", found)
+                _log.warning("texts that came by the provider's list and not by its webhook: %d", found)
