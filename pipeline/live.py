@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from socket import socket
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from pipeline.consumers import provider
 from pipeline.consumers.background import Background
 from pipeline.consumers.dispatcher import Dispatcher, Wording
 from pipeline.consumers.drain import Drain
+from pipeline.consumers.inbound import InboundPoll
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.writer import Bounds, Writer
 from pipeline.demo.answering import Answering
@@ -97,7 +99,7 @@ async def _up(
         loop.add_signal_handler(number, stopping.set)
     others = beside(addresses)
     # What a customer said earlier comes before the next question; the writer ends last: it finishes what all handed in.
-    ours = (writer, *drains, dispatcher)
+    ours = (writer, *drains, *_inbound_poll(installation, settings, writer), dispatcher)
     threads = (*others, *reversed(ours))
     for thread in threads:
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
@@ -168,6 +170,16 @@ def _provider_calls(
     spool = Spool(settings.data_dir / "spool", services.vault, settings.spool_bytes)
     drain = Drain(spool, services.engine, webhooks.out_of_the_spool(services, who), writer.nudge)
     return (partial(webhooks.routes, provider=who, spool=spool),), (drain,)
+
+
+def _inbound_poll(installation: Installation, settings: Settings, writer: Writer) -> Sequence[Background]:
+    """What looks for texts that the provider's webhook lost, where there is a list of them."""
+    inbox = channels.inbox(settings)
+    if inbox is None:
+        return ()
+    every = timedelta(minutes=settings.inbound_poll_minutes)
+    vault, told = installation.vault, writer.nudge
+    return (InboundPoll(installation.engine, vault, inbox, webhooks.READER, now, every=every, told=told),)
 
 
 def _phone_routes(settings: Settings) -> Sequence[server.Routes]:

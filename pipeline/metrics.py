@@ -16,6 +16,10 @@ ASKS_TAKEN_UP = Gauge(
     "Up to when everything due has been taken up, in seconds since 1970; stands still if its dispatcher does",
 )
 PROVIDER_STATUS = Counter("unvarnished_provider_statuses", "Status callbacks, by the state they stand for", ["state"])
+INBOUND_POLLS = Counter(
+    "unvarnished_inbound_polls", "Looks through the provider's list of texts to us: done, failed", ["outcome"]
+)
+INBOUND_FOUND = Counter("unvarnished_inbound_found", "Texts in the provider's list that no webhook had told of")
 WAITING = Gauge("unvarnished_waiting_events", "Events accepted at a door and not yet durable")
 READY = Gauge("unvarnished_ready", "Whether events can be taken now, as /readyz says: 1 or 0")
 SPOOLED = Gauge(

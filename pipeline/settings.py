@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     twilio_messaging_service: str | None = Field(None, description="Twilio: MG..., the service to send through")
     twilio_from: str | None = Field(None, description="Twilio: the number to send from, if there is no service")
     twilio_url: str = Field("https://api.twilio.com", description="Twilio: the API; another one for tests")
+    inbound_poll_minutes: float = Field(
+        5, gt=0, le=120, description="minutes between two looks for texts to us that the provider's webhook lost"
+    )
     provider_seconds: float = Field(
         10, gt=0, le=25, description="seconds for the provider's whole answer; later the outcome is unknown"
     )

@@ -110,16 +110,19 @@ def hear(connection: Connection, vault: Vault, inbound: Inbound, reader: Reader,
 
 
 def _match(connection: Connection, inbound: Inbound) -> Asked | None:
-    """The question a text answers: the newest to that phone that is still open, else the newest."""
+    """The question a text answers: the newest to that phone that is still open, else the newest.
+
+    What was asked after a text was written comes last; but when exactly a question went out is not always known.
+    """
     if inbound.sender is None:
         return None
     found = store.asked_of(connection, inbound.sender)
     standing = store.questions(connection, found)
     for asked in found:
         done = standing.get((asked.order_id, asked.contact_id), asked.state == "answered" and DONE) == DONE
-        if not done and inbound.received_at - asked.asked_at <= _OPEN:
+        if not done and timedelta() <= inbound.received_at - asked.asked_at <= _OPEN:
             return asked
-    return found[0] if found else None
+    return next((asked for asked in found if asked.asked_at <= inbound.received_at), found[0] if found else None)
 
 
 def _stranger(inbound: Inbound, control: Control | None) -> Heard:

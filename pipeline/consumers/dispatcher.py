@@ -168,13 +168,13 @@ class Dispatcher(Background):
             wake_at = asks.next_wake(connection)
         if wake_at is None or wake_at > now:
             return 0
+        started = time.monotonic()  # before the lease begins: a process may stand still anywhere behind this
         claims = self._claim(now, free)
         if claims.to_send:
             failpoints.reached("after_claim_commit")
         for outcome in claims.ended:
             metrics.ASKS.labels(outcome).inc()
         metrics.ASKS.labels("recovered").inc(claims.recovered)
-        started = time.monotonic()
         for claimed in claims.to_send:
             self._hand_over(partial(self._deliver, claimed, started))
         for sought in claims.to_find:

@@ -25,6 +25,7 @@ from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[im
 
 from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Heard, Inbound
+from pipeline.consumers.inbound import SOURCE
 from pipeline.consumers.runner import passes
 from pipeline.consumers.writer import NotTaken
 from pipeline.domain.replies import Control, PlainReader, Reader
@@ -177,7 +178,7 @@ def _carry_out(
         return None
     control = _CONTROLS.get(told.get("OptOutType", "").upper())
     sender = services.vault.phone_digest(told["From"])
-    inbound = Inbound("twilio", told["MessageSid"], sender, told["Body"], call.received_at, control, answerable)
+    inbound = Inbound(SOURCE, told["MessageSid"], sender, told["Body"], call.received_at, control, answerable)
     return conversation.hear(connection, services.vault, inbound, reader, now)
 
 

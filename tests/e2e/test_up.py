@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,8 @@ from pipeline.store.engine import connect, migrate, reading
 from pipeline.store.tables import journal
 from tests.builders import at, completed, scanned
 from tests.support.process import ROOT, SECONDS, TOKEN, Up, environment
+from tests.support.provider import ACCOUNT, NUMBER, Provider
+from tests.support.provider import TOKEN as SIGNING
 
 pytestmark = pytest.mark.e2e
 
@@ -141,6 +145,22 @@ def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
     )
     assert again.end(signal.SIGINT) == 0
     assert set(acknowledged) <= stored(folder)
+
+
+def test_a_text_that_no_webhook_told_of_is_found(start: Callable[..., Up], tmp_path: Path) -> None:
+    with Provider(tmp_path / "posts") as provider:
+        provider.text("Where is my order?", "+447700900123", datetime.now(UTC) - timedelta(minutes=10))
+        up = start(
+            NOTIFIER="twilio_sms",
+            TWILIO_URL=provider.url,
+            TWILIO_ACCOUNT_SID=ACCOUNT,
+            TWILIO_AUTH_TOKEN=SIGNING,
+            TWILIO_FROM=NUMBER,
+        )
+        over = time.monotonic() + SECONDS
+        while b"unvarnished_inbound_found_total 1.0" not in up.get("/metrics")[1]:
+            assert time.monotonic() < over, "it was not found"
+        assert up.end(signal.SIGTERM) == 0
 
 
 def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key: str) -> None:

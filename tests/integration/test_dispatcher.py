@@ -147,7 +147,7 @@ def test_only_one_decision_can_be_stored_for_an_order_a_contact_and_a_purpose(ru
     deliver(runtime)
     (ask,) = stored(runtime.engine)
     with pytest.raises(IntegrityError), runtime.engine.begin() as connection:
-        connection.execute(asks.insert().values({**ask, "attempt": 0}))
+        connection.execute(asks.insert().values({**ask, "decided_at": at(hours=3), "state": "not_asked"}))
 
 
 def test_a_link_belongs_to_one_ask_only(runtime: Embedded) -> None:
@@ -370,13 +370,15 @@ def test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it(
     paused = dispatcher(runtime.engine, stuck)
     thread = threading.Thread(target=paused.run_once, args=(DELIVERED,))
     thread.start()
-    assert stuck.reached.wait(30)
-    assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
-    sender.run_once(DELIVERED + LEASE)
-    assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
-    stuck.go_on.set()
-    thread.join()
-    paused.stop()
+    try:
+        assert stuck.reached.wait(30)
+        assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
+        sender.run_once(DELIVERED + LEASE)
+        assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
+    finally:
+        stuck.go_on.set()
+        thread.join()
+        paused.stop()
     assert (len(stuck.sent), provider.posts) == (1, [])
     assert states(runtime.engine) == ["sent"], "what the first one knows counts, whoever has the lease"
 
