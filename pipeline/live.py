@@ -84,7 +84,7 @@ async def _up(
 ) -> None:
     token = settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
     bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
-    writer = Writer(installation.engine, installation.runtime.runner, bounds, now)
+    writer = Writer(installation.runtime.runner, bounds, now)
     dispatcher = dispatcher_of(installation, settings, writer)
     services = services_of(installation, settings, writer, dispatcher)
     provider_routes, drains = _provider_calls(services, settings, writer)
