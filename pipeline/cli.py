@@ -140,7 +140,7 @@ def list_keys_command(output: Output = Format.TABLE) -> None:
 
 
 @keys.command("revoke")
-def revoke_key_command(name: str) -> None:
+def revoke_key_command(name: Annotated[str, typer.Argument(help="as `keys list` shows it")]) -> None:
     """End a key. It stops working within a second."""
     with _complaints(), _engine() as engine:
         revoke_key(engine, name)

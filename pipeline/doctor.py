@@ -50,7 +50,7 @@ def examine(settings: Settings) -> list[Check]:
         looks.append(("database", _no_database))
     else:
         looks += [
-            ("database", partial(_in_database, engine, _schema)),
+            ("database", partial(_schema, engine)),
             ("mode", partial(_in_database, engine, partial(_mode, settings))),
             ("clock", partial(_in_database, engine, _clock)),
             ("sealed data", partial(_in_database, engine, partial(_sealed, settings))),
@@ -110,11 +110,11 @@ def _master_key(settings: Settings) -> str:
     return "UNVARNISHED_MASTER_KEY" if settings.master_key is not None else str(settings.key_file)
 
 
-def _schema(connection: Connection) -> str:
-    current, newest = revisions(connection)
+def _schema(engine: Engine) -> str:
+    current, newest = revisions(engine)
     if current != newest:
         raise _Wrong(f"its schema is {current or 'empty'}, this version's is {newest}", "run `unvarnished migrate`")
-    return f"{connection.dialect.name}, schema {current}"
+    return f"{engine.dialect.name}, schema {current}"
 
 
 def _mode(settings: Settings, connection: Connection) -> str:

@@ -28,7 +28,7 @@ from pipeline.domain.asks import (
     zones_of,
 )
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import OWN_SOURCE, Contact, FeedbackRequested
+from pipeline.domain.events import OWN_SOURCE, Contact, FeedbackRequested, Purpose
 from pipeline.domain.orders import Dialogue, Facts
 from pipeline.store import journal
 from pipeline.store.bulk import insert_new, upsert
@@ -101,7 +101,7 @@ class Key(NamedTuple):
 
     order_id: str
     contact_id: str
-    purpose: str
+    purpose: Purpose
 
 
 @dataclass(frozen=True)
