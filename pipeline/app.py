@@ -69,8 +69,9 @@ class Shared:
 
 def open_database(settings: Settings, cluster: bool = False) -> Engine:
     """The database of these settings, its schema up to date."""
+    engine = connect(settings.url, cluster)
     migrate(settings.url)
-    return connect(settings.url, cluster)
+    return engine
 
 
 def open_installation(
