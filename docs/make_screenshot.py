@@ -1,6 +1,7 @@
 """Makes docs/dashboard.png from the simulated company: `python docs/make_screenshot.py`, with Chromium on the machine.
 
-The same days give the same picture, so it changes only when the page does. Needs the development environment.
+The same days give the same picture, so it changes only when the page does, or the machine's fonts.
+Needs the development environment.
 """
 
 import sys

@@ -7,10 +7,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from pipeline.consumers import second_try
+from pipeline.consumers.appender import Appender
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.writer import Absorber
 from pipeline.demo import drive
 from pipeline.demo.company import Company
 from pipeline.demo.installed import Installed
@@ -59,8 +62,9 @@ class Shared:
 
 def open_database(settings: Settings, cluster: bool = False) -> Engine:
     """The database of these settings, its schema up to date."""
+    engine = connect(settings.url, cluster)
     migrate(settings.url)
-    return connect(settings.url, cluster)
+    return engine
 
 
 def open_installation(
@@ -89,16 +93,31 @@ def open_shared(settings: Settings) -> Shared:
     return Shared(engine, Vault(settings.master()), setup)
 
 
+def frozen_in(connection: Connection) -> Frozen | None:
+    """What a database was started with, if it was."""
+    text = journal.get(connection, _FROZEN)
+    return None if text is None else msgspec.json.decode(text, type=Frozen)
+
+
 def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> Frozen:
     levels = settings.levels or suggested or DEFAULT_LEVELS
     wanted = Frozen(levels, settings.alerts_a_year, simulated, cluster)
     with engine.begin() as connection:
         text = journal.settle(connection, _FROZEN, msgspec.json.encode(wanted).decode())
     frozen = msgspec.json.decode(text, type=Frozen)
-    if frozen.simulated != simulated:
+    try:
+        _compare(frozen, wanted)
+    except WrongSetup:
+        engine.dispose()
+        raise
+    return frozen
+
+
+def _compare(frozen: Frozen, wanted: Frozen) -> None:
+    if frozen.simulated != wanted.simulated:
         what = "a simulated company" if frozen.simulated else "real events"
         raise WrongSetup(f"this database holds {what}; use another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL")
-    if frozen.cluster != cluster:
+    if frozen.cluster != wanted.cluster:
         what = "of a cluster" if frozen.cluster else "of one process"
         raise WrongSetup(f"this database is {what}; they count its journal differently. Use another one")
     for name in ("levels", "alerts_a_year"):
@@ -107,7 +126,22 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
                 f"this database was started with {name} {getattr(frozen, name)!r}, not {getattr(wanted, name)!r}: "
                 f"set UNVARNISHED_{name.upper()} to that, or use another database"
             )
-    return frozen
+
+
+def retry_dead_letters(settings: Settings) -> Taken:
+    """Take the dead letters in once more; those that fail again stay. Raises WrongSetup."""
+    opened: Installation | Shared
+    absorber: Absorber
+    if settings.clustered:
+        opened = open_shared(settings)
+        absorber = Appender(opened.engine, opened.vault)
+    else:
+        opened = open_installation(settings, sending=True)
+        absorber = opened.runtime.runner
+    try:
+        return second_try.retry(opened.engine, opened.vault, absorber, now)
+    finally:
+        opened.engine.dispose()
 
 
 class Totals(NamedTuple):

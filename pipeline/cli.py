@@ -31,6 +31,7 @@ from pipeline.app import (
     open_installation,
     play_demo,
     replay_history,
+    retry_dead_letters,
     revoke_key,
 )
 from pipeline.bench import asks, door
@@ -41,6 +42,7 @@ from pipeline.consumers.topics import Outcome, create
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.demo.deliveries import FASTEST
+from pipeline.doctor import examine
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
@@ -51,6 +53,7 @@ from pipeline.sources.table import UnreadableSource
 from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
+from pipeline.terminal.checks import show_checks
 from pipeline.terminal.keys import show_keys
 from pipeline.terminal.topics import show_topics
 
@@ -137,10 +140,23 @@ def list_keys_command(output: Output = Format.TABLE) -> None:
 
 
 @keys.command("revoke")
-def revoke_key_command(name: str) -> None:
+def revoke_key_command(name: Annotated[str, typer.Argument(help="as `keys list` shows it")]) -> None:
     """End a key. It stops working within a second."""
     with _complaints(), _engine() as engine:
         revoke_key(engine, name)
+
+
+@app.command("doctor")
+def doctor_command(output: Output = Format.TABLE) -> None:
+    """What is wrong with this installation, and what to do about it. Changes nothing."""
+    with _complaints():
+        checks = examine(Settings())
+    if output is Format.JSON:
+        _print_json([check._asdict() for check in checks])
+    else:
+        show_checks(Console(), checks)
+    if any(check.wrong for check in checks):
+        raise typer.Exit(1)
 
 
 @app.command("migrate")
@@ -281,6 +297,17 @@ def list_dead_letters(output: Output = Format.TABLE) -> None:
             _print_json([letter._asdict() for letter in found])
         else:
             show_dead_letters(Console(), found)
+
+
+@dead_letters.command("retry")
+def retry_dead_letters_command(output: Output = Format.TABLE) -> None:
+    """Take them in once more, as if they came now. Those that fail again stay."""
+    with _complaints():
+        taken = retry_dead_letters(Settings())
+    if output is Format.JSON:
+        _print_json(taken._asdict())
+    else:
+        print(f"{taken.new} taken in, {taken.duplicates} were known already, {taken.dead} failed again and stay.")
 
 
 @topics.command("create")

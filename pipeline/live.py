@@ -8,6 +8,7 @@ import logging
 import secrets
 import signal
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from pipeline.consumers import provider
 from pipeline.consumers.appender import Appender
 from pipeline.consumers.background import Background
 from pipeline.consumers.dispatcher import Dispatcher, Wording
+from pipeline.consumers.drain import Drain
+from pipeline.consumers.inbound import InboundPoll
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.writer import Absorber, Bounds, Writer
 from pipeline.demo.answering import Answering
@@ -29,6 +32,7 @@ from pipeline.settings import Settings
 from pipeline.store import api_keys
 from pipeline.store import phone as phone_store
 from pipeline.store.engine import reading
+from pipeline.store.spool import Spool
 from pipeline.web import health, phone, server, webhooks
 from pipeline.web.services import Services
 
@@ -91,16 +95,20 @@ def _run(
             keys = len(api_keys.working(connection))
         addresses = Addresses(server.address(public), home, f"{home}/sign-in?token={token}", keys)
         bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
-        writer = Writer(installation.engine, runner, bounds, now)
+        writer = Writer(runner, bounds, now)
         dispatcher = dispatcher_of(installation, settings, writer.nudge) if dispatching else None
         services = services_of(installation, settings, writer, dispatcher)
+        provider_routes, drains = _provider_calls(services, settings, writer)
         listeners = [
-            server.Listener(server.public_app(services, *_provider_routes(settings)), public),
+            server.Listener(server.public_app(services, *provider_routes), public),
             server.Listener(
                 server.internal_app(services, token, health.of_writer(writer), *_phone_routes(settings)), internal
             ),
         ]
-        threads = (writer,) if dispatcher is None else (dispatcher, writer)
+        # What a customer said earlier comes before the next question.
+        threads: list[Background] = [writer, *drains, *_inbound_poll(installation, settings, writer)]
+        if dispatcher is not None:
+            threads.append(dispatcher)
         try:
             asyncio.run(serve(listeners, threads, settings, partial(tell, addresses), beside(addresses)))
         finally:
@@ -114,19 +122,19 @@ async def serve(
     tell: Callable[[], None],
     then: Sequence[Background] = (),
 ) -> None:
-    """Run these threads and listeners until SIGTERM or SIGINT. The threads are stopped in their order.
+    """Run these threads and listeners until SIGTERM or SIGINT.
 
-    `tell` is called once the listeners answer; then the others start, and are stopped first. Raises Ended if a bug
-    stops one of them.
+    `tell` is called once the listeners answer; `then` the others start. All are stopped in the opposite order of their
+    start: a writer that comes first finishes what all handed in. Raises Ended if a bug stops one of them.
     """
     stopping, ready = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    everybody = (*then, *threads)
+    everybody = (*reversed(then), *reversed(threads))
     for thread in everybody:
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
-    for thread in reversed(threads):
+    for thread in threads:
         thread.start()
     try:
         async with asyncio.TaskGroup() as group:
@@ -184,13 +192,27 @@ def dispatcher_of(
     )
 
 
-def _provider_routes(settings: Settings) -> Sequence[server.Routes]:
-    """The provider's webhooks, where there is a provider."""
+def _provider_calls(
+    services: Services, settings: Settings, writer: Writer
+) -> tuple[Sequence[server.Routes], Sequence[Background]]:
+    """The provider's webhooks, and what takes in the calls that waited for the database; where there is a provider."""
     account, token = settings.twilio_account_sid, settings.twilio_auth_token
     if settings.notifier != "twilio_sms" or account is None or token is None:
-        return ()
+        return (), ()
     who = webhooks.Provider(account, [token.get_secret_value()], provider.status)
-    return (partial(webhooks.routes, provider=who),)
+    spool = Spool(settings.data_dir / "spool", services.vault, settings.spool_bytes)
+    drain = Drain(spool, services.engine, webhooks.out_of_the_spool(services, who), writer.nudge)
+    return (partial(webhooks.routes, provider=who, spool=spool),), (drain,)
+
+
+def _inbound_poll(installation: Installation | Shared, settings: Settings, writer: Writer) -> Sequence[Background]:
+    """What looks for texts that the provider's webhook lost, where there is a list of them."""
+    inbox = channels.inbox(settings)
+    if inbox is None:
+        return ()
+    every = timedelta(minutes=settings.inbound_poll_minutes)
+    vault, told = installation.vault, writer.nudge
+    return (InboundPoll(installation.engine, vault, inbox, webhooks.READER, now, every=every, told=told),)
 
 
 def _phone_routes(settings: Settings) -> Sequence[server.Routes]:

@@ -10,7 +10,7 @@ from functools import partial
 
 from pipeline import live, logs
 from pipeline.app import Ended, Role, Shared, now, open_shared
-from pipeline.consumers import kafka_io
+from pipeline.consumers import kafka_io, worker_io
 from pipeline.consumers.background import Background
 from pipeline.consumers.cluster_runner import ClusterRunner
 from pipeline.consumers.consuming import Consuming, Work
@@ -100,7 +100,7 @@ def _worker(shared: Shared, settings: Settings, tell: Tell) -> None:
             await serving
 
         async def _consume(stopping: asyncio.Event) -> None:
-            await Consuming(*kafka_io.worker_clients(settings, group), work, progress, stopping).run()
+            await Consuming(*worker_io.worker_clients(settings, group), work, progress, stopping).run()
 
         watchdog.start()
         try:

@@ -157,7 +157,7 @@ class Dispatcher(Background):
         """Record what came back, then take up what is due. Returns how many asks were touched."""
         recorded = self._record_finished(now)
         taken = 0 if self._stopping else self._take_up(now)
-        self._count()
+        self._count(now)
         return recorded + taken
 
     def _take_up(self, now: datetime) -> int:
@@ -168,13 +168,13 @@ class Dispatcher(Background):
             wake_at = asks.next_wake(connection)
         if wake_at is None or wake_at > now:
             return 0
+        started = time.monotonic()  # before the lease begins: a process may stand still anywhere behind this
         claims = self._claim(now, free)
         if claims.to_send:
             failpoints.reached("after_claim_commit")
         for outcome in claims.ended:
             metrics.ASKS.labels(outcome).inc()
         metrics.ASKS.labels("recovered").inc(claims.recovered)
-        started = time.monotonic()
         for claimed in claims.to_send:
             self._hand_over(partial(self._deliver, claimed, started))
         for sought in claims.to_find:
@@ -327,12 +327,13 @@ class Dispatcher(Background):
             return "unresolved"
         return "absent"
 
-    def _count(self) -> None:
+    def _count(self, now: datetime) -> None:
         if time.monotonic() < self._count_at:
             return
         self._count_at = time.monotonic() + _COUNT_SECONDS
         with reading(self._engine) as connection:
-            counted = asks.waiting(connection)
+            counted, wake_at = asks.waiting(connection), asks.next_wake(connection)
+        metrics.ASKS_TAKEN_UP.set(min(now, wake_at or now).timestamp())
         for state, n in counted.items():
             metrics.ASKS_ON_THEIR_WAY.labels(state).set(n)
 

@@ -1,7 +1,7 @@
 """A worker as an app of Faust: its lifecycle, its signals and its supervision carry what we run inside.
 
 Faust's own consumer, agents, tables and web stay switched off: they lose events and cost five times as much
-(docs/adr/0012-cluster.md). What consumes is a service of the app, on aiokafka, which Faust brings along.
+(docs/adr/0013-cluster.md). What consumes is a service of the app, on aiokafka, which Faust brings along.
 """
 
 import asyncio

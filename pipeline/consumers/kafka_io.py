@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.helpers import create_ssl_context
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
@@ -17,7 +14,7 @@ from pipeline.domain.events import MAX_EVENT_BYTES
 from pipeline.settings import Settings
 
 _FIRST_ANSWER = 10  # seconds for any broker to answer; a managed one far away needs about one
-_RECORD_BYTES = 2 * MAX_EVENT_BYTES  # that a client lets pass: what is too much, the topic says
+RECORD_BYTES = 2 * MAX_EVENT_BYTES  # that a client lets pass: what is too much, the topic says
 _CLIENT = "kafka"  # the logger above all of the client's
 _LOST = re.compile(r"Connection lost: (?:.*Error: )?(?P<why>.+)", re.DOTALL)
 
@@ -49,7 +46,7 @@ def producer(settings: Settings) -> KafkaProducer:
         acks="all",
         linger_ms=5,  # milliseconds
         batch_size=200_000,  # bytes
-        max_request_size=_RECORD_BYTES,
+        max_request_size=RECORD_BYTES,
         max_block_ms=3_000,  # for a topic's partitions to be known
         request_timeout_ms=5_000,
         delivery_timeout_ms=6_000,  # then it counts as failed, and is published again
@@ -60,35 +57,6 @@ def producer(settings: Settings) -> KafkaProducer:
 def looker(settings: Settings) -> KafkaAdminClient:
     """A client to look at offsets with, for long. Raises KafkaError."""
     return KafkaAdminClient(bootstrap_timeout_ms=_FIRST_ANSWER * 1_000, request_timeout_ms=10_000, **options(settings))
-
-
-def worker_clients(settings: Settings, group: str) -> tuple[AIOKafkaConsumer, AIOKafkaProducer]:
-    """A worker's consumer, which commits nothing by itself, and its producer for dead letters. To be made in a loop."""
-    found = _async_options(settings)
-    consumer = AIOKafkaConsumer(
-        group_id=group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        session_timeout_ms=10_000,  # after that long without a heartbeat its partitions go to others
-        heartbeat_interval_ms=3_000,
-        rebalance_timeout_ms=20_000,  # for each member to finish its batch when the partitions are shared out anew
-        max_poll_interval_ms=86_400_000,  # a batch is waited for as long as it takes: the watchdog ends what stalls
-        # The same partition of each topic for the same worker: the events of one order meet there, not at a lock.
-        partition_assignment_strategy=(RangePartitionAssignor,),
-        **found,
-    )
-    letters = AIOKafkaProducer(acks="all", enable_idempotence=True, max_request_size=_RECORD_BYTES, **found)
-    return consumer, letters
-
-
-def _async_options(settings: Settings) -> dict[str, Any]:
-    """The same for aiokafka, which wants its certificates as a context."""
-    found = options(settings)
-    certificates = found.pop("ssl_cafile", None)
-    if "SSL" in settings.kafka_security_protocol.split("_"):
-        found["ssl_context"] = create_ssl_context(cafile=certificates)
-    return found
 
 
 @contextmanager

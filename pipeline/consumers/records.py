@@ -11,7 +11,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct
 
-from pipeline.consumers.cluster_runner import FLEET, Relayed
+from pipeline.consumers.cluster_runner import FLEET, Relayed, part_of
 from pipeline.consumers.kafka_events import Outgoing, outgoing
 from pipeline.consumers.topics import EVENTS, EVIDENCE, RECEIVED
 from pipeline.domain.events import KINDS, BadEvent
@@ -42,7 +42,7 @@ def records_of(event: Untold, levels: Sequence[Level], prefix: str) -> list[Outg
     about = _envelope.decode(value).data
     records = [] if event.outgoing else [Outgoing(prefix + EVENTS, about.order_id.encode(), value, place)]
     if event.type == "fulfilment.compared":
-        parts = [FLEET, *(f"{segment.dimension}={segment.value}" for segment in segments_of(about.dimensions, levels))]
+        parts = [FLEET, *map(part_of, segments_of(about.dimensions, levels))]
         records += [Outgoing(prefix + EVIDENCE, part.encode(), value, place) for part in parts]
     if KINDS[event.type].topic not in RECEIVED:  # what others tell us is not told again
         records.append(outgoing(event.type, event.payload, prefix))

@@ -111,6 +111,15 @@ def create(settings: Settings) -> list[Outcome]:
     ]
 
 
+def compare(settings: Settings) -> tuple[list[str], list[str]]:
+    """The names of the topics that are missing, and of those that are not as they are set. Raises BrokerTrouble."""
+    topics = wanted(settings)
+    with admin(settings) as client:
+        found = _read(client, [topic.name for topic in topics])
+    missing = [topic.name for topic in topics if topic.name not in found]
+    return missing, [t.name for t in topics if t.name in found and differences(t, found[t.name])]
+
+
 def _read(client: KafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
     told = {topic["name"]: topic for topic in client.describe_topics(names)}
     for name, topic in told.items():

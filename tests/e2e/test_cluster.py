@@ -1,6 +1,7 @@
 """The roles of a cluster as processes, on Kafka and PostgreSQL: from an event to the pair, and what survives what."""
 
 import json
+import os
 import re
 import signal
 from collections import Counter
@@ -161,7 +162,7 @@ def test_a_worker_that_is_killed_in_its_batch_loses_nothing_and_does_nothing_twi
     first, second = fresh.start("worker", "worker", KAFKA_BATCH="20")
     until(lambda: first.ready() and second.ready(), "both in the group")
     names = [f"SO-{n}" for n in range(200)]
-    with fresh.engine.begin() as connection:
+    with fresh.onlooker.begin() as connection:
         connection.execute(text("LOCK TABLE orders"))  # both have taken what they cannot finish
         fresh.produce("orders", [(order(name), STRUCTURED) for name in names])
         fresh.produce("deliveries", [(delivered(name), STRUCTURED) for name in names + names[:50]])
@@ -187,7 +188,7 @@ def test_too_much_poison_stops_a_worker_before_the_topic_is_drained(fresh: Clust
 def test_a_worker_that_has_work_and_does_none_is_not_ready_and_then_ends(fresh: Cluster) -> None:
     [worker] = fresh.start("worker", STALL_SECONDS="4")
     until(worker.ready, "the worker in its group")
-    with fresh.engine.begin() as connection:
+    with fresh.onlooker.begin() as connection:
         connection.execute(text("LOCK TABLE journal"))
         fresh.produce("orders", [(order("SO-1"), STRUCTURED)])
         until(lambda: "none was processed" in worker.get("/readyz")[1], "the watchdog's complaint")
@@ -211,3 +212,26 @@ def test_while_the_broker_is_away_events_are_taken_and_afterwards_they_go_on(
         until(lambda: relay.ready() and worker.ready(), "both ready again", 30)
         assert made.processes == [web, relay, worker]
         assert [process.end(signal.SIGTERM) for process in made.processes] == [0, 0, 0]
+
+
+def children(parent: int) -> dict[str, int]:
+    """The process of each role that a group runs."""
+    found = {}
+    for line in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        command = Path(f"/proc/{line}/cmdline").read_text().split("\0")
+        found[command[-2]] = int(line)
+    return found
+
+
+def test_up_with_a_broker_runs_every_role_starts_anew_what_ends_and_ends_them_all(fresh: Cluster) -> None:
+    [group] = fresh.start("up")
+    relay = children(group.pid)["relay"]
+    assert fresh.door().bring([order("SO-1")])
+    until(lambda: count(fresh, "SELECT count(*) FROM orders") == 1, "the order")
+    os.kill(relay, signal.SIGKILL)
+    assert fresh.door().bring([order("SO-2")])
+    until(lambda: count(fresh, "SELECT count(*) FROM orders") == 2, "the order behind a new relay")
+    last = children(group.pid)
+    assert (set(last), last["relay"] != relay) == ({"web", "relay", "worker", "dispatcher"}, True)
+    assert group.end(signal.SIGTERM) == 0
+    assert not [pid for pid in last.values() if Path(f"/proc/{pid}").exists()]

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,8 @@ from pipeline.store.engine import connect, migrate, reading
 from pipeline.store.tables import journal
 from tests.builders import at, completed, scanned
 from tests.support.process import ROOT, SECONDS, TOKEN, Up, environment
+from tests.support.provider import ACCOUNT, NUMBER, Provider
+from tests.support.provider import TOKEN as SIGNING
 
 pytestmark = pytest.mark.e2e
 
@@ -86,6 +90,13 @@ def test_events_go_in_and_it_stops_when_told(start: Callable[..., Up], folder: P
     assert stored(folder) == {"SO-1:completed", "SO-1:delivered::021100"}
 
 
+def test_only_who_serves_the_web_waits_for_its_libraries_to_load() -> None:
+    heavy = {"alembic", "babel", "litestar", "matplotlib", "twilio", "uvicorn"}
+    code = f"import sys, pipeline.cli; print({heavy} & set(sys.modules) or 'none')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "none\n"
+
+
 def test_keys_are_made_listed_without_themselves_and_revoked(folder: Path) -> None:
     key = unvarnished(folder, "keys", "create", "erp", "--history").strip()
     unvarnished(folder, "keys", "revoke", "erp")
@@ -134,6 +145,22 @@ def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
     )
     assert again.end(signal.SIGINT) == 0
     assert set(acknowledged) <= stored(folder)
+
+
+def test_a_text_that_no_webhook_told_of_is_found(start: Callable[..., Up], tmp_path: Path) -> None:
+    with Provider(tmp_path / "posts") as provider:
+        provider.text("Where is my order?", "+447700900123", datetime.now(UTC) - timedelta(minutes=10))
+        up = start(
+            NOTIFIER="twilio_sms",
+            TWILIO_URL=provider.url,
+            TWILIO_ACCOUNT_SID=ACCOUNT,
+            TWILIO_AUTH_TOKEN=SIGNING,
+            TWILIO_FROM=NUMBER,
+        )
+        over = time.monotonic() + SECONDS
+        while b"unvarnished_inbound_found_total 1.0" not in up.get("/metrics")[1]:
+            assert time.monotonic() < over, "it was not found"
+        assert up.end(signal.SIGTERM) == 0
 
 
 def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key: str) -> None:

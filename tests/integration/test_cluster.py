@@ -14,7 +14,7 @@ import pytest
 from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, Select, func, select, text
+from sqlalchemy import Connection, Engine, Select, func, select
 from sqlalchemy import event as sqlalchemy_event
 
 from pipeline import metrics
@@ -32,8 +32,9 @@ from pipeline.store.journal import SHARDS, Entry, append, shard_of
 from pipeline.store.tables import answers, asks, dead_letters, evidence, journal, orders, outbox, pairs, rollups, timers
 from tests.builders import MONDAY, VAULT, answered, asked, at, completed, contact, embedded, incoming, scanned
 from tests.integration.test_runner import value
-from tests.support.cluster import Cluster, StepByStep
+from tests.support.cluster import Cluster
 from tests.support.dump import dump
+from tests.support.steps import for_cluster
 from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, arrivals, stream, take_all, with_duplicates
 
 T = TypeVar("T")
@@ -178,10 +179,8 @@ def test_step_by_step_a_cluster_does_what_the_embedded_mode_does(
     one = alone(databases, told)
     expected = dump(one, BOOKKEEPING)
     one.dispose()
-    runtime = StepByStep(databases.fresh(), POLICY, LEVELS)
-    for _ in runtime.take(arrivals(told)):
-        pass
-    runtime.tick(AFTER_ALL)
+    runtime = embedded(for_cluster(databases.fresh()), POLICY, LEVELS)
+    take_all(runtime, told)
     assert dump(runtime.engine, BOOKKEEPING) == expected
     runtime.engine.dispose()
 
@@ -438,9 +437,3 @@ def test_what_a_worker_takes_from_a_topic_is_not_published_again(cluster: Cluste
     cluster.worker().take([*map(incoming, denied(0))], MONDAY)
     types = [row.type for row in rows(cluster, select(journal.c.type).join(outbox, outbox.c.seq == journal.c.seq))]
     assert types == ["fulfilment.compared"]
-
-
-def test_a_standstill_inside_a_transaction_does_not_hold_up_the_others(cluster: Cluster) -> None:
-    """A worker that is paused: the server ends its session, so that its locks are free."""
-    with cluster.engine.connect() as connection:
-        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "10s"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -23,8 +24,11 @@ from pipeline.store.engine import reading
 from pipeline.store.orders import OrderStore
 from pipeline.store.tables import asks, dead_letters, journal, opt_outs
 from tests.builders import VAULT, answered, asked, at, completed, contact, scanned, take
+from tests.conftest import EVERYWHERE
 from tests.support.live import A_DAY_LATER, WORDING, dispatcher, live, states, stored, twilio, webhook
 from tests.support.provider import Provider
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 DELIVERED = at(hours=2)  # Monday, 11:00 UTC
 
@@ -146,7 +150,7 @@ def test_only_one_decision_can_be_stored_for_an_order_a_contact_and_a_purpose(ru
     deliver(runtime)
     (ask,) = stored(runtime.engine)
     with pytest.raises(IntegrityError), runtime.engine.begin() as connection:
-        connection.execute(asks.insert().values({**ask, "attempt": 0}))
+        connection.execute(asks.insert().values({**ask, "decided_at": at(hours=3), "state": "not_asked"}))
 
 
 def test_a_link_belongs_to_one_ask_only(runtime: Embedded) -> None:
@@ -324,6 +328,24 @@ def test_a_list_out_of_reach_lets_nobody_conclude_anything(
     assert states(runtime.engine) == ["sent"]
 
 
+def test_how_far_behind_the_dispatcher_is_can_be_seen(
+    runtime: Embedded, provider: Provider, sender: Dispatcher
+) -> None:
+    def _behind(now: datetime) -> timedelta:
+        seen = REGISTRY.get_sample_value("unvarnished_asks_taken_up_timestamp_seconds") or 0
+        return timedelta(seconds=now.timestamp() - seen)
+
+    for n in range(2):
+        deliver(runtime, f"SO-{n}", contacts=[contact(phone=f"+44770090020{n}")], account={"id": f"A-{n}"})
+    later = DELIVERED + timedelta(minutes=5)
+    narrow = dispatcher(runtime.engine, twilio(provider.url), width=1)
+    narrow.run_once(later)
+    narrow.stop()
+    assert _behind(later) == timedelta(minutes=5), "it counted when the second was still to be taken up"
+    sender.run_once(later)
+    assert _behind(later) == timedelta(0)
+
+
 class Paused:
     """A notifier that stands still before it sends, as a process does that is stopped."""
 
@@ -351,13 +373,15 @@ def test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it(
     paused = dispatcher(runtime.engine, stuck)
     thread = threading.Thread(target=paused.run_once, args=(DELIVERED,))
     thread.start()
-    assert stuck.reached.wait(30)
-    assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
-    sender.run_once(DELIVERED + LEASE)
-    assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
-    stuck.go_on.set()
-    thread.join()
-    paused.stop()
+    try:
+        assert stuck.reached.wait(30)
+        assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
+        sender.run_once(DELIVERED + LEASE)
+        assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
+    finally:
+        stuck.go_on.set()
+        thread.join()
+        paused.stop()
     assert (len(stuck.sent), provider.posts) == (1, [])
     assert states(runtime.engine) == ["sent"], "what the first one knows counts, whoever has the lease"
 

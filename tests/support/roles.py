@@ -44,13 +44,13 @@ def until(found: Callable[[], T | None], what: str, seconds: float = SECONDS) ->
 
 
 class Process:
-    """A role that runs. What it logs is kept."""
+    """A role that runs, or all of them ("up"). What it logs is kept."""
 
     def __init__(self, role: str, environment: dict[str, str], log: IO[bytes]) -> None:
         self.role = role
         self._log = log
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "run", role],
+            [sys.executable, "-m", "pipeline", *(["up"] if role == "up" else ["run", role])],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -58,12 +58,17 @@ class Process:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     @cached_property
     def port(self) -> int:
         """Where its internal listener is; it is waited for until it says so."""
         assert self._process.stdout is not None
         said = ""
-        while "http" not in said or (self.role == "web" and "sign in" not in said):
+        while "http" not in said or (self.role in ("web", "up") and "sign in" not in said):
             line = self._process.stdout.readline()
             if not line:
                 raise AssertionError(f"the {self.role} did not start: {self.log}")
@@ -150,6 +155,7 @@ class Cluster:
         self._ours = ours | settings
         self.bootstrap, self.prefix = bootstrap, prefix
         self.engine: Engine = connect(database_url, cluster=True)
+        self.onlooker: Engine = connect(database_url)  # may stay in a transaction, and stand in everybody's way
         self.processes: list[Process] = []
 
     def settings(self) -> Settings:
@@ -213,6 +219,7 @@ class Cluster:
         for process in self.processes:
             process.close()
         self.engine.dispose()
+        self.onlooker.dispose()
 
 
 @contextmanager

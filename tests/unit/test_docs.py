@@ -20,7 +20,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 ELSEWHERE = {
     "UNVARNISHED_TEST_POSTGRES_URL": "tests/support/postgres.py",
     "UNVARNISHED_TEST_KAFKA": "tests/support/kafka.py",
-    "UNVARNISHED_SHARED": "tests/e2e/test_olist_history.py",
+    "UNVARNISHED_SHARED": "tests/support/shared.py",
     "UNVARNISHED_DB_PASSWORD": "docker-compose.yml",
 }
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -118,7 +118,7 @@ def test_every_command_that_exists_is_named_in_the_readme() -> None:
         ("report --by DIMENSION", None),
         ("report --colour", "report has no --colour"),
         ("digest", "no command digest"),
-        ("dead-letters retry", "no command retry"),
+        ("dead-letters forget", "no command forget"),
         ("bench", "bench is half a command"),
     ],
 )
