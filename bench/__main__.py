@@ -7,8 +7,9 @@ events into an empty database of its own. The machine may be noisy; what counts 
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rich.console import Console
@@ -30,7 +31,7 @@ class Contender(NamedTuple):
 
     name: str
     module: str
-    more: dict[str, str] = {}
+    more: Mapping[str, str] = MappingProxyType({})
     processes: int = 1
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import NamedTuple
@@ -73,10 +73,9 @@ class _Running:
         self._reader.join()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
         watched = psutil.Process(self._process.pid)
-        with self._process.stdout as lines:
-            for line in lines:
+        with self._process:
+            for line in self._process.stdout or ():
                 if line.startswith('{"at"'):
                     found = msgspec.json.decode(line, type=Reported)
                     used = watched.cpu_times()
@@ -85,7 +84,7 @@ class _Running:
                     self._told.put(None)
 
 
-def rate(ground: Ground, prefix: str, module: str, more: dict[str, str], processes: int, events: int) -> Measured:
+def rate(ground: Ground, prefix: str, module: str, more: Mapping[str, str], processes: int, events: int) -> Measured:
     """Have the loaded events taken. What a process did before its first batch does not count.
 
     Of several, what counts is the time in which all of them work.
@@ -100,7 +99,7 @@ def rate(ground: Ground, prefix: str, module: str, more: dict[str, str], process
     return Measured(sum(batch.events for batch in counted) / (ended - begun), 1e6 * cpu / done)
 
 
-def latencies(ground: Ground, module: str, more: dict[str, str], seconds: float) -> Sequence[int]:
+def latencies(ground: Ground, module: str, more: Mapping[str, str], seconds: float) -> Sequence[int]:
     """Milliseconds from the broker to the committed effect, of each event of a steady stream."""
     prefix, events = f"steady{next(_groups)}-", round(seconds * STEADY_RATE)
     make_topics(ground.bootstrap, prefix)
@@ -115,7 +114,7 @@ def latencies(ground: Ground, module: str, more: dict[str, str], seconds: float)
 
 @contextmanager
 def _running(
-    ground: Ground, prefix: str, module: str, more: dict[str, str], processes: int
+    ground: Ground, prefix: str, module: str, more: Mapping[str, str], processes: int
 ) -> Iterator[Sequence[_Running]]:
     database = ground.server.create_database()
     url = database.render_as_string(hide_password=False)

@@ -14,7 +14,7 @@ from pipeline.consumers import topics
 from pipeline.settings import Settings
 
 PARTITIONS = 4
-_ACCOUNTS = 2_000
+_ACCOUNTS = 20_000
 _TICK_SECONDS = 0.01
 
 
@@ -35,7 +35,7 @@ def told() -> Iterator[Told]:
         data = completed(order_id, who, f"+1202555{100 + n % 100:04}", now, places)
         yield Told("orders", order_id.encode(), event("order.completed", f"{order_id}:completed", now, data))
         for status in ("dispatched", "delivered"):
-            at = (now + timedelta(minutes=n % 90)).isoformat()
+            at = (now - timedelta(minutes=n % 90)).isoformat()
             data = {"order_id": order_id, "status": status, "at": at}
             yield Told("deliveries", order_id.encode(), event("delivery.updated", f"{order_id}:{status}", now, data))
 

@@ -16,9 +16,7 @@ class Sink(BaseSink):
         self._job = Job(told)
         self._records: list[Taken] = []
 
-    def add(
-        self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int
-    ) -> None:
+    def add(self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
         """One more."""
         self._records.append(Taken(topic, partition, offset, key, value, timestamp))
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # until a test gives up
 TOKEN = "the-token-of-these-tests"
 PARTITIONS = 4
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 T = TypeVar("T")
 
 
@@ -93,6 +94,13 @@ class Process:
             return answer.status, answer.read().decode()
         finally:
             one.close()
+
+    @property
+    def resident(self) -> int:
+        """The bytes it has in memory; 0 once it has ended."""
+        with suppress(OSError):
+            return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+        return 0
 
     @property
     def ended(self) -> bool:

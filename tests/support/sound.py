@@ -26,7 +26,7 @@ def _figures(engine: Engine) -> list[str]:
             known = msgspec.json.decode(order)
             for dimension, segment, day in known["places"]:
                 counted.update({(dimension, segment, day, name): n for name, n in known["counts"].items() if n})
-        found = {tuple(row[:4]): row.n for row in connection.execute(select(rollups)) if row.n}
+        found = {tuple(row[:4]): row.n for row in connection.execute(select(rollups))}
         crowded = [row for row in connection.execute(days.group_by(*days.selected_columns[:5])) if row[-1] > _A_DAY]
     return (["the figures are not those of the orders"] if found != dict(counted) else []) + [
         f"more than {_A_DAY} pairs of an account and a day: {row}" for row in crowded

@@ -4,20 +4,17 @@
 """
 
 import argparse
+import logging
 import statistics
 import sys
-import tempfile
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from deploy.kafka.native import Node
 from tests.reliability.faults import scenarios
 from tests.reliability.faults.told import told
-from tests.reliability.faults.trial import Ground, Result, Scenario, run
-from tests.support.postgres import postgres_server
+from tests.reliability.faults.trial import Result, Scenario, ground, run
 
 MOST = {"killed": 15.0, "back": 30.0, "paused": 15.0, "resumed": 30.0, "go": 15.0}  # seconds, by the last word
 KILLS, AWAY_SECONDS, CHURN_SECONDS = 20, 60.0, 60.0
@@ -50,26 +47,27 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=7)
     chosen = parser.parse_args()
+    logging.disable(logging.WARNING)  # of what is lost on purpose
     console, bad = Console(width=160), 0
     table = Table(title="Faults", title_justify="left")
-    for heading in ("scenario", "events", "went on after, seconds (median, most, times)", "settled", "unknown", "result"):
+    for heading in (
+        "scenario",
+        "events",
+        "went on after, s (median, most, times)",
+        "settled",
+        "unknown",
+        "result",
+    ):
         table.add_column(heading)
-    with tempfile.TemporaryDirectory(prefix="unvarnished-faults-") as name, postgres_server() as server:
-        folder = Path(name)
-        node = Node(folder / "kafka")
-        node.start()
-        try:
-            ground = Ground(node, server, folder)
-            for name in chosen.names or SCENARIOS:
-                items = told(chosen.events if name == "kills" else chosen.events // SHARE, chosen.seed)
-                result = run(ground, name, items, SCENARIOS[name])
-                result.wrong += late(result)
-                for line in [f"{name}: {'WRONG' if result.wrong else 'as in the quiet run'}", *result.wrong[:20]]:
-                    console.print(line, markup=False)
-                bad += bool(result.wrong)
-                table.add_row(*_row(result))
-        finally:
-            node.kill()
+    with ground() as found:
+        for name in chosen.names or SCENARIOS:
+            items = told(chosen.events if name == "kills" else chosen.events // SHARE, chosen.seed)
+            result = run(found, name, items, SCENARIOS[name])
+            result.wrong += late(result)
+            for line in [f"{name}: {'WRONG' if result.wrong else 'as in the quiet run'}", *result.wrong[:20]]:
+                console.print(line, markup=False)
+            bad += bool(result.wrong)
+            table.add_row(*_row(result))
     console.print(table)
     return bad
 

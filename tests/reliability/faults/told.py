@@ -84,10 +84,10 @@ def _live(events: int, now: datetime) -> Iterator[bytes]:
     began, made = now - timedelta(hours=3), 0
     for n in range(len(_AREAS) * 100):
         order_id, soon = f"{LIVE}{n}", now + timedelta(hours=1)
-        known: dict[str, Any] = {"contacts": [contact(f"c{n}", phone=phone(order_id))], "account": {"id": f"{LIVE}A{n}"}}
-        kind = n % 4
+        kind, person = n % 4, contact(f"c{n}", phone=phone(order_id))
         if kind == 2:
-            known["contacts"][0]["consent"] = None
+            person["consent"] = None
+        known: dict[str, Any] = {"contacts": [person], "account": {"id": f"{LIVE}A{n}"}}
         if kind == 3:
             raws = [completed(order_id, began - timedelta(days=2), promised_at=now - timedelta(hours=30), **known)]
         else:

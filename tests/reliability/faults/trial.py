@@ -24,7 +24,7 @@ from tests.reliability.faults.watching import (
     progress_of_relays,
     progress_of_workers,
 )
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.provider import ACCOUNT, TOKEN, Provider
 from tests.support.roles import PARTITIONS, Cluster, Process, cluster, until
 from tests.support.sound import unsound
@@ -64,11 +64,13 @@ class Result:
 class Trial:
     """A running cluster that is being told something."""
 
-    def __init__(self, ground: Ground, made: Cluster, items: Sequence[Item], result: Result) -> None:
+    def __init__(
+        self, ground: Ground, made: Cluster, items: Sequence[Item], result: Result, roles: Sequence[str]
+    ) -> None:
         self.ground = ground
         self.cluster = made
         self.result = result
-        self.running: list[Process] = made.start(*ROLES)
+        self.running: list[Process] = made.start(*roles)
         until(lambda: all(one.ready() for one in self.running), "every role ready")
         self._shared: Shared = open_shared(made.settings())
         appender = Appender(self._shared.engine, self._shared.vault)
@@ -142,40 +144,53 @@ class Trial:
 Scenario = Callable[[Trial], None]
 
 
-def run(ground: Ground, name: str, items: Sequence[Item], scenario: Scenario) -> Result:
+def run(ground: Ground, name: str, items: Sequence[Item], scenario: Scenario, roles: Sequence[str] = ROLES) -> Result:
     """Have these events told to a fresh cluster, shuffled and in part twice, while the scenario goes on; and judge."""
     result = Result(name, len(items))
-    with TemporaryDirectory(dir=ground.folder) as folder, Provider(Path(folder) / "provider") as provider:
-        with _fresh(ground, Path(folder), provider) as made:
-            trial = Trial(ground, made, disturbed(items), result)
-            try:
-                scenario(trial)
-                trial.settle()
-            finally:
-                trial.close()
-            lost = judging.unknown(made.engine)
-            result.unknown = len(lost)
-            result.wrong += judging.faults(made.engine, trial.feeding.acknowledged, provider.posts)
-            result.wrong += unsound(made.engine, SETUP)
-            result.wrong += judging.differences(judging.essence(made.engine), quiet(items, lost))
+    with fresh(ground) as (made, provider):
+        trial = Trial(ground, made, disturbed(items), result, roles)
+        try:
+            scenario(trial)
+            trial.settle()
+        finally:
+            trial.close()
+        lost = judging.unknown(made.engine)
+        result.unknown = len(lost)
+        result.wrong += judging.faults(made.engine, trial.feeding.acknowledged, provider.posts)
+        result.wrong += unsound(made.engine, SETUP)
+        result.wrong += judging.differences(judging.essence(made.engine), quiet(items, lost))
     return result
 
 
 @contextmanager
-def _fresh(ground: Ground, folder: Path, provider: Provider) -> Iterator[Cluster]:
+def fresh(ground: Ground, **settings: str) -> Iterator[tuple[Cluster, Provider]]:
+    """A cluster without processes, on topics and a database of its own, and the provider it sends through."""
     database = ground.server.create_database()
     url = database.render_as_string(hide_password=False)
     migrate(url)
-    twilio = {
-        "NOTIFIER": "twilio_sms",
-        "TWILIO_ACCOUNT_SID": ACCOUNT,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_FROM": "+15005550006",
-        "TWILIO_URL": provider.url,
-        "MASTER_KEY": bytes(range(32)).hex(),  # the tests' vault: digests are the same
-    }
-    try:
-        with cluster(folder, url, ground.node.bootstrap, f"{folder.name}-", LOG_LEVEL="info", **twilio) as made:
-            yield made
-    finally:
-        ground.server.drop_database(database)
+    with TemporaryDirectory(dir=ground.folder) as name, Provider(Path(name) / "provider") as provider:
+        known = {
+            "LOG_LEVEL": "info",
+            "NOTIFIER": "twilio_sms",
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_FROM": "+15005550006",
+            "TWILIO_URL": provider.url,
+            "MASTER_KEY": bytes(range(32)).hex(),  # the tests' vault: digests are the same
+        }
+        prefix = f"{Path(name).name}-"
+        with cluster(Path(name), url, ground.node.bootstrap, prefix, **known | settings) as made:
+            yield made, provider
+    ground.server.drop_database(database)
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """A broker and a database server that may be broken."""
+    with TemporaryDirectory(prefix="unvarnished-faults-") as folder, postgres_server() as server:
+        node = Node(Path(folder) / "kafka")
+        node.start()
+        try:
+            yield Ground(node, server, Path(folder))
+        finally:
+            node.kill()

@@ -16,6 +16,7 @@ from pipeline.store.engine import reading
 from pipeline.store.tables import asks, outbox
 
 _LOOK_SECONDS = 0.2
+_SOON_SECONDS = 3.0
 _WAITING = ("due", "sending")
 
 
@@ -109,16 +110,22 @@ class Watch(threading.Thread):
 
 
 def progress_of_workers(looks: list[Seen], moment: float) -> float | None:
-    """Seconds until every partition that had lag right after the moment went on; None: some have not yet."""
-    if not looks:
-        return None
-    first = looks[0]
-    lagging = {tp: first.committed.get(tp, 0) for tp, end in first.ends.items() if end > first.committed.get(tp, 0)}
+    """Seconds that the slowest partition took to go on, of those that lagged soon after the moment; None: not yet.
+
+    Each counts from when records were first seen to wait there.
+    """
+    waiting: dict[tuple[str, int], tuple[float, int]] = {}  # since when, and where it stood
+    slowest = 0.0
     for seen in looks:
-        lagging = {tp: place for tp, place in lagging.items() if seen.committed.get(tp, 0) <= place}
-        if not lagging:
-            return seen.at - moment
-    return None
+        for partition, end in seen.ends.items():
+            place = seen.committed.get(partition, 0)
+            since, stood = waiting.get(partition, (seen.at, place))
+            if place > stood:
+                slowest = max(slowest, seen.at - since)
+                del waiting[partition]
+            elif end > place and (partition in waiting or seen.at < moment + _SOON_SECONDS):
+                waiting[partition] = (since, stood)
+    return slowest if looks and looks[-1].at > moment + _SOON_SECONDS and not waiting else None
 
 
 def progress_of_relays(looks: list[Seen], moment: float) -> float | None:
