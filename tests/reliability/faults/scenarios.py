@@ -32,13 +32,27 @@ def kills(trial: Trial, times: int, seconds: float = _PACE_SECONDS, seed: int = 
         assert successor.port
 
 
+def kill_one_of_each(trial: Trial) -> None:
+    """SIGKILL to a worker, a relay and a dispatcher at once."""
+    trial.feeding.last(_PACE_SECONDS)
+    _warm(trial)
+    moment = time.monotonic()
+    for victim in [trial.of(role)[0] for role in KILLED]:
+        victim.end(signal.SIGKILL)
+        trial.replace(victim)
+    for role in KILLED:
+        trial.time_progress(f"{role} killed", role, moment)
+
+
 def broker_away(trial: Trial, seconds: float) -> None:
     """The broker is stopped, and comes back."""
+    node = trial.ground.node
+    assert node is not None
     trial.feeding.last(seconds + 20)
     _warm(trial)
-    trial.ground.node.stop()
+    node.stop()
     _pass(seconds)
-    trial.ground.node.start()
+    node.start()
     moment = time.monotonic()
     trial.time_progress("relay, broker back", "relay", moment)
     trial.time_progress("worker, broker back", "worker", moment)

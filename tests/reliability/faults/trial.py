@@ -42,11 +42,12 @@ _TICKED_SECONDS = 5.0  # that all has to be quiet: timers and dispatchers look o
 
 @dataclass(frozen=True)
 class Ground:
-    """What all trials stand on."""
+    """What all trials stand on. `node`: the broker, where it may be stopped."""
 
-    node: Node
+    bootstrap: str
     server: PostgresServer
     folder: Path
+    node: Node | None = None
 
 
 @dataclass
@@ -101,14 +102,14 @@ class Trial:
         for process in [one for one in self.running if one.ended]:
             self.replace(process)
 
-    def settle(self) -> None:
+    def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Wait until all is brought and nothing is left to do."""
         self.feeding.last(0)
-        until(lambda: self.supervise() or not self.feeding.left, "every event acknowledged", SETTLE_SECONDS)
+        until(self._brought, "every event acknowledged", seconds)
         started = quiet_since = time.monotonic()
         while time.monotonic() - quiet_since < _TICKED_SECONDS:
             self.supervise()
-            if time.monotonic() - started > SETTLE_SECONDS:
+            if time.monotonic() - started > seconds:
                 self.result.wrong.append(f"not settled: {self.watch.looks[-1]}")
                 return
             if not self._idle():
@@ -125,6 +126,10 @@ class Trial:
         for process in self.running:
             process.wait()
         self._shared.engine.dispose()
+
+    def _brought(self) -> bool:
+        self.supervise()
+        return not self.feeding.left
 
     def _idle(self) -> bool:
         with suppress(TimeoutError):
@@ -179,7 +184,7 @@ def fresh(ground: Ground, **settings: str) -> Iterator[tuple[Cluster, Provider]]
             "MASTER_KEY": bytes(range(32)).hex(),  # the tests' vault: digests are the same
         }
         prefix = f"{Path(name).name}-"
-        with cluster(Path(name), url, ground.node.bootstrap, prefix, **known | settings) as made:
+        with cluster(Path(name), url, ground.bootstrap, prefix, **known | settings) as made:
             yield made, provider
     ground.server.drop_database(database)
 
@@ -191,6 +196,6 @@ def ground() -> Iterator[Ground]:
         node = Node(Path(folder) / "kafka")
         node.start()
         try:
-            yield Ground(node, server, Path(folder))
+            yield Ground(node.bootstrap, server, Path(folder), node)
         finally:
             node.kill()
