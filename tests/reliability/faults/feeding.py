@@ -31,7 +31,11 @@ class Feeding:
     """A thread for each way in, so that one which is closed holds up no other."""
 
     def __init__(self, items: Sequence[Item], door: Door, appender: Appender, bootstrap: str, prefix: str) -> None:
-        ways = {Way.HTTP: _Posting(door), Way.KAFKA: _Producing(bootstrap, prefix), Way.JOURNAL: _Storing(appender)}
+        ways: dict[Way, _Way] = {
+            Way.HTTP: _Posting(door),
+            Way.KAFKA: _Producing(bootstrap, prefix),
+            Way.JOURNAL: _Storing(appender),
+        }
         self._threads = [_Feeder([item for item in items if item.way is way], in_) for way, in_ in ways.items()]
         for thread in self._threads:
             thread.start()

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 
 from kafka import KafkaProducer
@@ -138,7 +139,8 @@ def _bring(made: Cluster, watch: Watch, events: int, console: Console) -> None:
                 pass
             for one in portion[_PORTION:]:
                 producer.send(made.prefix + one.topic, one.value, one.key)
-            until(lambda raws=[one.value for one in portion[:_PORTION]]: door.bring(raws), "the events taken")
+            raws = [one.value for one in portion[:_PORTION]]
+            until(partial(door.bring, raws), "the events taken")
             producer.flush()
             if n % 50 == 0:
                 console.print(f"{(n + 1) * 2 * _PORTION:,} events brought", highlight=False)

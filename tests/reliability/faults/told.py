@@ -4,7 +4,7 @@ What is compared afterwards must not depend on the order of receipt. So the even
 claims, answers and figures do not; and the orders that are asked about have one person each, whom nobody else asks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from random import Random
@@ -70,11 +70,11 @@ def phone(order_id: str) -> str:
     return f"+1{_AREAS[n // 100]}55501{n % 100:02}"
 
 
-def disturbed(items: list[Item], seed: int = 7) -> list[Item]:
+def disturbed(items: Sequence[Item], seed: int = 7) -> list[Item]:
     """The same shuffled, and some of it again, often by another way."""
     rng = Random(seed)
     again = [_other_way(rng, item) for item in items if rng.random() < _TWICE]
-    mixed = items + again
+    mixed = [*items, *again]
     rng.shuffle(mixed)
     return mixed
 

@@ -97,7 +97,8 @@ class Watch(threading.Thread):
         ends = {(tp.topic, tp.partition): place.offset for tp, place in found.items()}
         with reading(self._engine) as connection:
             untold = connection.execute(select(func.count()).select_from(outbox)).scalar_one()
-            states = dict(connection.execute(select(asks.c.state, func.count()).group_by(asks.c.state)).all())
+            counted = connection.execute(select(asks.c.state, func.count()).group_by(asks.c.state))
+            states: dict[str, int] = dict(row._tuple() for row in counted)
         relayed = sum(end for (topic, _), end in ends.items() if topic in self._relayed)
         waiting = sum(states.get(state, 0) for state in _WAITING)
         sent = states.get("sent", 0)
