@@ -16,7 +16,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo bench matrix soak reference check test format docs lock clean
+.PHONY: help demo bench matrix kills soak reference check test format docs lock clean
 
 help:
 	@echo "make demo                  a simulated company, 90 days and then live; no credentials, no services"
@@ -26,6 +26,7 @@ help:
 	@echo "make docs                  write docs/asyncapi.json and docs/settings.md again, from the code"
 	@echo "make bench [ARGS=...]      measure throughput on this machine"
 	@echo "make matrix                every crash x provider outcome x callback x dispatchers: about twenty minutes"
+	@echo "make kills [ARGS=N]        the live demo killed 50 times under load, beside an undisturbed one: about ten minutes"
 	@echo "make soak HISTORY=...      real history on both databases, repeated, killed and shuffled: the same in the end"
 	@echo "make reference FILE=...    compare detector and intervals with a file of reference figures"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files again"
@@ -39,6 +40,9 @@ bench: .venv/requirements.lock
 
 matrix: .venv-dev/requirements-dev.lock
 	@UNVARNISHED_MATRIX=full $(DEV) -m pytest tests/reliability/test_send_matrix.py $(ARGS)
+
+kills: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.kills $(ARGS)
 
 soak: .venv-dev/requirements-dev.lock
 	@test -n "$(HISTORY)" || { echo "make soak needs a history: make soak HISTORY=path/to/olist" >&2; exit 2; }

@@ -31,17 +31,20 @@ from sqlalchemy import Connection, Engine, func, select
 
 from pipeline.app import create_key
 from pipeline.demo.company import Company, is_live
-from pipeline.demo.installed import Installed
+from pipeline.demo.deliveries import FASTEST
 from pipeline.demo.replies import reply
 from pipeline.domain.asks import State
+from pipeline.domain.events import decode
 from pipeline.store import reports
 from pipeline.store.engine import connect, reading
+from pipeline.store.journal import get, read_type
 from pipeline.store.tables import answers, asks, claims, journal, phone_messages
-from tests.builders import completed, contact, embedded, scanned
+from tests.builders import completed, contact, scanned
 from tests.support.process import Process, Up
 
 OUTSIDE = "outside"  # source, and name of the key
 STARTING = 0.2  # share of kills that hit a process which is not up yet
+SOON = timedelta(minutes=10)  # what is to happen later, happens to neither of the two
 PATIENCE = 300  # seconds until everything has to be settled
 
 
@@ -50,8 +53,8 @@ class Load(NamedTuple):
 
     kills: int = 50
     orders: int = 2_000  # of the demo
-    outside: int = 500  # of the outside sender
-    pace: int = 1_200  # of the demo, a minute
+    outside: int = 1_000  # of the outside sender
+    pace: int = 1_200  # of the demo, a minute, while it is being killed
     life: float = 3.0  # seconds a process lives at most once it is up
     days: int = 2  # of history
 
@@ -160,7 +163,8 @@ def run(load: Load, seed: int = 7, hurried: bool = False, say: Callable[[str], N
 
 def _run(folder: Path, load: Load, rng: Random, hurried: bool, say: Callable[[str], None]) -> Result:
     begun, moment = folder / "begun", datetime.now(UTC).replace(microsecond=0)
-    assert _demo(Process, begun, load, "--no-live").close() == 0
+    if _demo(Process, begun, load, "--no-live").close():
+        raise SystemExit("there is no history")
     with _engine(begun) as engine:
         key = create_key(engine, OUTSIDE, history=False)
     for name in ("calm", "killed"):
@@ -184,17 +188,17 @@ def _demo(kind: type[Any], folder: Path, load: Load, *options: str) -> Any:
     return kind(folder, *command, PROBE_AFTER_HOURS="100000")
 
 
-def _live(load: Load) -> list[str]:
-    return ["--pace", str(load.pace), "--deliveries", str(load.orders)]
+def _live(load: Load, pace: int) -> list[str]:
+    return ["--pace", str(pace), "--deliveries", str(load.orders)]
 
 
 def _live_and_die(folder: Path, load: Load, sender: Sender, rng: Random) -> None:
     """One start, and a SIGKILL at some moment of it."""
     up: Process
     if rng.random() < STARTING:
-        up = _demo(Process, folder, load, *_live(load))
+        up = _demo(Process, folder, load, *_live(load, load.pace))
     else:
-        up = sender.up = _demo(Up, folder, load, *_live(load))
+        up = sender.up = _demo(Up, folder, load, *_live(load, load.pace))
     time.sleep(rng.uniform(0, load.life))  # the moment
     code = up.end(signal.SIGKILL)
     sender.up = None
@@ -210,38 +214,39 @@ def _end_leases(folder: Path) -> None:
 
 def _finish(folder: Path, load: Load, sender: Sender) -> Left:
     """Start it and let it come to the end of everything: delivered, sent, answered. Then stop it."""
-    sender.up = up = _demo(Up, folder, load, *_live(load))
-    with _engine(folder) as engine:
-        end = time.monotonic() + PATIENCE
-        while not (sender.done and _settled(engine, load)):
-            if time.monotonic() > end or up.process.poll() is not None:
-                up.process.kill()
-                raise SystemExit("it did not come to an end")
-            time.sleep(0.2)
-        code = up.end(signal.SIGTERM)
-        if code:
-            raise SystemExit(f"it did not stop: {code}")
-        with reading(engine) as connection:
-            return _left(connection)
+    sender.up = up = _demo(Up, folder, load, *_live(load, FASTEST))
+    try:
+        with _engine(folder) as engine:
+            end = time.monotonic() + PATIENCE
+            while not (sender.done and _settled(engine, load)):
+                if time.monotonic() > end or up.process.poll() is not None:
+                    raise SystemExit("it did not come to an end")
+                time.sleep(0.2)
+            if code := up.end(signal.SIGTERM):
+                raise SystemExit(f"it did not stop: {code}")
+            with reading(engine) as connection:
+                return _left(connection)
+    finally:
+        up.process.kill()
 
 
 def _settled(engine: Engine, load: Load) -> bool:
     with reading(engine) as connection:
         ids = connection.execute(select(journal.c.id).where(journal.c.type == "order.completed")).scalars()
-        live = {event_id.split(":")[0] for event_id in ids if is_live(event_id.split(":")[0])}
-        waiting = select(func.count(asks.c.order_id)).where(asks.c.wake_at.is_not(None))
+        live = {order_id for order_id in (event_id.split(":")[0] for event_id in ids) if is_live(order_id)}
+        waiting = select(func.count(asks.c.order_id)).where(asks.c.wake_at <= datetime.now(UTC) + SOON)
         if len(live) < load.orders or connection.execute(waiting).scalar_one():
             return False
         answered = {tuple(row) for row in connection.execute(select(answers.c.order_id, answers.c.contact_id))}
-    return _will_answer(engine) <= answered
+        return _will_answer(connection) <= answered
 
 
-def _will_answer(engine: Engine) -> set[tuple[str, str]]:
+def _will_answer(connection: Connection) -> set[tuple[str, str]]:
     """The orders and people whose live questions the simulation answers."""
-    installed, found = Installed(engine, embedded(str(engine.url))), set()
-    begun = json.loads(installed.get("demo.begun") or "")
-    company = Company(begun["seed"], date.fromisoformat(begun["start"]))
-    for _, _, request in installed.requests_after(0):
+    begun = json.loads(get(connection, "demo.begun") or "")
+    company, found = Company(begun["seed"], date.fromisoformat(begun["start"])), set()
+    for stored in read_type(connection, "feedback.requested", 0):
+        request = decode(stored.payload.encode()).data
         asked = company.asked(request) if is_live(request.order_id) else None
         if asked is not None and reply(company.seed, *asked, request, asked[0].last) is not None:
             found.add((request.order_id, request.contact_id))
