@@ -16,20 +16,25 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo bench matrix soak reference check test format docs lock clean
+.PHONY: help venv demo bench matrix guards kills soak reference check test format docs lock clean
 
 help:
-	@echo "make demo                  a simulated company, start to end; no credentials, no services"
+	@echo "make venv                  the environment that runs the product, from its lock file (the others make it, too)"
+	@echo "make demo                  a simulated company, 90 days and then live; no credentials, no services"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       the tests; ARGS go to pytest, e.g. ARGS='-k ledger'"
 	@echo "make format                apply the formatter and the safe lint fixes"
 	@echo "make docs                  write docs/asyncapi.json and docs/settings.md again, from the code"
 	@echo "make bench [ARGS=...]      measure throughput on this machine"
 	@echo "make matrix                every crash x provider outcome x callback x dispatchers: about twenty minutes"
+	@echo "make guards                take each guard away: a test has to turn red; about half a minute"
+	@echo "make kills [ARGS=N]        the live demo killed 50 times under load, beside an undisturbed one: about ten minutes"
 	@echo "make soak HISTORY=...      real history on both databases, repeated, killed and shuffled: the same in the end"
 	@echo "make reference FILE=...    compare detector and intervals with a file of reference figures"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files again"
 	@echo "make clean                 remove environments, caches and demo data"
+
+venv: .venv/requirements.lock
 
 demo: .venv/requirements.lock
 	@UNVARNISHED_DATA_DIR="$(UNVARNISHED_DATA_DIR)" $(RUN) -m pipeline demo $(ARGS)
@@ -39,6 +44,12 @@ bench: .venv/requirements.lock
 
 matrix: .venv-dev/requirements-dev.lock
 	@UNVARNISHED_MATRIX=full $(DEV) -m pytest tests/reliability/test_send_matrix.py $(ARGS)
+
+guards: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.guards $(ARGS)
+
+kills: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.kills $(ARGS)
 
 soak: .venv-dev/requirements-dev.lock
 	@test -n "$(HISTORY)" || { echo "make soak needs a history: make soak HISTORY=path/to/olist" >&2; exit 2; }
@@ -55,7 +66,7 @@ check: .venv-dev/requirements-dev.lock
 	.venv-dev/bin/lint-imports --no-logo
 
 test: .venv-dev/requirements-dev.lock
-	@$(DEV) -m pytest $(ARGS)
+	@$(DEV) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 format: .venv-dev/requirements-dev.lock
 	$(DEV) -m ruff check --fix .

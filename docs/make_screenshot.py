@@ -1,6 +1,7 @@
 """Makes docs/dashboard.png from the simulated company: `python docs/make_screenshot.py`, with Chromium on the machine.
 
-The same days give the same picture, so it changes only when the page does. Needs the development environment.
+The same days give the same picture, so it changes only when the page does, or the machine's fonts.
+Needs the development environment.
 """
 
 import sys
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pipeline.app import open_installation, play_demo  # noqa: E402
-from pipeline.demo.company import LEVELS  # noqa: E402
+from pipeline.demo.company import LEVELS, Company  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
 from tests.builders import at  # noqa: E402
 from tests.e2e.test_pages_in_chromium import app_of  # noqa: E402
@@ -32,7 +33,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), levels=LEVELS, master_key="00" * 32)
         installation = open_installation(settings, simulated=True)
-        play_demo(installation, SEED, DAYS)
+        play_demo(installation, Company(SEED), DAYS)
         known = replace(services(installation.runtime, Clock(at())), setup=installation.setup)
         with browsing.served(app_of(known)) as address, browsing.chromium() as browser:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")

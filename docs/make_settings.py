@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from pipeline.live import DEMO_SETTINGS
 from pipeline.settings import Settings
 
 TARGET = Path(__file__).with_name("settings.md")
@@ -27,14 +28,21 @@ Secret values are never printed.
 The first `replay` or `demo` keeps `UNVARNISHED_LEVELS` and `UNVARNISHED_ALERTS_A_YEAR` with the database: under other
 thresholds the same pairs would make another history. A later one that asks for something else is refused, and told what
 the database was started with. Where the levels are not set, `replay` and `demo` bring their own.
+
+The live part of `demo` asks on its own phone page, whatever `UNVARNISHED_NOTIFIER` says. For what you do not set it has
+other defaults: {demo}.
 """
-_DEFAULTS = {"data_dir": "the user's data folder"}  # differs from machine to machine
+_DEFAULTS = {  # what depends on the machine or on other settings
+    "data_dir": "the user's data folder",
+    "public_url": "`http://127.0.0.1` and the port",
+}
 
 
 def text() -> str:
     """The page as it is written."""
     rows = [_row(name, field) for name, field in Settings.model_fields.items()]
-    return _OPENING + "".join(rows) + _CLOSING
+    demo = [f"`{_variable(name)}={value}`" for name, value in DEMO_SETTINGS.items()]
+    return _OPENING + "".join(rows) + _CLOSING.format(demo=", ".join(demo))
 
 
 def variables() -> set[str]:

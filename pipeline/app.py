@@ -1,38 +1,27 @@
-"""The one place where things are wired together: settings in, a running installation out."""
+"""The one place where things are wired together: settings in, an installation out. `live.py` puts it on the network."""
 
-import asyncio
-import secrets
-import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from socket import socket
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Engine
 
-from pipeline.consumers import provider
-from pipeline.consumers.dispatcher import Dispatcher, Wording
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.writer import Bounds, Writer
+from pipeline.consumers.intake import Incoming
 from pipeline.demo import drive
 from pipeline.demo.company import Company
-from pipeline.domain.events import FeedbackRequested, decode
+from pipeline.demo.installed import Installed
 from pipeline.domain.segments import parse_levels
-from pipeline.notifiers import channels
 from pipeline.settings import DEFAULT_LEVELS, Settings
 from pipeline.store import api_keys, journal
-from pipeline.store import phone as phone_store
-from pipeline.store.engine import connect, migrate, reading
+from pipeline.store.engine import connect, migrate
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault
-from pipeline.web import phone, server, webhooks
-from pipeline.web.services import Services
 
-_FROZEN = "setup"
+DEMO_DAYS = 90
+_FROZEN, _BEGUN = "setup", "demo.begun"
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -150,160 +139,63 @@ class Ended(Exception):
     """A bug stopped what should have gone on."""
 
 
-class Addresses(NamedTuple):
-    """Where a running installation is reached."""
-
-    public: str
-    internal: str
-    sign_in: str
-    keys: int  # API keys that work: without one nobody can send anything
-
-
-def up(installation: Installation, settings: Settings, tell: Callable[[Addresses], None]) -> None:
-    """Everything in one process until SIGTERM or SIGINT: the writer with its timers, and both listeners.
-
-    `tell` is called once they answer. Raises Ended if a bug stops it.
-    """
-    with (
-        server.bind(settings.public_host, settings.public_port) as public,
-        server.bind(settings.internal_host, settings.internal_port) as internal,
-    ):
-        asyncio.run(_up(installation, settings, tell, public, internal))
-
-
-async def _up(
-    installation: Installation,
-    settings: Settings,
-    tell: Callable[[Addresses], None],
-    public: socket,
-    internal: socket,
-) -> None:
-    token = settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
-    bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
-    writer = Writer(installation.engine, installation.runtime.runner, bounds, _now)
-    dispatcher = dispatcher_of(installation, settings, writer)
-    services = services_of(installation, settings, writer, dispatcher)
-    with reading(installation.engine) as connection:
-        keys = len(api_keys.working(connection))
-    home = server.address(internal)
-    addresses = Addresses(server.address(public), home, f"{home}/sign-in?token={token}", keys)
-
-    stopping, ready = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    for thread in (writer, dispatcher):
-        thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
-    listeners = [
-        server.Listener(server.public_app(services, *_provider_routes(settings)), public),
-        server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
-    ]
-    writer.start()
-    dispatcher.start()
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.serve(listeners, settings, stopping, ready))
-            await ready.wait()
-            if not stopping.is_set():
-                tell(addresses)
-    finally:
-        await asyncio.to_thread(dispatcher.stop)
-        await asyncio.to_thread(writer.stop)  # last: it finishes what everybody handed in
-        installation.engine.dispose()
-    for name, thread in (("writer", writer), ("dispatcher", dispatcher)):
-        if thread.ended.exception() is not None:
-            raise Ended(f"a bug ended the {name}: the log says where. Nothing that was accepted is lost")
-
-
-def dispatcher_of(installation: Installation, settings: Settings, writer: Writer) -> Dispatcher:
-    """What sends the questions, by the channel the settings name. Raises Unusable if they do not suffice."""
-    return Dispatcher(
-        installation.engine,
-        installation.vault,
-        settings.policy,
-        channels.notifiers(settings, phone_store.Shelf(installation.engine)),
-        Wording(settings.company_name, settings.public_url.rstrip("/")),
-        _now,
-        width=settings.dispatcher_width,
-        told=writer.nudge,
-    )
-
-
-def _provider_routes(settings: Settings) -> Sequence[server.Routes]:
-    """The provider's webhooks, where there is a provider."""
-    account, token = settings.twilio_account_sid, settings.twilio_auth_token
-    if settings.notifier != "twilio_sms" or account is None or token is None:
-        return ()
-    who = webhooks.Provider(account, [token.get_secret_value()], provider.status)
-    return (partial(webhooks.routes, provider=who),)
-
-
-def _phone_routes(settings: Settings) -> Sequence[server.Routes]:
-    """The demo's phones, where messages go to them."""
-    return (phone.routes,) if settings.notifier == "phone" else ()
-
-
-def services_of(
-    installation: Installation, settings: Settings, writer: Writer, dispatcher: Dispatcher | None = None
-) -> Services:
-    """What the routes may use."""
-
-    async def _submit(batch: Sequence[Incoming]) -> Taken:
-        taken = await asyncio.wrap_future(writer.submit(batch))
-        if dispatcher is not None:  # a question may have become due
-            dispatcher.wake()
-        return taken
-
-    return Services(installation.engine, installation.vault, installation.setup, settings, _submit, _now)
-
-
-def _now() -> datetime:
+def now() -> datetime:
+    """The machine's time, in UTC."""
     return datetime.now(UTC)
 
 
 def create_key(engine: Engine, name: str, history: bool) -> str:
     """A new API key, for the only time in plain text."""
     with engine.begin() as connection:
-        return api_keys.create(connection, name, history, _now())
+        return api_keys.create(connection, name, history, now())
 
 
 def revoke_key(engine: Engine, name: str) -> None:
     """End an API key."""
     with engine.begin() as connection:
-        api_keys.revoke(connection, name, _now())
+        api_keys.revoke(connection, name, now())
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """Which simulated company a database holds, and how many days of it were wanted at first."""
+
+    seed: int
+    start: date
+    days: int
+
+
+def begin_demo(installation: Installation, seed: int, start: date | None, days: int | None) -> Begun:
+    """What this database was begun with, from its first run on: by default 90 days of which the last was yesterday.
+
+    Raises WrongSetup where another seed or another first day would make it another company.
+    """
+    with installation.engine.begin() as connection:
+        text = journal.get(connection, _BEGUN, lock=True)
+        if text is not None:
+            begun = msgspec.json.decode(text, type=Begun)
+        else:
+            wanted = days or DEMO_DAYS
+            begun = Begun(seed, start or now().date() - timedelta(days=wanted), wanted)
+            journal.put(connection, _BEGUN, msgspec.json.encode(begun).decode())
+    if (begun.seed, begun.start) != (seed, start or begun.start):
+        raise WrongSetup(
+            f"this database holds the company of --seed {begun.seed} --start {begun.start}; "
+            "for another one use another UNVARNISHED_DATA_DIR"
+        )
+    return begun
 
 
 def play_demo(
-    installation: Installation, seed: int, days: int, progress: Callable[[int, int], None] | None = None
+    installation: Installation, company: Company, days: int, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Simulate the demo's company, from where an earlier run of the same seed ended."""
-    drive.run(_DemoRuntime(installation), Company(seed), days, progress)
+    """Simulate the demo's company, from where an earlier run of the same one ended."""
+    drive.run(Installed(installation.engine, installation.runtime), company, days, progress)
 
 
-class _DemoRuntime:
-    """The runtime as the demo's driver knows it."""
+def days_before_live(installation: Installation, company: Company, days: int) -> int:
+    """How many days the company's history has when it goes on live: `days`, and those since up to yesterday.
 
-    def __init__(self, installation: Installation) -> None:
-        self._engine = installation.engine
-        self._runtime = installation.runtime
-
-    def take(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
-        """Store and process events received at these moments."""
-        for _ in self._runtime.take(incoming._replace(received_at=moment) for moment, incoming in items):
-            pass
-
-    def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
-        """The questions asked since a place in the journal."""
-        with reading(self._engine) as connection:
-            stored = journal.read_type(connection, "feedback.requested", seq)
-        return [(entry.seq, entry.received_at, decode(entry.payload.encode()).data) for entry in stored]
-
-    def get(self, name: str) -> str | None:
-        """A remembered fact."""
-        with reading(self._engine) as connection:
-            return journal.get(connection, name)
-
-    def put(self, name: str, value: str) -> None:
-        """Remember a fact."""
-        with self._engine.begin() as connection:
-            journal.put(connection, name, value)
+    Raises Unusable if that is further.
+    """
+    place = drive.read_place(Installed(installation.engine, installation.runtime).get(drive.PLACE))
+    return drive.days_before_live(company.start, days, place, now().date())

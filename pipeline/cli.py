@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -19,21 +20,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import lab
 from pipeline.app import (
-    Addresses,
+    DEMO_DAYS,
     Ended,
     WrongSetup,
+    begin_demo,
     create_key,
+    days_before_live,
     open_database,
     open_installation,
     play_demo,
     replay_history,
     revoke_key,
-    up,
 )
 from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
 from pipeline.consumers.runner import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.demo.company import Company
+from pipeline.demo.deliveries import FASTEST
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
@@ -45,6 +49,9 @@ from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
 from pipeline.terminal.keys import show_keys
+
+if TYPE_CHECKING:
+    from pipeline.live import Addresses
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
@@ -75,12 +82,14 @@ Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20"
 @app.command("up")
 def up_command() -> None:
     """Everything in one process: events in, questions out, the dashboard. Ctrl-C stops it."""
+    from pipeline import live  # the libraries of the web take a while to load: only who serves it waits
+
     with _complaints():
         settings = Settings()
-        up(open_installation(settings, sending=True), settings, _show_addresses)
+        live.up(open_installation(settings, sending=True), settings, _show_addresses)
 
 
-def _show_addresses(found: Addresses) -> None:
+def _show_addresses(found: "Addresses") -> None:
     print(f"Unvarnished is up. Ctrl-C stops it.\n  public    {found.public}\n  internal  {found.internal}")
     print(f"  sign in   {found.sign_in}", flush=True)
     if not found.keys:
@@ -110,7 +119,7 @@ def list_keys_command(output: Output = Format.TABLE) -> None:
 
 
 @keys.command("revoke")
-def revoke_key_command(name: str) -> None:
+def revoke_key_command(name: Annotated[str, typer.Argument(help="as `keys list` shows it")]) -> None:
     """End a key. It stops working within a second."""
     with _complaints(), _engine() as engine:
         revoke_key(engine, name)
@@ -173,15 +182,32 @@ def alerts_command(output: Output = Format.TABLE) -> None:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=3_650, help="simulated days in all")] = 90,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=3_650, help=f"simulated days; by default {DEMO_DAYS}, and those gone by since"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="another seed is another company")] = 7,
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="first simulated day; by default the last one is yesterday")
+    ] = None,
+    no_live: Annotated[bool, typer.Option("--no-live", help="end after these days, with the report")] = False,
+    pace: Annotated[float, typer.Option(min=0.1, max=FASTEST, help="live: orders delivered a minute")] = 12.0,
+    deliveries: Annotated[
+        int | None, typer.Option(min=0, help="live: orders to deliver in all; by default without end")
+    ] = None,
 ) -> None:
-    """A simulated company: 90 days of deliveries, asks and answers, then who embellishes, and how."""
+    """A simulated company: its days, who embellishes and how; then it goes on live. Ctrl-C stops it."""
     console = Console()
     with _complaints():
-        installation = open_installation(Settings(), DEMO_LEVELS, simulated=True)
+        settings = Settings()
+        installation = open_installation(settings, DEMO_LEVELS, simulated=True)
+        begun = begin_demo(installation, seed, _day(start, "--start"), days)
+        company = Company(begun.seed, begun.start)
+        wanted = days or begun.days
+        if not no_live:
+            wanted = days_before_live(installation, company, wanted)
         with _progress(Console(stderr=True), "Simulating") as advance:
-            play_demo(installation, seed, days, advance)
+            play_demo(installation, company, wanted, advance)
         with reading(installation.engine) as connection:
             segments = reports.by_segment(connection, "depot")
             found = reports.alerts(connection, clock_of(connection).date())
@@ -189,6 +215,24 @@ def demo(
             show_report(console, figures_of(reports.total(connection)), "depot", each, reports.nulls(connection))
         show_alerts(console, found)
         show_diagnosis(console, "depot", diagnose("depot", segments, found))
+        installation.engine.dispose()
+        if not no_live:
+            from pipeline import live  # as for `up`
+
+            live.go_on(settings, company, pace, deliveries, partial(_show_live, pace))
+
+
+def _show_live(pace: float, found: "Addresses") -> None:
+    print(
+        f"""
+Live: {pace:g} deliveries a minute come in by HTTP. Ctrl-C stops it; started again it goes on.
+  public     {found.public}
+  internal   {found.internal}
+  sign in    {found.sign_in}
+  phones     {found.internal}/phone, once signed in: answer one and see the dashboard move
+Unless UNVARNISHED_... says otherwise, no hours are quiet here, nobody gets a rest and no account has a limit.""",
+        flush=True,
+    )
 
 
 @app.command("lab")

@@ -11,10 +11,36 @@ BATCH_SECONDS = Histogram("unvarnished_batch_seconds", "Seconds from a batch's f
 ASKS = Counter("unvarnished_asks", "Questions dispatched, by what became of the attempt", ["outcome"])
 ASKS_ON_THEIR_WAY = Gauge("unvarnished_asks_on_their_way", "Questions not settled yet, by state", ["state"])
 ASK_SECONDS = Histogram("unvarnished_ask_seconds", "Seconds from when a question was due to the provider's answer")
+ASKS_TAKEN_UP = Gauge(
+    "unvarnished_asks_taken_up_timestamp_seconds",
+    "Up to when everything due has been taken up, in seconds since 1970; stands still if its dispatcher does",
+)
 PROVIDER_STATUS = Counter("unvarnished_provider_statuses", "Status callbacks, by the state they stand for", ["state"])
+INBOUND_POLLS = Counter(
+    "unvarnished_inbound_polls", "Looks through the provider's list of texts to us: done, failed", ["outcome"]
+)
+INBOUND_FOUND = Counter("unvarnished_inbound_found", "Texts in the provider's list that no webhook had told of")
 WAITING = Gauge("unvarnished_waiting_events", "Events accepted at a door and not yet durable")
+READY = Gauge("unvarnished_ready", "Whether events can be taken now, as /readyz says: 1 or 0")
+SPOOLED = Gauge(
+    "unvarnished_spooled_calls",
+    "Calls of the provider on disk and not in the database, by state: waiting, set_aside (a bug)",
+    ["state"],
+)
 REQUESTS = Counter(
     "unvarnished_http_requests",
     "Requests answered, by the route's template (other: no route), method and class of status",
     ["listener", "route", "method", "status"],
 )
+
+# What alerts watch is there from the start: a first one that brings its own series would be no increase.
+_OUTCOMES = {
+    INTAKE: ("new", "duplicates", "dead"),
+    ASKS: (
+        *("accepted", "not_accepted", "rejected", "unknown", "found", "absent", "not_looked", "unresolved"),
+        *("opted_out", "given_up", "recovered"),
+    ),
+}
+for counter, outcomes in _OUTCOMES.items():
+    for outcome in outcomes:
+        counter.labels(outcome)

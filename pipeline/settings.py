@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     twilio_messaging_service: str | None = Field(None, description="Twilio: MG..., the service to send through")
     twilio_from: str | None = Field(None, description="Twilio: the number to send from, if there is no service")
     twilio_url: str = Field("https://api.twilio.com", description="Twilio: the API; another one for tests")
+    inbound_poll_minutes: float = Field(
+        5, gt=0, le=120, description="minutes between two looks for texts to us that the provider's webhook lost"
+    )
     provider_seconds: float = Field(
         10, gt=0, le=25, description="seconds for the provider's whole answer; later the outcome is unknown"
     )
@@ -108,7 +111,15 @@ class Settings(BaseSettings):
         20_000, ge=1, description="events accepted and not yet written, above which more are refused for a while (503)"
     )
     waiting_bytes: int = Field(64 << 20, ge=1_024, description="their bytes")
+    spool_bytes: int = Field(
+        64 << 20,
+        ge=4_096,
+        description="bytes of disk, in data_dir, for the provider's calls that come while the database is away",
+    )
     wrong_keys_a_minute: int = Field(30, ge=1, description="wrong API keys from one address, before it has to wait")
+    wrong_links_a_minute: int = Field(
+        30, ge=1, description="links that never were, opened from one address, before it has to wait"
+    )
     connections: int = Field(500, ge=10, description="open connections a listener; beyond them the newest is cut")
     header_seconds: float = Field(10, gt=0, description="seconds for the head of a request to arrive")
     body_seconds: float = Field(30, gt=0, description="seconds for a request's body to arrive")
@@ -163,6 +174,12 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"unknown roles {sorted(unknown)}; known are {', '.join(get_args(Role))}")
         return roles
+
+    def otherwise(self, **defaults: object) -> "Settings":
+        """The same with other defaults, for what nobody has set."""
+        return self.model_copy(
+            update={name: value for name, value in defaults.items() if name not in self.model_fields_set}
+        )
 
     @property
     def url(self) -> str:

@@ -38,6 +38,7 @@ class Inbound(NamedTuple):
     text: str
     received_at: datetime
     provider_did: Control | None = None  # what the provider has already seen to, and replied to itself
+    answerable: bool = True  # False: it was acknowledged before it was read, and no reply goes with it any more
 
 
 class Heard(NamedTuple):
@@ -96,6 +97,8 @@ def hear(connection: Connection, vault: Vault, inbound: Inbound, reader: Reader,
     control = inbound.provider_did or reader.read(inbound.text, "arrival", None).control
     asked = _match(connection, inbound)
     heard = _answer(connection, vault, inbound, asked, reader, now) if asked else _stranger(inbound, control)
+    if not inbound.answerable:
+        heard = heard._replace(reply=None)
     # Last: the runner takes the journal's head before it writes opt-outs, and so do we.
     if inbound.sender is not None and control == "stop":
         store.opt_out(connection, inbound.sender, now, SOURCE)
@@ -107,16 +110,19 @@ def hear(connection: Connection, vault: Vault, inbound: Inbound, reader: Reader,
 
 
 def _match(connection: Connection, inbound: Inbound) -> Asked | None:
-    """The question a text answers: the newest to that phone that is still open, else the newest."""
+    """The question a text answers: the newest to that phone that is still open, else the newest.
+
+    What was asked after a text was written comes last; but when exactly a question went out is not always known.
+    """
     if inbound.sender is None:
         return None
     found = store.asked_of(connection, inbound.sender)
     standing = store.questions(connection, found)
     for asked in found:
         done = standing.get((asked.order_id, asked.contact_id), asked.state == "answered" and DONE) == DONE
-        if not done and inbound.received_at - asked.asked_at <= _OPEN:
+        if not done and timedelta() <= inbound.received_at - asked.asked_at <= _OPEN:
             return asked
-    return found[0] if found else None
+    return next((asked for asked in found if asked.asked_at <= inbound.received_at), found[0] if found else None)
 
 
 def _stranger(inbound: Inbound, control: Control | None) -> Heard:

@@ -9,12 +9,10 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,10 +21,22 @@ from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
 from pipeline.consumers import failpoints
+from pipeline.consumers.background import Background
 from pipeline.consumers.runner import passes
 from pipeline.domain.asks import LOOK_AGAIN, State, hashed, next_look, open_from
 from pipeline.domain.eligibility import Policy
-from pipeline.notifiers.port import Accepted, CannotLook, Found, Message, NotAccepted, Notifier, Rejected, Sent, Unknown
+from pipeline.notifiers.port import (
+    Absent,
+    Accepted,
+    CannotLook,
+    Found,
+    Message,
+    NotAccepted,
+    Notifier,
+    Rejected,
+    Sent,
+    Unknown,
+)
 from pipeline.notifiers.rendering import sms
 from pipeline.store import asks
 from pipeline.store.asks import Claimed, Claims, Sought
@@ -59,11 +69,11 @@ class _Told:
 @dataclass(frozen=True)
 class _Looked:
     sought: Sought
-    found: Found | None
+    found: Found | Absent | None
     failed: bool = False
 
 
-class Dispatcher:
+class Dispatcher(Background):
     """Sends due asks and looks for those of unknown outcome. Several may run, in one process or in many.
 
     `told` is called after something was put into the journal, so that somebody processes it.
@@ -82,6 +92,7 @@ class Dispatcher:
         lease: timedelta = LEASE,
         told: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__("dispatcher")
         self._engine = engine
         self._vault = vault
         self._policy = policy
@@ -92,18 +103,11 @@ class Dispatcher:
         self._lease = lease
         self._told = told
         self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._changed = threading.Condition()
         self._finished: deque[_Told | _Looked] = deque()
         self._in_flight = 0
-        self._woken = self._stopping = False
+        self._woken = False
         self._count_at = 0.0
         self._pool = ThreadPoolExecutor(width, thread_name_prefix="sender")
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-        self.ended: Future[None] = Future()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def wake(self) -> None:
         """Something may have become due: look at once."""
@@ -113,17 +117,8 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Finish what is being sent, send nothing more, and end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+        super().stop()
         self._pool.shutdown()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it works."""
-        return self._thread.is_alive() and not self.ended.done()
 
     def run_once(self, now: datetime) -> int:
         """Do whatever is to be done at `now`, to its end. Returns how many asks that were. Not beside `start`."""
@@ -135,24 +130,17 @@ class Dispatcher:
                     self._changed.wait()
         return total
 
-    def _run(self) -> None:
-        try:
-            while self._goes_on():
-                try:
-                    done = self._step(self._now())
-                except Exception as error:
-                    if not passes(error):
-                        raise
-                    _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
-                    done = 0
-                if not done:
-                    self._rest()
-        except BaseException as bug:
-            where = "".join(traceback.format_tb(bug.__traceback__))
-            _log.critical("the dispatcher ends: %s\n%s", type(bug).__name__, where)
-            self.ended.set_exception(bug)
-        else:
-            self.ended.set_result(None)
+    def _work(self) -> None:
+        while self._goes_on():
+            try:
+                done = self._step(self._now())
+            except Exception as error:
+                if not passes(error):
+                    raise
+                _log.error("the database is away (%s); what was sent is kept in mind", type(error).__name__)
+                done = 0
+            if not done:
+                self._rest()
 
     def _goes_on(self) -> bool:
         with self._changed:
@@ -169,7 +157,7 @@ class Dispatcher:
         """Record what came back, then take up what is due. Returns how many asks were touched."""
         recorded = self._record_finished(now)
         taken = 0 if self._stopping else self._take_up(now)
-        self._count()
+        self._count(now)
         return recorded + taken
 
     def _take_up(self, now: datetime) -> int:
@@ -180,13 +168,13 @@ class Dispatcher:
             wake_at = asks.next_wake(connection)
         if wake_at is None or wake_at > now:
             return 0
+        started = time.monotonic()  # before the lease begins: a process may stand still anywhere behind this
         claims = self._claim(now, free)
         if claims.to_send:
             failpoints.reached("after_claim_commit")
         for outcome in claims.ended:
             metrics.ASKS.labels(outcome).inc()
         metrics.ASKS.labels("recovered").inc(claims.recovered)
-        started = time.monotonic()
         for claimed in claims.to_send:
             self._hand_over(partial(self._deliver, claimed, started))
         for sought in claims.to_find:
@@ -287,8 +275,8 @@ class Dispatcher:
         if not results:
             return 0
         with self._engine.begin() as connection:
-            # What the provider has comes first: it takes the journal's lock, which comes before any ask's.
             asks.hold(connection, {_key(result) for result in results})
+            # What the provider has comes first: it takes the journal's lock, which comes before any ask's.
             asks.accepted(connection, [news for result in results if (news := _news(result))], now)
             outcomes = [self._record(connection, result, now) for result in results]
         failpoints.reached("after_record")
@@ -325,6 +313,9 @@ class Dispatcher:
 
     def _record_look(self, connection: Connection, looked: _Looked, now: datetime) -> str:
         sought = looked.sought
+        if isinstance(looked.found, Absent):
+            asks.never_sent(connection, sought.key, sought.attempt, now)
+            return "not_accepted"
         if looked.found is not None:
             return "found"
         if looked.failed:
@@ -336,12 +327,13 @@ class Dispatcher:
             return "unresolved"
         return "absent"
 
-    def _count(self) -> None:
+    def _count(self, now: datetime) -> None:
         if time.monotonic() < self._count_at:
             return
         self._count_at = time.monotonic() + _COUNT_SECONDS
         with reading(self._engine) as connection:
-            counted = asks.waiting(connection)
+            counted, wake_at = asks.waiting(connection), asks.next_wake(connection)
+        metrics.ASKS_TAKEN_UP.set(min(now, wake_at or now).timestamp())
         for state, n in counted.items():
             metrics.ASKS_ON_THEIR_WAY.labels(state).set(n)
 
@@ -357,4 +349,8 @@ def _news(result: _Told | _Looked) -> asks.News | None:
         claimed, sent = result.claimed, result.sent
         return asks.News(claimed.key, claimed.attempt, sent.id) if isinstance(sent, Accepted) else None
     sought, found = result.sought, result.found
-    return None if found is None else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)
+    return (
+        None
+        if found is None or isinstance(found, Absent)
+        else asks.News(sought.key, sought.attempt, found.id, found.state, found.code)
+    )

@@ -1,7 +1,8 @@
-"""Named places at which a test may kill this process, to show what survives that.
+"""Named places at which a test may kill or stop this process, to show what survives that.
 
 `UNVARNISHED_FAILPOINT=after_claim_commit` sends SIGKILL there: no handler runs, nothing is flushed, as when the power
-goes. Without the variable a place costs one comparison. It is read once, when the process starts.
+goes. `stop:after_claim_commit` sends SIGSTOP: all threads stand still until somebody sends SIGCONT. Without the
+variable a place costs one comparison. It is read once, when the process starts.
 """
 
 import os
@@ -22,16 +23,20 @@ PLACES: tuple[Place, ...] = (
     "after_post_before_record",
     "after_record",
 )
-_armed = os.environ.get("UNVARNISHED_FAILPOINT", "")
+_STOP = "stop:"
+_armed, _signal = "", signal.SIGKILL
 
 
 def reached(place: Place) -> None:
-    """Die here, if that is what the test asked for."""
+    """Die or stand still here, if that is what the test asked for."""
     if place == _armed:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _signal)
 
 
 def arm(place: str) -> None:
-    """Choose the place in a process that was forked for a test; "" for none."""
-    global _armed
-    _armed = place
+    """Choose the place, and what happens there; "" for none. For a process that was forked for a test."""
+    global _armed, _signal
+    _armed, _signal = place.removeprefix(_STOP), signal.SIGSTOP if place.startswith(_STOP) else signal.SIGKILL
+
+
+arm(os.environ.get("UNVARNISHED_FAILPOINT", ""))

@@ -13,6 +13,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline import metrics
@@ -235,8 +236,10 @@ def retrying() -> Retrying:
 
 
 def passes(error: BaseException) -> bool:
-    """Whether trouble is likely to pass by itself: a lock, a lost connection, a full disk being cleared."""
-    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    """Whether trouble is likely to pass by itself: a lock, a lost connection, none free, a full disk being cleared."""
+    return isinstance(error, OperationalError | NoConnection) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
 
 
 def _load(work: UnitOfWork, events: Sequence[Event], clock: datetime) -> None:

@@ -1,23 +1,19 @@
 """One thread does the writing: what waits is stored and processed together, with one commit to wait for."""
 
 import logging
-import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
-
-from sqlalchemy import Connection, Engine
+from typing import Protocol
 
 from pipeline import metrics
+from pipeline.consumers.background import Background
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import passes, retrying
+from pipeline.consumers.runner import passes
 
-T = TypeVar("T")
 _TICK_SECONDS = 1.0  # how late a timer may be when no event comes
 _log = logging.getLogger(__name__)
 
@@ -51,7 +47,7 @@ class Bounds:
     waiting_bytes: int
 
 
-class _Events:
+class _Call:
     """One caller's batch."""
 
     __slots__ = ("batch", "bytes", "future", "since")
@@ -60,17 +56,6 @@ class _Events:
         self.batch = batch
         self.bytes = sum(len(incoming.raw) for incoming in batch)
         self.future: Future[Taken] = Future()
-        self.since = time.monotonic()
-
-
-class _Work:
-    """Something else to be done in a transaction."""
-
-    __slots__ = ("do", "future", "since")
-
-    def __init__(self, do: Callable[[Connection], Any]) -> None:
-        self.do = do
-        self.future: Future[Any] = Future()
         self.since = time.monotonic()
 
 
@@ -87,36 +72,23 @@ class Absorber(Protocol):
         """Fire the timers due by `now`."""
 
 
-class Writer:
+class Writer(Background):
     """Writes for everybody, in the order of submission, and keeps the clock going.
 
-    Trouble that passes fails the calls it touched and is over; anything else is a bug, which ends the writer: `ended`
-    gets the error, and the process has to follow.
+    Trouble that passes fails the calls it touched and is over; anything else is a bug, which ends the writer. Told to
+    stop it finishes what it accepted, and accepts no more.
     """
 
-    def __init__(self, engine: Engine, runner: Absorber, bounds: Bounds, now: Callable[[], datetime]) -> None:
-        self._engine = engine
+    def __init__(self, runner: Absorber, bounds: Bounds, now: Callable[[], datetime]) -> None:
+        super().__init__("writer")
         self._runner = runner
         self._bounds = bounds
         self._now = now
-        self._retrying = retrying()
-        self._changed = threading.Condition()
-        self._waiting: deque[_Events | _Work] = deque()
-        self._doing: Sequence[_Events | _Work] = ()
+        self._waiting: deque[_Call] = deque()
+        self._doing: Sequence[_Call] = ()
         self._events = self._bytes = 0  # that wait
-        self._stopping = self._nudged = False
+        self._nudged = False
         self._away = False
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self.ended: Future[None] = Future()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it writes."""
-        return self._thread.is_alive() and not self.ended.done()
 
     @property
     def away(self) -> bool:
@@ -135,7 +107,7 @@ class Writer:
 
         Raises Busy or Stopped at once; the future may fail with Unavailable or Stopped.
         """
-        call = _Events(batch)
+        call = _Call(batch)
         with self._changed:
             # An empty queue takes any batch: one that could never be taken would come back for ever.
             if self._waiting and (
@@ -143,21 +115,14 @@ class Writer:
                 or self._bytes + call.bytes > self._bounds.waiting_bytes
             ):
                 raise Busy(f"{self._events} events wait to be written")
-            self._add(call)
+            if self._stopping or self.ended.done():
+                raise Stopped("the writer has ended")
+            self._waiting.append(call)
             self._events += len(batch)
             self._bytes += call.bytes
             metrics.WAITING.set(self._events)
+            self._changed.notify()
         return call.future
-
-    def call(self, do: Callable[[Connection], T]) -> Future[T]:
-        """Have something else written, in a transaction of its own; it may be tried again. Its errors are its caller's.
-
-        Raises Stopped at once.
-        """
-        work = _Work(do)
-        with self._changed:
-            self._add(work)
-        return work.future
 
     def nudge(self) -> None:
         """Somebody else put events into the journal: process them at once."""
@@ -165,36 +130,16 @@ class Writer:
             self._nudged = True
             self._changed.notify()
 
-    def stop(self) -> None:
-        """Finish what was accepted, accept no more, and end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def _add(self, call: _Events | _Work) -> None:
-        if self._stopping or self.ended.done():
-            raise Stopped("the writer has ended")
-        self._waiting.append(call)
-        self._changed.notify()
-
-    def _run(self) -> None:
-        try:
-            self._guarded(self._runner.drain)  # what an earlier process stored
-            tick_at = time.monotonic()
-            while self._wait(tick_at):
-                self._write()
-                if self._nudged or time.monotonic() >= tick_at:
-                    self._nudged = False
-                    self._guarded(self._runner.drain)  # what others put into the journal
-                    self._guarded(lambda: self._runner.tick(self._now()))
-                    tick_at = time.monotonic() + _TICK_SECONDS
-        except BaseException as bug:
-            _log.critical("the writer ends: %s", frames(bug))
-            self._end(bug)
-        else:
-            self._end(None)
+    def _work(self) -> None:
+        self._guarded(self._runner.drain)  # what an earlier process stored
+        tick_at = time.monotonic()
+        while self._wait(tick_at):
+            self._write()
+            if self._nudged or time.monotonic() >= tick_at:
+                self._nudged = False
+                self._guarded(self._runner.drain)  # what others put into the journal
+                self._guarded(lambda: self._runner.tick(self._now()))
+                tick_at = time.monotonic() + _TICK_SECONDS
 
     def _wait(self, until: float) -> bool:
         """Until there is work or the clock has to go on. False: all is done and it is time to end."""
@@ -207,15 +152,10 @@ class Writer:
         calls = self._next()
         if not calls:
             return
-        events = [call for call in calls if isinstance(call, _Events)]
         try:
-            if events:
-                done = self._runner.absorb_all([call.batch for call in events])
-                for call, taken in zip(events, done, strict=True):
-                    call.future.set_result(taken)
-            for other in calls:
-                if isinstance(other, _Work):
-                    self._perform(other)
+            done = self._runner.absorb_all([call.batch for call in calls])
+            for call, taken in zip(calls, done, strict=True):
+                call.future.set_result(taken)
             self._away = False
         except Exception as error:
             if not passes(error):
@@ -227,42 +167,25 @@ class Writer:
         with self._changed:
             self._doing = ()
 
-    def _next(self) -> Sequence[_Events | _Work]:
-        """As many of the oldest calls as one transaction takes; other work is done after the events before it."""
-        calls: list[_Events | _Work] = []
+    def _next(self) -> Sequence[_Call]:
+        """As many of the oldest calls as one transaction takes."""
+        calls: list[_Call] = []
         n = 0
         with self._changed:
             while self._waiting:
                 call = self._waiting[0]
-                size = len(call.batch) if isinstance(call, _Events) else 0
+                size = len(call.batch)
                 if n and n + size > self._bounds.batch:
                     break
-                if size and calls and isinstance(calls[-1], _Work):
-                    break
                 self._waiting.popleft()
-                if isinstance(call, _Events):
-                    self._events -= size
-                    self._bytes -= call.bytes
+                self._events -= size
+                self._bytes -= call.bytes
                 if call.future.set_running_or_notify_cancel():  # its caller may have left
                     calls.append(call)
                     n += size
             self._doing = calls
             metrics.WAITING.set(self._events)
         return calls
-
-    def _perform(self, work: _Work) -> None:
-        def _transaction() -> Any:
-            with self._engine.begin() as connection:
-                return work.do(connection)
-
-        try:
-            result = self._retrying(_transaction)
-        except Exception as error:
-            if passes(error):
-                raise
-            work.future.set_exception(error)
-        else:
-            work.future.set_result(result)
 
     def _guarded(self, do: Callable[[], object]) -> None:
         try:
@@ -283,14 +206,6 @@ class Writer:
             calls += [call for call in self._waiting if call.future.set_running_or_notify_cancel()]
             self._waiting.clear()
             self._doing = ()
-            if bug is None:
-                self.ended.set_result(None)
-            else:
-                self.ended.set_exception(bug)
+            super()._end(bug)
         for call in calls:
             call.future.set_exception(Stopped("the writer has ended"))
-
-
-def frames(error: BaseException) -> str:
-    """An error's type and where it came from, without its message: that may hold what an event said."""
-    return f"{type(error).__name__}\n" + "".join(traceback.format_tb(error.__traceback__))

@@ -15,6 +15,8 @@ from pipeline.demo.story import Move, Parcel, Story, story_of
 from pipeline.domain.events import FeedbackRequested
 from pipeline.sources import Incoming
 
+START = date(2026, 6, 1)
+LIVE_FROM = 5_000  # of the days from there on, which no history reaches, are the orders that are delivered live
 LEVELS = "region:8,depot:20,carrier:8"
 EMBELLISHING: Mapping[str, str] = {
     SCANS_EARLY: "scans deliveries before they happen",
@@ -33,7 +35,7 @@ _KEPT = 3 * _SPAN  # days whose orders are remembered, to answer for them
 class Company:
     """The simulated distributor. Day 0 is `start`, and everything follows from `seed` and the day."""
 
-    def __init__(self, seed: int = 7, start: date = date(2026, 6, 1)) -> None:
+    def __init__(self, seed: int = 7, start: date = START) -> None:
         self.seed = seed
         self.start = start
         self.customers = customers(seed)
@@ -58,21 +60,17 @@ class Company:
 
     def answer(self, request: FeedbackRequested, at: datetime) -> Timed | None:
         """The customer's reply to a question sent `at`; None for silence or another's order."""
-        story = self._story(request.order_id)
-        if story is None:
-            return None
-        for person in story.people:
-            if person.id == request.contact_id:
-                return reply(self.seed, story, person, request, at)
-        return None
+        found = self.asked(request)
+        return None if found is None else reply(self.seed, *found, request, at)
 
-    def _story(self, order_id: str) -> Story | None:
-        prefix, _, rest = order_id.partition("-")
-        day, _, number = rest.partition("-")
-        if prefix != "SO" or not (day.isdecimal() and number.isdecimal()):
+    def asked(self, request: FeedbackRequested) -> tuple[Story, Person] | None:
+        """The order a question is about and the person it went to; None if they are not ours."""
+        place = _place(request.order_id)
+        stories = self.stories(place[0]) if place else ()
+        if place is None or place[1] >= len(stories):
             return None
-        stories = self.stories(int(day))
-        return stories[int(number)] if int(number) < len(stories) else None
+        story = stories[place[1]]
+        return next(((story, person) for person in story.people if person.id == request.contact_id), None)
 
     def _draw(self, n: int) -> tuple[Story, ...]:
         rng = Random(f"{self.seed}:{n}")
@@ -87,6 +85,19 @@ class Company:
             for received, incoming in events_of(story):
                 told[(received - self.midnight(0)).days].append((received, incoming))
         return told
+
+
+def is_live(order_id: str) -> bool:
+    """Whether an order is one of those that are delivered live."""
+    place = _place(order_id)
+    return place is not None and place[0] >= LIVE_FROM
+
+
+def _place(order_id: str) -> tuple[int, int] | None:
+    """The day and the number of an order; None if it is not ours."""
+    prefix, _, rest = order_id.partition("-")
+    day, _, number = rest.partition("-")
+    return (int(day), int(number)) if prefix == "SO" and day.isdecimal() and number.isdecimal() else None
 
 
 def _kept(store: dict[int, T], n: int, make: Callable[[int], T]) -> T:

@@ -7,11 +7,12 @@ short is taken again with the same content, and what the pipeline already has of
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from pipeline.demo.company import Company, Timed
+from pipeline.demo.company import LIVE_FROM, Company, Timed
 from pipeline.domain.events import FeedbackRequested
+from pipeline.settings import Unusable
 from pipeline.sources import Incoming
 
 BLOCK = timedelta(hours=6)
@@ -52,6 +53,22 @@ class Place(NamedTuple):
 def read_place(text: str | None) -> Place:
     """The place as it was written; the beginning if there is none."""
     return Place(*map(int, text.split())) if text else Place()
+
+
+def days_before_live(start: date, days: int, place: Place, today: date) -> int:
+    """How many days to simulate before going on live: `days` at least, and every later one up to yesterday.
+
+    Raises Unusable if the history would reach, or at its `place` has reached, beyond that.
+    """
+    passed = (today - start).days
+    if max(days, -(-place.block // BLOCKS_A_DAY)) > passed:
+        raise Unusable(
+            f"{days} days from {start} on end after yesterday, and live deliveries cannot come before that: "
+            "ask for fewer days, or for --no-live"
+        )
+    if passed >= LIVE_FROM:
+        raise Unusable(f"{start} is too long ago to go on from there until today")
+    return passed
 
 
 def run(runtime: Runtime, company: Company, days: int = 90, progress: Callable[[int, int], None] | None = None) -> None:

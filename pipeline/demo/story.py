@@ -1,6 +1,6 @@
 """One order as it truly went, beside what the depot recorded. They part only where somebody embellishes."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from pipeline.demo.people import (
     Customer,
     Person,
 )
-from pipeline.domain.events import Condition
+from pipeline.domain.events import Condition, deadline
 
 EARLY_SCANS_FROM = 30  # days after the start
 MOVED_PROMISES_FROM = 25
@@ -42,6 +42,10 @@ class Parcel(NamedTuple):
     arrived: datetime | None
     scanned: datetime | None
 
+    def shifted(self, by: timedelta) -> "Parcel":
+        """The same at another time."""
+        return Parcel(self.dispatched + by, self.arrived and self.arrived + by, self.scanned and self.scanned + by)
+
 
 class Move(NamedTuple):
     """A second promise: when it was made, what it says and who made it why."""
@@ -50,6 +54,10 @@ class Move(NamedTuple):
     promised: datetime
     by: str
     reason: str
+
+    def shifted(self, by: timedelta) -> "Move":
+        """The same at another time."""
+        return self._replace(at=self.at + by, promised=self.promised + by)
 
 
 class Item(NamedTuple):
@@ -112,6 +120,37 @@ class Story(NamedTuple):
         """Whether the depot recorded a delivery that was yet to come."""
         scanned, arrived = self.scanned, self.arrived
         return scanned is not None and arrived is not None and scanned < arrived
+
+    @property
+    def last(self) -> datetime:
+        """When the newest event of its record happens."""
+        told = [self.completed, self.corrected, self.move and self.move.at]
+        told += [moment for parcel in self.parcels for moment in (parcel.dispatched, parcel.scanned)]
+        return max(moment for moment in told if moment is not None)
+
+    def shifted(self, by: timedelta) -> "Story":
+        """The same story at another time, every moment of it moved alike.
+
+        A wish for a day becomes one for the last instant of that day: else what is late would depend on the hour.
+        """
+        wish = self.requested
+        if isinstance(wish, str):
+            wish = deadline(wish, self.customer.depot.timezone)
+        return self._replace(
+            ordered=self.ordered + by,
+            requested=wish and _later(wish, by),
+            promised=_later(self.promised, by),
+            agreed=_later(self.agreed, by),
+            completed=self.completed + by,
+            parcels=tuple(parcel.shifted(by) for parcel in self.parcels),
+            move=self.move and self.move.shifted(by),
+            corrected=self.corrected and self.corrected + by,
+        )
+
+
+def _later(moment: datetime, by: timedelta) -> datetime:
+    """A local time moved by so much that passes, whatever the clocks there do meanwhile."""
+    return moment.astimezone(UTC) + by
 
 
 def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: Customer) -> Story:

@@ -1,7 +1,7 @@
 """The life of an ask: its states and how they may follow each other, when it may go out, and how long it is looked for.
 
 No state is ever left for one of a lower rank, however late, doubled or disordered the news comes. The one way back is
-`sending` to `due`, for the provider's definite word that nothing was sent, and that is a new attempt.
+to `due`, for the definite word that nothing was sent, and that is a new attempt.
 """
 
 from collections.abc import Collection, Iterator, Mapping

@@ -1,19 +1,22 @@
 """The demo's phones: a message is shown on a page of ours instead of leaving the machine."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from pipeline.notifiers.port import Accepted, Found, Message, Sent
+from pipeline.notifiers.port import Absent, Accepted, Found, Message, NotAccepted, Sent
 
 
 class Shelf(Protocol):
     """Where the messages are kept; the store has one."""
 
-    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str:
-        """Keep a message; `of` are the account's id, the contact's and the order's. Returns its own id."""
+    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str | None:
+        """Keep a message; `of` are the account's id, the contact's and the order's. Returns its own id.
+
+        None: it is being looked for, so it must not appear any more.
+        """
 
     def find(self, number: str, link_hash: str) -> str | None:
-        """The id of a message that was kept."""
+        """The id of a message that was kept. None: it was not, and will not be."""
 
 
 class Phone:
@@ -27,9 +30,10 @@ class Phone:
     def send(self, message: Message) -> Sent:
         """Show it on its recipient's phone."""
         of = (message.account_id, message.contact_id, message.order_id)
-        return Accepted(self._shelf.keep(message.to, message.body, message.link_hash, of, message.sending_at))
+        kept = self._shelf.keep(message.to, message.body, message.link_hash, of, message.sending_at)
+        return NotAccepted("somebody else has taken over", timedelta(0)) if kept is None else Accepted(kept)
 
-    def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
-        """Look at the phone."""
+    def find(self, to: str, link_hash: str, since: datetime) -> Found | Absent:
+        """Look at the phone. It is ours, so what it does not show was not sent."""
         found = self._shelf.find(to, link_hash)
-        return None if found is None else Found(found)
+        return Absent() if found is None else Found(found)

@@ -73,6 +73,21 @@ class Found:
     code: int | None = None
 
 
+@dataclass(frozen=True)
+class Absent:
+    """It is not there and never will be: nothing was sent, for certain."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A text that somebody sent to us, as the provider's list has it. `received_at`: when the provider got it."""
+
+    id: str
+    sender: str = field(repr=False)
+    text: str = field(repr=False)
+    received_at: datetime
+
+
 class CannotLook(Exception):
     """The provider's list could not be read, so nothing can be concluded from it."""
 
@@ -87,8 +102,15 @@ class Notifier(Protocol):
     def send(self, message: Message) -> Sent:
         """Send it, once. Raises nothing that stands for an outcome."""
 
-    def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
+    def find(self, to: str, link_hash: str, since: datetime) -> Found | Absent | None:
         """Look for a message to that number with that link. None: not there (yet). Raises CannotLook."""
+
+
+class Inbox(Protocol):
+    """Where texts to us can be looked up."""
+
+    def received(self, since: datetime) -> Iterable[Received]:
+        """The texts since a moment, and perhaps some before it, newest first; read page by page. Raises CannotLook."""
 
 
 _LINK = re.compile(r"/f/([A-Za-z0-9_-]{16,64})")

@@ -5,12 +5,26 @@ A text in the GSM alphabet that is short enough is one segment: it costs once, a
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Mapping
 from math import ceil
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+from pipeline.domain.events import Purpose
+from pipeline.notifiers.languages import marked, spoken, translations
 
-LANGUAGES = ("en", "fr")
+QUESTIONS: Mapping[Purpose, str] = {
+    "delivery": marked(
+        "%(company)s: order %(order)s delivered: on time, complete? "
+        "Reply 1 yes 2 late 3 part/damaged 4 not here, or %(link)s STOP to end"
+    ),
+    "missing_scan": marked(
+        "%(company)s: order %(order)s was due. Is it here? "
+        "Reply 1 yes, on time 2 late 3 part/damaged 4 no, or %(link)s STOP to end"
+    ),
+    "reminder": marked(
+        "%(company)s, once more: order %(order)s on time, complete? "
+        "Reply 1 yes 2 late 3 part/damaged 4 not here, or %(link)s STOP to end"
+    ),
+}
 _SEGMENT, _PART = 160, 153  # characters of the GSM alphabet in a message alone, and in one of several
 _WIDE_SEGMENT, _WIDE_PART = 70, 67  # the same where one character is outside of it
 _GSM = frozenset(
@@ -22,18 +36,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9 ._#-]")
 _MAX_ORDER, _MAX_COMPANY = 20, 30  # characters
 
 
-def sms(language: str | None, purpose: str, company: str, order_id: str, link: str) -> str:
-    """The text of a question."""
-    text = _template(spoken(language)).render(
-        purpose=purpose, company=_plain(company, _MAX_COMPANY), order=_number(order_id), link=link
-    )
-    return " ".join(text.split())
-
-
-def spoken(language: str | None) -> str:
-    """The language a question is put in: the person's own if we speak it, else English."""
-    primary = re.split(r"[-_]", (language or "").lower())[0]
-    return primary if primary in LANGUAGES else LANGUAGES[0]
+def sms(language: str | None, purpose: Purpose, company: str, order_id: str, link: str) -> str:
+    """The text of a question, in the person's own language if we speak it, else in English."""
+    text = translations(spoken(language)).gettext(QUESTIONS[purpose])
+    return text % {"company": _plain(company, _MAX_COMPANY), "order": _number(order_id), "link": link}
 
 
 def segments(text: str) -> int:
@@ -52,15 +58,3 @@ def _number(order_id: str) -> str:
 
 def _plain(text: str, most: int) -> str:
     return " ".join(text.split())[:most]
-
-
-@lru_cache
-def _template(language: str) -> Template:
-    return _environment.get_template(f"sms.{language}.j2")
-
-
-_environment = Environment(
-    loader=PackageLoader("pipeline.notifiers"),
-    undefined=StrictUndefined,
-    autoescape=select_autoescape(enabled_extensions=("html", "html.j2"), default=False),
-)

@@ -1,6 +1,7 @@
 """Text messages through Twilio. Its Messages API has no idempotency key: docs/twilio.md says what follows from that."""
 
 import http.client
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.notifiers.port import (
     Found,
     Message,
     NotAccepted,
+    Received,
     Rejected,
     Sent,
     Unknown,
@@ -26,7 +28,7 @@ from pipeline.settings import Settings, Unusable
 _SOON = timedelta(seconds=15)  # until the next try where Twilio was out of reach or busy
 _AFTER_MENDING = timedelta(minutes=15)  # until the next try where a person has to change something first
 _MARGIN = timedelta(minutes=5)  # how far the provider's clock may be behind ours
-_PAGE, _MOST_LISTED = 100, 1_000  # messages to one number: a request, and in all
+_PAGE, _MOST_LISTED = 100, 1_000  # messages: in a request, and in all to one number
 _FIRST_CODE = 10_000  # Twilio's codes have five digits; the library puts the HTTP status where there was none
 _TROUBLE = (OSError, http.client.HTTPException, ValueError, TypeError, KeyError, AttributeError)
 
@@ -51,6 +53,7 @@ class TwilioSms:
     ) -> None:
         user, password, account = credentials
         self._client: Any = Client(user, password, account, http_client=OneShot(api, total))
+        self._service, self._sender = service, sender
         self._from = {"messaging_service_sid": service} if service is not None else {"from_": sender}
         self._public_url = public_url
 
@@ -86,6 +89,26 @@ class TwilioSms:
         except (NotSent, TwilioException, *_TROUBLE) as error:
             raise CannotLook(type(error).__name__) from error
         return None
+
+    def received(self, since: datetime) -> Iterator[Received]:
+        """The texts to our number since a moment, newest first; with a messaging service, to whatever number it has.
+
+        The list knows no filter by service. Where it does not say which of them a text came to, we take it for ours.
+        """
+        since -= _MARGIN
+        ours = {"to": self._sender} if self._service is None else {}
+        try:
+            # By the day, which is all that the filter is documented to understand.
+            listed = self._client.messages.stream(date_sent_after=since.date(), page_size=_PAGE, **ours)
+            for one in listed:
+                if one.date_sent is not None and one.date_sent < since:
+                    return
+                elsewhere = self._service is not None and one.messaging_service_sid not in (None, self._service)
+                moment = one.date_sent or one.date_created
+                if one.status == "received" and moment is not None and not elsewhere:
+                    yield Received(str(one.sid), str(one.from_), one.body or "", moment)
+        except (NotSent, TwilioException, *_TROUBLE) as error:
+            raise CannotLook(type(error).__name__) from error
 
 
 def from_settings(settings: Settings) -> TwilioSms:

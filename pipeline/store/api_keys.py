@@ -51,6 +51,12 @@ def create(connection: Connection, name: str, history: bool, now: datetime) -> s
     return key
 
 
+def renew(connection: Connection, name: str, now: datetime) -> str:
+    """Make a key in place of the one of that name: for a holder who keeps none. Returns it, for the only time."""
+    connection.execute(api_keys.delete().where(api_keys.c.name == name))
+    return create(connection, name, False, now)
+
+
 def revoke(connection: Connection, name: str, now: datetime) -> None:
     """End a key. Raises Unusable if there is none of that name that still works."""
     statement = api_keys.update().where(api_keys.c.name == name, api_keys.c.revoked_at.is_(None))

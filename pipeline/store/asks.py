@@ -28,7 +28,7 @@ from pipeline.domain.asks import (
     zones_of,
 )
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import OWN_SOURCE, Contact, FeedbackRequested
+from pipeline.domain.events import OWN_SOURCE, Contact, FeedbackRequested, Purpose
 from pipeline.domain.orders import Dialogue, Facts
 from pipeline.store import journal
 from pipeline.store.bulk import among_rows, insert_new, upsert
@@ -101,7 +101,7 @@ class Key(NamedTuple):
 
     order_id: str
     contact_id: str
-    purpose: str
+    purpose: Purpose
 
 
 @dataclass(frozen=True)
@@ -281,6 +281,12 @@ def absent(connection: Connection, key: Key, attempt: int, now: datetime) -> Sta
         _lose(connection, key, State.UNRESOLVED, {}, now)
         return State.UNRESOLVED
     return State(row.state)
+
+
+def never_sent(connection: Connection, key: Key, attempt: int, now: datetime) -> None:
+    """It was looked for, and it is certain that nothing was sent: the ask is due again."""
+    values = {"state": State.DUE, "outcome": Outcome.NOT_ACCEPTED, "due_at": now, "wake_at": now}
+    _set(connection, key, values, asks.c.state == State.UNKNOWN, asks.c.attempt == attempt)
 
 
 def look_again(connection: Connection, key: Key, attempt: int, at: datetime) -> None:

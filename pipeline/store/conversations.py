@@ -124,6 +124,13 @@ def receive(connection: Connection, row: Row) -> bool:
     return _insert_once(connection, inbound_messages, row)
 
 
+def heard(connection: Connection, source: str, message_id: str) -> bool:
+    """Whether a text was kept."""
+    query = select(inbound_messages.c.message_id)
+    named = and_(inbound_messages.c.source == source, inbound_messages.c.message_id == message_id)
+    return connection.execute(query.where(named)).first() is not None
+
+
 def note_callback(connection: Connection, row: Row) -> bool:
     """Keep what the provider told. False: that was told before."""
     return _insert_once(connection, provider_callbacks, row)

@@ -8,15 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from pipeline.store.turns import Turns
 
 READ_ONLY = "unvarnished_read_only"
 _CLUSTER = "unvarnished_cluster"
+_MIGRATIONS = files("pipeline.store").joinpath("migrations")
 _PATIENCE = 30  # seconds that a writer waits for another one
 # Seconds that a worker may stand still inside a transaction: whoever took over its work needs the locks.
 _STANDSTILL = 10
@@ -71,18 +70,39 @@ def is_cluster(connection: Connection) -> bool:
 
 
 def migrate(url: str) -> None:
-    """Bring the schema of that database to the newest version. Safe to repeat."""
-    config = Config()
-    config.set_main_option("script_location", str(files("pipeline.store").joinpath("migrations")))
+    """Bring the schema of that database to the newest version. One that is there already waits for nobody's lock."""
     engine = connect(url)
     try:
-        with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":  # several processes may start at once
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(0)")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if _version(engine) != _newest():
+            _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def _version(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _newest() -> str:
+    """The newest version there is a migration to; the name of its file begins with it."""
+    names = (entry.name for entry in _MIGRATIONS.joinpath("versions").iterdir())
+    return max(name.partition("_")[0] for name in names if name[:1].isdigit())
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command  # a quarter of a second that only a new version costs
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # several processes may start at once
+            connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

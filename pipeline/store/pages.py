@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Index, func, select, text
+from sqlalchemy import Connection, Index, func, literal, select, text
 
+from pipeline.domain.asks import State
 from pipeline.domain.events import OWN_SOURCE, FulfilmentCompared
 from pipeline.domain.orders import Claim, Dialogue, Facts, Order
 from pipeline.store import journal
@@ -16,6 +17,7 @@ from pipeline.store.tables import answers, asks, claims, orders, rollups, state
 from pipeline.store.tables import journal as journal_table
 
 POSITION = "runner.position"  # consumers.runner keeps it: the last event processed
+MOST_UNRESOLVED = 1_000  # so many are a fault, whatever their number
 MOST_PAIRS = 50  # tellings of one order's pair that are read back; nobody answers that often
 
 _WORDED = answers.c.comment.is_not(None)
@@ -27,6 +29,10 @@ Index(
     sqlite_where=_WORDED,
     postgresql_where=_WORDED,
 )
+
+# In the query as it stands in the index, or SQLite would not use that.
+_UNRESOLVED = asks.c.state == literal(str(State.UNRESOLVED), literal_execute=True)
+Index("asks_unresolved", asks.c.sending_at, sqlite_where=_UNRESOLVED, postgresql_where=_UNRESOLVED)
 
 _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
@@ -44,6 +50,14 @@ class Version(NamedTuple):
 
     head: int
     processed: int
+
+
+class Unresolved(NamedTuple):
+    """The questions of which nobody found out whether they were sent: how many, about how many orders, the newest."""
+
+    questions: int
+    of_orders: int
+    newest: tuple[str, ...]
 
 
 class StoredAnswer(NamedTuple):
@@ -142,6 +156,18 @@ def verbatims(connection: Connection, limit: int) -> list[StoredAnswer]:
     newest = answers.c.received_at.desc(), answers.c.source.desc(), answers.c.event_id.desc()
     query = select(*_ANSWER).where(_WORDED).order_by(*newest).limit(limit)
     return [StoredAnswer(*row) for row in connection.execute(query)]
+
+
+def unresolved(connection: Connection, since: datetime, limit: int) -> Unresolved:
+    """The questions committed to be sent since then that are unresolved; read along the index on exactly those.
+
+    At most `MOST_UNRESOLVED` are counted; of their orders `limit` are named.
+    """
+    query = select(asks.c.order_id).where(_UNRESOLVED, asks.c.sending_at >= since)
+    newest_first = asks.c.sending_at.desc(), asks.c.order_id
+    found = connection.execute(query.order_by(*newest_first).limit(MOST_UNRESOLVED)).scalars().all()
+    concerned = list(dict.fromkeys(found))
+    return Unresolved(len(found), len(concerned), tuple(concerned[:limit]))
 
 
 def load_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
+from pipeline.domain.asks import State
 from pipeline.store.bulk import insert
 from pipeline.store.engine import reading
-from pipeline.store.tables import phone_messages
+from pipeline.store.tables import asks, phone_messages
 
 
 class PhoneMessage(NamedTuple):
@@ -60,6 +61,13 @@ def find(connection: Connection, number: str, link_hash: str) -> PhoneMessage | 
     return None if row is None else PhoneMessage(**row)
 
 
+def newest_about(connection: Connection, order_id: str, number: str) -> str | None:
+    """The newest text about an order on that phone."""
+    shown = phone_messages.c
+    query = select(shown.body).where(shown.number == number, shown.order_id == order_id, shown.incoming.is_(False))
+    return connection.execute(query.order_by(shown.at.desc()).limit(1)).scalar()
+
+
 class Shelf:
     """The phones of one database, for the notifier that puts messages on them."""
 
@@ -67,10 +75,16 @@ class Shelf:
         self._engine = engine
         self._one_at_a_time = threading.Lock()  # many may send at once: who waits here holds no connection
 
-    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str:
-        """Show a message on a phone. Returns its id."""
+    def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str | None:
+        """Show a message on a phone. Returns its id; None if its ask is not being sent any more: somebody looks for it.
+
+        Whoever looks has said so in the ask's row before. So it is there when they look, or it never is.
+        """
         account_id, contact_id, order_id = of
+        sending = select(asks.c.state).where(asks.c.form_token_hash == link_hash).with_for_update()
         with self._one_at_a_time, self._engine.begin() as connection:
+            if connection.execute(sending).scalar() != State.SENDING:
+                return None
             return keep(
                 connection,
                 number,

@@ -1,16 +1,15 @@
 """The mini-form behind the link in a question: what arrived, how, a score, a word. Reading it records nothing.
 
-Mail scanners and previews open links, so only a POST counts. A token names one question to one person and nothing else;
-whoever has none learns nothing, not even whether it ever existed.
+Mail scanners and previews open links, so only a POST counts.
 """
 
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,48 +20,23 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
-from sqlalchemy import Connection, and_, func, select
 
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.asks import hashed
 from pipeline.domain.events import Condition, Score, zone
 from pipeline.domain.replies import MAX_TEXT
 from pipeline.notifiers.languages import accepted, languages, own_name, spoken, translations
-from pipeline.store.conversations import ASKED_AT, Said, Standing, contact, standing
+from pipeline.store.conversations import Said, Standing, standing
 from pipeline.store.engine import reading
-from pipeline.store.tables import answers, asks
 from pipeline.web.assets import asset
+from pipeline.web.links import SOURCE, Closed, Link, Links
 from pipeline.web.services import Services
 
-SOURCE = "unvarnished/form"
 MAX_BODY = 64 << 10  # bytes
-MAX_ANSWERS = 20  # by one link: amended often enough
-VALID = timedelta(days=14)  # from the moment the link was sent
 ARRIVALS = ("on_time", "late", "not_received")
 CONDITIONS: tuple[Condition, ...] = ("incomplete", "damaged", "wrong", "papers_missing")
 _DATES = {"en": "en_001"}  # the world's English: the day before the month
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)  # 128 bits
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _Request = Request[Any, Any, Any]
-_T = TypeVar("_T")
-
-
-class Link(NamedTuple):
-    """What a token opens."""
-
-    order_id: str
-    contact_id: str
-    purpose: str
-    token_hash: str
-    language: str | None
-    timezone: str | None
-    standing: Standing | None
-
-
-class Closed(NamedTuple):
-    """There is nothing to open; `expired`: there was, once."""
-
-    expired: bool
 
 
 class Filled(NamedTuple):
@@ -77,11 +51,12 @@ class Filled(NamedTuple):
 
 def routes(services: Services) -> list[HTTPRouteHandler]:
     """The handlers of `/f/{token}`."""
+    links = Links(services)
 
     @get("/f/{token:str}", media_type=MediaType.HTML, name="form")
     async def show(request: _Request, token: FromPath[str]) -> Response[str]:
         """The form, or what was recorded by it. Changes nothing, however often and by whomever it is opened."""
-        found = await _off_the_loop(partial(_open, services, token))
+        found = await links.open(request, token)
         if isinstance(found, Closed):
             return _closed(request, found)
         language = _language(request, found, request.query_params.get("lang", ""))
@@ -92,7 +67,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
     @post("/f/{token:str}", media_type=MediaType.HTML, status_code=200, request_max_body_size=MAX_BODY)
     async def take(request: _Request, token: FromPath[str]) -> Response[str]:
         """Record an answer. The same submission sent twice counts once; another one amends it, and both are kept."""
-        found = await _off_the_loop(partial(_open, services, token))
+        found = await links.open(request, token)
         if isinstance(found, Closed):
             return _closed(request, found)
         fields = _fields(await request.body())
@@ -103,36 +78,10 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         said = _said(filled, found.standing)
         event = _event(found, fields.get("submission", [""])[0], filled, said, services.now())
         await services.submit([event])
-        after = await _off_the_loop(partial(_again, services, found)) or Standing(said, services.now(), 1)
+        after = await to_thread.run_sync(partial(_again, services, found)) or Standing(said, services.now(), 1)
         return _page("form_recorded.html.j2", language, _recorded(found, language, after, words=True))
 
     return [show, take]
-
-
-async def _off_the_loop(do: Callable[[], _T]) -> _T:
-    return await to_thread.run_sync(do)
-
-
-def _open(services: Services, token: str) -> Link | Closed:
-    """What a token opens now. A guess costs the same query as a hit."""
-    token_hash = hashed(token)
-    columns = asks.c.order_id, asks.c.contact_id, asks.c.purpose, ASKED_AT.label("asked_at")
-    with reading(services.engine) as connection:
-        row = connection.execute(select(*columns).where(asks.c.form_token_hash == token_hash)).first()
-        if row is None or not _TOKEN.fullmatch(token):
-            return Closed(expired=False)
-        if services.now() - row.asked_at > VALID:
-            return Closed(expired=True)
-        if _used(connection, row.order_id, row.contact_id) >= MAX_ANSWERS:
-            return Closed(expired=False)
-        language, timezone = contact(connection, row.order_id, row.contact_id)
-        last = standing(connection, row.order_id, row.contact_id)
-    return Link(row.order_id, row.contact_id, row.purpose, token_hash, language, timezone, last)
-
-
-def _used(connection: Connection, order_id: str, contact_id: str) -> int:
-    ours = and_(answers.c.order_id == order_id, answers.c.contact_id == contact_id, answers.c.source == SOURCE)
-    return connection.execute(select(func.count()).select_from(answers).where(ours)).scalar_one()
 
 
 def _again(services: Services, link: Link) -> Standing | None:
@@ -263,6 +212,10 @@ def _others(language: str) -> list[tuple[str, str]]:
 def _closed(request: _Request, closed: Closed) -> Response[str]:
     """The same page for a link that never was and one that is used up; its former holder gets a kind word more."""
     language = spoken(*accepted(request.headers.get("accept-language")))
+    if closed.wait:
+        page = _page("form_wait.html.j2", language, {}, 429)
+        page.set_header("retry-after", str(closed.wait))
+        return page
     return _page("form_closed.html.j2", language, {"expired": closed.expired}, 404)
 
 

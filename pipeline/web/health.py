@@ -9,6 +9,7 @@ from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, select
 
+from pipeline import metrics
 from pipeline.consumers.writer import Writer
 from pipeline.store.engine import reading
 from pipeline.store.tables import state
@@ -53,20 +54,23 @@ def routes(services: Services, writer: Writer | None) -> list[ControllerRouterHa
     async def livez() -> Well:
         return Well()
 
+    async def _why_not() -> Sequence[str]:
+        trouble = _trouble(writer)
+        return trouble if await database.answers() else [*trouble, "the database does not answer"]
+
     @get("/readyz", opt=OPEN, summary="Can events be taken now")
     async def readyz() -> Well:
-        trouble = _trouble(writer)
-        if not await database.answers():
-            trouble = [*trouble, "the database does not answer"]
+        trouble = await _why_not()
         if trouble:
             raise Problem(503, "; ".join(trouble), headers={"Retry-After": "5"})
         return Well()
 
     @get("/metrics", include_in_schema=False)
-    async def metrics() -> Response[bytes]:
+    async def measured() -> Response[bytes]:
+        metrics.READY.set(not await _why_not())
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return [livez, readyz, metrics]
+    return [livez, readyz, measured]
 
 
 def _trouble(writer: Writer | None) -> Sequence[str]:

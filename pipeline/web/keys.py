@@ -6,14 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from litestar import Request
 
 from pipeline.store import api_keys
 from pipeline.store.api_keys import ApiKey
 from pipeline.store.engine import reading
+from pipeline.web.guesses import WrongGuesses
 from pipeline.web.problems import Problem
 from pipeline.web.services import Services
 
@@ -30,17 +28,15 @@ class Keys:
         self._known: Sequence[ApiKey] = ()
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
-        self._limit = RateLimitItemPerMinute(services.settings.wrong_keys_a_minute)
-        self._wrong = FixedWindowRateLimiter(MemoryStorage())
+        self._wrong = WrongGuesses(services.settings.wrong_keys_a_minute)
 
     async def check(self, request: Request[Any, Any, Any]) -> ApiKey:
         """The key a request came with. Raises Problem: 401, or 429 after too many wrong ones from one address."""
         key = await self._find(request.headers.get("authorization", ""))
         if key is not None:
             return key
-        address = request.client.host if request.client else ""
-        if not self._wrong.hit(self._limit, address):
-            raise Problem(429, "too many wrong keys from this address", headers={"Retry-After": "60"})
+        if wait := self._wrong.count(request):
+            raise Problem(429, "too many wrong keys from this address", headers={"Retry-After": str(wait)})
         raise Problem(
             401,
             "this needs a working API key: Authorization: Bearer KEY",

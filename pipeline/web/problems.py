@@ -9,10 +9,10 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
+from pipeline.consumers.background import frames
 from pipeline.consumers.runner import passes
-from pipeline.consumers.writer import NotTaken, frames
+from pipeline.consumers.writer import NotTaken
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = "5"  # seconds
@@ -71,7 +71,7 @@ def _not_taken(_request: _Request, error: NotTaken) -> Response[Any]:
 
 
 def _database(request: _Request, error: SQLAlchemyError) -> Response[Any]:
-    if passes(error) or isinstance(error, NoConnection):
+    if passes(error):
         return _answer(503, "the database is away: try again later", headers={"Retry-After": _RETRY_AFTER})
     return _bug(request, error)
 

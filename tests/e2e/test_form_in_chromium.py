@@ -73,7 +73,7 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
         made.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
         made.on("pageerror", lambda error: said.append(str(error)))
         yield made
-    answers_of_ours = ("status of 404", "status of 422", "favicon")
+    answers_of_ours = ("status of 404", "status of 422", "status of 429", "favicon")
     complaints = [text for text in said if not any(known in text for known in answers_of_ours)]
     assert complaints == [], "the browser complained: the content security policy, most likely"
 
@@ -152,6 +152,11 @@ def test_what_never_came_is_not_asked_about_and_french_fits(
 def test_a_link_to_nothing_is_a_page_too(runtime: Embedded, address: str, page: Page, folder: Path) -> None:
     page.goto(f"{address}/f/{'A' * 22}")
     check(page, folder, "closed")
+    for n in range(30):
+        page.request.get(f"{address}/f/{n:022}")
+    page.goto(f"{address}/f/{'A' * 22}")
+    page.get_by_role("heading", name="Please wait a minute").wait_for()
+    check(page, folder, "wait")
 
 
 def test_it_works_with_scripts_switched_off(runtime: Embedded, address: str, browser: Browser) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.shared import SHARED
+
 ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("UNVARNISHED_SHARED", ROOT.parent / "shared"))
 HISTORY = SHARED / "data" / "olist"
 FIGURES = SHARED / "reference" / "olist_2017_figures.json"
 

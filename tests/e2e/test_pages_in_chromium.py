@@ -16,11 +16,13 @@ from sqlalchemy import Engine, select
 
 from pipeline.app import open_installation, play_demo
 from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runner import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.demo.company import Company
 from pipeline.settings import Settings
 from pipeline.store import pages
 from pipeline.store.engine import reading
-from pipeline.store.tables import answers
+from pipeline.store.tables import answers, asks
 from pipeline.web import assets, dashboard, read_api
 from pipeline.web.headers import on_the_way_out
 from pipeline.web.problems import HANDLERS
@@ -65,10 +67,10 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A dozen days of the simulated company, and an alert for every mood a page can show one in."""
+    """A dozen days of the simulated company, an alert for every mood a page can show one in, unresolved questions."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("company"), levels=DEMO_LEVELS, master_key="00" * 32)
     installation = open_installation(settings, simulated=True)
-    play_demo(installation, seed=7, days=12)
+    play_demo(installation, Company(7), days=12)
     with installation.engine.begin() as connection:
         denied = list(
             connection.execute(select(answers.c.order_id).where(answers.c.arrival == "late").limit(8)).scalars()
@@ -80,6 +82,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ]
         for number, mood in enumerate(moods):
             raise_alert(connection, f"a/{number}", **({"value": "Montvray", "proof": {"orders": denied}} | mood))
+        clock = clock_of(connection)
+        lost = asks.c.order_id.in_(denied)
+        connection.execute(asks.update().where(lost).values(state="unresolved", sending_at=clock - timedelta(days=1)))
     runtime = Embedded(installation.engine, VAULT, installation.setup, 100)
     known = replace(services(runtime, Clock(at())), setup=installation.setup)
     with browsing.served(app_of(known)) as address:

@@ -2,17 +2,15 @@
 
 import http.client
 import json
-import os
-import queue
-import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -24,81 +22,11 @@ from pipeline.store import api_keys
 from pipeline.store.engine import connect, migrate, reading
 from pipeline.store.tables import journal
 from tests.builders import at, completed, scanned
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 60  # until a test gives up
-TOKEN = "the-token-of-these-tests"
+from tests.support.process import ROOT, SECONDS, TOKEN, Up, environment
+from tests.support.provider import ACCOUNT, NUMBER, Provider
+from tests.support.provider import TOKEN as SIGNING
 
 pytestmark = pytest.mark.e2e
-
-
-class Up:
-    """A running process."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self._environment = environment(folder, **settings)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "up"],
-            cwd=ROOT,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        lines: queue.Queue[str] = queue.Queue()
-
-        def _read() -> None:
-            for line in self.process.stdout or ():
-                lines.put(line)
-
-        threading.Thread(target=_read, daemon=True).start()
-        said = ""
-        while "sign in" not in said:
-            said += lines.get(timeout=SECONDS)
-        self.public, self.internal = (
-            int(port) for port in re.findall(r"(?:public|internal) +http://[^:]+:(\d+)", said)
-        )
-        self.said = said
-
-    def post(self, key: str, body: bytes, connection: http.client.HTTPConnection | None = None) -> tuple[int, Any]:
-        headers = {"authorization": f"Bearer {key}", "content-type": "application/cloudevents+json"}
-        one = connection or http.client.HTTPConnection("127.0.0.1", self.public, timeout=SECONDS)
-        try:
-            one.request("POST", "/v1/events", body, headers)
-            answer = one.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            if connection is None:
-                one.close()
-
-    def get(self, path: str) -> tuple[int, bytes]:
-        one = http.client.HTTPConnection("127.0.0.1", self.internal, timeout=SECONDS)
-        try:
-            one.request("GET", path, headers={"authorization": f"Bearer {TOKEN}"})
-            answer = one.getresponse()
-            return answer.status, answer.read()
-        finally:
-            one.close()
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal; what it exits with."""
-        self.process.send_signal(number)
-        return self.close()
-
-    def close(self) -> int:
-        """What it exits with."""
-        code = self.process.wait(SECONDS)
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
-        return code
-
-
-def environment(folder: Path, **settings: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
-    ours = {"DATA_DIR": str(folder), "PUBLIC_HOST": "127.0.0.1", "PUBLIC_PORT": "0", "INTERNAL_PORT": "0"}
-    ours |= {"SIGN_IN_TOKEN": TOKEN} | settings
-    return kept | {f"UNVARNISHED_{name}": value for name, value in ours.items()}
 
 
 def unvarnished(folder: Path, *arguments: str) -> str:
@@ -162,6 +90,13 @@ def test_events_go_in_and_it_stops_when_told(start: Callable[..., Up], folder: P
     assert stored(folder) == {"SO-1:completed", "SO-1:delivered::021100"}
 
 
+def test_only_who_serves_the_web_waits_for_its_libraries_to_load() -> None:
+    heavy = {"alembic", "babel", "litestar", "matplotlib", "twilio", "uvicorn"}
+    code = f"import sys, pipeline.cli; print({heavy} & set(sys.modules) or 'none')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "none\n"
+
+
 def test_keys_are_made_listed_without_themselves_and_revoked(folder: Path) -> None:
     key = unvarnished(folder, "keys", "create", "erp", "--history").strip()
     unvarnished(folder, "keys", "revoke", "erp")
@@ -210,6 +145,22 @@ def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
     )
     assert again.end(signal.SIGINT) == 0
     assert set(acknowledged) <= stored(folder)
+
+
+def test_a_text_that_no_webhook_told_of_is_found(start: Callable[..., Up], tmp_path: Path) -> None:
+    with Provider(tmp_path / "posts") as provider:
+        provider.text("Where is my order?", "+447700900123", datetime.now(UTC) - timedelta(minutes=10))
+        up = start(
+            NOTIFIER="twilio_sms",
+            TWILIO_URL=provider.url,
+            TWILIO_ACCOUNT_SID=ACCOUNT,
+            TWILIO_AUTH_TOKEN=SIGNING,
+            TWILIO_FROM=NUMBER,
+        )
+        over = time.monotonic() + SECONDS
+        while b"unvarnished_inbound_found_total 1.0" not in up.get("/metrics")[1]:
+            assert time.monotonic() < over, "it was not found"
+        assert up.end(signal.SIGTERM) == 0
 
 
 def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key: str) -> None:

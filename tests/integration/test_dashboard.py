@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,7 +16,8 @@ from pipeline.domain.asks import State
 from pipeline.domain.eligibility import Policy, Reason
 from pipeline.store import pages
 from pipeline.store.engine import connect, reading
-from pipeline.web import assets, dashboard, timeline
+from pipeline.store.tables import asks
+from pipeline.web import assets, dashboard, words
 from tests.builders import answered, asked, at, completed, contact, repromised, scanned, take
 from tests.integration.test_reports import raise_alert
 from tests.support.doors import Clock, client, services
@@ -161,8 +162,8 @@ def test_the_funnel_gives_every_loss_its_reason(runtime: Embedded, page: Page) -
     take(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
     take(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
     shown = page("/")
-    for words in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
-        assert words in shown
+    for told in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
+        assert told in shown
     assert "no consent to be asked is on record" in shown
     assert "too few to know what is usual, so no evidence and no alerts yet" not in shown  # no pair at all so far
 
@@ -189,6 +190,39 @@ def test_open_alerts_are_told_in_sentences_with_the_orders_behind_them(runtime: 
     assert "Over (1)" in shown
     assert 'href="/orders/SO-1"' in dashboard_html(runtime)
     assert "alert" in shown[shown.index("Lyon") :][:20]  # flagged in the table, too
+
+
+def test_unresolved_questions_are_told_with_their_orders_and_what_to_do(
+    runtime: Embedded, browser: TestClient[Litestar], page: Page
+) -> None:
+    for n in range(12):
+        person, account = [contact(phone=f"+4477009002{n:02}")], {"id": f"A-{n}"}
+        take(
+            runtime,
+            completed(f"SO-{n}", at(hours=n), contacts=person, account=account),
+            scanned(f"SO-{n}", at(hours=n)),
+        )
+    assert "unresolved" not in page("/")
+
+    def _set(order_ids: list[str], state: str, sending_at: datetime) -> None:
+        with runtime.engine.begin() as connection:
+            connection.execute(
+                asks.update().where(asks.c.order_id.in_(order_ids)).values(state=state, sending_at=sending_at)
+            )
+
+    _set(["SO-1"], "unresolved", at(hours=1))
+    shown = page("/")
+    assert "1 question is unresolved Nobody knows whether it was sent" in shown
+    assert "search the provider’s log for the customer’s number" in shown
+    assert "Of the last 7 days, the newest first: SO-1" in shown
+    assert '<a href="/orders/SO-1">' in browser.get("/").text
+    _set([f"SO-{n}" for n in range(12)], "unresolved", at(hours=1))
+    assert "12 questions are unresolved" in page("/")
+    assert "the newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
+    _set([f"SO-{n}" for n in range(12)], "unresolved", at(days=-8))
+    assert "unresolved" not in page("/"), "by now somebody has seen to them"
+    _set(["SO-1"], "answered", at(hours=1))  # so it did arrive
+    assert "unresolved" not in page("/")
 
 
 def dashboard_html(runtime: Embedded) -> str:
@@ -347,24 +381,28 @@ def test_no_page_looks_through_the_orders(runtime: Embedded, browser: TestClient
     browser.get("/orders/SO-1")
     assert asked_of_orders
     for statement in asked_of_orders:
-        assert re.search(r"WHERE \w+\.(order_id|id) (=|IN)|comment IS NOT NULL ORDER BY .* LIMIT", statement), statement
+        assert re.search(
+            r"WHERE \w+\.(order_id|id) (=|IN)|(comment IS NOT NULL|state = 'unresolved') .*ORDER BY .* LIMIT", statement
+        ), statement
 
 
-def test_the_newest_words_are_read_along_their_index(sqlite_database_url: str) -> None:
+def test_newest_words_and_unresolved_questions_are_read_along_their_index(sqlite_database_url: str) -> None:
     engine = connect(sqlite_database_url)
     plans: list[str] = []
 
     def _explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("SELECT answers"):
+        if statement.startswith(("SELECT answers", "SELECT asks")):
             rows = connection.connection.execute("EXPLAIN QUERY PLAN " + statement, parameters)
             plans.append(" ".join(str(row[3]) for row in rows))
 
     event.listen(engine, "before_cursor_execute", _explain)
     with reading(engine) as connection:
         assert pages.verbatims(connection, 5) == []
+        assert pages.unresolved(connection, at(), 5) == (0, 0, ())
         connection.execute(text("SELECT 1"))
     engine.dispose()
-    assert plans == ["SCAN answers USING INDEX answers_with_words"]  # in its order, and no sorting
+    assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in its order, and no sorting
+    assert "SEARCH asks USING INDEX asks_unresolved (sending_at>?)" in plans[1]
 
 
 def test_a_page_is_made_again_only_when_something_happened(runtime: Embedded, browser: TestClient[Litestar]) -> None:
@@ -384,8 +422,8 @@ def test_a_page_is_made_again_only_when_something_happened(runtime: Embedded, br
 
 def test_every_reason_and_every_state_has_words_of_its_own() -> None:
     for reason in Reason:
-        assert timeline.why_not(reason) != timeline.plain_word(reason)
-    assert set(State) <= set(timeline.STATES)
+        assert words.why_not(reason) != words.plain_word(reason)
+    assert set(State) <= set(words.STATES)
 
 
 def test_a_capped_account_reads_as_left_in_peace(start: Callable[..., Embedded]) -> None:

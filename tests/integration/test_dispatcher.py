@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -16,7 +17,7 @@ from pipeline.consumers.embedded import Embedded
 from pipeline.domain.asks import State, hashed
 from pipeline.domain.eligibility import Policy
 from pipeline.notifiers.phone import Phone
-from pipeline.notifiers.port import Accepted, Found, Message, Sent
+from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, Sent
 from pipeline.store import phone, reports
 from pipeline.store.asks import Key, News, accepted, by_callback, claim, not_accepted
 from pipeline.store.engine import reading
@@ -149,7 +150,7 @@ def test_only_one_decision_can_be_stored_for_an_order_a_contact_and_a_purpose(ru
     deliver(runtime)
     (ask,) = stored(runtime.engine)
     with pytest.raises(IntegrityError), runtime.engine.begin() as connection:
-        connection.execute(asks.insert().values({**ask, "attempt": 0}))
+        connection.execute(asks.insert().values({**ask, "decided_at": at(hours=3), "state": "not_asked"}))
 
 
 def test_a_link_belongs_to_one_ask_only(runtime: Embedded) -> None:
@@ -327,6 +328,24 @@ def test_a_list_out_of_reach_lets_nobody_conclude_anything(
     assert states(runtime.engine) == ["sent"]
 
 
+def test_how_far_behind_the_dispatcher_is_can_be_seen(
+    runtime: Embedded, provider: Provider, sender: Dispatcher
+) -> None:
+    def _behind(now: datetime) -> timedelta:
+        seen = REGISTRY.get_sample_value("unvarnished_asks_taken_up_timestamp_seconds") or 0
+        return timedelta(seconds=now.timestamp() - seen)
+
+    for n in range(2):
+        deliver(runtime, f"SO-{n}", contacts=[contact(phone=f"+44770090020{n}")], account={"id": f"A-{n}"})
+    later = DELIVERED + timedelta(minutes=5)
+    narrow = dispatcher(runtime.engine, twilio(provider.url), width=1)
+    narrow.run_once(later)
+    narrow.stop()
+    assert _behind(later) == timedelta(minutes=5), "it counted when the second was still to be taken up"
+    sender.run_once(later)
+    assert _behind(later) == timedelta(0)
+
+
 class Paused:
     """A notifier that stands still before it sends, as a process does that is stopped."""
 
@@ -354,13 +373,15 @@ def test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it(
     paused = dispatcher(runtime.engine, stuck)
     thread = threading.Thread(target=paused.run_once, args=(DELIVERED,))
     thread.start()
-    assert stuck.reached.wait(30)
-    assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
-    sender.run_once(DELIVERED + LEASE)
-    assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
-    stuck.go_on.set()
-    thread.join()
-    paused.stop()
+    try:
+        assert stuck.reached.wait(30)
+        assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
+        sender.run_once(DELIVERED + LEASE)
+        assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
+    finally:
+        stuck.go_on.set()
+        thread.join()
+        paused.stop()
     assert (len(stuck.sent), provider.posts) == (1, [])
     assert states(runtime.engine) == ["sent"], "what the first one knows counts, whoever has the lease"
 
@@ -481,15 +502,62 @@ def test_nobody_can_put_words_into_our_mouth(runtime: Embedded) -> None:
 
 def test_the_demos_phone_shows_the_message(runtime: Embedded) -> None:
     deliver(runtime, contacts=[contact(language="fr-FR")])
-    made = dispatcher(runtime.engine, Phone(phone.Shelf(runtime.engine)))
+    made = dispatcher(runtime.engine, phone_of(runtime))
     made.run_once(DELIVERED)
     made.stop()
+    (message,) = shown(runtime)
+    assert (message.number, message.contact_id, message.at) == ("+447700900123", "ana", DELIVERED)
+    assert "Répondez" in message.body
+    assert f"{WORDING.public_url}/f/" in message.body
+    assert stored(runtime.engine)[0]["provider_id"] == message.id
+
+
+def phone_of(runtime: Embedded) -> Phone:
+    return Phone(phone.Shelf(runtime.engine))
+
+
+def shown(runtime: Embedded) -> list[phone.PhoneMessage]:
     with reading(runtime.engine) as connection:
-        (shown,) = phone.inbox(connection)
-    assert (shown.number, shown.contact_id, shown.at) == ("+447700900123", "ana", DELIVERED)
-    assert "Répondez" in shown.body
-    assert f"{WORDING.public_url}/f/" in shown.body
-    assert stored(runtime.engine)[0]["provider_id"] == shown.id
+        return phone.inbox(connection)
+
+
+def claimed_by_somebody_gone(runtime: Embedded) -> Message:
+    """The message of a dispatcher that committed to send it and got no further."""
+    with runtime.engine.begin() as connection:
+        (one,) = claim(connection, VAULT, Policy(), "gone", {"sms"}, DELIVERED, 5, LEASE).to_send
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.stop()
+    return made._message(one)
+
+
+def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runtime: Embedded) -> None:
+    deliver(runtime)
+    claimed_by_somebody_gone(runtime)
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.run_once(DELIVERED + LEASE)
+    made.stop()
+    assert len(shown(runtime)) == 1
+    assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 2)
+
+
+def test_a_demo_phone_shows_nothing_of_whom_somebody_has_taken_over_from(runtime: Embedded) -> None:
+    deliver(runtime)
+    message = claimed_by_somebody_gone(runtime)
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.run_once(DELIVERED + LEASE)
+    made.stop()
+    assert isinstance(phone_of(runtime).send(message), NotAccepted), "it was only paused, and goes on"
+    assert len(shown(runtime)) == 1
+
+
+def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: Embedded) -> None:
+    deliver(runtime)
+    assert isinstance(phone_of(runtime).send(claimed_by_somebody_gone(runtime)), Accepted)
+    made = dispatcher(runtime.engine, phone_of(runtime))
+    made.run_once(DELIVERED + LEASE)
+    made.stop()
+    assert len(shown(runtime)) == 1
+    assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 1)
 
 
 def test_in_the_background_a_due_question_goes_at_once_when_somebody_says_so(

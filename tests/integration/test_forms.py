@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -10,11 +11,12 @@ from urllib.parse import urlencode
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from sqlalchemy import event
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.domain.asks import hashed
 from pipeline.store.tables import answers, asks, journal
-from pipeline.web import forms
+from pipeline.web import forms, links
 from tests.builders import answered, at, take
 from tests.integration.test_spine import rows, told
 from tests.support import doors
@@ -75,13 +77,52 @@ def test_a_hundred_prefetches_leave_it_unanswered(runtime: Embedded, client: Tes
     assert rows(runtime, asks)[0]["state"] == "sent"
 
 
-def test_a_dump_of_the_database_opens_no_form(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_a_dump_of_the_database_opens_no_form(runtime: Embedded, clock: Clock) -> None:
     doors.sent(runtime)
     everything = "\n".join(dump(runtime.engine))
     assert TOKEN not in everything
     candidates = set(re.findall(r"[A-Za-z0-9_-]{16,}", everything)) | {hashed(TOKEN), hashed(TOKEN)[:22]}
-    for candidate in candidates:
-        assert client.get(f"/f/{candidate}").status_code == 404
+    with doors.client(*forms.routes(doors.services(runtime, clock, wrong_links_a_minute=10_000))) as client:
+        for candidate in candidates:
+            assert client.get(f"/f/{candidate}").status_code == 404
+
+
+def test_who_guesses_links_has_to_wait_and_whoever_has_one_does_not(
+    runtime: Embedded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors.sent(runtime)
+    french = {"accept-language": "fr"}
+    with doors.client(*forms.routes(doors.services(runtime, clock, wrong_links_a_minute=3))) as client:
+        for _ in range(5):
+            assert client.get(f"/f/{TOKEN}").status_code == 200, "right ones are not counted"
+        guesses = [client.get("/f/" + f"{n:022}", headers=french) for n in range(5)]
+        assert [guess.status_code for guess in guesses] == [404, 404, 404, 429, 429]
+        assert 1 <= int(guesses[-1].headers["retry-after"]) <= 60
+        assert (guesses[-1].headers["content-language"], "patienter" in guesses[-1].text) == ("fr", True)
+        assert post(client, ANSWER, "A" * 22).status_code == 429
+        assert client.get(f"/f/{TOKEN}").status_code == 200
+        assert post(client, ANSWER).status_code == 200
+        clock.moment += timedelta(days=15)
+        assert client.get(f"/f/{TOKEN}").status_code == 404, "nor is one that was right once"
+        # All that are over the limit share one query; what no token looks like costs none.
+        monkeypatch.setattr(links, "_SHARED_SECONDS", 0.5)
+        with queries(runtime) as asked, ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(lambda n: client.get(f"/f/{n:022}").status_code, range(8))) == {429}
+            assert client.get("/f/short").status_code == 429
+        assert len(asked) <= 2
+
+
+@contextmanager
+def queries(runtime: Embedded) -> Iterator[list[str]]:
+    """The statements that are executed meanwhile."""
+    seen: list[str] = []
+
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(runtime.engine, "before_cursor_execute", _note)
+    yield seen
+    event.remove(runtime.engine, "before_cursor_execute", _note)
 
 
 def test_unknown_used_up_and_expired_look_alike_but_for_one_kind_sentence(
@@ -91,7 +132,7 @@ def test_unknown_used_up_and_expired_look_alike_but_for_one_kind_sentence(
     for wrong in ("A" * 22, "A" * 21, "A" * 200, "%00" * 22, "../../etc/passwd", "'; DROP TABLE asks; --"):
         assert client.get(f"/f/{wrong}").status_code == 404
     unknown, unknown_post = client.get("/f/" + "A" * 22), post(client, ANSWER, "A" * 22)
-    monkeypatch.setattr(forms, "MAX_ANSWERS", 1)
+    monkeypatch.setattr(links, "MAX_ANSWERS", 1)
     assert post(client, ANSWER).status_code == 200
     used, used_post = client.get(f"/f/{TOKEN}"), post(client, ANSWER | {"score": "9"})
     for other in (unknown_post, used, used_post):

@@ -53,6 +53,9 @@ def test_it_is_not_ready_while_the_database_is_away(services: Services) -> None:
         answer = client.get("/readyz")
         assert "database" in problem(answer, 503)["detail"]
         assert answer.headers["retry-after"]
+        assert "\nunvarnished_ready 0.0\n" in client.get("/metrics", headers=BEARER).text
+    with TestClient(internal_app(services, TOKEN)) as client:
+        assert "\nunvarnished_ready 1.0\n" in client.get("/metrics", headers=BEARER).text
 
 
 def test_a_database_that_stalls_is_asked_once_and_not_waited_for(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
@@ -60,7 +61,7 @@ class Door:
 
 @pytest.fixture
 def door(runtime: Embedded) -> Iterator[Door]:
-    writer = Writer(runtime.engine, runtime.runner, Bounds(100, 1_000, 1 << 20), lambda: at(hours=4))
+    writer = Writer(runtime.runner, Bounds(100, 1_000, 1 << 20), lambda: at(hours=4))
     writer.start()
 
     async def _submit(batch: Sequence[Incoming]) -> Taken:
@@ -226,12 +227,14 @@ def test_too_many_wrong_keys_have_to_wait_and_do_not_lock_out_the_right_one(door
         assert statuses == [401, 401, 401, 429]
         answer = client.post("/v1/events", headers={"authorization": "Bearer x"})
         assert problem(answer, 429)
-        assert answer.headers["retry-after"] == "60"
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
         good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
         assert client.post("/v1/events", content=completed(), headers=good).status_code == 202
 
 
-@pytest.mark.parametrize("error", [Busy("7 events wait"), OperationalError("", {}, Exception("gone"))])
+@pytest.mark.parametrize(
+    "error", [Busy("7 events wait"), OperationalError("", {}, Exception("gone")), NoConnection("none free")]
+)
 def test_what_cannot_be_made_durable_now_is_to_be_sent_again(door: Door, error: Exception) -> None:
     async def _submit(_: Sequence[Incoming]) -> Taken:
         raise error

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree as Xml
@@ -21,6 +22,7 @@ from pipeline.domain.eligibility import Policy
 from pipeline.store import asks as asks_store
 from pipeline.store import phone as phones
 from pipeline.store.conversations import inbound_messages, provider_callbacks
+from pipeline.store.spool import Spool
 from pipeline.store.tables import answers, asks, journal, opt_outs
 from pipeline.web import forms, phone, webhooks
 from pipeline.web.webhooks import Provider
@@ -68,10 +70,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def client(runtime: Embedded, clock: Clock) -> Iterator[TestClient[Litestar]]:
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", VAULT, 1 << 20)
+
+
+@pytest.fixture
+def client(runtime: Embedded, clock: Clock, spool: Spool) -> Iterator[TestClient[Litestar]]:
     services = doors.services(runtime, clock)
     provider = Provider(ACCOUNT, [KEY, OLD_KEY], callbacks.status)
-    with doors.client(*webhooks.routes(services, provider), *phone.routes(services)) as made:
+    with doors.client(*webhooks.routes(services, provider, spool), *phone.routes(services)) as made:
         yield made
 
 
@@ -246,27 +253,29 @@ def test_odd_texts_neither_break_nor_inject(runtime: Embedded, client: TestClien
 
 
 def test_nothing_is_acknowledged_that_is_not_stored(
-    runtime: Embedded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    runtime: Embedded, clock: Clock, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def _broken(*_: Any) -> bool:
         raise OSError("disk full")
 
     monkeypatch.setattr("pipeline.store.conversations.receive", _broken)
     provider = Provider(ACCOUNT, [KEY], callbacks.status)
-    with doors.client(*webhooks.routes(doors.services(runtime, clock), provider)) as client:
+    with doors.client(*webhooks.routes(doors.services(runtime, clock), provider, spool)) as client:
         assert call(client, "/twilio/sms", text()).status_code == 500
         monkeypatch.undo()
         assert call(client, "/twilio/sms", text()).status_code == 200
 
 
-def test_a_text_that_is_stored_is_acknowledged_even_if_it_is_processed_later(runtime: Embedded, clock: Clock) -> None:
+def test_a_text_that_is_stored_is_acknowledged_even_if_it_is_processed_later(
+    runtime: Embedded, clock: Clock, spool: Spool
+) -> None:
     doors.sent(runtime)
 
     async def _busy(*_: Any) -> Any:
         raise Busy("too much waits to be written")
 
     services = replace(doors.services(runtime, clock), submit=_busy)
-    with doors.client(*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status))) as client:
+    with doors.client(*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool)) as client:
         assert len(replies(call(client, "/twilio/sms", text("4")))) == 1
     assert rows(runtime, answers) == []
     runtime.runner.drain()
@@ -274,7 +283,7 @@ def test_a_text_that_is_stored_is_acknowledged_even_if_it_is_processed_later(run
 
 
 def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_by_its_link(
-    database_url: str, clock: Clock
+    database_url: str, clock: Clock, spool: Spool
 ) -> None:
     runtime = live(database_url, Policy(remind_after=None))
     take(runtime, completed(), scanned(time=at(hours=2)))
@@ -282,7 +291,7 @@ def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_b
         claims = asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
     (claimed,) = claims.to_send
     services = doors.services(runtime, clock)
-    handlers = [*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status)), *forms.routes(services)]
+    handlers = [*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool), *forms.routes(services)]
     with doors.client(*handlers) as client:
         path = f"/twilio/status?token={claimed.callback_token}"
         assert call(client, path, status("delivered")).status_code == 204
@@ -295,7 +304,7 @@ def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_b
     runtime.engine.dispose()
 
 
-def test_each_word_of_a_status_is_handed_on_once(runtime: Embedded, clock: Clock) -> None:
+def test_each_word_of_a_status_is_handed_on_once(runtime: Embedded, clock: Clock, spool: Spool) -> None:
     doors.sent(runtime)
     heard: list[tuple[str, str, str, str | None]] = []
 
@@ -304,7 +313,8 @@ def test_each_word_of_a_status_is_handed_on_once(runtime: Embedded, clock: Clock
         return callback.token == CALLBACK_TOKEN
 
     path = f"/twilio/status?token={CALLBACK_TOKEN}"
-    with doors.client(*webhooks.routes(doors.services(runtime, clock), Provider(ACCOUNT, [KEY], _told))) as client:
+    provider = Provider(ACCOUNT, [KEY], _told)
+    with doors.client(*webhooks.routes(doors.services(runtime, clock), provider, spool)) as client:
         for word in ("sent", "delivered", "sent", "delivered", "delivered"):
             assert call(client, path, status(word)).status_code == 204
         assert call(client, path, status("failed", ErrorCode="30003")).status_code == 204

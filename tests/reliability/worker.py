@@ -5,7 +5,7 @@ import sys
 from sqlalchemy import Engine, event
 
 from pipeline.app import Installation, play_demo
-from pipeline.demo.company import LEVELS
+from pipeline.demo.company import LEVELS, Company
 from tests.builders import VAULT, embedded
 
 SEED, DAYS, BATCH = 7, 4, 50
@@ -17,7 +17,7 @@ def play(url: str, tell: bool = False) -> Engine:
     if tell:
         event.listen(runtime.engine, "before_cursor_execute", _tell)
         event.listen(runtime.engine, "commit", _tell)
-    play_demo(Installation(runtime.engine, VAULT, runtime.runner._setup, runtime), SEED, DAYS)
+    play_demo(Installation(runtime.engine, VAULT, runtime.runner._setup, runtime), Company(SEED), DAYS)
     return runtime.engine
 
 

@@ -3,21 +3,20 @@
 import json
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
 import uvicorn
 from litestar import Litestar
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.support.npm import installed, unavailable
+
 _HERE = Path(__file__).parents[1] / "e2e"
-_AXE = _HERE / "node_modules" / "axe-core" / "axe.min.js"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -26,7 +25,7 @@ def chromium() -> Iterator[Browser]:
     """The machine's own Chromium; without a sandbox, because tests may run as root in a container."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        _unavailable("no Chromium on this machine: apt install chromium")
+        unavailable("no Chromium on this machine: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
@@ -71,23 +70,4 @@ def violations(page: Page) -> list[str]:
 @lru_cache
 def _axe() -> str:
     """The checker's source, installed from its lock file the first time."""
-    if not _AXE.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            _unavailable("the accessibility checker needs npm once: apt install npm")
-        done = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=_HERE,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            _unavailable(f"npm ci in tests/e2e failed: {done.stderr[-300:]}")
-    return _AXE.read_text()
-
-
-def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    return (installed(_HERE) / "axe-core" / "axe.min.js").read_text()

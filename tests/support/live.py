@@ -19,7 +19,7 @@ from pipeline.store.tables import asks
 from pipeline.store.unit_of_work import Setup
 from tests.builders import VAULT
 from tests.support import steps
-from tests.support.provider import ACCOUNT, TOKEN
+from tests.support.provider import ACCOUNT, NUMBER, TOKEN
 
 WORDING = Wording("Acme", "https://ask.example.com")
 
@@ -35,7 +35,7 @@ def twilio(url: str, total: float = 0.5) -> TwilioSms:
     return TwilioSms(
         (ACCOUNT, TOKEN, ACCOUNT),
         service=None,
-        sender="+15005550006",
+        sender=NUMBER,
         public_url=WORDING.public_url,
         api=url,
         total=total,

@@ -58,6 +58,11 @@ class PostgresServer:
         leave = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
         self._administer(allow, leave.format(sql.Literal(name)))
 
+    def thaw(self, database: URL) -> None:
+        """Allows connections again."""
+        allow = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(sql.Identifier(database.database or ""))
+        self._administer(allow)
+
     def drop_database(self, database: URL) -> None:
         """Also when a test left connections open."""
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")

@@ -25,6 +25,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 ACCOUNT = "AC" + "0" * 32
+NUMBER = "+15005550006"  # of ours, in the provider's hands
 TOKEN = "not-a-secret"
 Answer = Literal[
     "accept",  # 201 with an id
@@ -49,12 +50,13 @@ _SLOW_SECONDS, _MOST_SECONDS = 0.2, 30.0  # that a slow and a silent answer are 
 
 @dataclass
 class Made:
-    """A message the provider has."""
+    """A message the provider has; `inbound`: one that somebody sent to us."""
 
     sid: str
     fields: dict[str, str]
     created: datetime
     status: str = "queued"
+    inbound: bool = False
     listings_to_skip: int = 0  # how many more times the list does not show it yet
 
 
@@ -72,6 +74,7 @@ class Provider:
     call_back: Callable[[str, Mapping[str, str]], None] | None = None
     script: deque[Answer] = field(default_factory=deque)
     made: list[Made] = field(default_factory=list)
+    texts: list[Made] = field(default_factory=list)
     listings: int = 0
 
     def __post_init__(self) -> None:
@@ -137,16 +140,25 @@ class Provider:
         self._tell(message)
         return answer
 
-    def listed(self, to: str) -> list[Made]:
-        """The messages to a number that the list shows by now, newest first."""
+    def text(self, body: str, sender: str, at: datetime, to: str = NUMBER, service: str | None = None) -> Made:
+        """Somebody sends a text to a number of ours, and no webhook tells of it."""
+        fields = {"From": sender, "To": to, "Body": body} | ({"MessagingServiceSid": service} if service else {})
+        message = Made(f"SMf{len(self.texts):031x}", fields, at, "received", inbound=True)
+        self.texts.append(message)
+        return message
+
+    def listed(self, to: str | None, since: datetime | None, first_page: bool) -> list[Made]:
+        """The messages to a number, or to all, that the list shows by now, newest first."""
         with self._lock:
-            self.listings += 1
+            self.listings += first_page
             shown = []
-            for message in reversed(self.made):
-                if message.fields["To"] != to:
+            for message in sorted([*self.made, *self.texts], key=lambda one: one.created)[::-1]:
+                if to not in (None, message.fields["To"]):
+                    continue
+                if since is not None and message.created < since:
                     continue
                 if message.listings_to_skip > 0:
-                    message.listings_to_skip -= 1
+                    message.listings_to_skip -= first_page
                     continue
                 shown.append(message)
             return shown
@@ -202,11 +214,13 @@ def _as_json(message: Made) -> dict[str, Any]:
         "account_sid": ACCOUNT,
         "to": message.fields["To"],
         "from": message.fields.get("From"),
+        "direction": "inbound" if message.inbound else "outbound-api",
+        "messaging_service_sid": message.fields.get("MessagingServiceSid"),
         "body": message.fields["Body"],
         "status": message.status,
         "error_code": None,
         "date_created": format_datetime(message.created),
-        "date_sent": None,
+        "date_sent": None if message.status == "queued" else format_datetime(message.created),
         "date_updated": format_datetime(message.created),
     }
 
@@ -256,9 +270,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
 
     def do_GET(self) -> None:
-        query = parse_qs(urlsplit(self.path).query)
-        messages = self.server.provider.listed(query["To"][0])
-        self._reply(200, {"messages": [_as_json(message) for message in messages], "next_page_uri": None})
+        asked = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+        page, size = int(query.get("Page", 0)), int(query.get("PageSize", 50))
+        since = datetime.fromisoformat(query["DateSent>"]) if "DateSent>" in query else None
+        listed = self.server.provider.listed(query.get("To"), since, page == 0)
+        start = page * size
+        more = query | {"Page": page + 1, "PageToken": f"PASM{start + size:032x}"}
+        content = {
+            "messages": [_as_json(message) for message in listed[start : start + size]],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{asked.path}?{urlencode(more)}" if start + size < len(listed) else None,
+        }
+        self._reply(200, content)
 
     def _reply(self, status: int, content: Any) -> None:
         self._raw(status, json.dumps(content).encode())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,7 +33,9 @@ from pipeline.domain.asks import (
     zones_of,
 )
 from pipeline.domain.eligibility import Policy
-from pipeline.notifiers.rendering import LANGUAGES, segments, sms
+from pipeline.domain.events import Purpose
+from pipeline.notifiers.languages import languages
+from pipeline.notifiers.rendering import segments, sms
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Auckland"]
 MINUTE = timedelta(minutes=1)
@@ -175,9 +178,9 @@ def test_quiet_hours_that_cannot_be_read_are_refused(text: str) -> None:
         parse_hours(text)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("purpose", ["delivery", "missing_scan", "reminder"])
-def test_a_question_is_one_segment_with_its_link_and_the_way_out(language: str, purpose: str) -> None:
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("purpose", get_args(Purpose))
+def test_a_question_is_one_segment_with_its_link_and_the_way_out(language: str, purpose: Purpose) -> None:
     link = "https://ask.example.com/f/" + "A" * 22
     text = sms(language, purpose, "Acme", "SO-10010", link)
     assert link in text

@@ -19,7 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Variables that are read elsewhere than in the settings, and where.
 ELSEWHERE = {
     "UNVARNISHED_TEST_POSTGRES_URL": "tests/support/postgres.py",
-    "UNVARNISHED_SHARED": "tests/e2e/test_olist_history.py",
+    "UNVARNISHED_SHARED": "tests/support/shared.py",
     "UNVARNISHED_DB_PASSWORD": "docker-compose.yml",
 }
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)

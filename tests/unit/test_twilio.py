@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.asks import State, hashed
+from pipeline.notifiers.channels import inbox
 from pipeline.notifiers.port import Accepted, CannotLook, Found, Message, NotAccepted, Rejected, Unknown
 from pipeline.notifiers.twilio_codes import CODES, STATUSES
 from pipeline.notifiers.twilio_sms import TwilioSms, from_settings
@@ -149,6 +150,21 @@ def test_nothing_personal_shows_when_a_message_is_printed() -> None:
 def test_every_code_says_what_it_means_and_what_to_do() -> None:
     assert all(code.meaning and code.next_step for code in CODES.values())
     assert {State.SENT, State.DELIVERED, State.FAILED} == set(STATUSES.values())
+
+
+@pytest.mark.parametrize(
+    ("sender", "has_one"),
+    [
+        ({"twilio_from": "+15005550006"}, True),
+        ({"twilio_from": "Acme"}, False),
+        ({"twilio_messaging_service": "MG1"}, True),
+    ],
+)
+def test_only_who_can_be_answered_has_an_inbox(sender: dict[str, str], has_one: bool) -> None:
+    known = {"notifier": "twilio_sms", "twilio_account_sid": ACCOUNT, "twilio_auth_token": TOKEN}
+    assert (inbox(Settings.model_validate(known | sender)) is not None) is has_one
+    for other in ("phone", "console"):
+        assert inbox(Settings.model_validate(known | sender | {"notifier": other})) is None
 
 
 def test_settings_that_do_not_suffice_are_named() -> None:

@@ -1,0 +1,201 @@
+"""An installation on the network, for `up` and `demo`: writer, dispatcher and both listeners in one process.
+
+Apart from `app.py`, because what serves the web takes longer to load than most commands take to run.
+"""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from socket import socket
+from typing import NamedTuple
+
+from pipeline.app import Ended, Installation, now, open_installation
+from pipeline.consumers import provider
+from pipeline.consumers.background import Background
+from pipeline.consumers.dispatcher import Dispatcher, Wording
+from pipeline.consumers.drain import Drain
+from pipeline.consumers.inbound import InboundPoll
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.writer import Bounds, Writer
+from pipeline.demo.answering import Answering
+from pipeline.demo.company import LEVELS as DEMO_LEVELS
+from pipeline.demo.company import Company
+from pipeline.demo.deliveries import Deliveries
+from pipeline.demo.door import Door
+from pipeline.demo.installed import Installed
+from pipeline.notifiers import channels
+from pipeline.settings import Settings
+from pipeline.store import api_keys
+from pipeline.store import phone as phone_store
+from pipeline.store.engine import reading
+from pipeline.store.spool import Spool
+from pipeline.web import phone, server, webhooks
+from pipeline.web.services import Services
+
+# What the live demo is told where the user says nothing. Whoever delivers every few seconds would soon have asked
+# everybody, and at night no phone would ring; and nobody but this machine is to play along.
+DEMO_SETTINGS = {
+    "quiet_hours": "00:00-00:00",
+    "contact_rest_days": 0.0,
+    "account_cap": 1_000_000,
+    "public_host": "127.0.0.1",
+}
+DEMO_KEY = "the-demo-itself"  # a new one at every start, under this name
+
+
+class Addresses(NamedTuple):
+    """Where a running installation is reached."""
+
+    public: str
+    internal: str
+    sign_in: str
+    keys: int  # API keys that work: without one nobody can send anything
+
+
+# What else runs in the process, once both listeners answer.
+Beside = Callable[[Addresses], Sequence[Background]]
+
+
+def up(
+    installation: Installation, settings: Settings, tell: Callable[[Addresses], None], beside: Beside = lambda _: ()
+) -> None:
+    """Everything in one process until SIGTERM or SIGINT: the writer with its timers, and both listeners.
+
+    `tell` is called once they answer. Raises Ended if a bug stops it.
+    """
+    with (
+        server.bind(settings.public_host, settings.public_port) as public,
+        server.bind(settings.internal_host, settings.internal_port) as internal,
+    ):
+        settings = settings.otherwise(public_url=server.address(public))
+        asyncio.run(_up(installation, settings, tell, beside, public, internal))
+
+
+async def _up(
+    installation: Installation,
+    settings: Settings,
+    tell: Callable[[Addresses], None],
+    beside: Beside,
+    public: socket,
+    internal: socket,
+) -> None:
+    token = settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
+    bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
+    writer = Writer(installation.runtime.runner, bounds, now)
+    dispatcher = dispatcher_of(installation, settings, writer)
+    services = services_of(installation, settings, writer, dispatcher)
+    provider_routes, drains = _provider_calls(services, settings, writer)
+    with reading(installation.engine) as connection:
+        keys = len(api_keys.working(connection))
+    home = server.address(internal)
+    addresses = Addresses(server.address(public), home, f"{home}/sign-in?token={token}", keys)
+
+    stopping, ready = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    others = beside(addresses)
+    # What a customer said earlier comes before the next question; the writer ends last: it finishes what all handed in.
+    ours = (writer, *drains, *_inbound_poll(installation, settings, writer), dispatcher)
+    threads = (*others, *reversed(ours))
+    for thread in threads:
+        thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
+    listeners = [
+        server.Listener(server.public_app(services, *provider_routes), public),
+        server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
+    ]
+    for thread in ours:
+        thread.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(listeners, settings, stopping, ready))
+            await ready.wait()
+            if not stopping.is_set():
+                tell(addresses)
+                for other in others:
+                    other.start()
+    finally:
+        for thread in threads:
+            await asyncio.to_thread(thread.stop)
+        installation.engine.dispose()
+    for thread in threads:
+        if thread.ended.done() and thread.ended.exception() is not None:
+            raise Ended(f"a bug ended the {thread.name}: the log says where. Nothing that was accepted is lost")
+
+
+def go_on(
+    settings: Settings, company: Company, pace: float, most: int | None, tell: Callable[[Addresses], None]
+) -> None:
+    """The demo's company live, like `up`: `pace` orders a minute through the door, `most` in all, and some answers."""
+    settings = settings.otherwise(**DEMO_SETTINGS).model_copy(update={"notifier": "phone"})  # nobody real is asked
+    installation = open_installation(settings, DEMO_LEVELS, simulated=True, sending=True)
+
+    def _beside(found: Addresses) -> Sequence[Background]:
+        with installation.engine.begin() as connection:
+            door = Door(found.public, api_keys.renew(connection, DEMO_KEY, now()))
+        installed = Installed(installation.engine, installation.runtime)
+        return (
+            Deliveries(installed, company, door, pace, most, now),
+            Answering(installed, Company(company.seed, company.start), door, pace),
+        )
+
+    up(installation, settings, tell, _beside)
+
+
+def dispatcher_of(installation: Installation, settings: Settings, writer: Writer) -> Dispatcher:
+    """What sends the questions, by the channel the settings name. Raises Unusable if they do not suffice."""
+    return Dispatcher(
+        installation.engine,
+        installation.vault,
+        settings.policy,
+        channels.notifiers(settings, phone_store.Shelf(installation.engine)),
+        Wording(settings.company_name, settings.public_url.rstrip("/")),
+        now,
+        width=settings.dispatcher_width,
+        told=writer.nudge,
+    )
+
+
+def _provider_calls(
+    services: Services, settings: Settings, writer: Writer
+) -> tuple[Sequence[server.Routes], Sequence[Background]]:
+    """The provider's webhooks, and what takes in the calls that waited for the database; where there is a provider."""
+    account, token = settings.twilio_account_sid, settings.twilio_auth_token
+    if settings.notifier != "twilio_sms" or account is None or token is None:
+        return (), ()
+    who = webhooks.Provider(account, [token.get_secret_value()], provider.status)
+    spool = Spool(settings.data_dir / "spool", services.vault, settings.spool_bytes)
+    drain = Drain(spool, services.engine, webhooks.out_of_the_spool(services, who), writer.nudge)
+    return (partial(webhooks.routes, provider=who, spool=spool),), (drain,)
+
+
+def _inbound_poll(installation: Installation, settings: Settings, writer: Writer) -> Sequence[Background]:
+    """What looks for texts that the provider's webhook lost, where there is a list of them."""
+    inbox = channels.inbox(settings)
+    if inbox is None:
+        return ()
+    every = timedelta(minutes=settings.inbound_poll_minutes)
+    vault, told = installation.vault, writer.nudge
+    return (InboundPoll(installation.engine, vault, inbox, webhooks.READER, now, every=every, told=told),)
+
+
+def _phone_routes(settings: Settings) -> Sequence[server.Routes]:
+    """The demo's phones, where messages go to them."""
+    return (phone.routes,) if settings.notifier == "phone" else ()
+
+
+def services_of(
+    installation: Installation, settings: Settings, writer: Writer, dispatcher: Dispatcher | None = None
+) -> Services:
+    """What the routes may use."""
+
+    async def _submit(batch: Sequence[Incoming]) -> Taken:
+        taken = await asyncio.wrap_future(writer.submit(batch))
+        if dispatcher is not None:  # a question may have become due
+            dispatcher.wake()
+        return taken
+
+    return Services(installation.engine, installation.vault, installation.setup, settings, _submit, now)

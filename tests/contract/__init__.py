@@ -1,0 +1,1 @@
+"""Tests against other people's descriptions of their interfaces."""

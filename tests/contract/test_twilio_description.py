@@ -1,0 +1,110 @@
+"""Every request we make is one that Twilio's own description allows, and so is what our stub answers.
+
+The description stays outside the repository; without it these tests are skipped, visibly.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from pipeline.domain.asks import hashed
+from pipeline.notifiers import twilio_sms
+from pipeline.notifiers.port import Accepted, Found
+from pipeline.notifiers.twilio_sms import TwilioSms
+from tests.support import provider as stub
+from tests.support.prism import Held, Violation, prism
+from tests.support.provider import ACCOUNT, TOKEN, Provider
+from tests.support.shared import SHARED
+from tests.unit.test_twilio import TO, adapter, message
+
+DESCRIPTION = SHARED / "data" / "twilio" / "twilio_api_v2010.yaml"
+SERVICE = "MG" + "1" * 32
+MESSAGES = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
+NOW = datetime.now(UTC)
+# The one place where the description contradicts its own examples, and Twilio: addresses of pages are relative.
+PAGE = "next_page_uri:\n                    format: uri"
+
+pytestmark = pytest.mark.skipif(not DESCRIPTION.is_file(), reason=f"no description of Twilio's API under {SHARED}")
+
+
+class Line(NamedTuple):
+    """The stub, and Prism in front of it."""
+
+    provider: Provider
+    url: str
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    folder = tmp_path_factory.mktemp("twilio")
+    text, description = DESCRIPTION.read_text(), folder / "description.yaml"
+    assert PAGE in text
+    description.write_text(text.replace(PAGE, f"{PAGE}-reference"))
+    with Provider(folder / "posts") as provider, prism(description, provider.url) as url:
+        yield Line(provider, url)
+
+
+def through(line: Line, **sender: str | None) -> TwilioSms:
+    """The real adapter, on its way through Prism."""
+    made = adapter(line.url, 25, **sender)
+    made._client.http_client = Held(line.url, 25)
+    return made
+
+
+SENDERS = pytest.mark.parametrize(
+    "sender", [{}, {"service": SERVICE, "sender": None}], ids=["from a number", "through a service"]
+)
+
+
+@SENDERS
+def test_a_message_is_one_that_the_description_allows(line: Line, sender: dict[str, Any]) -> None:
+    assert through(line, **sender).send(message()) == Accepted(line.provider.made[-1].sid)
+
+
+def test_looking_for_a_message_is_too_and_every_further_page(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_sms, "_PAGE", 1)
+    twilio = through(line)
+    twilio.send(message("B" * 22))
+    sid = line.provider.made[-1].sid
+    twilio.send(message("C" * 22))
+    twilio.send(message("D" * 22))
+    assert twilio.find(TO, hashed("B" * 22), NOW) == Found(sid)
+
+
+@SENDERS
+def test_the_list_of_texts_to_us_is_too(line: Line, monkeypatch: pytest.MonkeyPatch, sender: dict[str, Any]) -> None:
+    monkeypatch.setattr(twilio_sms, "_PAGE", 1)
+    sent = [line.provider.text("2", TO, NOW, service=sender.get("service")) for _ in range(2)]
+    listed = list(through(line, **sender).received(NOW - timedelta(hours=1)))
+    assert [one.id for one in listed[:2]] == [text.sid for text in reversed(sent)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"MessagingServiceSid": "MG1"}, "MessagingServiceSid"),
+        ({"ValidityPeriod": "an hour"}, "ValidityPeriod"),
+        ({"StatusCallback": "ask.example.com"}, "StatusCallback"),
+        ({"To": None}, "To"),
+    ],
+)
+def test_a_request_that_is_wrong_goes_no_further(line: Line, wrong: dict[str, str | None], named: str) -> None:
+    posts = len(line.provider.posts)
+    fields = {"To": TO, "From": "+15005550006", "Body": "How was it?"} | wrong
+    form = {name: value for name, value in fields.items() if value is not None}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    with pytest.raises(Violation, match=named):
+        Held(line.url, 25).request("POST", MESSAGES, data=form, headers=kind, auth=(ACCOUNT, TOKEN))
+    assert len(line.provider.posts) == posts
+
+
+@pytest.mark.parametrize("wrong", [{"sid": "SM1"}, {"status": "on its way"}, {"num_segments": 1}])
+def test_an_answer_of_our_stub_that_is_wrong_is_found_out(
+    line: Line, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    right = stub._as_json
+    monkeypatch.setattr(stub, "_as_json", lambda made: right(made) | wrong)
+    with pytest.raises(Violation, match=next(iter(wrong))):
+        through(line).send(message())

@@ -1,0 +1,67 @@
+"""`unvarnished up` whose database goes away: what the provider was told is kept, also through a kill."""
+
+import http.client
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from sqlalchemy import make_url, select
+
+from pipeline.store.conversations import inbound_messages
+from pipeline.store.engine import connect, reading
+from tests.e2e.test_up import folder, start
+from tests.integration.test_webhooks import ACCOUNT, KEY, SID, signed, text
+from tests.support.doors import PUBLIC_URL
+from tests.support.postgres import PostgresServer
+from tests.support.process import SECONDS, Up
+
+__all__ = ["folder", "start"]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
+
+
+def tell(up: Up, body: str) -> tuple[int, bytes]:
+    """A text, as the provider tells of it."""
+    fields = text(body)
+    one = http.client.HTTPConnection("127.0.0.1", up.public, timeout=SECONDS)
+    one.request("POST", "/twilio/sms", urlencode(fields), signed("/twilio/sms", fields))
+    answer = one.getresponse()
+    said = answer.status, answer.read()
+    one.close()
+    return said
+
+
+def test_a_text_acknowledged_while_the_database_was_away_outlives_a_kill(
+    start: Callable[..., Up], folder: Path, postgres_server: PostgresServer, postgresql_database_url: str
+) -> None:
+    settings = {
+        "DATABASE_URL": postgresql_database_url,
+        "PUBLIC_URL": PUBLIC_URL,
+        "NOTIFIER": "twilio_sms",
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": KEY,
+        "TWILIO_FROM": "+447700900000",
+    }
+    up = start(**settings)
+    database = make_url(postgresql_database_url)
+    postgres_server.freeze(database)
+    status, said = tell(up, "STOP")
+    assert (status, b"<Message>" in said) == (200, False)
+    assert up.get("/readyz")[0] == 503
+    assert b'unvarnished_spooled_calls{state="waiting"} 1.0' in up.get("/metrics")[1]
+    up.end(signal.SIGKILL)
+    assert len(list((folder / "spool").iterdir())) == 1
+    postgres_server.thaw(database)
+    again = start(**settings)
+    while b'unvarnished_spooled_calls{state="waiting"} 0.0' not in again.get("/metrics")[1]:
+        assert again.process.poll() is None
+    assert tell(again, "STOP")[0] == 200
+    assert again.end(signal.SIGTERM) == 0
+    assert list((folder / "spool").iterdir()) == []
+    engine = connect(postgresql_database_url)
+    with reading(engine) as connection:
+        heard = connection.execute(select(inbound_messages.c.message_id, inbound_messages.c.outcome)).all()
+    engine.dispose()
+    assert heard == [(SID, "quarantined")]

@@ -1,0 +1,84 @@
+"""The whole sentence, in a real browser on a real `unvarnished up`: an event comes in by HTTP, a phone rings, the form
+is answered, the dashboard has changed. The pictures are for looking at: UNVARNISHED_PICTURES=folder keeps them."""
+
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, ViewportSize
+
+from pipeline.app import create_key, open_database
+from pipeline.settings import Settings
+from tests.builders import completed, contact, scanned
+from tests.support import browsing
+from tests.support.process import TOKEN, Up
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+SMALL: ViewportSize = {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[tuple[Up, str]]:
+    """A running installation in which no hour is quiet, and a key to it."""
+    engine = open_database(Settings(data_dir=tmp_path))
+    key = create_key(engine, "erp", history=False)
+    engine.dispose()
+    running = Up(tmp_path, "up", QUIET_HOURS="00:00-00:00")
+    yield running, key
+    assert running.end(signal.SIGTERM) == 0
+
+
+def deliver(up: Up, key: str, order_id: str) -> None:
+    """An order that was on time by the record."""
+    now = datetime.now(UTC)
+    person = [contact(f"ana-{order_id}", name=f"Ana of {order_id}", phone=f"+4477009001{order_id[-2:]}")]
+    promised = (now - timedelta(hours=1)).isoformat()
+    order = completed(order_id, now, account={"id": order_id}, contacts=person, promised_at=promised)
+    for event in (order, scanned(order_id, now - timedelta(hours=2))):
+        assert up.post(key, event)[0] == 202
+
+
+def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str], tmp_path: Path) -> None:
+    pictures = Path(PICTURES or tmp_path)
+    running, key = up
+    home = f"http://127.0.0.1:{running.internal}"
+    with browsing.chromium() as browser:
+        for number, size in enumerate((SMALL, WIDE), 1):
+            with browser.new_context(viewport=size) as context:
+                dashboard = context.new_page()
+                dashboard.goto(f"{home}/sign-in?token={TOKEN}")
+                phones = context.new_page()
+                phones.goto(f"{home}/phone")
+                deliver(running, key, f"SO-0{number}")
+                form = opened(context, phones, f"Ana of SO-0{number}")
+                look(phones, pictures / f"rings-{size['width']}.png")
+                look(form, pictures / f"asked-{size['width']}.png")
+                form.locator("label", has=form.locator("[name=arrival][value=late]")).click()
+                form.get_by_role("textbox").fill(f"Not on time, number {number}")
+                form.get_by_role("button").click()
+                form.get_by_role("heading", level=1).get_by_text("recorded").wait_for()
+                dashboard.get_by_text(f"Not on time, number {number}").wait_for()
+                assert f"there are {number} of 10 answers" in dashboard.inner_text("h1")
+                look(dashboard, pictures / f"known-{size['width']}.png")
+
+
+def opened(context: BrowserContext, phones: Page, name: str) -> Page:
+    """The form behind the link on this person's phone, which has to ring by itself."""
+    link = phones.locator("section.phone", has_text=name).get_by_role("link")
+    with context.expect_page() as found:
+        link.click()
+    found.value.wait_for_load_state()
+    return found.value
+
+
+def look(page: Page, picture: Path) -> None:
+    """For everybody, and as wide as the screen."""
+    assert browsing.violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.screenshot(path=picture, full_page=True)

@@ -1,0 +1,31 @@
+"""The three guards that everything rests on, each taken away. `make guards` takes away all of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.guards import GUARDS, ROOT, Guard, copied, red
+
+pytestmark = pytest.mark.reliability
+
+FOUNDATIONS = [guard for guard in GUARDS if guard.name.startswith(("one decision", "committed", "the adapter"))]
+
+
+@pytest.fixture(scope="module")
+def tree() -> Iterator[Path]:
+    """That the same tests are green with their guards in place, the rest of the suite shows."""
+    with copied() as made:
+        yield made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guard", FOUNDATIONS, ids=lambda guard: guard.name)
+def test_without_the_guard_a_test_turns_red(tree: Path, guard: Guard) -> None:
+    red(tree, guard)
+
+
+def test_every_guard_stands_where_it_is_said_to_stand() -> None:
+    assert {guard.name for guard in GUARDS if (ROOT / guard.file).read_text().count(guard.text) != 1} == set()
+    assert max(Counter(guard.name for guard in GUARDS).values()) == 1

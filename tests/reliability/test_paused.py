@@ -1,0 +1,116 @@
+"""A worker that is stopped past its lease and wakes up: whoever took over looks for the message and never sends it."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from pipeline.consumers.dispatcher import LEASE, Dispatcher
+from pipeline.consumers.embedded import Embedded
+from pipeline.domain.asks import LOOK_AFTER
+from tests.builders import at
+from tests.support.live import dispatcher, live, states, twilio
+from tests.support.living import begin
+from tests.support.provider import Provider
+
+pytestmark = [
+    pytest.mark.reliability,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="without /proc nobody knows that a process stands"),
+]
+DELIVERED = at(hours=2)
+SECONDS = 30  # until a test gives up
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[Provider]:
+    with Provider(tmp_path / "posts", now=lambda: DELIVERED) as running:
+        yield running
+
+
+@pytest.fixture
+def runtime(database_url: str) -> Iterator[Embedded]:
+    made = live(database_url)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def other(runtime: Embedded, provider: Provider) -> Iterator[Dispatcher]:
+    """Another worker's dispatcher on the same database."""
+    made = dispatcher(runtime.engine, twilio(provider.url))
+    yield made
+    made.stop()
+
+
+@contextmanager
+def stopped(url: str, provider: Provider, place: str, lease: timedelta) -> Iterator[ForkServerProcess]:
+    """A worker that stands still at a place, in a process of its own."""
+    worker = begin(url, provider.url, f"stop:{place}", 1, 1, [DELIVERED], DELIVERED, lease)
+    assert worker.pid is not None
+    try:
+        over = time.monotonic() + SECONDS
+        while state(worker.pid) != "T":
+            assert time.monotonic() < over, "it was not stopped"
+            time.sleep(0.01)
+        yield worker
+    finally:
+        worker.kill()
+        worker.join()
+        worker.close()
+
+
+def state(pid: int) -> str:
+    """What the system says of a process; T: stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wake(worker: ForkServerProcess) -> int | None:
+    """Let it go on, to its end. Returns how it ended."""
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGCONT)
+    worker.join(SECONDS)
+    return worker.exitcode
+
+
+def test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease(
+    database_url: str, runtime: Embedded, provider: Provider, other: Dispatcher
+) -> None:
+    with stopped(database_url, provider, "before_post", LEASE) as worker:
+        assert states(runtime.engine) == ["sending"]
+        other.run_once(DELIVERED + LEASE)
+        assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
+        assert wake(worker) == 0
+    assert len(provider.posts) == 1
+    assert states(runtime.engine) == ["sent"], "what it learned counts, whoever has the lease"
+    finish(runtime, other)
+    assert (states(runtime.engine), len(provider.posts)) == (["expired"], 1)
+
+
+def test_a_worker_that_notices_how_long_it_stood_still_sends_nothing(
+    database_url: str, runtime: Embedded, provider: Provider, other: Dispatcher
+) -> None:
+    lease = timedelta(seconds=0.2)
+    with stopped(database_url, provider, "after_claim_commit", lease) as worker:
+        since = time.monotonic()
+        while not other.run_once(DELIVERED + timedelta(seconds=time.monotonic() - since)):
+            pass  # the lease holds
+        assert (states(runtime.engine), provider.listings) == (["unknown"], 1)
+        assert wake(worker) == 0
+    assert states(runtime.engine) == ["unknown"], "not due again: somebody else looks for it now"
+    finish(runtime, other)
+    assert (states(runtime.engine), provider.posts) == (["unresolved"], [])
+
+
+def finish(runtime: Embedded, other: Dispatcher) -> None:
+    """Every later look, and the end of the time for an answer."""
+    runtime.runner.drain()
+    for after in LOOK_AFTER:
+        other.run_once(DELIVERED + after + timedelta(seconds=2))
+    runtime.runner.drain()
+    runtime.runner.tick(at(days=30))

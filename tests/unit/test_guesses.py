@@ -1,0 +1,48 @@
+"""Wrong guesses: counted by address, and no flood of addresses fills the memory."""
+
+from typing import Any
+
+import pytest
+from litestar import Request
+
+from pipeline.web import guesses
+from pipeline.web.guesses import WrongGuesses
+
+
+def coming_from(host: str) -> Request[Any, Any, Any]:
+    return Request({"type": "http", "client": (host, 50_000), "headers": []})  # type: ignore[arg-type]
+
+
+def test_an_address_is_told_to_wait_after_its_wrong_guesses_and_others_are_not() -> None:
+    wrong, one, other = WrongGuesses(2), coming_from("192.0.2.1"), coming_from("192.0.2.2")
+    assert (wrong.count(one), wrong.exhausted(one), wrong.count(one)) == (0, False, 0)
+    assert wrong.exhausted(one)
+    assert 1 <= wrong.count(one) <= 60
+    assert (wrong.exhausted(other), wrong.count(other)) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),  # the network of one subscriber
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "not an address", False),
+    ],
+)
+def test_who_is_one_and_who_is_two(first: str, second: str, same: bool) -> None:
+    wrong = WrongGuesses(1)
+    wrong.count(coming_from(first))
+    assert wrong.exhausted(coming_from(second)) is same
+
+
+def test_a_flood_of_addresses_is_counted_as_one_and_forgets_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guesses, "_MOST_ADDRESSES", 10)
+    wrong, known = WrongGuesses(2), coming_from("192.0.2.1")
+    wrong.count(known)
+    for n in range(1_000):
+        wrong.count(coming_from(f"198.51.{n // 250}.{n % 250}"))
+    assert len(wrong._counts.storage) <= 11
+    assert wrong.exhausted(coming_from("203.0.113.1")), "all further ones together"
+    assert not wrong.exhausted(known)
