@@ -106,7 +106,7 @@ def _upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # several processes may start at once
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(0)")
+            connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

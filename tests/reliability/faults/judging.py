@@ -56,14 +56,15 @@ def faults(engine: Engine, acknowledged: Iterable[Item], posts: Sequence[Mapping
         places = {row.id: row.seq for row in connection.execute(select(journal.c.id, journal.c.seq))}
         done = set(connection.execute(select(handled.c.seq).where(handled.c.part == "")).scalars())
         letters = connection.execute(select(dead_letters.c.reason)).scalars().all()
-    found = [f"{name} is lost" for name in ways if name not in places]
     # What also came straight to a topic may have been taken from there.
-    stored = (name for name, of in ways.items() if name in places and Way.KAFKA not in of)
-    found += [f"{name} is not handled" for name in stored if places[name] not in done]
-    found += [f"a dead letter: {reason}" for reason in letters]
-    posted = Counter(post["To"] for post in posts)
-    found += [f"a person is asked {n} times" for n in posted.values() if n > 1]
-    return found
+    stored = [name for name, of in ways.items() if name in places and Way.KAFKA not in of]
+    found = {
+        "events are lost": [name for name in ways if name not in places],
+        "events are not handled": [name for name in stored if places[name] not in done],
+        "dead letters": list(letters),
+        "people are asked twice": [to for to, n in Counter(post["To"] for post in posts).items() if n > 1],
+    }
+    return [f"{len(names)} {what}, as {names[0]}" for what, names in found.items() if names]
 
 
 def unknown(engine: Engine) -> list[str]:

@@ -24,7 +24,8 @@ def kills(trial: Trial, times: int, seconds: float = _PACE_SECONDS, seed: int = 
         trial.feeding.last(seconds * (times - n))
         role = KILLED[n % 3] if n < 3 else rng.choice(KILLED)
         victim = rng.choice(trial.of(role))
-        trial.watch.next_look(seconds)
+        while trial.feeding.left and not trial.watch.next_look(seconds).lag:  # in the middle of something
+            pass
         moment = time.monotonic()
         victim.end(signal.SIGKILL)
         successor = trial.replace(victim)
