@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 from sqlalchemy import make_url
 
-from bench.events import make_topics, trickle
+from bench.events import load, make_topics, trickle
 from bench.peers.work import Orders, Reported
 from pipeline.store.engine import migrate
 from tests.support.postgres import PostgresServer, libpq_url
@@ -45,11 +45,10 @@ class Measured(NamedTuple):
 
 
 class How(NamedTuple):
-    """How a contender runs: whether it sends its messages itself, in how many processes, on how slow a disk."""
+    """How a contender runs: whether it sends its messages itself, and in how many processes."""
 
     sending: bool = False
     processes: int = 1
-    commit_seconds: float = 0.0
 
 
 class _Batch(NamedTuple):
@@ -101,20 +100,37 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def rate(ground: Ground, prefix: str, module: str, how: How, events: int) -> Measured:
-    """Have the loaded events taken. What a process did before its first batch does not count.
-
-    Of several, what counts is the time in which all of them work.
-    """
+    """Have the loaded events taken. What a process did before its first batch does not count."""
     with _running(ground, prefix, module, how) as (running, database):
         _wait(running, events, database)
-        database_cpu = database.cpu_seconds()
-    begun = max(one.batches[0].at for one in running)
+        return _measured(running, database, 0.0)
+
+
+def rate_together(ground: Ground, module: str, how: How, events: int) -> Measured:
+    """The same of several processes, which are told their events once each of them has taken some."""
+    prefix = f"together{next(_groups)}-"
+    make_topics(ground.bootstrap, prefix)
+    with _running(ground, prefix, module, how) as (running, database):
+        warm = 0
+        while not all(one.batches for one in running):
+            trickle(ground.bootstrap, prefix, warm, _WARM, STEADY_RATE)
+            warm += _WARM
+        _wait(running, warm, database)
+        load(ground.bootstrap, prefix, events, warm)
+        loaded = time.time()
+        _wait(running, warm + events, database)
+        return _measured(running, database, loaded)
+
+
+def _measured(running: Sequence["_Running"], database: "_Database", since: float) -> Measured:
+    """What was done in the time in which all of them worked."""
+    begun = max(since, *(one.batches[0].at for one in running))
     ended = min(one.batches[-1].at for one in running)
-    counted = [batch for one in running for batch in one.batches[1:] if begun < batch.at <= ended]
+    counted = sum(batch.events for one in running for batch in one.batches if begun < batch.at <= ended)
     cpu = sum(one.batches[-1].cpu - one.batches[0].cpu for one in running)
     done = sum(batch.events for one in running for batch in one.batches[1:])
-    fast = sum(batch.events for batch in counted) / (ended - begun)
-    return Measured(fast, 1e6 * cpu / done, 1e6 * database_cpu / events)
+    total = sum(batch.events for one in running for batch in one.batches)
+    return Measured(counted / (ended - begun), 1e6 * cpu / done, 1e6 * database.cpu_seconds() / total)
 
 
 def latencies(ground: Ground, module: str, how: How, seconds: float) -> Sequence[int]:
@@ -135,9 +151,7 @@ def _running(ground: Ground, prefix: str, module: str, how: How) -> Iterator[tup
     database = ground.server.create_database()
     url = database.render_as_string(hide_password=False)
     migrate(url)
-    slow = f"-c commit_delay={round(how.commit_seconds * 1e6)} -c commit_siblings=0"
-    theirs = database.update_query_dict({"options": slow}).render_as_string(hide_password=False)
-    orders = Orders(ground.bootstrap, prefix, f"{module}-{next(_groups)}", theirs)
+    orders = Orders(ground.bootstrap, prefix, f"{module}-{next(_groups)}", url)
     told: queue.Queue[None] = queue.Queue()
     environment = os.environ | {"BENCH_ORDERS": msgspec.json.encode(orders).decode()}
     if how.sending:
