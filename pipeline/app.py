@@ -30,6 +30,7 @@ class Frozen(msgspec.Struct, frozen=True):
     levels: str
     alerts_a_year: float
     simulated: bool
+    cluster: bool = False  # several processes count the journal's places otherwise than one
 
 
 class WrongSetup(Exception):
@@ -46,10 +47,20 @@ class Installation:
     runtime: Embedded
 
 
-def open_database(settings: Settings) -> Engine:
+@dataclass(frozen=True)
+class Shared:
+    """A database that is up to date and that several processes work on."""
+
+    engine: Engine
+    vault: Vault
+    setup: Setup
+
+
+def open_database(settings: Settings, cluster: bool = False) -> Engine:
     """The database of these settings, its schema up to date."""
+    engine = connect(settings.url, cluster)
     migrate(settings.url)
-    return connect(settings.url)
+    return engine
 
 
 def open_installation(
@@ -58,33 +69,53 @@ def open_installation(
     """Everything needed to process events. `levels` is what a source suggests where the settings say nothing;
     `sending`: questions are really sent, by a dispatcher.
 
-    Raises WrongSetup if the database was started with other levels, another budget or for the other world.
+    Raises WrongSetup if the database was started with other levels, another budget, for the other world or a cluster.
     """
     engine = open_database(settings)
-    frozen = _freeze(engine, settings, levels, simulated)
+    frozen = _freeze(engine, settings, levels, simulated, cluster=False)
     setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, settings.policy, sending)
     vault = Vault(settings.master())
     return Installation(engine, vault, setup, Embedded(engine, vault, setup, settings.batch))
 
 
-def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool) -> Frozen:
-    wanted = Frozen(settings.levels or suggested or DEFAULT_LEVELS, settings.alerts_a_year, simulated)
+def open_shared(settings: Settings) -> Shared:
+    """What every process of a cluster needs of the database. Questions are sent there, by dispatchers.
+
+    Raises WrongSetup as `open_installation` does, ValueError if the database cannot be shared.
+    """
+    engine = open_database(settings, cluster=True)
+    frozen = _freeze(engine, settings, None, simulated=False, cluster=True)
+    setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, settings.policy, sending=True)
+    return Shared(engine, Vault(settings.master()), setup)
+
+
+def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> Frozen:
+    levels = settings.levels or suggested or DEFAULT_LEVELS
+    wanted = Frozen(levels, settings.alerts_a_year, simulated, cluster)
     with engine.begin() as connection:
-        text = journal.get(connection, _FROZEN, lock=True)
-        if text is None:
-            journal.put(connection, _FROZEN, msgspec.json.encode(wanted).decode())
-            return wanted
+        text = journal.settle(connection, _FROZEN, msgspec.json.encode(wanted).decode())
     frozen = msgspec.json.decode(text, type=Frozen)
-    if frozen.simulated != simulated:
+    try:
+        _compare(frozen, wanted)
+    except WrongSetup:
+        engine.dispose()
+        raise
+    return frozen
+
+
+def _compare(frozen: Frozen, wanted: Frozen) -> None:
+    if frozen.simulated != wanted.simulated:
         what = "a simulated company" if frozen.simulated else "real events"
         raise WrongSetup(f"this database holds {what}; use another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL")
+    if frozen.cluster != wanted.cluster:
+        what = "of a cluster" if frozen.cluster else "of one process"
+        raise WrongSetup(f"this database is {what}; they count its journal differently. Use another one")
     for name in ("levels", "alerts_a_year"):
         if getattr(frozen, name) != getattr(wanted, name):
             raise WrongSetup(
                 f"this database was started with {name} {getattr(frozen, name)!r}, not {getattr(wanted, name)!r}: "
                 f"set UNVARNISHED_{name.upper()} to that, or use another database"
             )
-    return frozen
 
 
 class Totals(NamedTuple):

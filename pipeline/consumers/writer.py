@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pipeline import metrics
 from pipeline.consumers.background import Background
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import Runner, passes
+from pipeline.consumers.runner import passes
 
 _TICK_SECONDS = 1.0  # how late a timer may be when no event comes
 _log = logging.getLogger(__name__)
@@ -58,6 +59,19 @@ class _Call:
         self.since = time.monotonic()
 
 
+class Absorber(Protocol):
+    """What a writer hands events to: a runner that processes them, or an appender that leaves that to others."""
+
+    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
+        """Store the batches of several callers in one transaction. Returns what became of each."""
+
+    def drain(self) -> int:
+        """Process what others stored. Returns the number of events."""
+
+    def tick(self, now: datetime) -> None:
+        """Fire the timers due by `now`."""
+
+
 class Writer(Background):
     """Writes for everybody, in the order of submission, and keeps the clock going.
 
@@ -65,7 +79,7 @@ class Writer(Background):
     stop it finishes what it accepted, and accepts no more.
     """
 
-    def __init__(self, runner: Runner, bounds: Bounds, now: Callable[[], datetime]) -> None:
+    def __init__(self, runner: Absorber, bounds: Bounds, now: Callable[[], datetime]) -> None:
         super().__init__("writer")
         self._runner = runner
         self._bounds = bounds

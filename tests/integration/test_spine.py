@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import Table, select
 
 from pipeline.consumers.embedded import Embedded
@@ -12,7 +13,9 @@ from pipeline.store import reports
 from pipeline.store.engine import reading
 from pipeline.store.tables import answers, asks, claims, journal, opt_outs, timers
 from tests.builders import answered, asked, at, completed, contact, repromised, scanned, take
+from tests.conftest import EVERYWHERE
 
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 HISTORIC: dict[str, Any] = {"_": {"historic": True}}
 
 
@@ -91,6 +94,12 @@ def test_an_order_that_is_never_closed_is_asked_about_all_the_same(runtime: Embe
     assert ask["decided_at"] == at(hours=3 + 24), "a day after the first promise"
     take(runtime, answered("SO-1", time=at(days=3), arrival="not_received"))
     assert told(runtime, "fulfilment.compared")[0]["observations"] == {}, "nothing was claimed, nothing is embellished"
+
+
+def test_an_order_that_comes_long_after_its_promise_is_asked_about_when_it_comes(runtime: Embedded) -> None:
+    take(runtime, completed(), received_at=at(days=10))
+    runtime.runner.tick(at(days=10, hours=1))
+    assert rows(runtime, asks)[0]["decided_at"] == at(days=10)
 
 
 def test_a_timer_survives_a_restart_and_a_tick_fires_it(start: Callable[..., Embedded]) -> None:

@@ -52,7 +52,7 @@ def writing(
     runtime: Embedded, bounds: Bounds = BOUNDS, now: datetime | None = None, is_open: bool = True
 ) -> Iterator[tuple[Writer, Gate]]:
     gate = Gate(runtime.runner)
-    writer = Writer(gate, bounds, lambda: now or at())  # type: ignore[arg-type]
+    writer = Writer(gate, bounds, lambda: now or at())
     if is_open:
         gate.open.set()
     writer.start()
