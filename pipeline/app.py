@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from pipeline.consumers import second_try
+from pipeline.consumers.appender import Appender
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.writer import Absorber
 from pipeline.demo import drive
 from pipeline.demo.company import Company
 from pipeline.demo.installed import Installed
@@ -89,6 +93,12 @@ def open_shared(settings: Settings) -> Shared:
     return Shared(engine, Vault(settings.master()), setup)
 
 
+def frozen_in(connection: Connection) -> Frozen | None:
+    """What a database was started with, if it was."""
+    text = journal.get(connection, _FROZEN)
+    return None if text is None else msgspec.json.decode(text, type=Frozen)
+
+
 def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> Frozen:
     levels = settings.levels or suggested or DEFAULT_LEVELS
     wanted = Frozen(levels, settings.alerts_a_year, simulated, cluster)
@@ -118,6 +128,22 @@ def _compare(frozen: Frozen, wanted: Frozen) -> None:
             )
 
 
+def retry_dead_letters(settings: Settings) -> Taken:
+    """Take the dead letters in once more; those that fail again stay. Raises WrongSetup."""
+    opened: Installation | Shared
+    absorber: Absorber
+    if settings.clustered:
+        opened = open_shared(settings)
+        absorber = Appender(opened.engine, opened.vault)
+    else:
+        opened = open_installation(settings, sending=True)
+        absorber = opened.runtime.runner
+    try:
+        return second_try.retry(opened.engine, opened.vault, absorber, now)
+    finally:
+        opened.engine.dispose()
+
+
 class Totals(NamedTuple):
     """What became of everything that was taken in."""
 
@@ -133,6 +159,15 @@ def replay_history(installation: Installation, history: Iterable[Incoming], prog
         done = Totals(*(sum(pair) for pair in zip(done, taken, strict=True)))
         progress(sum(done))
     return done
+
+
+class Role(StrEnum):
+    """What a process of a cluster does."""
+
+    WEB = "web"
+    WORKER = "worker"
+    DISPATCHER = "dispatcher"
+    RELAY = "relay"
 
 
 class Ended(Exception):

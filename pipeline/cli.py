@@ -22,6 +22,7 @@ from pipeline import lab
 from pipeline.app import (
     DEMO_DAYS,
     Ended,
+    Role,
     WrongSetup,
     begin_demo,
     create_key,
@@ -30,14 +31,18 @@ from pipeline.app import (
     open_installation,
     play_demo,
     replay_history,
+    retry_dead_letters,
     revoke_key,
 )
 from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
+from pipeline.consumers.kafka_io import BrokerTrouble
 from pipeline.consumers.runner import clock_of
+from pipeline.consumers.topics import Outcome, create
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.demo.deliveries import FASTEST
+from pipeline.doctor import examine
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
@@ -48,17 +53,21 @@ from pipeline.sources.table import UnreadableSource
 from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
+from pipeline.terminal.checks import show_checks
 from pipeline.terminal.keys import show_keys
+from pipeline.terminal.topics import show_topics
 
 if TYPE_CHECKING:
     from pipeline.live import Addresses
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
+topics = typer.Typer(no_args_is_help=True, help="The topics of a Kafka cluster.")
 keys = typer.Typer(no_args_is_help=True, help="API keys of the systems that send events.")
 benches = typer.Typer(no_args_is_help=True, help="Measure throughput on this machine.")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(keys, name="keys")
+app.add_typer(topics, name="topics")
 app.add_typer(benches, name="bench")
 
 
@@ -81,12 +90,24 @@ Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20"
 
 @app.command("up")
 def up_command() -> None:
-    """Everything in one process: events in, questions out, the dashboard. Ctrl-C stops it."""
-    from pipeline import live  # the libraries of the web take a while to load: only who serves it waits
+    """Everything: events in, questions out, the dashboard. With a Kafka broker set, one process a role."""
+    from pipeline import live, roles  # the libraries of the web take a while to load: only who serves it waits
 
     with _complaints():
         settings = Settings()
-        live.up(open_installation(settings, sending=True), settings, _show_addresses)
+        if settings.clustered:
+            roles.run_all(settings)
+        else:
+            live.up(open_installation(settings, sending=True), settings, _show_addresses)
+
+
+@app.command("run")
+def run_command(role: Role) -> None:
+    """One role of a cluster on Kafka and PostgreSQL, as many processes of each as are needed."""
+    from pipeline import roles
+
+    with _complaints():
+        roles.run(role, Settings(), _show_addresses, lambda address: print(f"{role}: {address}", flush=True))
 
 
 def _show_addresses(found: "Addresses") -> None:
@@ -123,6 +144,19 @@ def revoke_key_command(name: Annotated[str, typer.Argument(help="as `keys list` 
     """End a key. It stops working within a second."""
     with _complaints(), _engine() as engine:
         revoke_key(engine, name)
+
+
+@app.command("doctor")
+def doctor_command(output: Output = Format.TABLE) -> None:
+    """What is wrong with this installation, and what to do about it. Changes nothing."""
+    with _complaints():
+        checks = examine(Settings())
+    if output is Format.JSON:
+        _print_json([check._asdict() for check in checks])
+    else:
+        show_checks(Console(), checks)
+    if any(check.wrong for check in checks):
+        raise typer.Exit(1)
 
 
 @app.command("migrate")
@@ -265,6 +299,32 @@ def list_dead_letters(output: Output = Format.TABLE) -> None:
             show_dead_letters(Console(), found)
 
 
+@dead_letters.command("retry")
+def retry_dead_letters_command(output: Output = Format.TABLE) -> None:
+    """Take them in once more, as if they came now. Those that fail again stay."""
+    with _complaints():
+        taken = retry_dead_letters(Settings())
+    if output is Format.JSON:
+        _print_json(taken._asdict())
+    else:
+        print(f"{taken.new} taken in, {taken.duplicates} were known already, {taken.dead} failed again and stay.")
+
+
+@topics.command("create")
+def create_topics(output: Output = Format.TABLE) -> None:
+    """Make those that are missing, and tell what differs about the others. They are left as they are."""
+    with _complaints():
+        outcomes = create(Settings())
+    if output is Format.JSON:
+        _print_json([_topic_json(outcome) for outcome in outcomes])
+    else:
+        show_topics(Console(), outcomes)
+
+
+def _topic_json(outcome: Outcome) -> dict[str, object]:
+    return outcome._asdict() | {"differences": [difference._asdict() for difference in outcome.differences]}
+
+
 @benches.command("embedded")
 def bench_embedded(
     path: Annotated[Path | None, typer.Argument(help="an Olist history; without it the demo's company")] = None,
@@ -327,9 +387,10 @@ def _complaints() -> Iterator[None]:
     except ValidationError as error:
         for problem in error.errors():
             name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"unvarnished: UNVARNISHED_{name}: {problem['msg']}", file=sys.stderr)
+            where = f"UNVARNISHED_{name}: " if name else ""  # what concerns several names them itself
+            print(f"unvarnished: {where}{problem['msg']}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except (WrongSetup, UnreadableSource, Unusable) as error:
+    except (WrongSetup, UnreadableSource, Unusable, BrokerTrouble) as error:
         _fail(str(error))
     except Ended as error:
         print(f"unvarnished: {error}", file=sys.stderr)

@@ -1,15 +1,16 @@
 """Every setting, read from `UNVARNISHED_*` variables."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.domain.asks import open_from, parse_hours
@@ -20,6 +21,7 @@ from pipeline.domain.segments import parse_levels
 DEFAULT_LEVELS = "region:20,depot:50,carrier:20"
 _KEY_FILE = "master.key"
 _Fraction = Annotated[float, Field(ge=0, le=1)]
+_CENTURY = 876_600  # hours; as milliseconds it still is a number for Kafka
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -127,6 +129,54 @@ class Settings(BaseSettings):
     answer_seconds: float = Field(30, gt=0, description="seconds to wait until events are durable, then 503")
     stop_seconds: int = Field(15, ge=1, description="seconds for open requests to finish when told to stop")
 
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka: brokers to ask first, HOST:PORT,...")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, as managed brokers mostly want"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="Kafka: how the user signs in with SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    kafka_sasl_user: str | None = Field(None, description="Kafka: the user, or the API key of a managed broker")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Kafka: the user's password")
+    kafka_ca_file: FilePath | None = Field(
+        None, description="Kafka: certificates (PEM) that the brokers' are signed with; by default those of the system"
+    )
+    kafka_topic_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        max_length=100,
+        description="Kafka: what stands before the name of each topic, for several installations on one cluster",
+    )
+    kafka_partitions: int = Field(12, ge=1, le=10_000, description="Kafka: partitions of a new topic")
+    kafka_replication: int | None = Field(
+        None, ge=1, le=100, description="Kafka: copies of each partition of a new topic; by default the broker decides"
+    )
+    kafka_received_hours: float = Field(
+        168, gt=0, le=_CENTURY, description="Kafka: hours that orders and deliveries stay on their topics"
+    )
+    kafka_told_hours: float = Field(
+        720, gt=0, le=_CENTURY, description="Kafka: hours that feedback, truth and alerts stay"
+    )
+    kafka_dead_letter_hours: float = Field(2_160, gt=0, le=_CENTURY, description="Kafka: hours that dead letters stay")
+
+    kafka_batch: int = Field(500, ge=1, le=10_000, description="Kafka: records a worker takes at once at most")
+    dead_letters_a_minute: int = Field(
+        100,
+        ge=0,
+        description="Kafka: poison among a minute's records above which a worker stops, if it is also more than",
+    )
+    dead_letter_share: _Fraction = Field(0.2, description="Kafka: this share of them")
+    stall_seconds: float = Field(
+        60, ge=4, description="Kafka: seconds of lag without progress after which a worker ends, to be started anew"
+    )
+    worker_port: _Port = Field(8082, description="Kafka: port of a worker's health and metrics; 0: any free one")
+    dispatcher_port: _Port = Field(8083, description="Kafka: the same of a dispatcher")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        "info",
+        description="what the cluster's processes log: debug, info or warning; debug follows each event by its id",
+    )
+    relay_port: _Port = Field(8084, description="Kafka: the same of a relay")
+
     @field_validator("levels")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:
@@ -164,6 +214,23 @@ class Settings(BaseSettings):
             raise ValueError("quiet_hours and zones leave no hour of the day in which anybody could be asked")
         return self
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _hosts_and_ports(cls, value: str) -> str:
+        if not all(re.fullmatch(r"[^\s,]+:\d{1,5}", server) for server in value.split(",")):
+            raise ValueError("has to be HOST:PORT, several separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _user_and_password(self) -> "Settings":
+        given = (self.kafka_sasl_user is not None, self.kafka_sasl_password is not None)
+        if given != (self.kafka_security_protocol.startswith("SASL"),) * 2:
+            raise ValueError(
+                "kafka_sasl_user and kafka_sasl_password belong to a kafka_security_protocol of SASL_SSL or "
+                "SASL_PLAINTEXT, which needs both"
+            )
+        return self
+
     @field_validator("ask_roles", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -187,6 +254,16 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir / 'unvarnished.db'}"
+
+    @property
+    def key_file(self) -> Path:
+        """Where the master key is kept if none was given."""
+        return self.data_dir / _KEY_FILE
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a broker was named: then the roles are processes of their own, and records move through Kafka."""
+        return "kafka_bootstrap_servers" in self.model_fields_set
 
     @property
     def policy(self) -> Policy:
@@ -215,10 +292,9 @@ class Settings(BaseSettings):
         """
         if self.master_key is not None:
             return _key(self.master_key.get_secret_value(), "UNVARNISHED_MASTER_KEY")
-        path = self.data_dir / _KEY_FILE
-        if not path.exists():
-            _make_key(path)
-        return _key(path.read_text(), str(path))
+        if not self.key_file.exists():
+            _make_key(self.key_file)
+        return _key(self.key_file.read_text(), str(self.key_file))
 
 
 def _make_key(path: Path) -> None:

@@ -73,10 +73,16 @@ def migrate(url: str) -> None:
     """Bring the schema of that database to the newest version. One that is there already waits for nobody's lock."""
     engine = connect(url)
     try:
-        if _version(engine) != _newest():
+        current, newest = revisions(engine)
+        if current != newest:
             _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def revisions(engine: Engine) -> tuple[str | None, str]:
+    """The version of the schema that is there, None for none, and this program's."""
+    return _version(engine), _newest()
 
 
 def _version(engine: Engine) -> str | None:

@@ -19,6 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Variables that are read elsewhere than in the settings, and where.
 ELSEWHERE = {
     "UNVARNISHED_TEST_POSTGRES_URL": "tests/support/postgres.py",
+    "UNVARNISHED_TEST_KAFKA": "tests/support/kafka.py",
     "UNVARNISHED_SHARED": "tests/support/shared.py",
     "UNVARNISHED_DB_PASSWORD": "docker-compose.yml",
 }
@@ -117,7 +118,7 @@ def test_every_command_that_exists_is_named_in_the_readme() -> None:
         ("report --by DIMENSION", None),
         ("report --colour", "report has no --colour"),
         ("digest", "no command digest"),
-        ("dead-letters retry", "no command retry"),
+        ("dead-letters forget", "no command forget"),
         ("bench", "bench is half a command"),
     ],
 )
