@@ -34,7 +34,9 @@ from pipeline.app import (
 )
 from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
+from pipeline.consumers.kafka_io import BrokerTrouble
 from pipeline.consumers.runner import clock_of
+from pipeline.consumers.topics import Outcome, create
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.demo.deliveries import FASTEST
@@ -49,16 +51,19 @@ from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
 from pipeline.terminal.keys import show_keys
+from pipeline.terminal.topics import show_topics
 
 if TYPE_CHECKING:
     from pipeline.live import Addresses
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
+topics = typer.Typer(no_args_is_help=True, help="The topics of a Kafka cluster.")
 keys = typer.Typer(no_args_is_help=True, help="API keys of the systems that send events.")
 benches = typer.Typer(no_args_is_help=True, help="Measure throughput on this machine.")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(keys, name="keys")
+app.add_typer(topics, name="topics")
 app.add_typer(benches, name="bench")
 
 
@@ -265,6 +270,21 @@ def list_dead_letters(output: Output = Format.TABLE) -> None:
             show_dead_letters(Console(), found)
 
 
+@topics.command("create")
+def create_topics(output: Output = Format.TABLE) -> None:
+    """Make those that are missing, and tell what differs about the others. They are left as they are."""
+    with _complaints():
+        outcomes = create(Settings())
+    if output is Format.JSON:
+        _print_json([_topic_json(outcome) for outcome in outcomes])
+    else:
+        show_topics(Console(), outcomes)
+
+
+def _topic_json(outcome: Outcome) -> dict[str, object]:
+    return outcome._asdict() | {"differences": [difference._asdict() for difference in outcome.differences]}
+
+
 @benches.command("embedded")
 def bench_embedded(
     path: Annotated[Path | None, typer.Argument(help="an Olist history; without it the demo's company")] = None,
@@ -327,9 +347,10 @@ def _complaints() -> Iterator[None]:
     except ValidationError as error:
         for problem in error.errors():
             name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"unvarnished: UNVARNISHED_{name}: {problem['msg']}", file=sys.stderr)
+            where = f"UNVARNISHED_{name}: " if name else ""  # what concerns several names them itself
+            print(f"unvarnished: {where}{problem['msg']}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except (WrongSetup, UnreadableSource, Unusable) as error:
+    except (WrongSetup, UnreadableSource, Unusable, BrokerTrouble) as error:
         _fail(str(error))
     except Ended as error:
         print(f"unvarnished: {error}", file=sys.stderr)

@@ -1,15 +1,16 @@
 """Every setting, read from `UNVARNISHED_*` variables."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.domain.asks import open_from, parse_hours
@@ -20,6 +21,7 @@ from pipeline.domain.segments import parse_levels
 DEFAULT_LEVELS = "region:20,depot:50,carrier:20"
 _KEY_FILE = "master.key"
 _Fraction = Annotated[float, Field(ge=0, le=1)]
+_CENTURY = 876_600  # hours; as milliseconds it still is a number for Kafka
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -127,6 +129,36 @@ class Settings(BaseSettings):
     answer_seconds: float = Field(30, gt=0, description="seconds to wait until events are durable, then 503")
     stop_seconds: int = Field(15, ge=1, description="seconds for open requests to finish when told to stop")
 
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Kafka: brokers to ask first, HOST:PORT,...")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, as managed brokers mostly want"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="Kafka: how the user signs in with SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    kafka_sasl_user: str | None = Field(None, description="Kafka: the user, or the API key of a managed broker")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Kafka: the user's password")
+    kafka_ca_file: FilePath | None = Field(
+        None, description="Kafka: certificates (PEM) that the brokers' are signed with; by default those of the system"
+    )
+    kafka_topic_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        max_length=100,
+        description="Kafka: what stands before the name of each topic, for several installations on one cluster",
+    )
+    kafka_partitions: int = Field(12, ge=1, le=10_000, description="Kafka: partitions of a new topic")
+    kafka_replication: int | None = Field(
+        None, ge=1, le=100, description="Kafka: copies of each partition of a new topic; by default the broker decides"
+    )
+    kafka_received_hours: float = Field(
+        168, gt=0, le=_CENTURY, description="Kafka: hours that orders and deliveries stay on their topics"
+    )
+    kafka_told_hours: float = Field(
+        720, gt=0, le=_CENTURY, description="Kafka: hours that feedback, truth and alerts stay"
+    )
+    kafka_dead_letter_hours: float = Field(2_160, gt=0, le=_CENTURY, description="Kafka: hours that dead letters stay")
+
     @field_validator("levels")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:
@@ -162,6 +194,23 @@ class Settings(BaseSettings):
     def _some_hour_is_open(self) -> "Settings":
         if open_from(datetime.now(UTC), self.zones, self.policy) is None:
             raise ValueError("quiet_hours and zones leave no hour of the day in which anybody could be asked")
+        return self
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _hosts_and_ports(cls, value: str) -> str:
+        if not all(re.fullmatch(r"[^\s,]+:\d{1,5}", server) for server in value.split(",")):
+            raise ValueError("has to be HOST:PORT, several separated by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _user_and_password(self) -> "Settings":
+        given = (self.kafka_sasl_user is not None, self.kafka_sasl_password is not None)
+        if given != (self.kafka_security_protocol.startswith("SASL"),) * 2:
+            raise ValueError(
+                "kafka_sasl_user and kafka_sasl_password belong to a kafka_security_protocol of SASL_SSL or "
+                "SASL_PLAINTEXT, which needs both"
+            )
         return self
 
     @field_validator("ask_roles", mode="before")

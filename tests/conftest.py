@@ -1,4 +1,4 @@
-"""What every test may ask for: a fresh database on either engine. And Hypothesis, made repeatable."""
+"""What every test may ask for: a fresh database on either engine, a broker. And Hypothesis, made repeatable."""
 
 import os
 import shutil
@@ -11,7 +11,9 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import URL
 
-from tests.support import postgres
+from deploy.kafka import native
+from tests.support import kafka, postgres
+from tests.support.ways import Unavailable, missing
 
 # The default is repeatable, so that a red build is red again on the next machine. `explore` looks for what
 # nobody has seen yet: HYPOTHESIS_PROFILE=explore make test
@@ -25,16 +27,47 @@ def postgres_server() -> Iterator[postgres.PostgresServer]:
     try:
         with postgres.postgres_server() as server:
             yield server
-    except postgres.Unavailable as reason:
-        if os.environ.get("CI"):
-            pytest.fail(str(reason), pytrace=False)
-        pytest.skip(str(reason))
+    except Unavailable as reason:
+        missing(reason)
 
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: postgres.PostgresServer) -> str:
     """The server's maintenance database, for tests that manage databases themselves."""
     return _render(postgres_server.url)
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[kafka.KafkaBroker]:
+    try:
+        with kafka.kafka_broker() as broker:
+            yield broker
+    except Unavailable as reason:
+        missing(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka_broker: kafka.KafkaBroker) -> str:
+    """Where the broker is reached, HOST:PORT. It is shared: a test that breaks its broker starts one of its own."""
+    return kafka_broker.bootstrap
+
+
+@pytest.fixture
+def topic_prefix(kafka_broker: kafka.KafkaBroker) -> str:
+    """What the names of this test's topics begin with, and of no other's."""
+    return kafka_broker.new_prefix()
+
+
+@pytest.fixture
+def kafka_node(tmp_path: Path) -> Iterator[native.Node]:
+    """A broker of the test's own, running, to be stopped, killed or paused."""
+    node = native.Node(tmp_path / "kafka")
+    try:
+        node.start()
+    except native.Unable as reason:
+        missing(Unavailable(str(reason)))
+    yield node
+    node.kill()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.writer import NotTaken
+from pipeline.domain.cloudevents import BATCH, JSON, STRUCTURED, structured
 from pipeline.domain.events import OWN_SOURCE, BadEvent, Event, decode
 from pipeline.store.api_keys import ApiKey
 from pipeline.web.keys import Keys
@@ -23,7 +24,6 @@ from pipeline.web.problems import Problem
 from pipeline.web.services import Services
 
 ALLOWED = ("order.completed", "order.repromised", "delivery.updated")  # what we ask and hear is for us to say
-_SINGLE, _BATCH, _JSON = "application/cloudevents+json", "application/cloudevents-batch+json", "application/json"
 _BINARY = "binary"
 _LARGE = 64 << 10  # bytes of a body that is checked beside the event loop, so that others need not wait for it
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -70,9 +70,9 @@ class _IngestOperation(Operation):
             description="One event, or several. In binary mode (`ce-*` headers) the body is the event's `data`.",
             required=True,
             content={
-                _SINGLE: OpenAPIMediaType(schema=event),
-                _BATCH: OpenAPIMediaType(schema=batch),
-                _JSON: OpenAPIMediaType(schema=Schema(one_of=[event, batch])),
+                STRUCTURED: OpenAPIMediaType(schema=event),
+                BATCH: OpenAPIMediaType(schema=batch),
+                JSON: OpenAPIMediaType(schema=Schema(one_of=[event, batch])),
             },
         )
 
@@ -172,10 +172,10 @@ def _none_taken(refused: Sequence[Refused], many: bool) -> Problem:
 def _form(headers: Headers) -> str:
     """How the body is to be read. Raises Problem 415."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media == _JSON and "ce-specversion" in headers:
+    if media == JSON and "ce-specversion" in headers:
         return _BINARY
-    if media not in (_SINGLE, _BATCH, _JSON):
-        raise Problem(415, f"{media or 'no content type'!r} is none of {_SINGLE}, {_BATCH}, {_JSON}")
+    if media not in (STRUCTURED, BATCH, JSON):
+        raise Problem(415, f"{media or 'no content type'!r} is none of {STRUCTURED}, {BATCH}, {JSON}")
     return media
 
 
@@ -183,7 +183,7 @@ def _events_in(body: bytes, form: str, headers: Headers, most: int) -> tuple[Seq
     """The text of each event, and whether there may be several. Raises Problem 422, or 413 if they are too many."""
     if form == _BINARY:
         return [_structured(body, headers)], False
-    if form == _SINGLE or (form == _JSON and not body.lstrip(b" \t\r\n").startswith(b"[")):
+    if form == STRUCTURED or (form == JSON and not body.lstrip(b" \t\r\n").startswith(b"[")):
         return [body], False
     try:
         raws = [bytes(raw) for raw in _split(body)]
@@ -198,13 +198,8 @@ def _events_in(body: bytes, form: str, headers: Headers, most: int) -> tuple[Seq
 
 def _structured(body: bytes, headers: Headers) -> bytes:
     """A binary-mode event as structured JSON: its attributes are the `ce-*` headers, percent-encoded."""
+    named = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     try:
-        data = msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Problem(422, f"not JSON: {error}", "data") from None
-    attributes: dict[str, object] = {
-        name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")
-    }
-    if attributes.get("historic") in ("true", "false"):
-        attributes["historic"] = attributes["historic"] == "true"
-    return msgspec.json.encode(attributes | {"datacontenttype": _JSON, "data": data})
+        return structured(named, body)
+    except BadEvent as bad:
+        raise Problem(422, bad.reason, bad.field) from None

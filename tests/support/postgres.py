@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL, make_url
+
+from tests.support.ways import Unavailable, docker_answers, first_that_works, one_line
 
 ENVIRONMENT_VARIABLE = "UNVARNISHED_TEST_POSTGRES_URL"
 DRIVER = "postgresql+psycopg"
@@ -32,10 +32,6 @@ MEMORY_NEEDED = 4 * 2**30
 # Commits wait for fsync as in production. What is left out guards against torn pages and feeds replicas:
 # these servers have no replica and need not survive a power cut.
 SERVER_SETTINGS = ("full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "max_connections=200")
-
-
-class Unavailable(Exception):
-    """This way of getting a server does not exist here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def from_environment() -> Iterator[PostgresServer]:
 
 @contextmanager
 def from_docker() -> Iterator[PostgresServer]:
-    if not _docker_answers():
+    if not docker_answers():
         raise Unavailable("no Docker engine answers")
     # Here and not at the top: half a second that only this way needs.
     from docker.errors import DockerException
@@ -103,7 +99,7 @@ def from_docker() -> Iterator[PostgresServer]:
         container.start()
     except (DockerException, RequestException, TimeoutError) as error:
         container.stop()
-        raise Unavailable(f"{IMAGE} did not start ({_one_line(error)})") from error
+        raise Unavailable(f"{IMAGE} did not start ({one_line(error)})") from error
     try:
         yield PostgresServer(make_url(container.get_connection_url()), origin=f"container {IMAGE}")
     finally:
@@ -140,31 +136,9 @@ Way = Callable[[], AbstractContextManager[PostgresServer]]
 WAYS: tuple[Way, ...] = (from_environment, from_docker, from_installed_binaries, from_wheel)
 
 
-@contextmanager
-def postgres_server(ways: tuple[Way, ...] = WAYS) -> Iterator[PostgresServer]:
+def postgres_server(ways: tuple[Way, ...] = WAYS) -> AbstractContextManager[PostgresServer]:
     """The first way that works; Unavailable, with every reason, when none does."""
-    reasons = []
-    with ExitStack() as stack:
-        for way in ways:
-            try:
-                server = stack.enter_context(way())
-            except Unavailable as reason:
-                reasons.append(str(reason))
-            else:
-                yield server
-                return
-    raise Unavailable("no PostgreSQL server for the tests: " + "; ".join(reasons))
-
-
-def _docker_answers() -> bool:
-    """Whether somebody listens, in no time; the client would leave its socket open when nobody does."""
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    address = urlsplit(host)
-    family = socket.AF_UNIX if address.scheme == "unix" else socket.AF_INET
-    target = address.path if address.scheme == "unix" else (address.hostname, address.port or 2375)
-    with socket.socket(family) as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(target) == 0
+    return first_that_works("PostgreSQL server", ways)
 
 
 def _installed_binaries() -> Path | None:
@@ -308,7 +282,3 @@ def _as_options(settings: tuple[str, ...]) -> list[str]:
 
 def _tail(log: Path) -> str:
     return " / ".join(log.read_text(errors="replace").splitlines()[-3:])
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

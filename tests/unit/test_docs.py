@@ -19,6 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Variables that are read elsewhere than in the settings, and where.
 ELSEWHERE = {
     "UNVARNISHED_TEST_POSTGRES_URL": "tests/support/postgres.py",
+    "UNVARNISHED_TEST_KAFKA": "tests/support/kafka.py",
     "UNVARNISHED_SHARED": "tests/support/shared.py",
     "UNVARNISHED_DB_PASSWORD": "docker-compose.yml",
 }

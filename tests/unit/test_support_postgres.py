@@ -6,11 +6,11 @@ import pytest
 from tests.support.postgres import (
     ENVIRONMENT_VARIABLE,
     PostgresServer,
-    Unavailable,
     from_environment,
     libpq_url,
     postgres_server,
 )
+from tests.support.ways import Unavailable
 
 
 def nowhere() -> AbstractContextManager[PostgresServer]:

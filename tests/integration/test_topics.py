@@ -1,0 +1,92 @@
+"""`unvarnished topics create` against a real broker, and against none."""
+
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kafka import KafkaAdminClient
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.consumers import topics
+from pipeline.settings import Settings
+
+NAMES = ("orders", "deliveries", "feedback", "truth", "alerts", "dead-letters")
+
+
+def create(**env: str) -> Any:
+    """What the command prints, as a program reads it."""
+    done = run("--format", "json", **env)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def run(*arguments: str, **env: str) -> Any:
+    variables = {f"UNVARNISHED_KAFKA_{name.upper()}": value for name, value in env.items()}
+    return CliRunner().invoke(app, ["topics", "create", *arguments], env=variables, catch_exceptions=False)
+
+
+def test_all_topics_are_made_as_set_and_a_second_time_changes_nothing(kafka_bootstrap: str, topic_prefix: str) -> None:
+    cluster = {"bootstrap_servers": kafka_bootstrap, "topic_prefix": topic_prefix, "partitions": "2"}
+
+    first, second = create(**cluster), create(**cluster)
+
+    assert first == [{"topic": topic_prefix + name, "state": "created", "differences": []} for name in NAMES]
+    assert second == [told | {"state": "existed"} for told in first]
+    with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
+        made = admin.describe_topics([topic_prefix + name for name in NAMES])
+    assert {len(topic["partitions"]) for topic in made} == {2}
+
+
+def test_what_is_there_is_told_and_left_as_it_is(kafka_bootstrap: str, topic_prefix: str) -> None:
+    cluster = {"bootstrap_servers": kafka_bootstrap, "topic_prefix": topic_prefix, "partitions": "2"}
+    mine = f"{topic_prefix}orders"
+    with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
+        admin.create_topics({mine: {"num_partitions": 1, "configs": {"retention.ms": "1000"}}}, wait_for_metadata=True)
+
+    for _ in range(2):
+        told = create(**cluster, received_hours="24")[0]
+        assert (told["topic"], told["state"]) == (mine, "existed")
+        assert {"name": "partitions", "wanted": "2", "found": "1"} in told["differences"]
+        assert {"name": "retention.ms", "wanted": "86400000", "found": "1000"} in told["differences"]
+    assert f"{mine}: was there\n  partitions is 1, set is 2" in run(**cluster).stdout
+
+
+def test_two_that_make_them_at_once_do_not_hinder_each_other(kafka_bootstrap: str, topic_prefix: str) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_partitions=1)
+    together = threading.Barrier(2)
+
+    def _create() -> list[topics.Outcome]:
+        together.wait()
+        return topics.create(settings)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [each.result() for each in (pool.submit(_create), pool.submit(_create))]
+
+    for outcomes in zip(*both, strict=True):
+        assert sorted(outcome.state for outcome in outcomes) in (["created", "existed"], ["existed", "existed"])
+        assert [outcome.differences for outcome in outcomes] == [[], []]
+
+
+def test_what_the_broker_refuses_is_one_sentence_with_its_reason(kafka_bootstrap: str, topic_prefix: str) -> None:
+    done = run(bootstrap_servers=kafka_bootstrap, topic_prefix=topic_prefix, replication="50")
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"unvarnished: Kafka refuses topic {topic_prefix}")
+    assert "50" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_broker_that_is_away_is_one_sentence_that_names_the_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        away = f"127.0.0.1:{listener.getsockname()[1]},nowhere.invalid:9092"
+
+    done = run(bootstrap_servers=away)
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith(
+        f"unvarnished: no Kafka broker can be used at {away} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): "
+    )
+    assert done.stderr.count("\n") == 1

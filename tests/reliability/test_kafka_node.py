@@ -1,0 +1,34 @@
+"""The broker that other tests break: what it acknowledged outlives it, and it comes back where it was."""
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from deploy.kafka.native import Node, answers
+
+pytestmark = [pytest.mark.slow, pytest.mark.reliability]
+
+
+def test_a_node_that_was_killed_or_paused_comes_back_where_it_was_with_what_it_acknowledged(kafka_node: Node) -> None:
+    bootstrap = kafka_node.bootstrap
+    with KafkaAdminClient(bootstrap_servers=bootstrap) as admin:
+        admin.create_topics({"orders": {}}, wait_for_metadata=True)
+    with KafkaProducer(bootstrap_servers=bootstrap) as producer:
+        told = producer.send("orders", b"SO-1")
+        producer.flush(30)
+        assert told.succeeded()
+
+    kafka_node.kill()
+    assert not answers(bootstrap)
+    kafka_node.start()
+    kafka_node.pause()
+    assert not answers(bootstrap)
+    kafka_node.resume()
+
+    assert kafka_node.bootstrap == bootstrap
+    with KafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+        partition = TopicPartition("orders", 0)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        assert [record.value for record in consumer.poll(30_000)[partition]] == [b"SO-1"]
+    kafka_node.stop()
+    assert not answers(bootstrap)

@@ -1,0 +1,164 @@
+"""Which topics there are to be, and what is told about one that is otherwise."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+from pydantic import ValidationError
+
+from pipeline.consumers.kafka_io import Attempts, options
+from pipeline.consumers.topics import Difference, Found, Topic, differences, wanted
+from pipeline.domain.events import KINDS, MAX_EVENT_BYTES
+from pipeline.settings import Settings
+
+HOUR = 3_600_000
+# As kafka-python 3.0.12 logs it, after a user was refused, a connection closed, a certificate not trusted.
+_LOST = "<KafkaConnection node_id=bootstrap-0 (disconnected)>: Connection lost: "
+HUNG_UP = f"{_LOST}KafkaConnectionError: socket disconnected"
+REFUSED = (
+    f"{_LOST}[Error 58] SaslAuthenticationFailedError: SaslAuthenticationFailedError: "
+    "Authentication failed: Invalid username or password"
+)
+UNTRUSTED = f"{_LOST}KafkaConnectionError: Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+SASL: dict[str, Any] = {
+    "kafka_security_protocol": "SASL_SSL",
+    "kafka_sasl_user": "ops",
+    "kafka_sasl_password": "open sesame",
+}
+
+
+def topic(**known: Any) -> Topic:
+    return Topic("orders", 12, None, {"retention.ms": "1000"})._replace(**known)
+
+
+def found(**known: Any) -> Found:
+    return Found(12, 3, {"retention.ms": "1000", "cleanup.policy": "delete"})._replace(**known)
+
+
+def by_name(**settings: Any) -> dict[str, Topic]:
+    return {each.name: each for each in wanted(Settings(**settings))}
+
+
+def test_every_topic_of_the_contract_and_the_dead_letters_are_wanted() -> None:
+    assert set(by_name()) == {kind.topic for kind in KINDS.values()} | {"dead-letters"}
+
+
+def test_the_prefix_stands_before_each_name() -> None:
+    assert set(by_name(kafka_topic_prefix="eu.")) == {f"eu.{name}" for name in by_name()}
+
+
+def test_each_kind_of_topic_has_its_own_retention() -> None:
+    topics = by_name(kafka_received_hours=1, kafka_told_hours=2, kafka_dead_letter_hours=0.5)
+
+    assert {name: int(each.configs["retention.ms"]) / HOUR for name, each in topics.items()} == {
+        "orders": 1,
+        "deliveries": 1,
+        "feedback": 2,
+        "truth": 2,
+        "alerts": 2,
+        "dead-letters": 0.5,
+    }
+
+
+def test_no_event_is_dropped_for_a_later_one_of_its_key_or_for_the_time_it_bears() -> None:
+    for each in by_name().values():
+        assert each.configs["cleanup.policy"] == "delete"
+        assert each.configs["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_the_largest_event_fits_and_whatever_fits_also_fits_among_the_dead_letters() -> None:
+    most = {name: int(each.configs["max.message.bytes"]) for name, each in by_name().items()}
+
+    dead_letters = most.pop("dead-letters")
+    assert min(most.values()) > MAX_EVENT_BYTES
+    assert dead_letters > max(most.values())
+
+
+@pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "1"), (3, "2")])
+def test_with_several_copies_an_answer_means_that_more_than_one_has_it(copies: int, in_sync: str) -> None:
+    for each in by_name(kafka_replication=copies).values():
+        assert each.replication == copies
+        assert each.configs["min.insync.replicas"] == in_sync
+
+
+def test_without_a_set_replication_it_is_the_brokers_to_decide() -> None:
+    for each in by_name().values():
+        assert each.replication is None
+        assert "min.insync.replicas" not in each.configs
+
+
+def test_nothing_is_told_about_a_topic_that_is_as_it_is_set() -> None:
+    assert differences(topic(), found()) == []
+    assert differences(topic(replication=3), found()) == []
+
+
+@pytest.mark.parametrize("partitions", [3, 24])
+def test_other_partitions_than_set_are_told(partitions: int) -> None:
+    assert differences(topic(), found(partitions=partitions)) == [Difference("partitions", "12", str(partitions))]
+
+
+def test_fewer_copies_than_set_are_told() -> None:
+    assert differences(topic(replication=3), found(replication=1)) == [Difference("replication", "3", "1")]
+
+
+def test_a_configuration_that_drifted_is_told_and_one_we_do_not_set_is_not() -> None:
+    assert differences(topic(), found(configs={"retention.ms": "7", "flush.ms": "1"})) == [
+        Difference("retention.ms", "1000", "7")
+    ]
+
+
+def test_a_configuration_we_may_not_read_is_not_taken_for_right() -> None:
+    assert differences(topic(), found(configs={})) == [Difference("retention.ms", "1000", "not told")]
+
+
+def test_the_client_knows_every_option_it_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "ca.crt"
+    file.touch()
+    given = options(Settings(**SASL, kafka_ca_file=file, kafka_bootstrap_servers="a:1,b:2"))
+
+    assert set(given) <= set(KafkaAdminClient.DEFAULT_CONFIG)
+    assert given["bootstrap_servers"] == ["a:1", "b:2"]
+    assert given["sasl_plain_password"] == "open sesame"
+
+
+@pytest.mark.parametrize(
+    ("heard", "signs_in", "expected"),
+    [
+        ([HUNG_UP, REFUSED, HUNG_UP], True, "Authentication failed: Invalid username or password"),
+        ([UNTRUSTED, HUNG_UP], False, "socket disconnected"),
+        ([HUNG_UP], True, "socket disconnected, which is also how a wrong user or password can look"),
+        ([UNTRUSTED], True, "Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"),
+        (["Bootstrap failed: KafkaTimeoutError"], True, ""),
+    ],
+)
+def test_why_nobody_let_us_in_is_taken_from_what_the_client_logs(
+    heard: list[str], signs_in: bool, expected: str
+) -> None:
+    attempts = Attempts()
+    for text in heard:
+        attempts.handle(logging.makeLogRecord({"msg": text, "levelno": logging.ERROR}))
+
+    assert attempts.why(signs_in) == expected
+
+
+def test_the_password_is_not_printed_with_the_settings() -> None:
+    assert "sesame" not in repr(Settings(**SASL))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        SASL | {"kafka_security_protocol": "SSL"},
+        SASL | {"kafka_sasl_user": None},
+        SASL | {"kafka_sasl_password": None},
+        {"kafka_security_protocol": "SASL_PLAINTEXT"},
+        {"kafka_bootstrap_servers": "broker"},
+        {"kafka_bootstrap_servers": "broker:9092, other:9092"},
+        {"kafka_topic_prefix": "eu/"},
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**wrong)
