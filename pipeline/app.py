@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from pipeline.consumers import second_try
+from pipeline.consumers.appender import Appender
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.writer import Absorber
 from pipeline.demo import drive
 from pipeline.demo.company import Company
 from pipeline.demo.installed import Installed
@@ -30,6 +34,7 @@ class Frozen(msgspec.Struct, frozen=True):
     levels: str
     alerts_a_year: float
     simulated: bool
+    cluster: bool = False  # several processes count the journal's places otherwise than one
 
 
 class WrongSetup(Exception):
@@ -46,10 +51,19 @@ class Installation:
     runtime: Embedded
 
 
-def open_database(settings: Settings) -> Engine:
+@dataclass(frozen=True)
+class Shared:
+    """A database that is up to date and that several processes work on."""
+
+    engine: Engine
+    vault: Vault
+    setup: Setup
+
+
+def open_database(settings: Settings, cluster: bool = False) -> Engine:
     """The database of these settings, its schema up to date."""
     migrate(settings.url)
-    return connect(settings.url)
+    return connect(settings.url, cluster)
 
 
 def open_installation(
@@ -58,26 +72,44 @@ def open_installation(
     """Everything needed to process events. `levels` is what a source suggests where the settings say nothing;
     `sending`: questions are really sent, by a dispatcher.
 
-    Raises WrongSetup if the database was started with other levels, another budget or for the other world.
+    Raises WrongSetup if the database was started with other levels, another budget, for the other world or a cluster.
     """
     engine = open_database(settings)
-    frozen = _freeze(engine, settings, levels, simulated)
+    frozen = _freeze(engine, settings, levels, simulated, cluster=False)
     setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, settings.policy, sending)
     vault = Vault(settings.master())
     return Installation(engine, vault, setup, Embedded(engine, vault, setup, settings.batch))
 
 
-def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool) -> Frozen:
-    wanted = Frozen(settings.levels or suggested or DEFAULT_LEVELS, settings.alerts_a_year, simulated)
+def open_shared(settings: Settings) -> Shared:
+    """What every process of a cluster needs of the database. Questions are sent there, by dispatchers.
+
+    Raises WrongSetup as `open_installation` does, ValueError if the database cannot be shared.
+    """
+    engine = open_database(settings, cluster=True)
+    frozen = _freeze(engine, settings, None, simulated=False, cluster=True)
+    setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, settings.policy, sending=True)
+    return Shared(engine, Vault(settings.master()), setup)
+
+
+def frozen_in(connection: Connection) -> Frozen | None:
+    """What a database was started with, if it was."""
+    text = journal.get(connection, _FROZEN)
+    return None if text is None else msgspec.json.decode(text, type=Frozen)
+
+
+def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> Frozen:
+    levels = settings.levels or suggested or DEFAULT_LEVELS
+    wanted = Frozen(levels, settings.alerts_a_year, simulated, cluster)
     with engine.begin() as connection:
-        text = journal.get(connection, _FROZEN, lock=True)
-        if text is None:
-            journal.put(connection, _FROZEN, msgspec.json.encode(wanted).decode())
-            return wanted
+        text = journal.settle(connection, _FROZEN, msgspec.json.encode(wanted).decode())
     frozen = msgspec.json.decode(text, type=Frozen)
     if frozen.simulated != simulated:
         what = "a simulated company" if frozen.simulated else "real events"
         raise WrongSetup(f"this database holds {what}; use another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL")
+    if frozen.cluster != cluster:
+        what = "of a cluster" if frozen.cluster else "of one process"
+        raise WrongSetup(f"this database is {what}; they count its journal differently. Use another one")
     for name in ("levels", "alerts_a_year"):
         if getattr(frozen, name) != getattr(wanted, name):
             raise WrongSetup(
@@ -85,6 +117,22 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
                 f"set UNVARNISHED_{name.upper()} to that, or use another database"
             )
     return frozen
+
+
+def retry_dead_letters(settings: Settings) -> Taken:
+    """Take the dead letters in once more; those that fail again stay. Raises WrongSetup."""
+    opened: Installation | Shared
+    absorber: Absorber
+    if settings.clustered:
+        opened = open_shared(settings)
+        absorber = Appender(opened.engine, opened.vault)
+    else:
+        opened = open_installation(settings, sending=True)
+        absorber = opened.runtime.runner
+    try:
+        return second_try.retry(opened.engine, opened.vault, absorber, now)
+    finally:
+        opened.engine.dispose()
 
 
 class Totals(NamedTuple):
@@ -102,6 +150,15 @@ def replay_history(installation: Installation, history: Iterable[Incoming], prog
         done = Totals(*(sum(pair) for pair in zip(done, taken, strict=True)))
         progress(sum(done))
     return done
+
+
+class Role(StrEnum):
+    """What a process of a cluster does."""
+
+    WEB = "web"
+    WORKER = "worker"
+    DISPATCHER = "dispatcher"
+    RELAY = "relay"
 
 
 class Ended(Exception):

@@ -22,6 +22,7 @@ from pipeline import lab
 from pipeline.app import (
     DEMO_DAYS,
     Ended,
+    Role,
     WrongSetup,
     begin_demo,
     create_key,
@@ -30,6 +31,7 @@ from pipeline.app import (
     open_installation,
     play_demo,
     replay_history,
+    retry_dead_letters,
     revoke_key,
 )
 from pipeline.bench import asks, door
@@ -40,6 +42,7 @@ from pipeline.consumers.topics import Outcome, create
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.demo.deliveries import FASTEST
+from pipeline.doctor import examine
 from pipeline.domain.diagnosis import diagnose
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of
@@ -50,6 +53,7 @@ from pipeline.sources.table import UnreadableSource
 from pipeline.store import api_keys, reports
 from pipeline.store.engine import migrate, reading
 from pipeline.terminal import show_alerts, show_dead_letters, show_diagnosis, show_report
+from pipeline.terminal.checks import show_checks
 from pipeline.terminal.keys import show_keys
 from pipeline.terminal.topics import show_topics
 
@@ -86,12 +90,24 @@ Day = Annotated[str | None, typer.Option(metavar="DATE", help="as in 2026-11-20"
 
 @app.command("up")
 def up_command() -> None:
-    """Everything in one process: events in, questions out, the dashboard. Ctrl-C stops it."""
-    from pipeline import live  # the libraries of the web take a while to load: only who serves it waits
+    """Everything: events in, questions out, the dashboard. With a Kafka broker set, one process a role."""
+    from pipeline import live, roles  # the libraries of the web take a while to load: only who serves it waits
 
     with _complaints():
         settings = Settings()
-        live.up(open_installation(settings, sending=True), settings, _show_addresses)
+        if settings.clustered:
+            roles.run_all(settings)
+        else:
+            live.up(open_installation(settings, sending=True), settings, _show_addresses)
+
+
+@app.command("run")
+def run_command(role: Role) -> None:
+    """One role of a cluster on Kafka and PostgreSQL, as many processes of each as are needed."""
+    from pipeline import roles
+
+    with _complaints():
+        roles.run(role, Settings(), _show_addresses, lambda address: print(f"{role}: {address}", flush=True))
 
 
 def _show_addresses(found: "Addresses") -> None:
@@ -128,6 +144,19 @@ def revoke_key_command(name: Annotated[str, typer.Argument(help="as `keys list` 
     """End a key. It stops working within a second."""
     with _complaints(), _engine() as engine:
         revoke_key(engine, name)
+
+
+@app.command("doctor")
+def doctor_command(output: Output = Format.TABLE) -> None:
+    """What is wrong with this installation, and what to do about it. Changes nothing."""
+    with _complaints():
+        checks = examine(Settings())
+    if output is Format.JSON:
+        _print_json([check._asdict() for check in checks])
+    else:
+        show_checks(Console(), checks)
+    if any(check.wrong for check in checks):
+        raise typer.Exit(1)
 
 
 @app.command("migrate")
@@ -268,6 +297,17 @@ def list_dead_letters(output: Output = Format.TABLE) -> None:
             _print_json([letter._asdict() for letter in found])
         else:
             show_dead_letters(Console(), found)
+
+
+@dead_letters.command("retry")
+def retry_dead_letters_command(output: Output = Format.TABLE) -> None:
+    """Take them in once more, as if they came now. Those that fail again stay."""
+    with _complaints():
+        taken = retry_dead_letters(Settings())
+    if output is Format.JSON:
+        _print_json(taken._asdict())
+    else:
+        print(f"{taken.new} taken in, {taken.duplicates} were known already, {taken.dead} failed again and stay.")
 
 
 @topics.command("create")

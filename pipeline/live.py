@@ -4,22 +4,23 @@ Apart from `app.py`, because what serves the web takes longer to load than most 
 """
 
 import asyncio
+import logging
 import secrets
 import signal
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from socket import socket
 from typing import NamedTuple
 
-from pipeline.app import Ended, Installation, now, open_installation
+from pipeline.app import Ended, Installation, Shared, now, open_installation
 from pipeline.consumers import provider
+from pipeline.consumers.appender import Appender
 from pipeline.consumers.background import Background
 from pipeline.consumers.dispatcher import Dispatcher, Wording
 from pipeline.consumers.drain import Drain
 from pipeline.consumers.inbound import InboundPoll
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.writer import Bounds, Writer
+from pipeline.consumers.writer import Absorber, Bounds, Writer
 from pipeline.demo.answering import Answering
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
@@ -32,7 +33,7 @@ from pipeline.store import api_keys
 from pipeline.store import phone as phone_store
 from pipeline.store.engine import reading
 from pipeline.store.spool import Spool
-from pipeline.web import phone, server, webhooks
+from pipeline.web import health, phone, server, webhooks
 from pipeline.web.services import Services
 
 # What the live demo is told where the user says nothing. Whoever delivers every few seconds would soon have asked
@@ -43,6 +44,7 @@ DEMO_SETTINGS = {
     "account_cap": 1_000_000,
     "public_host": "127.0.0.1",
 }
+_log = logging.getLogger(__name__)
 DEMO_KEY = "the-demo-itself"  # a new one at every start, under this name
 
 
@@ -66,64 +68,93 @@ def up(
 
     `tell` is called once they answer. Raises Ended if a bug stops it.
     """
+    _run(installation, settings, tell, beside, installation.runtime.runner, dispatching=True)
+
+
+def web(shared: Shared, settings: Settings, tell: Callable[[Addresses], None]) -> None:
+    """The same with both listeners only: what comes in is stored, and the cluster's other roles do the rest."""
+    _run(shared, settings, tell, lambda _: (), Appender(shared.engine, shared.vault), dispatching=False)
+
+
+def _run(
+    installation: Installation | Shared,
+    settings: Settings,
+    tell: Callable[[Addresses], None],
+    beside: Beside,
+    runner: Absorber,
+    dispatching: bool,
+) -> None:
     with (
         server.bind(settings.public_host, settings.public_port) as public,
         server.bind(settings.internal_host, settings.internal_port) as internal,
     ):
         settings = settings.otherwise(public_url=server.address(public))
-        asyncio.run(_up(installation, settings, tell, beside, public, internal))
+        token = token_of(settings)
+        home = server.address(internal)
+        with reading(installation.engine) as connection:
+            keys = len(api_keys.working(connection))
+        addresses = Addresses(server.address(public), home, f"{home}/sign-in?token={token}", keys)
+        bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
+        writer = Writer(runner, bounds, now)
+        dispatcher = dispatcher_of(installation, settings, writer.nudge) if dispatching else None
+        services = services_of(installation, settings, writer, dispatcher)
+        provider_routes, drains = _provider_calls(services, settings, writer)
+        listeners = [
+            server.Listener(server.public_app(services, *provider_routes), public),
+            server.Listener(
+                server.internal_app(services, token, health.of_writer(writer), *_phone_routes(settings)), internal
+            ),
+        ]
+        # What a customer said earlier comes before the next question.
+        threads: list[Background] = [writer, *drains, *_inbound_poll(installation, settings, writer)]
+        if dispatcher is not None:
+            threads.append(dispatcher)
+        try:
+            asyncio.run(serve(listeners, threads, settings, partial(tell, addresses), beside(addresses)))
+        finally:
+            installation.engine.dispose()
 
 
-async def _up(
-    installation: Installation,
+async def serve(
+    listeners: Sequence[server.Listener],
+    threads: Sequence[Background],
     settings: Settings,
-    tell: Callable[[Addresses], None],
-    beside: Beside,
-    public: socket,
-    internal: socket,
+    tell: Callable[[], None],
+    then: Sequence[Background] = (),
 ) -> None:
-    token = settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
-    bounds = Bounds(settings.batch, settings.waiting_events, settings.waiting_bytes)
-    writer = Writer(installation.engine, installation.runtime.runner, bounds, now)
-    dispatcher = dispatcher_of(installation, settings, writer)
-    services = services_of(installation, settings, writer, dispatcher)
-    provider_routes, drains = _provider_calls(services, settings, writer)
-    with reading(installation.engine) as connection:
-        keys = len(api_keys.working(connection))
-    home = server.address(internal)
-    addresses = Addresses(server.address(public), home, f"{home}/sign-in?token={token}", keys)
+    """Run these threads and listeners until SIGTERM or SIGINT.
 
+    `tell` is called once the listeners answer; `then` the others start. All are stopped in the opposite order of their
+    start: a writer that comes first finishes what all handed in. Raises Ended if a bug stops one of them.
+    """
     stopping, ready = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    others = beside(addresses)
-    # What a customer said earlier comes before the next question; the writer ends last: it finishes what all handed in.
-    ours = (writer, *drains, *_inbound_poll(installation, settings, writer), dispatcher)
-    threads = (*others, *reversed(ours))
-    for thread in threads:
+    everybody = (*reversed(then), *reversed(threads))
+    for thread in everybody:
         thread.ended.add_done_callback(lambda _: loop.call_soon_threadsafe(stopping.set))
-    listeners = [
-        server.Listener(server.public_app(services, *provider_routes), public),
-        server.Listener(server.internal_app(services, token, writer, *_phone_routes(settings)), internal),
-    ]
-    for thread in ours:
+    for thread in threads:
         thread.start()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(listeners, settings, stopping, ready))
             await ready.wait()
             if not stopping.is_set():
-                tell(addresses)
-                for other in others:
+                tell()
+                for other in then:
                     other.start()
     finally:
-        for thread in threads:
+        for thread in everybody:
             await asyncio.to_thread(thread.stop)
-        installation.engine.dispose()
-    for thread in threads:
+    for thread in everybody:
         if thread.ended.done() and thread.ended.exception() is not None:
             raise Ended(f"a bug ended the {thread.name}: the log says where. Nothing that was accepted is lost")
+
+
+def token_of(settings: Settings) -> str:
+    """What opens the internal listener: as it is set, or a new one."""
+    return settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
 
 
 def go_on(
@@ -145,7 +176,9 @@ def go_on(
     up(installation, settings, tell, _beside)
 
 
-def dispatcher_of(installation: Installation, settings: Settings, writer: Writer) -> Dispatcher:
+def dispatcher_of(
+    installation: Installation | Shared, settings: Settings, told: Callable[[], None] = lambda: None
+) -> Dispatcher:
     """What sends the questions, by the channel the settings name. Raises Unusable if they do not suffice."""
     return Dispatcher(
         installation.engine,
@@ -155,7 +188,7 @@ def dispatcher_of(installation: Installation, settings: Settings, writer: Writer
         Wording(settings.company_name, settings.public_url.rstrip("/")),
         now,
         width=settings.dispatcher_width,
-        told=writer.nudge,
+        told=told,
     )
 
 
@@ -172,7 +205,7 @@ def _provider_calls(
     return (partial(webhooks.routes, provider=who, spool=spool),), (drain,)
 
 
-def _inbound_poll(installation: Installation, settings: Settings, writer: Writer) -> Sequence[Background]:
+def _inbound_poll(installation: Installation | Shared, settings: Settings, writer: Writer) -> Sequence[Background]:
     """What looks for texts that the provider's webhook lost, where there is a list of them."""
     inbox = channels.inbox(settings)
     if inbox is None:
@@ -188,12 +221,15 @@ def _phone_routes(settings: Settings) -> Sequence[server.Routes]:
 
 
 def services_of(
-    installation: Installation, settings: Settings, writer: Writer, dispatcher: Dispatcher | None = None
+    installation: Installation | Shared, settings: Settings, writer: Writer, dispatcher: Dispatcher | None = None
 ) -> Services:
     """What the routes may use."""
 
     async def _submit(batch: Sequence[Incoming]) -> Taken:
         taken = await asyncio.wrap_future(writer.submit(batch))
+        if _log.isEnabledFor(logging.DEBUG):
+            for event in (incoming.checked for incoming in batch if incoming.checked is not None):
+                _log.debug("durable", extra={"event": event.id})
         if dispatcher is not None:  # a question may have become due
             dispatcher.wake()
         return taken

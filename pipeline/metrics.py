@@ -33,6 +33,18 @@ REQUESTS = Counter(
     ["listener", "route", "method", "status"],
 )
 
+# The cluster's roles.
+CONSUMED = Counter("unvarnished_consumed_records", "Records whose effect is durable, by topic", ["topic"])
+BATCH_RECORDS = Histogram(
+    "unvarnished_batch_records", "Records a worker took at once", buckets=(1, 5, 10, 50, 100, 250, 500, 1_000, 5_000)
+)
+COMMIT_SECONDS = Histogram("unvarnished_offset_commit_seconds", "Seconds for the broker to note how far a worker is")
+LAG = Gauge("unvarnished_lag_records", "Records of a worker's partitions that have had no effect yet", ["topic"])
+STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed")
+RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published")
+RELAY_SECONDS = Histogram("unvarnished_relay_seconds", "Seconds from reading a batch of the outbox to its deletion")
+OUTBOX = Gauge("unvarnished_outbox_events", "Events of the journal that wait to be published")
+OUTBOX_SECONDS = Gauge("unvarnished_outbox_oldest_seconds", "Seconds that the oldest of them has waited")
 # What alerts watch is there from the start: a first one that brings its own series would be no increase.
 _OUTCOMES = {
     INTAKE: ("new", "duplicates", "dead"),

@@ -159,6 +159,24 @@ class Settings(BaseSettings):
     )
     kafka_dead_letter_hours: float = Field(2_160, gt=0, le=_CENTURY, description="Kafka: hours that dead letters stay")
 
+    kafka_batch: int = Field(500, ge=1, le=10_000, description="Kafka: records a worker takes at once at most")
+    dead_letters_a_minute: int = Field(
+        100,
+        ge=0,
+        description="Kafka: poison among a minute's records above which a worker stops, if it is also more than",
+    )
+    dead_letter_share: _Fraction = Field(0.2, description="Kafka: this share of them")
+    stall_seconds: float = Field(
+        60, ge=4, description="Kafka: seconds of lag without progress after which a worker ends, to be started anew"
+    )
+    worker_port: _Port = Field(8082, description="Kafka: port of a worker's health and metrics; 0: any free one")
+    dispatcher_port: _Port = Field(8083, description="Kafka: the same of a dispatcher")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        "info",
+        description="what the cluster's processes log: debug, info or warning; debug follows each event by its id",
+    )
+    relay_port: _Port = Field(8084, description="Kafka: the same of a relay")
+
     @field_validator("levels")
     @classmethod
     def _readable(cls, value: str | None) -> str | None:
@@ -238,6 +256,16 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.data_dir / 'unvarnished.db'}"
 
     @property
+    def key_file(self) -> Path:
+        """Where the master key is kept if none was given."""
+        return self.data_dir / _KEY_FILE
+
+    @property
+    def clustered(self) -> bool:
+        """Whether a broker was named: then the roles are processes of their own, and records move through Kafka."""
+        return "kafka_bootstrap_servers" in self.model_fields_set
+
+    @property
     def policy(self) -> Policy:
         """How much a customer may be asked."""
         quiet_from, quiet_until = parse_hours(self.quiet_hours)
@@ -264,10 +292,9 @@ class Settings(BaseSettings):
         """
         if self.master_key is not None:
             return _key(self.master_key.get_secret_value(), "UNVARNISHED_MASTER_KEY")
-        path = self.data_dir / _KEY_FILE
-        if not path.exists():
-            _make_key(path)
-        return _key(path.read_text(), str(path))
+        if not self.key_file.exists():
+            _make_key(self.key_file)
+        return _key(self.key_file.read_text(), str(self.key_file))
 
 
 def _make_key(path: Path) -> None:

@@ -10,9 +10,9 @@ from pipeline.consumers.intake import Incoming
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.events import KINDS, Event, decode
 from pipeline.domain.segments import parse_levels
-from pipeline.store.engine import connect
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault
+from tests.support import steps
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 VAULT = Vault(bytes(range(32)))
@@ -98,9 +98,9 @@ def event(raw: bytes) -> Event:
 
 
 def embedded(url: str, policy: Policy | None = None, levels: str = "depot:20,carrier:10", batch: int = 100) -> Embedded:
-    """The embedded runtime on a migrated database."""
+    """The embedded runtime on a migrated database, or its like on a cluster's."""
     setup = Setup(parse_levels(levels), 1.0, policy or Policy())
-    return Embedded(connect(url), VAULT, setup, batch)
+    return steps.runtime(url, VAULT, setup, batch)
 
 
 def take(runtime: Embedded, *raws: bytes, received_at: datetime | None = None) -> None:

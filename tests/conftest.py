@@ -22,6 +22,10 @@ settings.register_profile("explore", deadline=None, print_blob=True, max_example
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+# The modes and databases of a test of behaviour: `pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)`.
+EVERYWHERE = ("sqlite", "postgresql", "cluster")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
     try:
@@ -91,6 +95,14 @@ def postgresql_database_url(
     database = postgres_server.create_database(template=_migrated_postgres_database.database or "")
     yield _render(database)
     postgres_server.drop_database(database)
+
+
+@pytest.fixture
+def cluster_database_url(postgresql_database_url: str) -> str:
+    """For tests that run in both modes: the builders make a cluster of it."""
+    from tests.support.steps import for_cluster
+
+    return for_cluster(postgresql_database_url)
 
 
 @pytest.fixture(scope="session")

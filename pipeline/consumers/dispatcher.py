@@ -276,6 +276,7 @@ class Dispatcher(Background):
             return 0
         with self._engine.begin() as connection:
             # What the provider has comes first: it takes the journal's lock, which comes before any ask's.
+            asks.hold(connection, {_key(result) for result in results})
             asks.accepted(connection, [news for result in results if (news := _news(result))], now)
             outcomes = [self._record(connection, result, now) for result in results]
         failpoints.reached("after_record")
@@ -335,6 +336,11 @@ class Dispatcher(Background):
         metrics.ASKS_TAKEN_UP.set(min(now, wake_at or now).timestamp())
         for state, n in counted.items():
             metrics.ASKS_ON_THEIR_WAY.labels(state).set(n)
+
+
+def _key(result: _Told | _Looked) -> asks.Key:
+    """The ask that a result is about."""
+    return result.claimed.key if isinstance(result, _Told) else result.sought.key
 
 
 def _news(result: _Told | _Looked) -> asks.News | None:

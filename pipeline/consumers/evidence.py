@@ -1,6 +1,7 @@
 """What happens when a pair is told: the evidence of its segments grows, and alerts open, escalate and resolve.
 
-One writer for every segment, in the order of receipt.
+One writer for every segment, in the order of receipt. The fleet's sums and each segment are counted by themselves, so
+that several workers can have a part each.
 """
 
 from datetime import date, datetime
@@ -12,7 +13,7 @@ from pipeline.domain import alerting, divergence
 from pipeline.domain.events import AlertRaised, Event, FulfilmentCompared, Observation
 from pipeline.domain.intervals import breakdown_rho, rate_interval
 from pipeline.domain.pairs import EXPERIENCE
-from pipeline.domain.segments import segments_of
+from pipeline.domain.segments import Segment, segments_of
 from pipeline.store.bulk import upsert
 from pipeline.store.evidence import WINDOW_DAYS as WINDOW
 from pipeline.store.evidence import Null, Series, series_of
@@ -25,14 +26,25 @@ ORDERS_SHOWN = 20
 def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
     """`fulfilment.compared`: count the pair in every segment of its order, or change it where it stands."""
     data: FulfilmentCompared = event.data
+    count_fleet(data, work, now)
+    for segment in segments_of(data.dimensions, work.setup.levels):
+        count_segment(segment, data, work, now)
+
+
+def count_fleet(data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
+    """The pair in the fleet's sums, from which the nulls of the months to come are made."""
     for signal, observation in data.observations.items():
-        null = _null(signal, now, work)
+        _null(signal, now, work)  # of this month, from what was there before
         work.evidence.count_fleet(signal, observation.day, observation.x, observation.previous)
-        for segment in segments_of(data.dimensions, work.setup.levels):
-            series = series_of(segment, signal)
-            transition = _observe(series, observation, data, null, work, now)
-            if transition is not None:
-                _tell(series, transition, work, now)
+
+
+def count_segment(segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
+    """The pair in one segment's evidence."""
+    for signal, observation in data.observations.items():
+        series = series_of(segment, signal)
+        transition = _observe(series, observation, data, _null(signal, now, work), work, now)
+        if transition is not None:
+            _tell(series, transition, work, now)
 
 
 def _observe(
@@ -61,8 +73,7 @@ def _null(signal: str, now: datetime, work: UnitOfWork) -> Null:
     month = now.isoformat()[:7]
     null = work.evidence.null(signal, month)
     if null is None:
-        null = _estimate(signal, now.date().replace(day=1), work)
-        work.evidence.freeze(signal, month, null)
+        null = work.evidence.freeze(signal, month, _estimate(signal, now.date().replace(day=1), work))
     return null
 
 

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.events import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, decode
+from pipeline.domain.events import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, decode, key_of
 from pipeline.store import journal
 from pipeline.store.bulk import Row, insert_new
 from pipeline.store.people import remember, seal
@@ -45,6 +46,25 @@ def tally(outcomes: Iterable[Outcome]) -> Taken:
     return Taken(n["new"], n["duplicates"], n["dead"])
 
 
+class Checked(NamedTuple):
+    """An event that can be stored: without names and addresses, and whose they are beside it."""
+
+    event: Event
+    entry: journal.Entry
+    people: list[Row]
+
+
+def check(vault: Vault, incoming: Incoming) -> Checked:
+    """Look into an event before it is stored. Raises BadEvent."""
+    event = _check(incoming)
+    sealed = seal(vault, event, incoming.raw)
+    if sealed is not None:
+        event = decode(sealed.text.encode(), None, event.received_at)
+    text = sealed.text if sealed else incoming.raw.decode()
+    entry = journal.Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data))
+    return Checked(event, entry, sealed.people if sealed else [])
+
+
 def take(
     connection: Connection, vault: Vault, batch: Iterable[Incoming], now: datetime
 ) -> tuple[list[Outcome], list[tuple[int, Event]]]:
@@ -53,38 +73,31 @@ def take(
     Returns what became of each, and the new events with their places in the journal, as processors may see them.
     """
     outcomes: list[Outcome] = []
-    checked: list[int] = []  # where in the batch each event was
-    events: list[Event] = []
-    entries: list[journal.Entry] = []
-    found: list[list[Row]] = []
+    checked: dict[int, Checked] = {}  # by where in the batch it was
     letters: list[Row] = []
     for number, incoming in enumerate(batch):
         try:
-            event = _check(incoming)
+            checked[number] = check(vault, incoming)
+            outcomes.append("new")
         except BadEvent as bad:
             outcomes.append("dead")
             letters.append(letter(vault, incoming, bad, now))
-            continue
-        outcomes.append("new")
-        checked.append(number)
-        sealed = seal(vault, event, incoming.raw)
-        if sealed is not None:
-            event = decode(sealed.text.encode(), None, event.received_at)
-        events.append(event)
-        found.append(sealed.people if sealed else [])
-        text = sealed.text if sealed else incoming.raw.decode()
-        entries.append(journal.Entry(event.source, event.id, event.type, False, event.received_at, text))
-    places = journal.append(connection, entries)
+    places = journal.append(connection, [one.entry for one in checked.values()])
     new, named = [], list[Row]()
-    for number, place, event, rows in zip(checked, places, events, found, strict=True):
+    for (number, one), place in zip(checked.items(), places, strict=True):
         if place is None:
             outcomes[number] = "duplicates"
         else:
-            new.append((place, event))
-            named.extend(rows)
+            new.append((place, one.event))
+            named.extend(one.people)
     remember(connection, named)
-    insert_new(connection, dead_letters, letters)
+    keep(connection, letters)
     return outcomes, new
+
+
+def keep(connection: Connection, letters: Iterable[Row]) -> None:
+    """Keep dead letters, each once."""
+    insert_new(connection, dead_letters, sorted(letters, key=itemgetter("digest")))
 
 
 def count(outcomes: Iterable[Outcome]) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from pipeline.domain.events import MAX_EVENT_BYTES
 from pipeline.settings import Settings
 
 _FIRST_ANSWER = 10  # seconds for any broker to answer; a managed one far away needs about one
+RECORD_BYTES = 2 * MAX_EVENT_BYTES  # that a client lets pass: what is too much, the topic says
 _CLIENT = "kafka"  # the logger above all of the client's
 _LOST = re.compile(r"Connection lost: (?:.*Error: )?(?P<why>.+)", re.DOTALL)
 
@@ -35,6 +37,26 @@ def options(settings: Settings) -> dict[str, Any]:
         found["sasl_plain_username"] = settings.kafka_sasl_user
         found["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
     return found
+
+
+def producer(settings: Settings) -> KafkaProducer:
+    """What publishes in bulk: idempotent, and acknowledged by every copy. Raises KafkaError."""
+    return KafkaProducer(
+        bootstrap_timeout_ms=_FIRST_ANSWER * 1_000,
+        acks="all",
+        linger_ms=5,  # milliseconds
+        batch_size=200_000,  # bytes
+        max_request_size=RECORD_BYTES,
+        max_block_ms=3_000,  # for a topic's partitions to be known
+        request_timeout_ms=5_000,
+        delivery_timeout_ms=6_000,  # then it counts as failed, and is published again
+        **options(settings),
+    )
+
+
+def looker(settings: Settings) -> KafkaAdminClient:
+    """A client to look at offsets with, for long. Raises KafkaError."""
+    return KafkaAdminClient(bootstrap_timeout_ms=_FIRST_ANSWER * 1_000, request_timeout_ms=10_000, **options(settings))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from pipeline.store import journal
 from pipeline.store.bulk import insert_new
 from pipeline.store.journal import Stored
 from pipeline.store.tables import dead_letters
+from pipeline.store.timers import TimerStore, read_due
 from pipeline.store.unit_of_work import Setup, UnitOfWork
 from pipeline.store.vault import Vault
 
@@ -182,7 +183,7 @@ class Runner:
         """Take events through their processors and move the position behind the last of them."""
         clock = clock_of(connection)
         until = max([clock, *(event.received_at for _, event in events)])
-        work = UnitOfWork(connection, self._setup, until)
+        work = UnitOfWork(connection, self._setup, TimerStore(connection, read_due(connection, until), until))
         _load(work, [event for _, event in events], clock)
         batch = _Batch(work, clock)
         for place, event in events:
@@ -199,7 +200,7 @@ class Runner:
         started = time.perf_counter()
         with self._engine.begin() as connection:
             _position(connection)  # one runner at a time
-            work = UnitOfWork(connection, self._setup, now)
+            work = UnitOfWork(connection, self._setup, TimerStore(connection, read_due(connection, now), now))
             work.orders.load(work.timers.order_ids())
             batch = _Batch(work, clock_of(connection))
             batch.advance(now)
@@ -245,7 +246,7 @@ def _load(work: UnitOfWork, events: Sequence[Event], clock: datetime) -> None:
     """Read what the batch needs in a few queries."""
     order_ids = {*work.timers.order_ids(), *(event.data.order_id for event in events)}
     work.orders.load(order_ids)
-    _recall(work, order_ids, events, clock)
+    recall(work, order_ids, events, clock)
     answers = [e for e in events if isinstance(e.data, FeedbackReceived | FeedbackRequested)]
     if not answers:
         return
@@ -262,7 +263,7 @@ def _load(work: UnitOfWork, events: Sequence[Event], clock: datetime) -> None:
     work.evidence.load(sorted(accounts), min(days), max(days))
 
 
-def _recall(work: UnitOfWork, order_ids: Collection[str], events: Sequence[Event], clock: datetime) -> None:
+def recall(work: UnitOfWork, order_ids: Collection[str], events: Sequence[Event], clock: datetime) -> None:
     """Read what is known of everybody who may be asked about these orders."""
     known = [work.orders.peek(order_id).facts for order_id in order_ids]
     told: list[OrderCompleted | Revision] = [facts.latest for facts in known if facts.known and not facts.historic]

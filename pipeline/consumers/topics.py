@@ -17,7 +17,11 @@ from pipeline.settings import Settings
 
 DEAD_LETTERS = "dead-letters"
 RECEIVED = ("orders", "deliveries")
-TOPICS = (*dict.fromkeys(kind.topic for kind in KINDS.values()), DEAD_LETTERS)
+EVENTS, EVIDENCE = (
+    "unvarnished-events",
+    "unvarnished-evidence",
+)  # between our own processes: nobody else writes or reads
+TOPICS = (*dict.fromkeys(kind.topic for kind in KINDS.values()), DEAD_LETTERS, EVENTS, EVIDENCE)
 
 _HEADERS = 64 << 10  # bytes beside the event: key, headers and the batch around them
 _HOUR = 3_600_000  # milliseconds
@@ -59,7 +63,8 @@ class Outcome(NamedTuple):
 def wanted(settings: Settings) -> list[Topic]:
     """The contract's topics under these settings."""
     hours = dict.fromkeys(TOPICS, settings.kafka_told_hours)
-    hours |= dict.fromkeys(RECEIVED, settings.kafka_received_hours) | {DEAD_LETTERS: settings.kafka_dead_letter_hours}
+    hours |= dict.fromkeys((*RECEIVED, EVENTS, EVIDENCE), settings.kafka_received_hours)
+    hours[DEAD_LETTERS] = settings.kafka_dead_letter_hours
     copies = settings.kafka_replication
     safe = {} if copies is None else {"min.insync.replicas": str(max(1, copies - 1))}
     return [
@@ -104,6 +109,15 @@ def create(settings: Settings) -> list[Outcome]:
         Outcome(topic.name, "created" if topic.name in made else "existed", differences(topic, found[topic.name]))
         for topic in topics
     ]
+
+
+def compare(settings: Settings) -> tuple[list[str], list[str]]:
+    """The names of the topics that are missing, and of those that are not as they are set. Raises BrokerTrouble."""
+    topics = wanted(settings)
+    with admin(settings) as client:
+        found = _read(client, [topic.name for topic in topics])
+    missing = [topic.name for topic in topics if topic.name not in found]
+    return missing, [t.name for t in topics if t.name in found and differences(t, found[t.name])]
 
 
 def _read(client: KafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:

@@ -7,16 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
-
-from sqlalchemy import Connection, Engine
+from typing import Protocol
 
 from pipeline import metrics
 from pipeline.consumers.background import Background
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import Runner, passes, retrying
+from pipeline.consumers.runner import passes
 
-T = TypeVar("T")
 _TICK_SECONDS = 1.0  # how late a timer may be when no event comes
 _log = logging.getLogger(__name__)
 
@@ -50,7 +47,7 @@ class Bounds:
     waiting_bytes: int
 
 
-class _Events:
+class _Call:
     """One caller's batch."""
 
     __slots__ = ("batch", "bytes", "future", "since")
@@ -62,15 +59,17 @@ class _Events:
         self.since = time.monotonic()
 
 
-class _Work:
-    """Something else to be done in a transaction."""
+class Absorber(Protocol):
+    """What a writer hands events to: a runner that processes them, or an appender that leaves that to others."""
 
-    __slots__ = ("do", "future", "since")
+    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
+        """Store the batches of several callers in one transaction. Returns what became of each."""
 
-    def __init__(self, do: Callable[[Connection], Any]) -> None:
-        self.do = do
-        self.future: Future[Any] = Future()
-        self.since = time.monotonic()
+    def drain(self) -> int:
+        """Process what others stored. Returns the number of events."""
+
+    def tick(self, now: datetime) -> None:
+        """Fire the timers due by `now`."""
 
 
 class Writer(Background):
@@ -80,15 +79,13 @@ class Writer(Background):
     stop it finishes what it accepted, and accepts no more.
     """
 
-    def __init__(self, engine: Engine, runner: Runner, bounds: Bounds, now: Callable[[], datetime]) -> None:
+    def __init__(self, runner: Absorber, bounds: Bounds, now: Callable[[], datetime]) -> None:
         super().__init__("writer")
-        self._engine = engine
         self._runner = runner
         self._bounds = bounds
         self._now = now
-        self._retrying = retrying()
-        self._waiting: deque[_Events | _Work] = deque()
-        self._doing: Sequence[_Events | _Work] = ()
+        self._waiting: deque[_Call] = deque()
+        self._doing: Sequence[_Call] = ()
         self._events = self._bytes = 0  # that wait
         self._nudged = False
         self._away = False
@@ -110,7 +107,7 @@ class Writer(Background):
 
         Raises Busy or Stopped at once; the future may fail with Unavailable or Stopped.
         """
-        call = _Events(batch)
+        call = _Call(batch)
         with self._changed:
             # An empty queue takes any batch: one that could never be taken would come back for ever.
             if self._waiting and (
@@ -118,33 +115,20 @@ class Writer(Background):
                 or self._bytes + call.bytes > self._bounds.waiting_bytes
             ):
                 raise Busy(f"{self._events} events wait to be written")
-            self._add(call)
+            if self._stopping or self.ended.done():
+                raise Stopped("the writer has ended")
+            self._waiting.append(call)
             self._events += len(batch)
             self._bytes += call.bytes
             metrics.WAITING.set(self._events)
+            self._changed.notify()
         return call.future
-
-    def call(self, do: Callable[[Connection], T]) -> Future[T]:
-        """Have something else written, in a transaction of its own; it may be tried again. Its errors are its caller's.
-
-        Raises Stopped at once.
-        """
-        work = _Work(do)
-        with self._changed:
-            self._add(work)
-        return work.future
 
     def nudge(self) -> None:
         """Somebody else put events into the journal: process them at once."""
         with self._changed:
             self._nudged = True
             self._changed.notify()
-
-    def _add(self, call: _Events | _Work) -> None:
-        if self._stopping or self.ended.done():
-            raise Stopped("the writer has ended")
-        self._waiting.append(call)
-        self._changed.notify()
 
     def _work(self) -> None:
         self._guarded(self._runner.drain)  # what an earlier process stored
@@ -168,15 +152,10 @@ class Writer(Background):
         calls = self._next()
         if not calls:
             return
-        events = [call for call in calls if isinstance(call, _Events)]
         try:
-            if events:
-                done = self._runner.absorb_all([call.batch for call in events])
-                for call, taken in zip(events, done, strict=True):
-                    call.future.set_result(taken)
-            for other in calls:
-                if isinstance(other, _Work):
-                    self._perform(other)
+            done = self._runner.absorb_all([call.batch for call in calls])
+            for call, taken in zip(calls, done, strict=True):
+                call.future.set_result(taken)
             self._away = False
         except Exception as error:
             if not passes(error):
@@ -188,42 +167,25 @@ class Writer(Background):
         with self._changed:
             self._doing = ()
 
-    def _next(self) -> Sequence[_Events | _Work]:
-        """As many of the oldest calls as one transaction takes; other work is done after the events before it."""
-        calls: list[_Events | _Work] = []
+    def _next(self) -> Sequence[_Call]:
+        """As many of the oldest calls as one transaction takes."""
+        calls: list[_Call] = []
         n = 0
         with self._changed:
             while self._waiting:
                 call = self._waiting[0]
-                size = len(call.batch) if isinstance(call, _Events) else 0
+                size = len(call.batch)
                 if n and n + size > self._bounds.batch:
                     break
-                if size and calls and isinstance(calls[-1], _Work):
-                    break
                 self._waiting.popleft()
-                if isinstance(call, _Events):
-                    self._events -= size
-                    self._bytes -= call.bytes
+                self._events -= size
+                self._bytes -= call.bytes
                 if call.future.set_running_or_notify_cancel():  # its caller may have left
                     calls.append(call)
                     n += size
             self._doing = calls
             metrics.WAITING.set(self._events)
         return calls
-
-    def _perform(self, work: _Work) -> None:
-        def _transaction() -> Any:
-            with self._engine.begin() as connection:
-                return work.do(connection)
-
-        try:
-            result = self._retrying(_transaction)
-        except Exception as error:
-            if passes(error):
-                raise
-            work.future.set_exception(error)
-        else:
-            work.future.set_result(result)
 
     def _guarded(self, do: Callable[[], object]) -> None:
         try:

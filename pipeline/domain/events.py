@@ -221,6 +221,11 @@ KINDS: Mapping[str, Kind] = {
 
 
 # Evidence and alerts follow from what others tell; told by others they would be forgeries.
+def key_of(data: Struct) -> str:
+    """What an event is about: those of one key are told to others in the order in which they came to be."""
+    return f"{data.dimension}={data.value}" if isinstance(data, AlertRaised) else str(getattr(data, "order_id", ""))
+
+
 CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
 OWN_SOURCE = "unvarnished"
 

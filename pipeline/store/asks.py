@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Integer, Row, Select, String, bindparam, func, or_, select
+from sqlalchemy import Connection, Integer, Row, Select, String, bindparam, func, or_, select, tuple_
 
 from pipeline.domain.asks import (
     End,
@@ -32,6 +32,7 @@ from pipeline.domain.events import OWN_SOURCE, Contact, FeedbackRequested, Purpo
 from pipeline.domain.orders import Dialogue, Facts
 from pipeline.store import journal
 from pipeline.store.bulk import insert_new, upsert
+from pipeline.store.engine import is_cluster
 from pipeline.store.tables import Utc, asks, opt_outs, orders, people, timers
 from pipeline.store.timers import ASK_LOST
 from pipeline.store.vault import Vault, e164
@@ -217,7 +218,8 @@ def accepted(connection: Connection, news: Sequence[News], now: datetime) -> Non
     """
     if not news:
         return
-    journal.get(connection, journal.HEAD, lock=True)  # before any ask's row: processors lock in this order
+    journal.hold(connection)  # before any ask's row: processors lock in this order
+    hold(connection, {one.key for one in news})
     for state in dict.fromkeys(one.state for one in news):
         rows = [_named(one.key) | {"b_attempt": one.attempt, "v_code": one.code} for one in news if one.state is state]
         connection.execute(_ACCEPT[state], rows)
@@ -233,6 +235,13 @@ def accepted(connection: Connection, news: Sequence[News], now: datetime) -> Non
     ]
     connection.execute(_REMEMBER, rows)
     _tell(connection, news, now)
+
+
+def hold(connection: Connection, keys: Collection[Key]) -> None:
+    """In a cluster: have these rows to ourselves, taken in the order in which everybody takes them."""
+    if keys and is_cluster(connection):
+        rows = select(asks.c.state).where(tuple_(*asks.primary_key).in_(sorted(keys)))
+        connection.execute(rows.order_by(*asks.primary_key).with_for_update()).all()
 
 
 def not_accepted(
@@ -453,7 +462,7 @@ def _tell(connection: Connection, news: Sequence[News], now: datetime) -> None:
             "data": msgspec.Raw(row.request.encode()),
         }
         text = _encode(payload).decode()
-        entries.append(journal.Entry(OWN_SOURCE, event_id, "feedback.requested", False, now, text))
+        entries.append(journal.Entry(OWN_SOURCE, event_id, "feedback.requested", False, now, text, key.order_id))
     journal.append(connection, entries)
 
 

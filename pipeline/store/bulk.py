@@ -1,6 +1,7 @@
 """Writing many rows with one statement, the same on both databases.
 
-Each statement is compiled once and its rows go to the driver as they are: SQLAlchemy's own handling of every row would
+SQLite takes each row by itself. PostgreSQL takes all of them as one parameter, as JSON: a statement a batch, whatever
+its size. Each statement is compiled once and goes to the driver as it is: SQLAlchemy's own handling of every row would
 cost as much again as the database.
 """
 
@@ -9,7 +10,24 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Insert, Table
+import msgspec
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Dialect,
+    FromClause,
+    Insert,
+    LargeBinary,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.store.tables import Utc, utc_text
@@ -45,16 +63,22 @@ def add(
     _execute(connection, rows, columns, _adding, table, amounts)
 
 
+def remove(connection: Connection, table: Table, rows: Rows, columns: tuple[str, ...] = ()) -> None:
+    """Delete the rows of the table that hold just these values in these columns."""
+    _execute(connection, rows, columns, _removing, table)
+
+
 class _Compiled(NamedTuple):
     """A statement as the driver wants it."""
 
     text: str
     names: tuple[str, ...]  # of the parameters, in the order of their places
     moments: list[int]  # places of instants that have to become text
-    by_name: bool
 
 
-_Build = Callable[..., Insert]
+_Build = Callable[..., Insert | Delete]
+_encode = msgspec.json.Encoder().encode
+_ROWS = "given_rows"
 
 
 def _execute(
@@ -64,21 +88,27 @@ def _execute(
         return
     named = columns or tuple(rows[0])
     compiled = _compile(connection.dialect, build, table, named, *how)
-    values: list[Any] = list(rows) if named == compiled.names and columns else _ordered(rows, columns, compiled)
-    if compiled.moments:
-        lists = [*map(list, values)]
-        for place in compiled.moments:
-            for row in lists:
-                row[place] = utc_text(row[place])
-        values = [*map(tuple, lists)]
-    if compiled.by_name:
-        values = [dict(zip(compiled.names, row, strict=True)) for row in values]
-    connection.exec_driver_sql(compiled.text, values)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(compiled.text, _one_by_one(rows, columns, compiled))
+    else:
+        connection.exec_driver_sql(compiled.text, {_ROWS: as_json(rows, columns)})
 
 
-def _ordered(rows: Rows, columns: tuple[str, ...], compiled: _Compiled) -> list[tuple[Any, ...]]:
+def as_json(rows: Rows, columns: tuple[str, ...] = ()) -> str:
+    """Rows as `json_to_recordset` takes them: instants with their offset, bytes in base64."""
+    return _encode([dict(zip(columns, row, strict=True)) for row in rows] if columns else rows).decode()
+
+
+def _one_by_one(rows: Rows, columns: tuple[str, ...], compiled: _Compiled) -> list[Any]:
     wanted: Any = tuple(map(columns.index, compiled.names)) if columns else compiled.names
-    return [*map(itemgetter(*wanted), rows)]
+    values: list[Any] = list(rows) if columns == compiled.names else [*map(itemgetter(*wanted), rows)]
+    if not compiled.moments:
+        return values
+    lists = [*map(list, values)]
+    for place in compiled.moments:
+        for row in lists:
+            row[place] = utc_text(row[place])
+    return [*map(tuple, lists)]
 
 
 @lru_cache
@@ -86,33 +116,61 @@ def _compile(dialect: Dialect, build: _Build, table: Table, columns: tuple[str, 
     statement = build(sqlite if dialect.name == "sqlite" else postgresql, table, columns, *how)
     compiled = statement.compile(dialect=dialect, column_keys=list(columns))
     names = tuple(compiled.positiontup or columns)
-    # Instants on SQLite are all that the drivers do not take as they are.
+    # Instants on SQLite are all that its driver does not take as they are.
     moments = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Utc)]
-    return _Compiled(str(compiled), names, moments if dialect.name == "sqlite" else [], not compiled.positional)
+    return _Compiled(str(compiled), names, moments)
 
 
-def _inserting(dialect: Any, table: Table, _columns: tuple[str, ...]) -> Insert:
-    made: Insert = dialect.insert(table)
+def _given(table: Table, columns: tuple[str, ...]) -> FromClause:
+    """The rows of the one parameter, with the types of the table's columns; bytes as the text they came as."""
+    types = [(name, table.c[name].type) for name in columns]
+    typed = [column(name, Text() if isinstance(kind, LargeBinary) else kind) for name, kind in types]
+    rows = func.json_to_recordset(cast(bindparam(_ROWS, type_=Text()), postgresql.JSON))
+    return rows.table_valued(*typed).render_derived(name="given", with_types=True)
+
+
+def _insert(dialect: Any, table: Table, columns: tuple[str, ...]) -> Any:
+    statement = dialect.insert(table)
+    if dialect is sqlite:
+        return statement
+    given = _given(table, columns)
+    values = [
+        func.decode(given.c[name], literal_column("'base64'"))
+        if isinstance(table.c[name].type, LargeBinary)
+        else given.c[name]
+        for name in columns
+    ]
+    return statement.from_select(list(columns), select(*values))
+
+
+def _inserting(dialect: Any, table: Table, columns: tuple[str, ...]) -> Insert:
+    made: Insert = _insert(dialect, table, columns)
     return made
 
 
-def _ignoring(dialect: Any, table: Table, _columns: tuple[str, ...]) -> Insert:
-    made: Insert = dialect.insert(table).on_conflict_do_nothing()
+def _ignoring(dialect: Any, table: Table, columns: tuple[str, ...]) -> Insert:
+    made: Insert = _insert(dialect, table, columns).on_conflict_do_nothing()
     return made
 
 
 def _replacing(dialect: Any, table: Table, columns: tuple[str, ...], newest: str | None) -> Insert:
-    statement = dialect.insert(table)
-    keys = {column.name for column in table.primary_key}
+    statement = _insert(dialect, table, columns)
+    keys = {key.name for key in table.primary_key}
     values = {name: statement.excluded[name] for name in columns if name not in keys}
     where = None if newest is None else statement.excluded[newest] >= table.c[newest]
     made: Insert = statement.on_conflict_do_update(index_elements=sorted(keys), set_=values, where=where)
     return made
 
 
-def _adding(dialect: Any, table: Table, _columns: tuple[str, ...], amounts: tuple[str, ...]) -> Insert:
-    statement = dialect.insert(table)
-    keys = [column.name for column in table.primary_key]
+def _adding(dialect: Any, table: Table, columns: tuple[str, ...], amounts: tuple[str, ...]) -> Insert:
+    statement = _insert(dialect, table, columns)
+    keys = [key.name for key in table.primary_key]
     values = {name: table.c[name] + statement.excluded[name] for name in amounts}
     made: Insert = statement.on_conflict_do_update(index_elements=keys, set_=values)
     return made
+
+
+def _removing(dialect: Any, table: Table, columns: tuple[str, ...]) -> Delete:
+    given = None if dialect is sqlite else _given(table, columns)
+    same = [table.c[name] == (bindparam(name) if given is None else given.c[name]) for name in columns]
+    return table.delete().where(and_(*same))

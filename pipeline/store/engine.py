@@ -8,14 +8,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from pipeline.store.turns import Turns
 
 READ_ONLY = "unvarnished_read_only"
+_CLUSTER = "unvarnished_cluster"
 _MIGRATIONS = files("pipeline.store").joinpath("migrations")
 _PATIENCE = 30  # seconds that a writer waits for another one
+# Seconds that a worker may stand still inside a transaction: whoever took over its work needs the locks.
+_STANDSTILL = 10
 _TURN = "unvarnished_turn"  # under this name a connection remembers that it has the turn
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -26,9 +29,14 @@ _PRAGMAS = (
 )
 
 
-def connect(url: str) -> Engine:
-    """An engine for a SQLAlchemy URL, SQLite prepared as `_PRAGMAS` says."""
+def connect(url: str, cluster: bool = False) -> Engine:
+    """An engine for a SQLAlchemy URL, SQLite prepared as `_PRAGMAS` says.
+
+    `cluster`: several processes work on this database at once. Raises ValueError if it cannot bear that.
+    """
     parsed = make_url(url)
+    if cluster:
+        return _connect_cluster(parsed)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +50,39 @@ def connect(url: str) -> Engine:
     return create_engine(url, pool_pre_ping=True)
 
 
+def _connect_cluster(url: URL) -> Engine:
+    if url.get_backend_name() != "postgresql":
+        raise ValueError("several processes on one database need PostgreSQL")
+    engine = create_engine(url, pool_pre_ping=True, execution_options={_CLUSTER: True})
+    event.listen(engine, "connect", _bound_standstill)
+    return engine
+
+
+def _bound_standstill(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_STANDSTILL}s'")
+    connection.commit()
+
+
+def is_cluster(connection: Connection) -> bool:
+    """Whether several processes work on this connection's database at once."""
+    return bool(connection.get_execution_options().get(_CLUSTER, False))
+
+
 def migrate(url: str) -> None:
     """Bring the schema of that database to the newest version. One that is there already waits for nobody's lock."""
     engine = connect(url)
     try:
-        if _version(engine) != _newest():
+        current, newest = revisions(engine)
+        if current != newest:
             _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def revisions(engine: Engine) -> tuple[str | None, str]:
+    """The version of the schema that is there, None for none, and this program's."""
+    return _version(engine), _newest()
 
 
 def _version(engine: Engine) -> str | None:
@@ -72,6 +105,8 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # several processes may start at once
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(0)")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -4,16 +4,16 @@ One writer, in the order of receipt. A state is a pure fold of the pairs below i
 fold starts again from the state before that pair's day and gives what a replay from the first pair would give.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select, tuple_
 
 from pipeline.domain import alerting
 from pipeline.domain.segments import Segment
-from pipeline.store.bulk import insert, upsert
+from pipeline.store.bulk import insert, insert_new, upsert
 from pipeline.store.tables import evidence, fleet_days, nulls, pairs
 
 WINDOW_DAYS = 90  # what a month's null is made from
@@ -74,10 +74,11 @@ class EvidenceStore:
             self._nulls[key] = None if row is None else Null(*row)
         return self._nulls[key]
 
-    def freeze(self, signal: str, month: str, null: Null) -> None:
-        """Freeze a month's null: it never changes afterwards."""
-        self._connection.execute(nulls.insert(), [{"signal": signal, "month": month, **null._asdict()}])
-        self._nulls[signal, month] = null
+    def freeze(self, signal: str, month: str, null: Null) -> Null:
+        """Freeze a month's null: it never changes afterwards. Returns it, or what another worker froze just before."""
+        insert_new(self._connection, nulls, [{"signal": signal, "month": month, **null._asdict()}])
+        self._nulls.pop((signal, month), None)
+        return self.null(signal, month) or null
 
     def fleet(self, signal: str, before: date) -> tuple[int, float]:
         """Number and sum of x of the fleet's pairs of the trailing 90 days before a day."""
@@ -135,7 +136,7 @@ class EvidenceStore:
         n = state.pairs + 1
         self._new.append((*series, n, pair.day, received_at, pair.account, pair.order, pair.x, pair.delta))
         self._note(pair.account, pair.day, *series, n, pair.order)
-        self._days[series, pair.day] = None
+        self._days[series, _day(state, pair)] = None
         return alerting.observe(state, pair, threshold, lambda k: self.recent(series, n, k))
 
     def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
@@ -162,8 +163,8 @@ class EvidenceStore:
             if state.last_day is not None and pair.day > state.last_day and state.last_day >= first_day:
                 self._days[series, state.last_day] = _encode(state)
             n = state.pairs + 1
+            self._days[series, _day(state, pair)] = None
             alerting.observe(state, pair, threshold, lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
-            self._days[series, pair.day] = None
         self._states[series] = state
         return state
 
@@ -173,6 +174,20 @@ class EvidenceStore:
             stored = self._connection.execute(_CURRENT, series._asdict()).scalar()
             self._states[series] = _state.decode(stored) if stored is not None else alerting.Evidence()
         return self._states[series]
+
+    def load_states(self, wanted: Collection[Series]) -> None:
+        """Read the evidence of these at once; `state` reads one by itself."""
+        series = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
+        newest = (
+            select(*series, func.max(evidence.c.day).label("day"))
+            .where(tuple_(*series).in_(sorted(wanted)))
+            .group_by(*series)
+            .subquery()
+        )
+        same = (evidence.c[name] == newest.c[name] for name in (*Series._fields, "day"))
+        self._states.update((one, alerting.Evidence()) for one in wanted)
+        for *key, state in self._connection.execute(select(*series, evidence.c.state).join(newest, and_(*same))):
+            self._states[Series(*key)] = _state.decode(state)
 
     def recent(self, series: Series, last: int, count: int) -> list[alerting.Pair]:
         """The `count` counted pairs that end with number `last`, oldest first."""
@@ -208,6 +223,11 @@ class EvidenceStore:
     def _note(self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str) -> None:
         series = Series(dimension, value, signal)
         self._placed.setdefault((account, day), {}).setdefault(series, {})[order] = n
+
+
+def _day(state: alerting.Evidence, pair: alerting.Pair) -> int:
+    """The day whose state a pair changes: where several workers share the work, one of an earlier day may come late."""
+    return pair.day if state.last_day is None else max(pair.day, state.last_day)
 
 
 def _is(table: Table, series: Series) -> ColumnElement[bool]:

@@ -5,12 +5,12 @@ from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from pipeline.domain.counts import contribution, difference
 from pipeline.domain.orders import Dialogue, Facts, Order
 from pipeline.domain.segments import TOTAL, Level, Segment, segments_of
-from pipeline.store.bulk import add, upsert
+from pipeline.store.bulk import add, remove, upsert
 from pipeline.store.tables import orders, rollups
 
 _encode = msgspec.json.Encoder().encode
@@ -18,6 +18,7 @@ _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
 
 _Place = tuple[str, str, int]  # dimension, value, day
+_COUNTER = ("dimension", "value", "day", "counter", "n")
 
 
 class _Counted(Struct, frozen=True):
@@ -128,7 +129,7 @@ class OrderStore:
         return sums
 
     def flush(self) -> None:
-        """Write what changed."""
+        """Write the orders that changed."""
         self._count_touched()
         changed = []
         for order_id, loaded in self._loaded.items():
@@ -136,19 +137,18 @@ class OrderStore:
             if facts != loaded.facts or dialogue != loaded.dialogue:
                 changed.append((order_id, facts.decode(), dialogue.decode(), _encode(loaded.counted).decode()))
         upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
-        rows = [
+
+    def flush_figures(self) -> None:
+        """Write the figures. Last of all: these rows are everybody's, and whoever has them keeps others waiting."""
+        rows = sorted(
             (dimension, value, day, counter, n)
             for (dimension, value, day), counts in self._deltas.items()
             for counter, n in counts.items()
             if n
-        ]
-        add(self._connection, rollups, rows, ("n",), ("dimension", "value", "day", "counter", "n"))
+        )
+        add(self._connection, rollups, rows, ("n",), _COUNTER)
         # A counter that is back at nothing leaves no trace of the way there.
-        gone = [
-            dict(zip(("b_dimension", "b_value", "b_day", "b_counter"), row, strict=False)) for row in rows if row[4] < 0
-        ]
-        if gone:
-            self._connection.execute(_DELETE_EMPTY, gone)
+        remove(self._connection, rollups, [(*row[:4], 0) for row in rows if row[4] < 0], _COUNTER)
 
     def _count(self, order: Order) -> _Counted:
         counts = contribution(order)
@@ -164,11 +164,6 @@ class OrderStore:
             sums = self._deltas.setdefault(place, {})
             for counter, n in counts.items():
                 sums[counter] = sums.get(counter, 0) + n
-
-
-_DELETE_EMPTY = rollups.delete().where(
-    rollups.c.n == 0, *(rollups.c[name] == bindparam(f"b_{name}") for name in ("dimension", "value", "day", "counter"))
-)
 
 
 @lru_cache(maxsize=16_384)

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Index, func, literal, select
+from sqlalchemy import Connection, Index, func, literal, select, text
 
 from pipeline.domain.asks import State
 from pipeline.domain.events import OWN_SOURCE, FulfilmentCompared
 from pipeline.domain.orders import Claim, Dialogue, Facts, Order
 from pipeline.store import journal
 from pipeline.store.conversations import inbound_messages
+from pipeline.store.engine import is_cluster
 from pipeline.store.tables import answers, asks, claims, orders, rollups, state
 from pipeline.store.tables import journal as journal_table
 
@@ -133,8 +134,18 @@ class Record(NamedTuple):
 _ANSWER = [answers.c[name] for name in StoredAnswer._fields]
 
 
+_CLUSTER_VERSION = text(
+    "SELECT last_value, CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) FROM journal_seq"
+)
+
+
 def version(connection: Connection) -> Version:
-    """How far the journal is: two rows by their key."""
+    """How far the journal is: two rows by their key.
+
+    In a cluster nobody counts what is processed; there it is the oldest transaction that is still on its way.
+    """
+    if is_cluster(connection):
+        return Version(*connection.execute(_CLUSTER_VERSION).one())
     query = select(state.c.name, state.c.value).where(state.c.name.in_([journal.HEAD, POSITION]))
     found = {name: int(value) for name, value in connection.execute(query)}
     return Version(found.get(journal.HEAD, 0), found.get(POSITION, 0))

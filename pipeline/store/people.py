@@ -44,7 +44,7 @@ def remember(connection: Connection, found: Iterable[Row]) -> None:
         known = newest.setdefault((row["account_id"], row["contact_id"]), row)
         if row["said_at"] >= known["said_at"]:
             newest[row["account_id"], row["contact_id"]] = row
-    upsert(connection, people, list(newest.values()), newest="said_at")
+    upsert(connection, people, [newest[key] for key in sorted(newest)], newest="said_at")
 
 
 def _take(vault: Vault, account_id: str, said_at: datetime, contact: dict[str, Any]) -> Row:

@@ -63,7 +63,7 @@ _KEYED: dict[str, Any] = {
     "sqlite_with_rowid": False
 }  # a table that is its own primary key index; good for short rows only
 
-# The log of the embedded mode and, later, the outbox of the cluster mode: every event in and out, once.
+# Every event in and out, once.
 journal = Table(
     "journal",
     metadata,
@@ -75,6 +75,25 @@ journal = Table(
     Column("received_at", Utc, nullable=False),
     Column("payload", Text, nullable=False),
     UniqueConstraint("id", "source"),  # id first: it is what tells events apart
+)
+
+# The places of the journal that a relay has still to publish, in a cluster (PostgreSQL). There they come from the
+# sequence `journal_seq`.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("shard", SmallInteger, nullable=False),  # journal.shard_of: what shares a key shares a shard
+)
+
+# What of the journal the workers have handled, as it came back to them.
+handled = Table(
+    "handled",
+    metadata,
+    Column("seq", BigInteger, nullable=False),
+    Column("part", String(1_300), nullable=False),  # "": the order; a segment's or the fleet's share of a pair
+    PrimaryKeyConstraint("seq", "part"),
+    **_KEYED,
 )
 
 # Small named facts of this installation: the journal's head, the runner's position and clock, the frozen configuration.

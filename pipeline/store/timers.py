@@ -1,16 +1,19 @@
 """Work that becomes due: stored, so that it survives a restart, and fired by the clock of the events."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select, text
 
-from pipeline.store.bulk import upsert
+from pipeline.store.bulk import as_json, remove, upsert
 from pipeline.store.tables import timers
 
 ASK_LOST = "ask_lost"  # set by a dispatcher: a question that was due will not be put
+
+
+_KEY = ("kind", "order_id", "subject")
 
 
 class Timer(NamedTuple):
@@ -27,24 +30,41 @@ class Timer(NamedTuple):
         return (self.kind, self.order_id, self.subject)
 
 
-_DELETE = timers.delete().where(
-    timers.c.kind == bindparam("b_kind"),
-    timers.c.order_id == bindparam("b_order_id"),
-    timers.c.subject == bindparam("b_subject"),
-)
+_COLUMNS = (timers.c.due_at, timers.c.kind, timers.c.order_id, timers.c.subject)
+_CLAIM = text(
+    "DELETE FROM timers USING json_to_recordset(CAST(:keys AS json)) AS given(kind text, order_id text, subject text) "
+    "WHERE timers.kind = given.kind AND timers.order_id = given.order_id AND timers.subject = given.subject "
+    "AND timers.due_at <= :until RETURNING timers.due_at, timers.kind, timers.order_id, timers.subject"
+).columns(*_COLUMNS)
+
+
+def read_due(connection: Connection, until: datetime, limit: int | None = None) -> list[Timer]:
+    """The timers due by then, oldest first."""
+    query = select(*_COLUMNS).where(timers.c.due_at <= until).order_by(*_COLUMNS).limit(limit)
+    return [Timer(*row) for row in connection.execute(query)]
+
+
+def claim(connection: Connection, due: Sequence[Timer], until: datetime) -> list[Timer]:
+    """Delete those of these timers that are still there and still due. Returns them, oldest first. PostgreSQL only."""
+    if not due:
+        return []
+    keys = as_json([timer.key for timer in due], _KEY)
+    return sorted(Timer(*row) for row in connection.execute(_CLAIM, {"keys": keys, "until": until}))
 
 
 class TimerStore:
-    """The timers of one transaction that are due by `until`, and those set in it."""
+    """The timers of one transaction: those of `found` that are due by `until` fire in it, and others are set.
 
-    def __init__(self, connection: Connection, until: datetime) -> None:
+    None is set to a time before `earliest`, where whoever fires it has no other clock than its own time.
+    """
+
+    def __init__(self, connection: Connection, found: Iterable[Timer], until: datetime) -> None:
         self._connection = connection
-        query = select(timers.c.due_at, timers.c.kind, timers.c.order_id, timers.c.subject)
-        found = [Timer(*row) for row in connection.execute(query.where(timers.c.due_at <= until))]
         self._until = until
-        self._heap = found
+        self._heap = list(found)
         heapq.heapify(self._heap)
-        self._live: dict[tuple[str, str, str], Timer] = {timer.key: timer for timer in found}
+        self._live: dict[tuple[str, str, str], Timer] = {timer.key: timer for timer in self._heap}
+        self.earliest: datetime | None = None
         self._set: dict[tuple[str, str, str], Timer] = {}
         self._gone: set[tuple[str, str, str]] = set()
 
@@ -54,11 +74,11 @@ class TimerStore:
 
     def set(self, kind: str, order_id: str, subject: str, due_at: datetime) -> None:
         """Set a timer, or move the one of that kind, order and subject."""
-        timer = Timer(due_at, kind, order_id, subject)
+        timer = Timer(due_at if self.earliest is None else max(due_at, self.earliest), kind, order_id, subject)
         self._set[timer.key] = timer
         self._gone.discard(timer.key)
         self._live.pop(timer.key, None)
-        if due_at <= self._until:
+        if timer.due_at <= self._until:
             self._live[timer.key] = timer
             heapq.heappush(self._heap, timer)
 
@@ -79,7 +99,5 @@ class TimerStore:
 
     def flush(self) -> None:
         """Write what was set, moved, cancelled and fired."""
-        if self._gone:
-            keys = [{"b_kind": kind, "b_order_id": order, "b_subject": who} for kind, order, who in self._gone]
-            self._connection.execute(_DELETE, keys)
+        remove(self._connection, timers, sorted(self._gone), _KEY)
         upsert(self._connection, timers, list(self._set.values()), Timer._fields)

@@ -7,34 +7,37 @@ from datetime import datetime
 from functools import cached_property
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, or_, select
+from sqlalchemy import Connection, Table, bindparam, or_, select, tuple_
 
 from pipeline.domain import asks as life
 from pipeline.domain import divergence
 from pipeline.domain.eligibility import History, Policy
-from pipeline.domain.events import OWN_SOURCE, Event, FeedbackRequested
+from pipeline.domain.events import OWN_SOURCE, Event, FeedbackRequested, key_of
 from pipeline.domain.orders import Claim
 from pipeline.domain.segments import Level
-from pipeline.store import journal
+from pipeline.store import journal, locks
 from pipeline.store.bulk import Row, insert, insert_new
+from pipeline.store.engine import is_cluster
 from pipeline.store.evidence import EvidenceStore
 from pipeline.store.orders import OrderStore
 from pipeline.store.tables import answers, asks, claims, opt_outs
 from pipeline.store.timers import TimerStore
 
-_THIS_ASK = (
-    asks.c.order_id == bindparam("b_order_id"),
-    asks.c.contact_id == bindparam("b_contact_id"),
-    asks.c.purpose == bindparam("b_purpose"),
-)
+AskKey = tuple[str, ...]  # order, contact, purpose
+_ASK_NAMES = ("b_order_id", "b_contact_id", "b_purpose")
+_THIS_ASK = [column == bindparam(name) for column, name in zip(asks.primary_key, _ASK_NAMES, strict=True)]
 # No state is left for one of a lower rank. A dispatcher has nothing left to do for those that are answered or expired.
 _SET_STATE = {
     state: asks.update()
-    .where(*_THIS_ASK, or_(*(asks.c.state == earlier for earlier in sorted(life.before(state)))))
+    .where(
+        tuple_(*asks.primary_key).in_(bindparam("keys", expanding=True)),
+        or_(*(asks.c.state == earlier for earlier in sorted(life.before(state)))),
+    )
     .values(state=state, wake_at=None)
     for state in (life.State.ANSWERED, life.State.EXPIRED)
 }
-_LIFE = select(asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome).where(*_THIS_ASK)
+_LIVES = select(*asks.primary_key, asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome)
+_LIFE = _LIVES.where(*_THIS_ASK)
 _request = msgspec.json.Decoder(FeedbackRequested)
 
 # Built once: building them for every decision would cost more than the database.
@@ -85,16 +88,18 @@ class Setup:
 class UnitOfWork:
     """What one transaction reads and changes. Nothing is written before `flush`, or only what reads depend on."""
 
-    def __init__(self, connection: Connection, setup: Setup, until: datetime) -> None:
+    def __init__(self, connection: Connection, setup: Setup, timers: TimerStore) -> None:
         self.connection = connection
         self.setup = setup
         self.orders = OrderStore(connection, setup.levels)
-        self.timers = TimerStore(connection, until)
+        self.timers = timers
         self.evidence = EvidenceStore(connection)
         self._emitted: deque[Event] = deque()
         self._entries: list[journal.Entry] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
-        self._ask_states: dict[life.State, list[Row]] = {}
+        self._ask_states: dict[life.State, list[AskKey]] = {}
+        self._lives: dict[str, dict[AskKey, Asked]] = {}  # by order, of those that were loaded
+        self._opting_out: dict[str, Row] = {}
         self._asked: dict[str, list[tuple[str, datetime]]] = {}
         self._opted_out: dict[str, bool] = {}
 
@@ -110,7 +115,7 @@ class UnitOfWork:
         }
         self._emitted.append(Event(OWN_SOURCE, event_id, kind, now, now, False, data))
         text = msgspec.json.encode(payload).decode()
-        self._entries.append(journal.Entry(OWN_SOURCE, event_id, kind, True, now, text))
+        self._entries.append(journal.Entry(OWN_SOURCE, event_id, kind, True, now, text, key_of(data)))
 
     def next_emitted(self) -> Event | None:
         """The oldest event emitted and not yet handed out."""
@@ -134,20 +139,29 @@ class UnitOfWork:
 
     def set_ask_state(self, order_id: str, contact_id: str, purpose: str, state: life.State) -> None:
         """Move an ask to its end, unless it stands at a later one."""
-        self._ask_states.setdefault(state, []).append(_key(order_id, contact_id, purpose))
+        self._ask_states.setdefault(state, []).append((order_id, contact_id, purpose))
+
+    def load_asks(self, order_ids: Collection[str]) -> None:
+        """Read how the asks of these orders stand, at once; no dispatcher touches them before this transaction ends."""
+        if not order_ids:
+            return
+        self._lives.update((order_id, {}) for order_id in order_ids)
+        query = _LIVES.where(asks.c.order_id.in_(order_ids)).order_by(*asks.primary_key).with_for_update()
+        for *key, state, sending_at, request, outcome in self.connection.execute(query):
+            self._lives[key[0]][tuple(key)] = _asked(state, sending_at, request, outcome)
 
     def ask_of(self, order_id: str, contact_id: str, purpose: str) -> Asked | None:
         """How an ask that was stored before this transaction stands."""
-        row = self.connection.execute(_LIFE, _key(order_id, contact_id, purpose)).first()
-        if row is None:
-            return None
-        claim = None if row.request is None else msgspec.convert(_request.decode(row.request).claim, Claim)
-        outcome = None if row.outcome is None else life.Outcome(row.outcome)
-        return Asked(life.State(row.state), row.sending_at, claim, outcome)
+        key = (order_id, contact_id, purpose)
+        if order_id in self._lives:
+            return self._lives[order_id].get(key)
+        row = self.connection.execute(_LIFE, dict(zip(_ASK_NAMES, key, strict=True))).first()
+        return None if row is None else _asked(*row[len(key) :])
 
     def opt_out(self, digests: Collection[str], at: datetime, source: str) -> None:
         """Remember that these addresses want no messages."""
-        insert_new(self.connection, opt_outs, [{"digest": digest, "at": at, "source": source} for digest in digests])
+        for digest in digests:
+            self._opting_out.setdefault(digest, {"digest": digest, "at": at, "source": source})
         self._opted_out.update(dict.fromkeys(digests, True))
 
     def history(self, account_id: str, digests: Collection[str], now: datetime) -> History:
@@ -162,10 +176,15 @@ class UnitOfWork:
         return History(last_asked, in_period, frozenset(digest for digest in digests if self._opted_out[digest]))
 
     def recall(self, accounts: Collection[str], digests: Collection[str], now: datetime) -> None:
-        """Read what `history` will be asked about these accounts and addresses, at once, from `now` on."""
+        """Read what `history` will be asked about these accounts and addresses, at once, from `now` on.
+
+        In a cluster nobody else asks these accounts until this transaction ends, or both would ask the last one.
+        """
         policy = self.setup.policy
         new = {account for account in accounts if account not in self._asked}
         if new:
+            if is_cluster(self.connection):
+                locks.hold(self.connection, "account", new)
             for account in new:
                 self._asked[account] = []
             since = now - max(policy.contact_rest, policy.account_period)
@@ -187,11 +206,14 @@ class UnitOfWork:
                 insert(self.connection, table, rows)
         self._rows.clear()
         for state, keys in self._ask_states.items():
-            self.connection.execute(_SET_STATE[state], keys)
+            self.connection.execute(_SET_STATE[state], {"keys": keys})
         self.evidence.flush()
         self.timers.flush()
         journal.append(self.connection, self._entries)
+        insert_new(self.connection, opt_outs, [self._opting_out[digest] for digest in sorted(self._opting_out)])
+        self.orders.flush_figures()
 
 
-def _key(order_id: str, contact_id: str, purpose: str) -> Row:
-    return {"b_order_id": order_id, "b_contact_id": contact_id, "b_purpose": purpose}
+def _asked(state: str, sending_at: datetime | None, request: str | None, outcome: str | None) -> Asked:
+    claim = None if request is None else msgspec.convert(_request.decode(request).claim, Claim)
+    return Asked(life.State(state), sending_at, claim, None if outcome is None else life.Outcome(outcome))

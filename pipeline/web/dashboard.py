@@ -22,7 +22,7 @@ from pipeline.domain.figures import ENOUGH_PAIRS, Figures, figures_of
 from pipeline.notifiers import sentences
 from pipeline.store import pages, reports
 from pipeline.store.engine import reading
-from pipeline.web import assets, panels, timeline
+from pipeline.web import assets, panels, words
 from pipeline.web.choice import LONGEST, Choice, choose, levels, usual_level
 from pipeline.web.read_api import find_order
 from pipeline.web.services import Services
@@ -173,7 +173,7 @@ def _order(services: Services, order_id: str) -> Page:
         return _problem(HTTPStatus.NOT_FOUND, "No such order", message, order_id[:LONGEST])
     with reading(services.engine) as connection:
         version = pages.version(connection)
-    where = timeline.zone_of(found.timezone)
+    where = words.zone_of(found.timezone)
     return _page(_render("order.html.j2", order=found, where=where, version=version))
 
 
@@ -211,8 +211,8 @@ _environment.filters |= {
     "plain": sentences.plain,
     "headline": sentences.headline,
     "describe": sentences.describe,
-    "moment": timeline.moment,
-    "word": timeline.plain_word,
+    "moment": words.moment,
+    "word": words.plain_word,
     "order_address": order_address,
 }
 _environment.globals |= {"asset": assets.asset, "utc": UTC, "ENOUGH": ENOUGH_PAIRS}

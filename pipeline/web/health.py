@@ -1,7 +1,7 @@
 """Whether it lives, whether it is ready, and its metrics."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from litestar import Response, get
 from litestar.types import ControllerRouterHandler
@@ -15,7 +15,6 @@ from pipeline.store.engine import reading
 from pipeline.store.tables import state
 from pipeline.web.access import OPEN
 from pipeline.web.problems import Problem
-from pipeline.web.services import Services
 
 _DATABASE_SECONDS = 3.0  # a probe usually gives up after five
 _BEHIND_SECONDS = 10.0  # how long events may wait before others should be asked to take them
@@ -46,19 +45,22 @@ class _Database:
             connection.execute(select(state.c.name).limit(1)).first()
 
 
-def routes(services: Services, writer: Writer | None) -> list[ControllerRouterHandler]:
-    """The routes, on the internal listener. Without a writer in this process only the database has to be there."""
-    database = _Database(services.engine)
+Troubles = Callable[[], Sequence[str]]  # what keeps a process from its work now, in sentences
+
+
+def routes(engine: Engine, troubles: Troubles) -> list[ControllerRouterHandler]:
+    """The routes, on the internal listener. Ready: no troubles, and the database answers."""
+    database = _Database(engine)
 
     @get("/livez", opt=OPEN, summary="Is the process alive")
     async def livez() -> Well:
         return Well()
 
     async def _why_not() -> Sequence[str]:
-        trouble = _trouble(writer)
-        return trouble if await database.answers() else [*trouble, "the database does not answer"]
+        found = troubles()
+        return found if await database.answers() else [*found, "the database does not answer"]
 
-    @get("/readyz", opt=OPEN, summary="Can events be taken now")
+    @get("/readyz", opt=OPEN, summary="Can it do its work now")
     async def readyz() -> Well:
         trouble = await _why_not()
         if trouble:
@@ -73,13 +75,16 @@ def routes(services: Services, writer: Writer | None) -> list[ControllerRouterHa
     return [livez, readyz, measured]
 
 
-def _trouble(writer: Writer | None) -> Sequence[str]:
-    if writer is None:
+def of_writer(writer: Writer) -> Troubles:
+    """What keeps events from being taken."""
+
+    def _troubles() -> Sequence[str]:
+        if not writer.alive:
+            return ["the writer has ended"]
+        if writer.away:
+            return ["the writer does not reach the database"]
+        if writer.behind > _BEHIND_SECONDS:
+            return [f"events wait longer than {_BEHIND_SECONDS:.0f} seconds to be written"]
         return []
-    if not writer.alive:
-        return ["the writer has ended"]
-    if writer.away:
-        return ["the writer does not reach the database"]
-    if writer.behind > _BEHIND_SECONDS:
-        return [f"events wait longer than {_BEHIND_SECONDS:.0f} seconds to be written"]
-    return []
+
+    return _troubles

@@ -13,7 +13,7 @@ from pipeline.domain.scores import Figure
 from pipeline.notifiers import sentences
 from pipeline.store.pages import StoredAnswer
 from pipeline.store.reports import NullState
-from pipeline.web import charts, timeline
+from pipeline.web import charts, words
 from pipeline.web.charts import Axis, Mark
 
 Show = Callable[[float], str]
@@ -292,8 +292,7 @@ def funnel(fleet: Figures) -> list[Step]:
         "still under way", coverage.pending, "not delivered or missed yet, or the question is going out", True
     )
     reasons = [
-        step(timeline.plain_word(loss.reason), loss.orders, timeline.why_not(loss.reason), True)
-        for loss in coverage.losses
+        step(words.plain_word(loss.reason), loss.orders, words.why_not(loss.reason), True) for loss in coverage.losses
     ]
     steps = [
         step("Completed", coverage.completed, "orders that operations reported as fulfilled"),
@@ -317,10 +316,10 @@ def voice(answer: StoredAnswer, order: Order | None) -> Voice:
     contradicts = claim is not None and ((bool(claim.on_time) and late) or (bool(claim.in_full) and lacking))
     return Voice(
         answer,
-        timeline.score_in_words(answer),
-        timeline.mood(answer),
-        timeline.answer_in_words(answer),
-        "nothing known" if claim is None else timeline.claim_in_words(claim),
+        words.score_in_words(answer),
+        words.mood(answer),
+        words.answer_in_words(answer),
+        "nothing known" if claim is None else words.claim_in_words(claim),
         contradicts,
         (account.name or account.id) if account else None,
     )

@@ -14,8 +14,8 @@ from pipeline.domain.alerting import Kind, Severity
 from pipeline.store import pages, reports
 from pipeline.store.engine import reading
 from pipeline.web.choice import LONGEST, choose, complain
+from pipeline.web.order import OrderView, view_of
 from pipeline.web.services import Services
-from pipeline.web.timeline import OrderView, view_of
 
 By = Annotated[str | None, QueryParameter(name="by", description="level whose segments are wanted, as in `depot`")]
 First = Annotated[

@@ -14,8 +14,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
+from sqlalchemy import Engine
 
-from pipeline.consumers.writer import Writer
 from pipeline.settings import Settings, Unusable
 from pipeline.web import access, assets, dashboard, forms, health, ingest, read_api
 from pipeline.web.headers import on_the_way_out
@@ -53,16 +53,28 @@ def public_app(services: Services, *more: Routes) -> Litestar:
     )
 
 
-def internal_app(services: Services, sign_in_token: str, writer: Writer | None = None, *more: Routes) -> Litestar:
+def internal_app(services: Services, sign_in_token: str, troubles: health.Troubles = tuple, *more: Routes) -> Litestar:
     """What the people watching reach, signed in: dashboard, read API, metrics; and health, for anybody."""
     mounted = [handler for routes in (*INTERNAL, *more) for handler in routes(services)]
     return Litestar(
-        [*health.routes(services, writer), *access.routes(sign_in_token), *mounted],
+        [*health.routes(services.engine, troubles), *access.routes(sign_in_token), *mounted],
         guards=[access.guard(sign_in_token)],
         before_send=[on_the_way_out("internal")],
         exception_handlers={**HANDLERS, access.NotSignedIn: access.show_way_in},
         openapi_config=_openapi("Unvarnished, internal listener", "token", "the sign-in token printed at start"),
         request_max_body_size=services.settings.body_bytes,
+        logging_config=None,
+    )
+
+
+def role_app(engine: Engine, sign_in_token: str, troubles: health.Troubles) -> Litestar:
+    """What a process without web pages shows on its own port: health for anybody, metrics with the token."""
+    return Litestar(
+        health.routes(engine, troubles),
+        guards=[access.guard(sign_in_token)],
+        before_send=[on_the_way_out("internal")],
+        exception_handlers=HANDLERS,
+        openapi_config=None,
         logging_config=None,
     )
 

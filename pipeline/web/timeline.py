@@ -1,8 +1,4 @@
-"""One order as a story: what operations said, what we asked, what the customer said, each at its time.
-
-The page and the read API show the same of it. Names and addresses are sealed and appear in neither: people are called
-by their id and role.
-"""
+"""An order's story: what operations said, what we asked, what the customer said, each at its time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -11,14 +7,11 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.domain.eligibility import NOBODY
-from pipeline.domain.events import Score, zone
 from pipeline.domain.figures import Alert
-from pipeline.domain.orders import Ask, Claim, Facts, Order, Promise, Revision, Scan, contact_of
-from pipeline.domain.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
-from pipeline.domain.scores import is_detractor, is_promoter
-from pipeline.domain.segments import TOTAL, Level, Segment, segments_of
-from pipeline.notifiers.sentences import day, describe, headline
+from pipeline.domain.orders import Ask, Facts, Order, Promise, Revision, Scan
+from pipeline.notifiers.sentences import headline
 from pipeline.store.pages import Record, StoredAnswer, StoredAsk, StoredClaim, StoredText
+from pipeline.web.words import STATES, channel_in_words, claim_in_words, heard, moment, mood, named, plain_word, why_not
 
 Voice = Literal["operations", "customer", "unvarnished"]
 What = Literal[
@@ -38,37 +31,10 @@ What = Literal[
 ]
 
 _LATE_WORD = timedelta(minutes=5)  # a report that comes later than this is said to be late
-_WHY_NOT = {
-    "historic": "the order comes from the past, and nobody is asked about history",
-    "not_a_role_that_is_asked": "people in this role are not asked",
-    "no_consent": "no consent to be asked is on record",
-    "no_reachable_contact": "the order names nobody with a number or an address that works",
-    "opted_out": "this person asked not to be written to",
-    "duplicate": "this person was asked about this order already",
-    "sampled_out": "only a sample is asked, and this order is not in it",
-    "asked_recently": "this person was asked a few days ago, and is left in peace",
-    "account_cap": "this customer was asked often enough these days",
-    "quiet_all_day": "no hour of the day is open in all the time zones this person may live in",
-    "rejected": "the provider cannot reach this number",
-    "not_sent": "the provider took nothing until it was too late",
-    "unresolved": "nobody knows whether the message was sent, and nothing is sent twice",
-}
 _PURPOSE = {
     "delivery": "",
     "missing_scan": ", because the promise had passed and no delivery was reported",
     "reminder": " once more, the only reminder",
-}
-STATES = {
-    "due": "waits to be sent",
-    "sending": "on its way out",
-    "unknown": "nobody knows yet whether it was sent; it is being looked for",
-    "unresolved": "nobody knows whether it was sent, and it was looked for long enough",
-    "sent": "sent, no answer so far",
-    "failed": "the provider took it and could not deliver it",
-    "delivered": "the message arrived, no answer so far",
-    "answered": "answered",
-    "expired": "no answer came in time",
-    "not_asked": "it was not sent after all",
 }
 _READ_AS = {
     "answered": "read as an answer",
@@ -76,13 +42,6 @@ _READ_AS = {
     "control": "with STOP, START or HELP",
     "ignored": "which asks for nothing",
     "quarantined": "kept aside: its sender is not known here",
-}
-_ARRIVAL = {"on_time": "it came on time", "late": "it came late", "not_received": "it never arrived"}
-_CONDITION = {
-    "damaged": "damaged",
-    "incomplete": "something was missing",
-    "wrong": "the wrong goods",
-    "papers_missing": "papers missing",
 }
 
 
@@ -98,203 +57,8 @@ class Moment(Struct, frozen=True, kw_only=True):
     alarming: bool = False
 
 
-class Said(Struct, frozen=True):
-    """A claim in words, and as it can be checked. None: nothing is said."""
-
-    summary: str
-    delivered_at: datetime | None
-    on_time_first: bool | None
-    on_time_latest: bool | None
-    on_time_requested: bool | None
-    in_full: bool | None
-
-
-class Behind(Struct, frozen=True):
-    """An alert whose evidence this order is part of."""
-
-    alert_id: str
-    state: Literal["open", "unverified", "resolved"]
-    headline: str
-    evidence: str
-
-
-class Party(Struct, frozen=True):
-    """One person who could be asked."""
-
-    contact_id: str
-    role: str
-
-
-class Heard(Struct, frozen=True):
-    """What one person says of the order, as it stands."""
-
-    who: str
-    said: str
-    words: str | None
-
-
-class OrderView(Struct, frozen=True, kw_only=True):
-    """All there is to know of an order. `verdict` None: there are not both a claim and an answer to compare."""
-
-    order_id: str
-    account_id: str | None
-    account: str | None
-    dimensions: dict[str, str]
-    contacts: tuple[Party, ...]
-    timezone: str
-    first_promise: datetime | None
-    latest_promise: datetime | None
-    claim: Said
-    claim_when_asked: Said | None
-    verdict: Verdict | None
-    verdict_in_words: str
-    answers: tuple[Heard, ...]
-    alerts: tuple[Behind, ...]
-    timeline: tuple[Moment, ...]
-
-
-def view_of(record: Record, alerts: Iterable[Alert], levels: Sequence[Level]) -> OrderView:
-    """The order's story; `alerts` may hold any, only those that this order is behind are told."""
-    order = record.order
-    facts, dialogue = order.facts, order.dialogue
-    behind = _behind(order, alerts, levels)
-    zone_name = facts.latest.timezone if facts.known else None
-    frozen = dialogue.claim_when_asked()
-    experience = experience_of(dialogue.standing())
-    judged = verdict(frozen, experience) if frozen is not None and dialogue.answers else None
-    account = facts.latest.account if facts.known else None
-    return OrderView(
-        order_id=order.order_id,
-        account_id=account.id if account else None,
-        account=(account.name or account.id) if account else None,
-        dimensions=facts.latest.dimensions if facts.known else {},
-        contacts=tuple(Party(contact.id, plain_word(contact.role)) for contact in facts.latest.contacts)
-        if facts.known
-        else (),
-        timezone=zone_name or "UTC",
-        first_promise=facts.first_promise,
-        latest_promise=facts.latest_promise,
-        claim=_said(dialogue.claim),
-        claim_when_asked=_said(frozen) if frozen is not None else None,
-        verdict=judged,
-        verdict_in_words=_in_words(order, frozen, judged),
-        answers=tuple(
-            Heard(_who(order, answer.contact_id), _heard(answer), answer.comment)
-            for answer in _standing(record.answers)
-        ),
-        alerts=tuple(Behind(alert.alert_id, alert.state, headline(alert), describe(alert)) for alert in behind),
-        timeline=_timeline(record, behind, zone_of(zone_name)),
-    )
-
-
-def zone_of(name: str | None) -> tzinfo:
-    """The zone in which an order's times are shown."""
-    return UTC if name is None else zone(name)
-
-
-def moment(at: datetime, where: tzinfo) -> str:
-    """An instant as "3 March 2026, 14:05"."""
-    local = at.astimezone(where)
-    return f"{day(local)}, {local:%H:%M}"
-
-
-def plain_word(name: str) -> str:
-    """A name from a closed list as people write it."""
-    return name.replace("_", " ")
-
-
-def why_not(reason: str) -> str:
-    """Why somebody was not asked, in half a sentence."""
-    return _WHY_NOT.get(reason, plain_word(reason))
-
-
-def claim_in_words(claim: Claim) -> str:
-    """What operations says, in one line: "on time by the latest promise, late by the first; in full"."""
-    if claim.delivered_at is None:
-        return "no delivery reported"
-    promised, first = claim.on_time_latest, claim.on_time_first
-    if promised is None:
-        parts = ["delivered, without a promise to measure it by"]
-    elif first is not None and first != promised:
-        parts = ["on time by the latest promise, late by the first" if promised else "late by the latest promise"]
-    else:
-        parts = ["on time" if promised else "late"]
-    if claim.in_full is not None:
-        parts.append("in full" if claim.in_full else "not in full")
-    return ", ".join(parts)
-
-
-def answer_in_words(answer: StoredAnswer) -> str:
-    """What the customer says, without the words: "it came late; damaged"."""
-    parts = [_ARRIVAL.get(answer.arrival, plain_word(answer.arrival))] if answer.arrival else []
-    complaints = [_CONDITION.get(name, plain_word(name)) for name in answer.condition.split(",") if name]
-    if complaints:
-        parts.append(", ".join(complaints))
-    elif answer.complete is not None:
-        parts.append("everything was there" if answer.complete else "not everything was there")
-    return "; ".join(parts)
-
-
-def score_in_words(answer: StoredAnswer) -> str | None:
-    """The score with its mood: "2 of 10, unhappy"."""
-    if answer.score is None or answer.scale is None:
-        return None
-    return f"{answer.score} of {answer.scale}, {mood(answer)}"
-
-
-def mood(answer: StoredAnswer) -> Literal["unhappy", "neutral", "happy"]:
-    """How the score counts: as a detractor's, a promoter's or neither's."""
-    if answer.score is None:
-        return "neutral"
-    score = Score(answer.score, 5 if answer.scale == 5 else 10)
-    return "unhappy" if is_detractor(score) else "happy" if is_promoter(score) else "neutral"
-
-
-def _said(claim: Claim) -> Said:
-    return Said(
-        claim_in_words(claim),
-        claim.delivered_at,
-        claim.on_time_first,
-        claim.on_time_latest,
-        claim.on_time_requested,
-        claim.in_full,
-    )
-
-
-def _in_words(order: Order, frozen: Claim | None, judged: Verdict | None) -> str:
-    """The verdict in a sentence, or what is still missing for one."""
-    if judged is None or frozen is None:
-        if not order.dialogue.answers:
-            return "Nothing to compare yet: no customer has answered."
-        return "Nothing to compare: there was no question whose claim could be held against the answer."
-    lived = observations(frozen, experience_of(order.dialogue.standing()))
-    if judged == "agrees":
-        if not lived:
-            return "Agrees: the answer touches nothing that was claimed well."
-        return "Agrees: the customer does not contradict what was claimed."
-    if judged == "understated":
-        return "Understated: it went better for the customer than was claimed."
-    denied = {ON_TIME: "on time", IN_FULL: "in full", EXPERIENCE: "delivered well"}
-    claims = [words for signal, words in denied.items() if lived.get(signal, 0) >= 0.5]
-    return f"Embellished: claimed {' and '.join(claims)}, and the customer says otherwise."
-
-
-def _behind(order: Order, alerts: Iterable[Alert], levels: Sequence[Level]) -> list[Alert]:
-    """The alerts whose run this order's contradiction fell into."""
-    dimensions = order.facts.latest.dimensions if order.facts.known else {}
-    homes = {Segment(*TOTAL), *segments_of(dimensions, levels)}
-    found = []
-    for alert in alerts:
-        placed = order.dialogue.placed.get(alert.signal)
-        if placed is None or placed.x <= 0 or Segment(alert.dimension, alert.value) not in homes:
-            continue
-        over = alert.resolved_at is not None and placed.day > alert.resolved_at.toordinal()
-        if order.order_id in alert.orders or (placed.day >= alert.since.toordinal() and not over):
-            found.append(alert)
-    return found
-
-
-def _timeline(record: Record, behind: Iterable[Alert], where: tzinfo) -> tuple[Moment, ...]:
+def timeline_of(record: Record, behind: Iterable[Alert], where: tzinfo) -> tuple[Moment, ...]:
+    """Everything that happened, in the order of time; `behind`: the alerts this order is among the evidence of."""
     order = record.order
     told = [
         *_facts(order.facts, where),
@@ -427,7 +191,7 @@ def _claims(claims: Sequence[StoredClaim]) -> Iterator[Moment]:
 
 def _asking(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[Moment]:
     """The decision, and the message's way if there is one."""
-    who = _who(order, ask.contact_id)
+    who = named(order, ask.contact_id)
     if ask.reason is not None:
         title = "Nobody asked" if ask.contact_id == NOBODY else f"Not asked: {who}"
         because = (f"because {why_not(ask.reason)}",)
@@ -443,7 +207,7 @@ def _asking(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[Moment]:
     asked = next((one for one in order.dialogue.asks if _same(one, ask)), None)
     if asked is not None:
         details.append(f"the claim at that moment, frozen: {claim_in_words(asked.claim)}")
-    title = f"{'To ask' if asked is None else 'Asked'} {who} by {_channel(ask.channel)}{purpose}"
+    title = f"{'To ask' if asked is None else 'Asked'} {who} by {channel_in_words(ask.channel)}{purpose}"
     yield Moment(at=ask.decided_at, what="asked", voice="unvarnished", title=title, details=tuple(details))
     if ask.sent_at is not None:
         tries = () if ask.attempt < 2 else (f"attempt {ask.attempt}",)
@@ -459,21 +223,21 @@ def _same(asked: Ask, ask: StoredAsk) -> bool:
 
 
 def _answers(order: Order, answers: Sequence[StoredAnswer], where: tzinfo) -> Iterator[Moment]:
-    standing = _standing(answers)
+    stands = standing(answers)
     for answer in answers:
-        said = _heard(answer)
+        said = heard(answer)
         details = []
         if answer.arrived_at is not None:
             details.append(f"says the goods came {moment(answer.arrived_at, where)}")
         if answer.answered_at is not None and abs(answer.received_at - answer.answered_at) > _LATE_WORD:
             details.append(f"written {moment(answer.answered_at, where)}")
-        if answer not in standing:
+        if answer not in stands:
             details.append("amended later by the same person; both are kept")
         yield Moment(
             at=answer.received_at,
             what="answer",
             voice="customer",
-            title=f"{_who(order, answer.contact_id)} answers by {_channel(answer.channel)}"
+            title=f"{named(order, answer.contact_id)} answers by {channel_in_words(answer.channel)}"
             + (f": {said}" if said else ""),
             details=tuple(details),
             words=answer.comment,
@@ -482,21 +246,17 @@ def _answers(order: Order, answers: Sequence[StoredAnswer], where: tzinfo) -> It
 
 
 def _text(order: Order, text: StoredText) -> Moment:
-    who = "somebody" if text.contact_id is None else _who(order, text.contact_id)
+    who = "somebody" if text.contact_id is None else named(order, text.contact_id)
     replied = () if text.reply is None else (f"our reply: {text.reply}",)
     title = f"Text message from {who}, {_READ_AS.get(text.outcome, plain_word(text.outcome))}"
     return Moment(at=text.received_at, what="text", voice="customer", title=title, details=replied)
 
 
-def _standing(answers: Sequence[StoredAnswer]) -> list[StoredAnswer]:
+def standing(answers: Sequence[StoredAnswer]) -> list[StoredAnswer]:
     """The latest answer of each person, as `Dialogue.standing` has it."""
     first = datetime.min.replace(tzinfo=UTC)
     in_order = sorted(answers, key=lambda answer: answer.answered_at or first)
     return list({answer.contact_id: answer for answer in in_order}.values())
-
-
-def _heard(answer: StoredAnswer) -> str:
-    return "; ".join(filter(None, [answer_in_words(answer), score_in_words(answer)]))
 
 
 def _pairs(record: Record) -> Iterator[Moment]:
@@ -520,12 +280,3 @@ def _alerts(behind: Iterable[Alert]) -> Iterator[Moment]:
         if alert.resolved_at is not None:
             title = f"Alert over: {headline(alert)}"
             yield Moment(at=alert.resolved_at, what="alert", voice="unvarnished", title=title)
-
-
-def _who(order: Order, contact_id: str) -> str:
-    contact = contact_of(order.facts, contact_id)
-    return contact_id if contact is None else f"{contact_id} ({plain_word(contact.role)})"
-
-
-def _channel(channel: str | None) -> str:
-    return {"sms": "SMS", "email": "e-mail", None: "an unknown way"}.get(channel, channel or "")

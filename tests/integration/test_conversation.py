@@ -10,20 +10,21 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.consumers import conversation
-from pipeline.consumers.conversation import TEXTS, Heard, Inbound
+from pipeline.consumers.conversation import Heard, Inbound
 from pipeline.consumers.embedded import Embedded
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.replies import Control, PlainReader
-from pipeline.notifiers.languages import languages, translations
-from pipeline.notifiers.rendering import segments
 from pipeline.store import asks as asks_store
 from pipeline.store.conversations import conversations, inbound_messages
 from pipeline.store.tables import answers, asks, journal, opt_outs
 from tests.builders import VAULT, answered, at, completed, contact, scanned, take
+from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows, told
 from tests.support import doors
 from tests.support.doors import PHONE
 from tests.support.live import live
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 _numbers = count(1)
 
@@ -320,13 +321,6 @@ def test_a_text_cannot_be_changed_or_deleted(runtime: Embedded, statement: str) 
     say(runtime, "the pallet is broken")
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:
         connection.execute(text(statement))
-
-
-def test_every_text_is_one_segment_in_every_language() -> None:
-    for language in languages():
-        for message in TEXTS:
-            said = translations(language).gettext(message)
-            assert segments(said) == 1, (language, said)
 
 
 def test_an_answer_by_text_counts_as_ours_in_the_journal_once(runtime: Embedded) -> None:

@@ -17,7 +17,7 @@ from pipeline.domain.eligibility import Policy, Reason
 from pipeline.store import pages
 from pipeline.store.engine import connect, reading
 from pipeline.store.tables import asks
-from pipeline.web import assets, dashboard, timeline
+from pipeline.web import assets, dashboard, words
 from tests.builders import answered, asked, at, completed, contact, repromised, scanned, take
 from tests.integration.test_reports import raise_alert
 from tests.support.doors import Clock, client, services
@@ -162,8 +162,8 @@ def test_the_funnel_gives_every_loss_its_reason(runtime: Embedded, page: Page) -
     take(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
     take(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
     shown = page("/")
-    for words in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
-        assert words in shown
+    for told in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
+        assert told in shown
     assert "no consent to be asked is on record" in shown
     assert "too few to know what is usual, so no evidence and no alerts yet" not in shown  # no pair at all so far
 
@@ -422,8 +422,8 @@ def test_a_page_is_made_again_only_when_something_happened(runtime: Embedded, br
 
 def test_every_reason_and_every_state_has_words_of_its_own() -> None:
     for reason in Reason:
-        assert timeline.why_not(reason) != timeline.plain_word(reason)
-    assert set(State) <= set(timeline.STATES)
+        assert words.why_not(reason) != words.plain_word(reason)
+    assert set(State) <= set(words.STATES)
 
 
 def test_a_capped_account_reads_as_left_in_peace(start: Callable[..., Embedded]) -> None:

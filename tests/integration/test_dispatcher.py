@@ -24,8 +24,11 @@ from pipeline.store.engine import reading
 from pipeline.store.orders import OrderStore
 from pipeline.store.tables import asks, dead_letters, journal, opt_outs
 from tests.builders import VAULT, answered, asked, at, completed, contact, scanned, take
+from tests.conftest import EVERYWHERE
 from tests.support.live import A_DAY_LATER, WORDING, dispatcher, live, states, stored, twilio, webhook
 from tests.support.provider import Provider
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 DELIVERED = at(hours=2)  # Monday, 11:00 UTC
 

@@ -20,9 +20,11 @@ from pipeline.store.engine import reading
 from pipeline.store.evidence import EvidenceStore, Series
 from pipeline.store.tables import alerts, evidence, fleet_days, journal, nulls, pairs
 from tests.builders import MONDAY, answered, asked, at, completed, contact, embedded, repromised, scanned, take
+from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import HISTORIC, rows, told
 from tests.support.streams import Databases
 
+everywhere = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 LEVELS = "depot:2,carrier:1"
 PEOPLE = [contact(name) for name in ("ana", "ben", "cleo")]
 ON_TIME_AT_LYON = Series("depot", "Lyon", "on_time")
@@ -228,6 +230,7 @@ def story(runtime: Embedded, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
 # --- pairs --------------------------------------------------------------------------------------------------
 
 
+@everywhere
 def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: Embedded) -> None:
     for n in range(5):
         take(runtime, *one_pair(n, n / 24, account="A-1", depot="Lyon" if n < 4 else "Nancy"))
@@ -239,6 +242,7 @@ def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: Embedde
     assert by_segment["Nancy"] == ["SO-4"], "the cap is each segment's own"
 
 
+@everywhere
 def test_an_order_beyond_the_cap_does_not_come_in_when_it_is_answered_again(runtime: Embedded) -> None:
     for n in range(4):
         take(runtime, *one_pair(n, n / 24, account="A-1"))
@@ -246,6 +250,7 @@ def test_an_order_beyond_the_cap_does_not_come_in_when_it_is_answered_again(runt
     assert {pair["order_id"] for pair in rows(runtime, pairs)} == {"SO-0", "SO-1", "SO-2"}
 
 
+@everywhere
 def test_an_amended_pair_keeps_its_place_its_day_and_its_null(runtime: Embedded) -> None:
     take_pairs(runtime, "xxx")
     before = {(pair["value"], pair["n"]): pair for pair in rows(runtime, pairs)}
@@ -273,6 +278,7 @@ def kind_now(runtime: Embedded) -> str | None:
     return None if alert is None else alert.kind
 
 
+@everywhere
 def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable[..., Embedded]) -> None:
     runtime = start(levels=LEVELS)
     take(runtime, *[raw for n in range(5) for raw in one_pair(n, n, account="A-1")])
@@ -319,6 +325,7 @@ def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable
     assert of_the_depot(runtime, "open")["alert_id"] == "on_time/depot/Lyon/2"
 
 
+@everywhere
 def test_an_amendment_that_takes_the_reason_away_resolves_the_alert(start: Callable[..., Embedded]) -> None:
     runtime = start(levels=LEVELS)
     take_pairs(runtime, "xxxxx")
@@ -335,6 +342,7 @@ def test_an_amendment_that_takes_the_reason_away_resolves_the_alert(start: Calla
     check_alerts(runtime)
 
 
+@everywhere
 def test_an_amendment_can_open_an_alert(start: Callable[..., Embedded]) -> None:
     runtime = start(levels=LEVELS)
     take_pairs(runtime, ".....")
@@ -346,6 +354,7 @@ def test_an_amendment_can_open_an_alert(start: Callable[..., Embedded]) -> None:
     check_alerts(runtime)
 
 
+@everywhere
 def test_what_was_told_is_not_told_again_after_an_amendment_took_it_back(start: Callable[..., Embedded]) -> None:
     """An alert becomes lesser in silence; when it rises again to what was told, nothing is new."""
     runtime = start(levels=LEVELS)
@@ -532,6 +541,7 @@ def test_moving_the_promise_after_the_question_takes_no_pair_away(runtime: Embed
     assert rows(runtime, pairs) == before
 
 
+@everywhere
 def test_moving_an_order_takes_no_pair_away_from_where_it_was_counted(runtime: Embedded) -> None:
     """Else correcting an unhappy order's depot between two answers would be a way to lose the second one."""
     raws = [raw for n in range(3) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]

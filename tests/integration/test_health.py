@@ -87,7 +87,7 @@ def test_it_is_not_ready_without_a_writer_that_writes(
     runtime: Embedded, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def _ready(writer: Writer) -> Any:
-        with TestClient(internal_app(services, TOKEN, writer)) as client:
+        with TestClient(internal_app(services, TOKEN, health.of_writer(writer))) as client:
             return client.get("/readyz")
 
     with writing(runtime, is_open=False) as (writer, gate):

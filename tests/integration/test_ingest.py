@@ -61,7 +61,7 @@ class Door:
 
 @pytest.fixture
 def door(runtime: Embedded) -> Iterator[Door]:
-    writer = Writer(runtime.engine, runtime.runner, Bounds(100, 1_000, 1 << 20), lambda: at(hours=4))
+    writer = Writer(runtime.runner, Bounds(100, 1_000, 1 << 20), lambda: at(hours=4))
     writer.start()
 
     async def _submit(batch: Sequence[Incoming]) -> Taken:

@@ -12,9 +12,12 @@ from pipeline.store.engine import reading
 from pipeline.store.tables import dead_letters, journal, orders, people
 from pipeline.store.vault import Sealed, Vault
 from tests.builders import VAULT, answered, at, completed, contact, incoming, scanned, take
+from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows
 from tests.support.dump import dump
 from tests.unit.test_events import MALFORMED
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 
 def test_every_malformed_event_becomes_a_dead_letter_and_the_rest_goes_through(runtime: Embedded) -> None:
@@ -58,12 +61,6 @@ def test_an_event_seen_twice_counts_once(start: Callable[..., Embedded]) -> None
 def test_the_same_id_of_another_source_is_another_event(runtime: Embedded) -> None:
     take(runtime, completed("SO-1"), completed("SO-1", _={"source": "shop"}))
     assert len(rows(runtime, journal)) == 2
-
-
-def test_places_in_the_journal_have_no_gaps(runtime: Embedded) -> None:
-    for n in range(5):
-        take(runtime, completed(f"SO-{n}"), completed("SO-0"), scanned(f"SO-{n}", time=at(hours=2)))
-    assert sorted(row["seq"] for row in rows(runtime, journal)) == list(range(1, len(rows(runtime, journal)) + 1))
 
 
 def test_no_address_and_no_name_stands_in_the_database(runtime: Embedded, database_url: str) -> None:

@@ -367,6 +367,12 @@ def test_what_was_stored_and_not_processed_comes_first(start: Callable[..., Embe
     assert dump(start().engine) == undisturbed
 
 
+def test_places_in_the_journal_have_no_gaps(runtime: Embedded) -> None:
+    for n in range(5):
+        take(runtime, completed(f"SO-{n}"), completed("SO-0"), scanned(f"SO-{n}", time=at(hours=2)))
+    assert sorted(row["seq"] for row in rows(runtime, journal)) == list(range(1, len(rows(runtime, journal)) + 1))
+
+
 # --- nothing a source can say stops the runner --------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import Table, select
 
 from pipeline.consumers.embedded import Embedded
@@ -12,7 +13,9 @@ from pipeline.store import reports
 from pipeline.store.engine import reading
 from pipeline.store.tables import answers, asks, claims, journal, opt_outs, timers
 from tests.builders import answered, asked, at, completed, contact, repromised, scanned, take
+from tests.conftest import EVERYWHERE
 
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 HISTORIC: dict[str, Any] = {"_": {"historic": True}}
 
 

@@ -13,7 +13,8 @@ from pipeline.cli import app
 from pipeline.consumers import topics
 from pipeline.settings import Settings
 
-NAMES = ("orders", "deliveries", "feedback", "truth", "alerts", "dead-letters")
+OURS = ("unvarnished-events", "unvarnished-evidence")
+NAMES = ("orders", "deliveries", "feedback", "truth", "alerts", "dead-letters", *OURS)
 
 
 def create(**env: str) -> Any:

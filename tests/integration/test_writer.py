@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
-from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.runner import Runner
 from pipeline.consumers.writer import Bounds, Busy, Stopped, Unavailable, Writer
-from pipeline.store import journal
 from pipeline.store.tables import asks, orders
 from tests.builders import at, completed, incoming
 from tests.integration.test_spine import rows
@@ -54,7 +52,7 @@ def writing(
     runtime: Embedded, bounds: Bounds = BOUNDS, now: datetime | None = None, is_open: bool = True
 ) -> Iterator[tuple[Writer, Gate]]:
     gate = Gate(runtime.runner)
-    writer = Writer(runtime.engine, gate, bounds, lambda: now or at())  # type: ignore[arg-type]
+    writer = Writer(gate, bounds, lambda: now or at())
     if is_open:
         gate.open.set()
     writer.start()
@@ -149,9 +147,9 @@ def test_a_bug_fails_everybody_who_waits_and_ends_the_writer(
         gate.trouble.append(KeyError("+447700900123"))
         first = writer.submit(order(0))
         assert gate.arrived.acquire(timeout=SECONDS)
-        second, other = writer.submit(order(1)), writer.call(lambda _: None)
+        second = writer.submit(order(1))
         gate.open.set()
-        for future in (first, second, other):
+        for future in (first, second):
             assert isinstance(future.exception(SECONDS), Stopped)
         assert isinstance(writer.ended.exception(SECONDS), KeyError)
         assert not writer.alive
@@ -195,19 +193,6 @@ def test_what_an_earlier_process_stored_comes_first(start: Callable[..., Embedde
     with writing(start()) as (writer, _):
         writer.submit(order(2)).result(SECONDS)
     assert len(rows(runtime, orders)) == 2
-
-
-def test_other_work_is_a_transaction_of_its_own_and_its_errors_are_its_callers(runtime: Embedded) -> None:
-    def _fail(connection: Connection) -> None:
-        journal.put(connection, "test", "half")
-        raise LookupError("not mine")
-
-    with writing(runtime) as (writer, _):
-        writer.call(lambda connection: journal.put(connection, "other", "whole")).result(SECONDS)
-        assert isinstance(writer.call(_fail).exception(SECONDS), LookupError)
-        assert writer.submit(order(1)).result(SECONDS) == Taken(1, 0, 0)
-        assert writer.call(lambda connection: journal.get(connection, "other")).result(SECONDS) == "whole"
-        assert writer.call(lambda connection: journal.get(connection, "test")).result(SECONDS) is None
 
 
 def test_how_long_the_oldest_has_waited_can_be_asked(runtime: Embedded) -> None:

@@ -14,19 +14,20 @@ from pipeline.domain.eligibility import Policy
 from pipeline.domain.segments import parse_levels
 from pipeline.notifiers.port import Notifier
 from pipeline.notifiers.twilio_sms import TwilioSms
-from pipeline.store.engine import connect, reading
+from pipeline.store.engine import reading
 from pipeline.store.tables import asks
 from pipeline.store.unit_of_work import Setup
 from tests.builders import VAULT
+from tests.support import steps
 from tests.support.provider import ACCOUNT, NUMBER, TOKEN
 
 WORDING = Wording("Acme", "https://ask.example.com")
 
 
 def live(url: str, policy: Policy | None = None, batch: int = 100) -> Embedded:
-    """The embedded runtime of a world in which questions are sent."""
+    """The embedded runtime of a world in which questions are sent, or its like on a cluster's database."""
     setup = Setup(parse_levels("depot:20,carrier:10"), 1.0, policy or Policy(), sending=True)
-    return Embedded(connect(url), VAULT, setup, batch)
+    return steps.runtime(url, VAULT, setup, batch)
 
 
 def twilio(url: str, total: float = 0.5) -> TwilioSms:

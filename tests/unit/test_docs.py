@@ -118,7 +118,7 @@ def test_every_command_that_exists_is_named_in_the_readme() -> None:
         ("report --by DIMENSION", None),
         ("report --colour", "report has no --colour"),
         ("digest", "no command digest"),
-        ("dead-letters retry", "no command retry"),
+        ("dead-letters forget", "no command forget"),
         ("bench", "bench is half a command"),
     ],
 )

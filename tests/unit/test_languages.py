@@ -8,7 +8,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import pipeline
+from pipeline.consumers.conversation import TEXTS
 from pipeline.notifiers.languages import accepted, languages, own_name, spoken, translations
+from pipeline.notifiers.rendering import segments
 
 PACKAGE = Path(pipeline.__file__).parent
 FORMS = "web/templates/form*.j2"
@@ -58,3 +60,10 @@ def test_languages_are_called_what_they_call_themselves() -> None:
         "no-such",
     ]
     assert translations("no-such").gettext("Send answer") == "Send answer"
+
+
+def test_every_text_is_one_segment_in_every_language() -> None:
+    for language in languages():
+        for message in TEXTS:
+            text = translations(language).gettext(message)
+            assert segments(text) == 1, (language, text)

@@ -41,8 +41,9 @@ def by_name(**settings: Any) -> dict[str, Topic]:
     return {each.name: each for each in wanted(Settings(**settings))}
 
 
-def test_every_topic_of_the_contract_and_the_dead_letters_are_wanted() -> None:
-    assert set(by_name()) == {kind.topic for kind in KINDS.values()} | {"dead-letters"}
+def test_every_topic_of_the_contract_the_dead_letters_and_our_own_are_wanted() -> None:
+    ours = {"dead-letters", "unvarnished-events", "unvarnished-evidence"}
+    assert set(by_name()) == {kind.topic for kind in KINDS.values()} | ours
 
 
 def test_the_prefix_stands_before_each_name() -> None:
@@ -59,6 +60,8 @@ def test_each_kind_of_topic_has_its_own_retention() -> None:
         "truth": 2,
         "alerts": 2,
         "dead-letters": 0.5,
+        "unvarnished-events": 1,
+        "unvarnished-evidence": 1,
     }
 
 

@@ -1,0 +1,28 @@
+"""What the doctor found, in a terminal."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+
+
+class Check(Protocol):
+    """One thing that was looked at."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def found(self) -> str: ...
+    @property
+    def wrong(self) -> bool: ...
+    @property
+    def advice(self) -> str: ...
+
+
+def show_checks(console: Console, checks: Sequence[Check]) -> None:
+    """A line for each, and what to do below each that is wrong."""
+    for check in checks:
+        state = "wrong" if check.wrong else "ok"
+        console.print(f"{state:<6} {check.name}: {check.found}", highlight=False, markup=False, soft_wrap=True)
+        if check.wrong:
+            console.print(f"       {check.advice}", highlight=False, markup=False, soft_wrap=True)

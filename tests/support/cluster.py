@@ -1,0 +1,25 @@
+"""A cluster without a broker: any number of workers on one PostgreSQL database."""
+
+from pipeline.consumers.cluster_runner import ClusterRunner, Relayed
+from pipeline.domain.eligibility import Policy
+from pipeline.domain.segments import parse_levels
+from pipeline.store.engine import connect
+from pipeline.store.unit_of_work import Setup
+from tests.builders import VAULT
+from tests.support.steps import relay
+
+
+class Cluster:
+    """One database and whoever works on it."""
+
+    def __init__(self, url: str, policy: Policy, levels: str) -> None:
+        self.engine = connect(url, cluster=True)
+        self.setup = Setup(parse_levels(levels), 1.0, policy)
+
+    def worker(self) -> ClusterRunner:
+        """One more worker, for a thread of its own."""
+        return ClusterRunner(self.engine, VAULT, self.setup)
+
+    def relay(self) -> list[Relayed]:
+        """Everything that is to be handed over now."""
+        return relay(self.engine, self.setup.levels)

@@ -1,0 +1,86 @@
+"""A cluster that is used as the embedded mode is: one event after the other, with all that follows from it.
+
+So a test of what must happen runs on both. There is no broker: a relay hands over what is in the outbox.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import Engine, delete, make_url, select
+
+from pipeline.consumers.appender import Appender
+from pipeline.consumers.cluster_runner import FLEET, ClusterRunner, Relayed, part_of
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.runner import Runner
+from pipeline.domain.events import BadEvent, decode
+from pipeline.domain.segments import Level, segments_of
+from pipeline.store.engine import connect
+from pipeline.store.tables import journal, outbox
+from pipeline.store.unit_of_work import Setup
+from pipeline.store.vault import Vault
+
+_NAME = "cluster"  # what a connection calls itself whose database is to be used as a cluster's
+
+
+def for_cluster(url: str) -> str:
+    """The same database, to be used as a cluster's."""
+    return make_url(url).update_query_dict({"application_name": _NAME}).render_as_string(hide_password=False)
+
+
+def runtime(url: str, vault: Vault, setup: Setup, batch: int) -> Embedded:
+    """The embedded runtime on a migrated database, or what does the same on that of a cluster."""
+    if make_url(url).query.get("application_name") != _NAME:
+        return Embedded(connect(url), vault, setup, batch)
+    made = Embedded(connect(url, cluster=True), vault, setup, batch)
+    made.runner = _Steps(made.engine, vault, setup, batch)
+    return made
+
+
+def relay(engine: Engine, levels: Sequence[Level]) -> list[Relayed]:
+    """Take everything off the outbox, as it would come to the workers, in the order of the journal."""
+    told = []
+    with engine.begin() as connection:
+        gone = list(connection.execute(delete(outbox).returning(outbox.c.seq)).scalars())
+        for row in connection.execute(select(journal).where(journal.c.seq.in_(gone)).order_by(journal.c.seq)):
+            parts = [] if row.outgoing else [""]
+            if row.type == "fulfilment.compared":
+                dimensions = decode(row.payload.encode()).data.dimensions
+                parts += [FLEET, *map(part_of, segments_of(dimensions, levels))]
+            told += [Relayed(row.seq, part, row.payload.encode(), row.received_at) for part in parts]
+    return told
+
+
+class _Steps(Runner):
+    """Stores, hands over and processes event by event."""
+
+    def __init__(self, engine: Engine, vault: Vault, setup: Setup, batch: int) -> None:
+        super().__init__(engine, vault, setup, batch)
+        self._appender = Appender(engine, vault)
+        self._worker = ClusterRunner(engine, vault, setup)
+
+    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
+        """What comes of each event, summed up for every caller."""
+        return [Taken(*map(sum, zip((0, 0, 0), *map(self._step, batch), strict=True))) for batch in batches]
+
+    def drain(self) -> int:
+        """Hand over what waits, until nothing follows from it any more."""
+        done = 0
+        while told := relay(self._engine, self._setup.levels):
+            for one in told:
+                stage = self._worker.observe if one.part else self._worker.take
+                done += stage([one], one.received_at).new
+        return done
+
+    def tick(self, now: datetime) -> None:
+        """Fire the timers due by `now`."""
+        while self._worker.tick(now, 1):
+            self.drain()
+
+    def _step(self, incoming: Incoming) -> Taken:
+        with suppress(BadEvent):  # the door says so
+            self.tick(incoming.received_at or decode(incoming.raw).received_at)
+        (taken,) = self._appender.absorb_all([[incoming]])
+        self.drain()
+        return taken
