@@ -62,8 +62,9 @@ class Shared:
 
 def open_database(settings: Settings, cluster: bool = False) -> Engine:
     """The database of these settings, its schema up to date."""
+    engine = connect(settings.url, cluster)
     migrate(settings.url)
-    return connect(settings.url, cluster)
+    return engine
 
 
 def open_installation(
@@ -104,10 +105,19 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
     with engine.begin() as connection:
         text = journal.settle(connection, _FROZEN, msgspec.json.encode(wanted).decode())
     frozen = msgspec.json.decode(text, type=Frozen)
-    if frozen.simulated != simulated:
+    try:
+        _compare(frozen, wanted)
+    except WrongSetup:
+        engine.dispose()
+        raise
+    return frozen
+
+
+def _compare(frozen: Frozen, wanted: Frozen) -> None:
+    if frozen.simulated != wanted.simulated:
         what = "a simulated company" if frozen.simulated else "real events"
         raise WrongSetup(f"this database holds {what}; use another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL")
-    if frozen.cluster != cluster:
+    if frozen.cluster != wanted.cluster:
         what = "of a cluster" if frozen.cluster else "of one process"
         raise WrongSetup(f"this database is {what}; they count its journal differently. Use another one")
     for name in ("levels", "alerts_a_year"):
@@ -116,7 +126,6 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
                 f"this database was started with {name} {getattr(frozen, name)!r}, not {getattr(wanted, name)!r}: "
                 f"set UNVARNISHED_{name.upper()} to that, or use another database"
             )
-    return frozen
 
 
 def retry_dead_letters(settings: Settings) -> Taken:

@@ -113,7 +113,7 @@ class _Batch:
             if key in fresh:  # the second of a batch is not
                 fresh.remove(key)
                 new.add(number)
-        return new | {number for number, record in enumerate(self.records) if number not in {*self.checked, *relayed}}
+        return new | (set(range(len(self.records))) - self.checked.keys() - relayed.keys())
 
 
 _Stage = Callable[[Connection, _Batch, _Events], None]

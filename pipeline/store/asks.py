@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Integer, Row, Select, String, bindparam, func, or_, select, tuple_
+from sqlalchemy import Connection, Integer, Row, Select, String, bindparam, func, or_, select
 
 from pipeline.domain.asks import (
     End,
@@ -31,7 +31,7 @@ from pipeline.domain.eligibility import Policy
 from pipeline.domain.events import OWN_SOURCE, Contact, FeedbackRequested, Purpose
 from pipeline.domain.orders import Dialogue, Facts
 from pipeline.store import journal
-from pipeline.store.bulk import insert_new, upsert
+from pipeline.store.bulk import among_rows, insert_new, upsert
 from pipeline.store.engine import is_cluster
 from pipeline.store.tables import Utc, asks, opt_outs, orders, people, timers
 from pipeline.store.timers import ASK_LOST
@@ -240,7 +240,7 @@ def accepted(connection: Connection, news: Sequence[News], now: datetime) -> Non
 def hold(connection: Connection, keys: Collection[Key]) -> None:
     """In a cluster: have these rows to ourselves, taken in the order in which everybody takes them."""
     if keys and is_cluster(connection):
-        rows = select(asks.c.state).where(tuple_(*asks.primary_key).in_(sorted(keys)))
+        rows = select(asks.c.state).where(among_rows(connection, list(asks.primary_key), keys))
         connection.execute(rows.order_by(*asks.primary_key).with_for_update()).all()
 
 

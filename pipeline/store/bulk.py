@@ -5,13 +5,16 @@ its size. Each statement is compiled once and goes to the driver as it is: SQLAl
 cost as much again as the database.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
     Connection,
     Delete,
     Dialect,
@@ -21,12 +24,15 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    any_,
     bindparam,
     cast,
     column,
     func,
+    literal,
     literal_column,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -68,6 +74,24 @@ def remove(connection: Connection, table: Table, rows: Rows, columns: tuple[str,
     _execute(connection, rows, columns, _removing, table)
 
 
+def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """That the column holds one of these. PostgreSQL gets the same statement however many there are."""
+    if connection.dialect.name == "sqlite":
+        return column.in_(values)
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def among_rows(
+    connection: Connection, columns: Sequence[Column[Any]], rows: Collection[tuple[Any, ...]]
+) -> ColumnElement[bool]:
+    """The same for several columns of a table that together hold one of these rows."""
+    if connection.dialect.name == "sqlite":
+        return tuple_(*columns).in_(rows)
+    names = tuple(column.name for column in columns)
+    given = _given(columns[0].table, names, literal(as_json(list(rows), names), Text()))
+    return tuple_(*columns).in_(select(*given.c))
+
+
 class _Compiled(NamedTuple):
     """A statement as the driver wants it."""
 
@@ -79,6 +103,7 @@ class _Compiled(NamedTuple):
 _Build = Callable[..., Insert | Delete]
 _encode = msgspec.json.Encoder().encode
 _ROWS = "given_rows"
+_PARAMETER = bindparam(_ROWS, type_=Text())
 
 
 def _execute(
@@ -121,19 +146,19 @@ def _compile(dialect: Dialect, build: _Build, table: Table, columns: tuple[str, 
     return _Compiled(str(compiled), names, moments)
 
 
-def _given(table: Table, columns: tuple[str, ...]) -> FromClause:
+def _given(table: Table, columns: tuple[str, ...], rows: ColumnElement[str]) -> FromClause:
     """The rows of the one parameter, with the types of the table's columns; bytes as the text they came as."""
     types = [(name, table.c[name].type) for name in columns]
     typed = [column(name, Text() if isinstance(kind, LargeBinary) else kind) for name, kind in types]
-    rows = func.json_to_recordset(cast(bindparam(_ROWS, type_=Text()), postgresql.JSON))
-    return rows.table_valued(*typed).render_derived(name="given", with_types=True)
+    records = func.json_to_recordset(cast(rows, postgresql.JSON))
+    return records.table_valued(*typed).render_derived(name="given", with_types=True)
 
 
 def _insert(dialect: Any, table: Table, columns: tuple[str, ...]) -> Any:
     statement = dialect.insert(table)
     if dialect is sqlite:
         return statement
-    given = _given(table, columns)
+    given = _given(table, columns, _PARAMETER)
     values = [
         func.decode(given.c[name], literal_column("'base64'"))
         if isinstance(table.c[name].type, LargeBinary)
@@ -171,6 +196,6 @@ def _adding(dialect: Any, table: Table, columns: tuple[str, ...], amounts: tuple
 
 
 def _removing(dialect: Any, table: Table, columns: tuple[str, ...]) -> Delete:
-    given = None if dialect is sqlite else _given(table, columns)
+    given = None if dialect is sqlite else _given(table, columns, _PARAMETER)
     same = [table.c[name] == (bindparam(name) if given is None else given.c[name]) for name in columns]
     return table.delete().where(and_(*same))

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
 
 from pipeline.domain import alerting
 from pipeline.domain.segments import Segment
-from pipeline.store.bulk import insert, insert_new, upsert
+from pipeline.store.bulk import among, among_rows, insert, insert_new, upsert
 from pipeline.store.tables import evidence, fleet_days, nulls, pairs
 
 WINDOW_DAYS = 90  # what a month's null is made from
@@ -111,7 +111,7 @@ class EvidenceStore:
     def load(self, accounts: Sequence[str], first_day: int, last_day: int) -> None:
         """Read where the pairs of these accounts stand on those days, in one query."""
         query = select(pairs.c.account_id, pairs.c.day, *_PLACE).where(
-            pairs.c.account_id.in_(accounts), pairs.c.day.between(first_day, last_day)
+            among(self._connection, pairs.c.account_id, accounts), pairs.c.day.between(first_day, last_day)
         )
         for account, day, *place in self._connection.execute(query):
             self._note(account, day, *place)
@@ -180,7 +180,7 @@ class EvidenceStore:
         series = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
         newest = (
             select(*series, func.max(evidence.c.day).label("day"))
-            .where(tuple_(*series).in_(sorted(wanted)))
+            .where(among_rows(self._connection, series, wanted))
             .group_by(*series)
             .subquery()
         )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from pipeline.domain.counts import contribution, difference
 from pipeline.domain.orders import Dialogue, Facts, Order
 from pipeline.domain.segments import TOTAL, Level, Segment, segments_of
-from pipeline.store.bulk import add, remove, upsert
+from pipeline.store.bulk import add, among, remove, upsert
 from pipeline.store.tables import orders, rollups
 
 _encode = msgspec.json.Encoder().encode
@@ -75,7 +75,9 @@ class OrderStore:
         if not missing:
             return
         query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue, orders.c.counted)
-        for order_id, *texts in self._connection.execute(query.where(orders.c.order_id.in_(missing))):
+        for order_id, *texts in self._connection.execute(
+            query.where(among(self._connection, orders.c.order_id, missing))
+        ):
             facts, dialogue, counted = (text.encode() for text in texts)
             order = Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue))
             self._loaded[order_id] = _Loaded(order, facts, dialogue, _counted.decode(counted))

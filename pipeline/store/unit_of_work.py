@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, or_, select, tuple_
+from sqlalchemy import Connection, Table, bindparam, or_, select
 
 from pipeline.domain import asks as life
 from pipeline.domain import divergence
@@ -16,7 +16,7 @@ from pipeline.domain.events import OWN_SOURCE, Event, FeedbackRequested, key_of
 from pipeline.domain.orders import Claim
 from pipeline.domain.segments import Level
 from pipeline.store import journal, locks
-from pipeline.store.bulk import Row, insert, insert_new
+from pipeline.store.bulk import Row, among, among_rows, insert, insert_new
 from pipeline.store.engine import is_cluster
 from pipeline.store.evidence import EvidenceStore
 from pipeline.store.orders import OrderStore
@@ -29,10 +29,7 @@ _THIS_ASK = [column == bindparam(name) for column, name in zip(asks.primary_key,
 # No state is left for one of a lower rank. A dispatcher has nothing left to do for those that are answered or expired.
 _SET_STATE = {
     state: asks.update()
-    .where(
-        tuple_(*asks.primary_key).in_(bindparam("keys", expanding=True)),
-        or_(*(asks.c.state == earlier for earlier in sorted(life.before(state)))),
-    )
+    .where(or_(*(asks.c.state == earlier for earlier in sorted(life.before(state)))))
     .values(state=state, wake_at=None)
     for state in (life.State.ANSWERED, life.State.EXPIRED)
 }
@@ -42,12 +39,10 @@ _request = msgspec.json.Decoder(FeedbackRequested)
 
 # Built once: building them for every decision would cost more than the database.
 _ASKED = select(asks.c.account_id, asks.c.contact_id, asks.c.decided_at).where(
-    asks.c.account_id.in_(bindparam("accounts", expanding=True)),
     asks.c.decided_at >= bindparam("since"),
     asks.c.reason.is_(None),
     asks.c.state != life.State.NOT_ASKED,  # it was to be, and could not
 )
-_OPTED_OUT = select(opt_outs.c.digest).where(opt_outs.c.digest.in_(bindparam("digests", expanding=True)))
 
 
 @dataclass(frozen=True)
@@ -146,7 +141,11 @@ class UnitOfWork:
         if not order_ids:
             return
         self._lives.update((order_id, {}) for order_id in order_ids)
-        query = _LIVES.where(asks.c.order_id.in_(order_ids)).order_by(*asks.primary_key).with_for_update()
+        query = (
+            _LIVES.where(among(self.connection, asks.c.order_id, order_ids))
+            .order_by(*asks.primary_key)
+            .with_for_update()
+        )
         for *key, state, sending_at, request, outcome in self.connection.execute(query):
             self._lives[key[0]][tuple(key)] = _asked(state, sending_at, request, outcome)
 
@@ -188,14 +187,17 @@ class UnitOfWork:
             for account in new:
                 self._asked[account] = []
             since = now - max(policy.contact_rest, policy.account_period)
-            for account, contact, at in self.connection.execute(_ASKED, {"accounts": sorted(new), "since": since}):
+            for account, contact, at in self.connection.execute(
+                _ASKED.where(among(self.connection, asks.c.account_id, new)), {"since": since}
+            ):
                 self._asked[account].append((contact, at))
             for row in self._rows[asks]:
                 if row["account_id"] in new and row["reason"] is None:
                     self._asked[row["account_id"]].append((row["contact_id"], row["decided_at"]))
         unknown = [digest for digest in digests if digest not in self._opted_out]
         if unknown:
-            found = set(self.connection.execute(_OPTED_OUT, {"digests": unknown}).scalars())
+            query = select(opt_outs.c.digest).where(among(self.connection, opt_outs.c.digest, unknown))
+            found = set(self.connection.execute(query).scalars())
             self._opted_out.update((digest, digest in found) for digest in unknown)
 
     def flush(self) -> None:
@@ -206,7 +208,7 @@ class UnitOfWork:
                 insert(self.connection, table, rows)
         self._rows.clear()
         for state, keys in self._ask_states.items():
-            self.connection.execute(_SET_STATE[state], {"keys": keys})
+            self.connection.execute(_SET_STATE[state].where(among_rows(self.connection, list(asks.primary_key), keys)))
         self.evidence.flush()
         self.timers.flush()
         journal.append(self.connection, self._entries)

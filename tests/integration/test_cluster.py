@@ -14,7 +14,7 @@ import pytest
 from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, Select, func, select, text
+from sqlalchemy import Connection, Engine, Select, func, select
 from sqlalchemy import event as sqlalchemy_event
 
 from pipeline import metrics
@@ -437,9 +437,3 @@ def test_what_a_worker_takes_from_a_topic_is_not_published_again(cluster: Cluste
     cluster.worker().take([*map(incoming, denied(0))], MONDAY)
     types = [row.type for row in rows(cluster, select(journal.c.type).join(outbox, outbox.c.seq == journal.c.seq))]
     assert types == ["fulfilment.compared"]
-
-
-def test_a_standstill_inside_a_transaction_does_not_hold_up_the_others(cluster: Cluster) -> None:
-    """A worker that is paused: the server ends its session, so that its locks are free."""
-    with cluster.engine.connect() as connection:
-        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "10s"

@@ -12,9 +12,9 @@ from tests.support.steps import relay
 class Cluster:
     """One database and whoever works on it."""
 
-    def __init__(self, url: str, policy: Policy, levels: str) -> None:
+    def __init__(self, url: str, policy: Policy, levels: str, sending: bool = False) -> None:
         self.engine = connect(url, cluster=True)
-        self.setup = Setup(parse_levels(levels), 1.0, policy)
+        self.setup = Setup(parse_levels(levels), 1.0, policy, sending)
 
     def worker(self) -> ClusterRunner:
         """One more worker, for a thread of its own."""
