@@ -19,6 +19,8 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
+from deploy.processes import ending_with_parent
+
 DRIVER = "postgresql+psycopg"
 # Seconds; a healthy server needs less than one, a loaded machine a few.
 START_TIMEOUT = 60.0
@@ -49,7 +51,7 @@ class Server:
         self._settings = settings
         self._stack = ExitStack()  # holds the folder of the socket
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = folder / "server.log"
+        self.log = folder / "server.log"
 
     def start(self) -> URL:
         """Start it, its data made before if there is none, and return where it is once it answers. Raises Unable."""
@@ -64,7 +66,7 @@ class Server:
             self._make(account, data)
         command = [f"{self._binaries}/postgres", "-D", str(data), "-k", str(socket), "-c", "listen_addresses="]
         options = [part for setting in self._settings for part in ("-c", setting)]
-        self._process = self._run_as(account, [*_dying_with_parent(), *command, *options])
+        self._process = self._run_as(account, [*ending_with_parent("INT"), *command, *options])
         url = URL.create(DRIVER, "postgres", database="postgres", query={"host": str(socket)})
         try:
             self._wait_until_ready(self._process, url)
@@ -72,6 +74,11 @@ class Server:
             self.stop()
             raise
         return url
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End it without waiting for its clients. Does nothing if it does not run."""
@@ -99,7 +106,7 @@ class Server:
     def _run_as(self, account: _Account, command: list[str]) -> subprocess.Popen[bytes]:
         """As this account, from a folder it may enter, and out of reach of a Ctrl-C meant for whoever started it."""
         other = os.geteuid() != account.uid
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -124,7 +131,7 @@ class Server:
         raise Unable(f"PostgreSQL did not come up: {self._tail()}")
 
     def _tail(self) -> str:
-        return " / ".join(self._log.read_text(errors="replace").splitlines()[-3:])
+        return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
 
 
 def libpq_url(url: URL) -> str:
@@ -166,6 +173,17 @@ def wheel_binaries() -> Iterator[Path]:
 
 
 @contextmanager
+def any_binaries() -> Iterator[Path]:
+    """The machine's own, or else those in the wheel. Raises Unable."""
+    with ExitStack() as stack:
+        try:
+            binaries = installed_binaries()
+        except Unable:
+            binaries = stack.enter_context(wheel_binaries())
+        yield binaries
+
+
+@contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """A private folder with a short path, for a while."""
     folder = Path(tempfile.mkdtemp(prefix="unvarnished-pg-", dir=parent))
@@ -200,8 +218,3 @@ def _unprivileged_account() -> _Account:
             continue
         return _Account(entry.pw_uid, entry.pw_gid)
     raise Unable("running as root, and there is neither a postgres nor a nobody user to run PostgreSQL")
-
-
-def _dying_with_parent() -> list[str]:
-    """On Linux: whoever is killed (a test run, a terminal) leaves no server behind."""
-    return ["setpriv", "--pdeathsig", "INT", "--"] if shutil.which("setpriv") else []
