@@ -19,7 +19,8 @@ class Offsets:
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
-        self._noted: dict[TopicPartition, int] = {}
+        self._known: dict[TopicPartition, int] = {}  # what was noted last
+        self._noted: dict[TopicPartition, int] = {}  # what is to be committed
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -27,7 +28,8 @@ class Offsets:
         """Everything before these offsets has had its effect."""
         if self._closed:
             return
-        self._noted.update(offsets)
+        self._noted.update({tp: place for tp, place in offsets.items() if self._known.get(tp) != place})
+        self._known.update(offsets)
         if self._noted and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._commit())
 

@@ -44,7 +44,7 @@ def until(found: Callable[[], T | None], what: str, seconds: float = SECONDS) ->
 
 
 class Process:
-    """A role that runs, or all of them ("up"). What it logs is kept."""
+    """A role that runs, or all of them ("up"). What it prints and logs is kept."""
 
     def __init__(self, role: str, environment: dict[str, str], log: IO[bytes]) -> None:
         self.role = role
@@ -53,9 +53,8 @@ class Process:
             [sys.executable, "-m", "pipeline", *(["up"] if role == "up" else ["run", role])],
             cwd=ROOT,
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=log,
             stderr=log,
-            text=True,
         )
 
     @property
@@ -66,22 +65,24 @@ class Process:
     @cached_property
     def port(self) -> int:
         """Where its internal listener is; it is waited for until it says so."""
-        assert self._process.stdout is not None
-        said = ""
-        while "http" not in said or (self.role in ("web", "up") and "sign in" not in said):
-            line = self._process.stdout.readline()
-            if not line:
+        name = "internal " if self.role in ("web", "up") else f"{self.role}:"
+        said = re.compile(rf"^ *{name} +http://[^:]+:(\d+)\n", re.MULTILINE)
+
+        def _found() -> str | None:
+            if self._process.poll() is not None:
                 raise AssertionError(f"the {self.role} did not start: {self.log}")
-            said += line
-        return int(re.findall(r"http://[^:]+:(\d+)", said)[-1])
+            found = said.search(self.log)
+            return found and found[1]
+
+        return int(until(_found, f"where the {self.role} listens"))
 
     @property
     def log(self) -> str:
-        """What it has logged."""
+        """What it has printed and logged."""
         return Path(self._log.name).read_text()
 
     def logged(self) -> list[dict[str, Any]]:
-        """The same, line by line."""
+        """What it has logged, line by line."""
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
     def get(self, path: str) -> tuple[int, str]:
@@ -121,8 +122,6 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
         self._log.close()
 
 

@@ -1,0 +1,300 @@
+"""A worker's loop on a group of its own making: what is committed when, and what is handed back."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+from sqlalchemy.exc import OperationalError
+
+from pipeline.consumers import consuming
+from pipeline.consumers.consuming import Consuming, Poison, Work
+from pipeline.consumers.poison import Limit, TooMany
+from pipeline.consumers.progress import Progress
+from pipeline.domain.events import BadEvent
+
+ORDERS = TopicPartition("orders", 0)
+AWAY = OperationalError("SELECT 1", None, ConnectionError())
+
+
+def record(offset: int, value: bytes = b"{}") -> ConsumerRecord:
+    return ConsumerRecord("orders", 0, offset, 0, 0, b"SO-1", value, None, 4, len(value), ())
+
+
+@dataclass
+class Group:
+    """Broker, group and client in one: a partition whose records are handed out as a real client does."""
+
+    records: Sequence[ConsumerRecord] = ()
+    committed: list[int] = field(default_factory=list)
+    letters: list[tuple[str, bytes]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # what happened, in its order
+    fails: deque[Exception] = field(default_factory=deque)  # what the next commits fail with
+    slow: asyncio.Event | None = None  # what a commit waits for
+    in_flight: int = 0
+
+    def __post_init__(self) -> None:
+        self.place = 0
+        self.ours: frozenset[TopicPartition] = frozenset()
+        self.listener: Any = None
+
+    async def start(self) -> None:
+        """Consumer and producer alike."""
+
+    async def stop(self) -> None:
+        self.told.append("stopped")
+
+    async def topics(self) -> set[str]:
+        return {"orders", "dead-letters"}
+
+    def subscribe(self, topics: Collection[str], listener: Any) -> None:
+        self.listener = listener
+
+    async def share_out(self) -> None:
+        """The first time, and whenever somebody comes or goes: all is taken away and given back."""
+        if self.ours:
+            await self.listener.on_partitions_revoked(self.ours)
+        self.ours = frozenset([ORDERS])
+        self.place = self.committed[-1] if self.committed else 0
+        await self.listener.on_partitions_assigned(self.ours)
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return self.ours
+
+    async def position(self, _: TopicPartition) -> int:
+        return self.place
+
+    async def getmany(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[ConsumerRecord]]:
+        found = list(self.records[self.place : self.place + max_records]) if self.ours else []
+        if not found:
+            await asyncio.sleep(0.001)
+            return {}
+        self.place += len(found)
+        return {ORDERS: found}
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.in_flight += 1
+        assert self.in_flight == 1, "two commits at once"
+        try:
+            if self.slow is not None:
+                await self.slow.wait()
+            if self.fails:
+                raise self.fails.popleft()
+            self.committed.append(offsets[ORDERS])
+            self.told.append(f"committed {offsets[ORDERS]}")
+        finally:
+            self.in_flight -= 1
+
+    async def send_and_wait(self, topic: str, value: bytes, key: bytes, headers: Any) -> None:
+        self.letters.append((topic, value))
+        self.told.append("letter")
+
+
+class Runner:
+    """No timers."""
+
+    def tick(self, now: datetime, limit: int) -> int:
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LONGEST_SECONDS", "TICK_SECONDS", "TIDY_SECONDS"):
+        monkeypatch.setattr(consuming, name, 0.01)
+
+
+def working(
+    group: Group,
+    process: Callable[[Sequence[ConsumerRecord]], Poison],
+    scenario: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    most_dead: int = 100,
+    batch: int = 2,
+) -> Progress:
+    """Run the loop beside a scenario, and then to its end."""
+    progress = Progress()
+
+    async def _main() -> None:
+        stopping = asyncio.Event()
+        runner: Any = Runner()
+        work = Work(
+            runner, process, Limit(most_dead, 0), {"orders"}, "dead-letters", "", batch, lambda: datetime.now(UTC)
+        )
+        loop = asyncio.create_task(Consuming(group, group, work, progress, stopping).run())
+        acting = asyncio.create_task(scenario(stopping))
+        await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        stopping.set()
+        acting.cancel()
+        await asyncio.wait_for(loop, 20)
+        if acting.done() and not acting.cancelled():
+            acting.result()
+
+    asyncio.run(_main())
+    return progress
+
+
+async def joined(group: Group) -> None:
+    while group.listener is None:
+        await asyncio.sleep(0)
+    await group.share_out()
+
+
+async def joined_for_good(group: Group) -> None:
+    await joined(group)
+    await asyncio.Event().wait()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():
+        await asyncio.sleep(0.001)
+
+
+def test_offsets_are_committed_behind_each_batch_and_one_commit_at_a_time() -> None:
+    group = Group([record(n) for n in range(9)], slow=None)
+    seen: list[int] = []
+
+    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+        seen.extend(one.offset for one in records)
+        return []
+
+    async def _scenario(_: asyncio.Event) -> None:
+        group.slow = asyncio.Event()  # the broker is slow: the work does not wait for it
+        await joined(group)
+        await until(lambda: len(seen) == 9)
+        assert not group.committed
+        group.slow.set()
+        await until(lambda: group.committed[-1:] == [9])
+
+    working(group, _process, _scenario)
+    assert seen == list(range(9))
+    assert group.committed == [2, 9]
+
+
+def test_while_the_database_is_away_a_batch_is_tried_again_and_the_worker_is_not_ready() -> None:
+    group, tries = Group([record(0)]), list[int]()
+
+    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+        tries.append(len(records))
+        if len(tries) < 4:
+            raise AWAY
+        return []
+
+    async def _scenario(_: asyncio.Event) -> None:
+        await joined(group)
+        await until(lambda: group.committed == [1])
+
+    progress = working(group, _process, _scenario)
+    assert len(tries) == 4
+    assert not progress.troubles()
+
+
+def test_a_batch_that_cannot_be_finished_is_handed_back_when_the_partitions_are_shared_out_anew() -> None:
+    group, away = Group([record(0), record(1)]), asyncio.Event()
+    away.set()
+    done: list[int] = []
+
+    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+        if away.is_set():
+            raise AWAY
+        done.extend(one.offset for one in records)
+        return []
+
+    async def _scenario(_: asyncio.Event) -> None:
+        await joined(group)
+        await until(lambda: group.place == 2)
+        await group.share_out()
+        assert not group.committed
+        await until(lambda: group.place == 2)  # what was handed back came again
+        away.clear()
+        await until(lambda: group.committed == [2])
+
+    working(group, _process, _scenario)
+    assert done == [0, 1]
+
+
+def test_told_to_stop_it_finishes_its_batch_and_commits_it() -> None:
+    group, stopped = Group([record(n) for n in range(4)]), list[asyncio.Event]()
+
+    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+        stopped[0].set()  # in the middle of it
+        return []
+
+    async def _scenario(stopping: asyncio.Event) -> None:
+        stopped.append(stopping)
+        await joined_for_good(group)
+
+    working(group, _process, _scenario)
+    assert group.told == ["committed 2", "stopped", "stopped"]
+
+
+def test_told_to_stop_while_the_database_is_away_it_hands_its_batch_back() -> None:
+    group = Group([record(0)])
+
+    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+        raise AWAY
+
+    async def _scenario(stopping: asyncio.Event) -> None:
+        await joined(group)
+        await until(lambda: group.place == 1)
+        stopping.set()
+
+    working(group, _process, _scenario)
+    assert group.told == ["stopped", "stopped"]
+
+
+def test_poison_is_told_before_its_offset_is_committed() -> None:
+    group = Group([record(0, b"{"), record(1)])
+
+    async def _scenario(_: asyncio.Event) -> None:
+        await joined(group)
+        await until(lambda: bool(group.committed))
+
+    working(group, lambda records: [(records[0], BadEvent("cut off"))], _scenario)
+    assert group.told[:2] == ["letter", "committed 2"]
+    assert group.letters == [("dead-letters", b"{")]
+
+
+def test_too_much_poison_ends_the_loop_with_nothing_told_and_nothing_committed() -> None:
+    group = Group([record(0), record(1)])
+    with pytest.raises(TooMany):
+        working(
+            group, lambda records: [(one, BadEvent("cut off")) for one in records], lambda _: joined_for_good(group), 1
+        )
+    assert group.told == ["stopped", "stopped"]
+
+
+def test_a_bug_ends_the_loop_with_nothing_committed() -> None:
+    group = Group([record(0)])
+
+    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+        raise KeyError("depot")
+
+    with pytest.raises(KeyError):
+        working(group, _process, lambda _: joined_for_good(group))
+    assert group.told == ["stopped", "stopped"]
+
+
+def test_a_commit_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.consumers.offsets._AGAIN_SECONDS", 0)
+    group = Group([record(0)], fails=deque([KafkaConnectionError()]))
+
+    async def _scenario(_: asyncio.Event) -> None:
+        await joined(group)
+        await until(lambda: group.committed == [1])
+
+    working(group, lambda _: [], _scenario)
+
+
+def test_what_passed_without_a_record_is_committed_when_there_is_nothing_else_to_do() -> None:
+    group = Group()
+
+    async def _scenario(_: asyncio.Event) -> None:
+        await joined(group)
+        group.place = 7  # as behind the end of a transaction
+        await until(lambda: group.committed[-1:] == [7])
+
+    working(group, lambda _: [], _scenario)
