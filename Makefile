@@ -16,7 +16,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo cluster bench matrix guards soak reference check test format docs lock clean
+.PHONY: help venv demo cluster bench matrix guards kills soak reference check test format docs lock clean
 
 help:
 	@echo "make venv                  the environment that runs the product, from its lock file (the others make it, too)"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench [ARGS=...]      measure throughput on this machine"
 	@echo "make matrix                every crash x provider outcome x callback x dispatchers: about twenty minutes"
 	@echo "make guards                take each guard away: a test has to turn red; about half a minute"
+	@echo "make kills [ARGS=N]        the live demo killed 50 times under load, beside an undisturbed one: about ten minutes"
 	@echo "make soak HISTORY=...      real history on both databases, repeated, killed and shuffled: the same in the end"
 	@echo "make reference FILE=...    compare detector and intervals with a file of reference figures"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files again"
@@ -51,6 +52,9 @@ matrix: .venv-dev/requirements-dev.lock
 
 guards: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.reliability.guards $(ARGS)
+
+kills: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.kills $(ARGS)
 
 soak: .venv-dev/requirements-dev.lock
 	@test -n "$(HISTORY)" || { echo "make soak needs a history: make soak HISTORY=path/to/olist" >&2; exit 2; }

@@ -29,7 +29,8 @@ The first `replay` or `demo` keeps `UNVARNISHED_LEVELS` and `UNVARNISHED_ALERTS_
 thresholds the same pairs would make another history. A later one that asks for something else is refused, and told what
 the database was started with. Where the levels are not set, `replay` and `demo` bring their own.
 
-The live part of `demo` has other defaults, for what you do not set: {demo}.
+The live part of `demo` asks on its own phone page, whatever `UNVARNISHED_NOTIFIER` says. For what you do not set it has
+other defaults: {demo}.
 """
 _DEFAULTS = {  # what depends on the machine or on other settings
     "data_dir": "the user's data folder",

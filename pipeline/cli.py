@@ -264,7 +264,7 @@ Live: {pace:g} deliveries a minute come in by HTTP. Ctrl-C stops it; started aga
   internal   {found.internal}
   sign in    {found.sign_in}
   phones     {found.internal}/phone, once signed in: answer one and see the dashboard move
-Here, other than in real life, there are no quiet hours, no rest between two questions and no limit for an account.""",
+Unless UNVARNISHED_... says otherwise, no hours are quiet here, nobody gets a rest and no account has a limit.""",
         flush=True,
     )
 

@@ -161,7 +161,7 @@ def go_on(
     settings: Settings, company: Company, pace: float, most: int | None, tell: Callable[[Addresses], None]
 ) -> None:
     """The demo's company live, like `up`: `pace` orders a minute through the door, `most` in all, and some answers."""
-    settings = settings.otherwise(**DEMO_SETTINGS)
+    settings = settings.otherwise(**DEMO_SETTINGS).model_copy(update={"notifier": "phone"})  # nobody real is asked
     installation = open_installation(settings, DEMO_LEVELS, simulated=True, sending=True)
 
     def _beside(found: Addresses) -> Sequence[Background]:

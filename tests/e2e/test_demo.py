@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.demo.company import LIVE_FROM
+from pipeline.store import api_keys
 from pipeline.store.engine import connect, reading
 from pipeline.store.tables import asks, journal, phone_messages
 from tests.support.process import SECONDS, Up
@@ -31,7 +32,8 @@ def start(tmp_path: Path) -> Iterator[Callable[[int], Up]]:
     started: list[Up] = []
 
     def _start(pace: int) -> Up:
-        started.append(Up(tmp_path, "demo", "--days", "3", "--pace", str(pace), "--deliveries", str(ORDERS)))
+        options = ["--days", "3", "--pace", str(pace), "--deliveries", str(ORDERS)]
+        started.append(Up(tmp_path, "demo", *options, NOTIFIER="twilio_sms"))  # a demo asks nobody real
         return started[-1]
 
     yield _start
@@ -96,6 +98,7 @@ def test_it_goes_on_live_rings_hears_and_continues_after_ctrl_c(start: Callable[
     assert again.end(signal.SIGTERM) == 0
     assert answers_of_the_company(tmp_path) > 0
     assert asked_twice(tmp_path) == []
+    assert len(working_keys(tmp_path)) == 1, "each start has a key of its own, and ends the one before"
 
 
 def answers_of_the_company(folder: Path) -> int:
@@ -114,6 +117,14 @@ def asked_twice(folder: Path) -> list[tuple[str, str]]:
     who = phone_messages.c.order_id, phone_messages.c.contact_id
     with reading(engine) as connection:
         found = [tuple(row) for row in connection.execute(select(*who).group_by(*who).having(func.count() > 1))]
+    engine.dispose()
+    return found
+
+
+def working_keys(folder: Path) -> list[str]:
+    engine = connect(f"sqlite:///{folder / 'unvarnished.db'}")
+    with reading(engine) as connection:
+        found = [key.name for key in api_keys.working(connection)]
     engine.dispose()
     return found
 

@@ -17,18 +17,38 @@ SECONDS = 60  # until a test gives up
 TOKEN = "the-token-of-these-tests"
 
 
-class Up:
-    """A running process."""
+class Process:
+    """The command in a process of its own."""
 
     def __init__(self, folder: Path, *command: str, **settings: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *(command or ("up",))],
+            [sys.executable, "-m", "pipeline", *command],
             cwd=ROOT,
             env=environment(folder, **settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal; what it exits with."""
+        self.process.send_signal(number)
+        return self.close()
+
+    def close(self) -> int:
+        """What it exits with."""
+        code = self.process.wait(SECONDS)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        return code
+
+
+class Up(Process):
+    """One that has said where it is reached."""
+
+    def __init__(self, folder: Path, *command: str, **settings: str) -> None:
+        super().__init__(folder, *(command or ("up",)), **settings)
         lines: queue.Queue[str] = queue.Queue()
 
         def _read() -> None:
@@ -63,19 +83,6 @@ class Up:
             return answer.status, answer.read()
         finally:
             one.close()
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal; what it exits with."""
-        self.process.send_signal(number)
-        return self.close()
-
-    def close(self) -> int:
-        """What it exits with."""
-        code = self.process.wait(SECONDS)
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
-        return code
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:

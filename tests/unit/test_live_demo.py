@@ -1,6 +1,7 @@
 """The live demo: stories moved to now that tell the same, blocks that are sent until they are taken, and answers."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -11,15 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.demo.answering import fields_of
+from pipeline.demo.answering import Answering, fields_of
 from pipeline.demo.company import LIVE_FROM, Company, events_of, is_live
 from pipeline.demo.deliveries import FASTEST, PLACE, SHORTEST, Block, Deliveries, next_block, told
-from pipeline.demo.door import Door
+from pipeline.demo.door import Door, Refused
 from pipeline.demo.drive import Place, days_before_live
+from pipeline.demo.installed import Installed
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Story
 from pipeline.domain.events import FeedbackRequested, decode
 from pipeline.domain.orders import Facts, claim_of
+from pipeline.live import DEMO_SETTINGS
 from pipeline.settings import Settings, Unusable
 from pipeline.web.forms import _check, _fields
 from tests.unit.test_demo_company import Pipeline
@@ -170,6 +173,18 @@ def test_so_many_are_delivered_in_all_starts_together(deliver: Callable[..., Doo
     assert f"SO-{LIVE_FROM}-059" in orders
 
 
+def test_a_door_that_will_never_take_it_ends_the_deliveries_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    class Shut(Door):
+        def bring(self, events: Sequence[bytes]) -> bool:
+            raise Refused("v1 answered 401")
+
+    running = Deliveries(Pipeline(), Company(), Shut("http://127.0.0.1:1", "key"), 60, None, lambda: NOW)
+    running.start()
+    assert isinstance(running.ended.exception(SECONDS), Refused)
+    assert not running.alive
+    assert "deliveries" in caplog.text
+
+
 # --- the history before ----------------------------------------------------------------------------------------------
 
 
@@ -214,3 +229,66 @@ def test_most_of_those_who_are_asked_leave_it_to_the_visitor() -> None:
     asked = [(s, p) for s in stories() for p in s.people if p.role in ("receiver", "user", "purchaser") and p.consent]
     answers = [reply(7, s, p, FeedbackRequested(s.order_id, p.id), s.last) for s, p in asked]
     assert 0.3 < sum(answer is not None for answer in answers) / len(asked) < 0.5
+
+
+class Phones(Installed):
+    """The live questions of one day, each on its phone; who said something by hand has answered."""
+
+    def __init__(self, by_hand: set[tuple[str, str]]) -> None:
+        self.by_hand = by_hand
+        people = [(s, p) for s in stories()[:20] for p in s.people if p.phone and p.role == "receiver"]
+        self.asked = [FeedbackRequested(story.order_id, person.id) for story, person in people]
+        self.said = {(r.order_id, r.contact_id) for r in self.asked if answer_to(r) is not None}
+
+    def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
+        return [(n, NOW, request) for n, request in enumerate(self.asked, 1) if n > seq]
+
+    def answered(self, order_id: str, contact_id: str) -> bool:
+        return (order_id, contact_id) in self.by_hand
+
+    def text_about(self, order_id: str, number: str) -> str | None:
+        return f"How was {order_id}? http://127.0.0.1:1/f/{order_id} STOP to end"
+
+
+def answer_to(request: FeedbackRequested) -> object:
+    asked = company().asked(request)
+    assert asked is not None
+    return reply(7, *asked, request, asked[0].last)
+
+
+class Forms(Door):
+    """Takes a form only when it comes for the second time, and is done when it has taken enough."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__("http://127.0.0.1:1", "")
+        self.sent: list[tuple[str, Sequence[tuple[str, str]]]] = []
+        self.done = threading.Event()
+        self._enough = enough
+
+    def fill_in(self, token: str, fields: Sequence[tuple[str, str]]) -> bool:
+        again = (token, fields) in self.sent
+        self.sent.append((token, fields))
+        if len(self.sent) >= 2 * self._enough:
+            self.done.set()
+        return again
+
+
+def test_who_answered_by_hand_is_left_alone_and_what_was_not_taken_is_sent_again() -> None:
+    phones = Phones(set())
+    phones.by_hand = set(sorted(phones.said)[:2])
+    wanted = {order_id for order_id, _ in phones.said - phones.by_hand}
+    forms = Forms(len(wanted))
+    running = Answering(phones, Company(), forms, FASTEST)
+    running.start()
+    assert forms.done.wait(SECONDS)
+    running.stop()
+    assert running.ended.exception(SECONDS) is None
+    assert len(wanted) > 2
+    assert Counter(token for token, _ in forms.sent) == dict.fromkeys(wanted, 2)
+
+
+def test_what_the_user_has_set_holds_in_the_live_demo_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNVARNISHED_QUIET_HOURS", "22:00-06:00")
+    policy = Settings().otherwise(**DEMO_SETTINGS).policy
+    assert policy.quiet_from.hour == 22
+    assert policy.contact_rest == timedelta(0)
