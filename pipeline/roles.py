@@ -1,6 +1,7 @@
 """The cluster's roles: each a process of its own, as many of each as are needed, and for one machine all as a group."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ from pipeline.web import health, server
 GROUP = "unvarnished"  # of the workers, behind the prefix of the topics
 _LONGEST_SECONDS = 30.0  # between two starts of a role that ends again and again
 _UNUSABLE = 2  # what a process ends with if no further start would help
-
+_log = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]  # is told where a process without pages shows its health, once it does
 
@@ -115,6 +116,7 @@ def run_all(settings: Settings) -> None:
 
     Raises WrongSetup and Unusable before anything is started; Ended if a role cannot start.
     """
+    logs.to_stderr("up", settings.log_level)
     open_shared(settings).engine.dispose()  # the schema is up to date before several look at it
     environment = os.environ | {"UNVARNISHED_SIGN_IN_TOKEN": live.token_of(settings)}
     unusable = asyncio.run(_group(environment))
@@ -148,7 +150,13 @@ async def _keep(role: Role, environment: Mapping[str, str], stopping: asyncio.Ev
         if code == _UNUSABLE:
             stopping.set()
             return False
+        if not stopping.is_set():
+            _log.warning("the %s has ended (%s): it is started again", role, _how(code))
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), wait)
         wait = min(2 * wait, _LONGEST_SECONDS)
     return True
+
+
+def _how(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

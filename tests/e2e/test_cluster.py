@@ -232,6 +232,7 @@ def test_up_with_a_broker_runs_every_role_starts_anew_what_ends_and_ends_them_al
     assert fresh.door().bring([order("SO-2")])
     until(lambda: count(fresh, "SELECT count(*) FROM orders") == 2, "the order behind a new relay")
     last = children(group.pid)
+    assert "the relay has ended (killed by signal 9): it is started again" in group.log
     assert (set(last), last["relay"] != relay) == ({"web", "relay", "worker", "dispatcher"}, True)
     assert group.end(signal.SIGTERM) == 0
     assert not [pid for pid in last.values() if Path(f"/proc/{pid}").exists()]
