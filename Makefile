@@ -1,4 +1,4 @@
-# `make` lists the targets. Two environments, each from a lock file with hashes, each rebuilt only when its lock changes:
+# `make` lists the targets. Environments, each from a lock file with hashes, each rebuilt only when its lock changes:
 # .venv runs the product, .venv-dev checks and tests it. The product itself is run from this folder, not installed.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo cluster bench matrix guards kills soak reference check test format docs lock clean
+.PHONY: help venv demo cluster bench bench-cluster matrix guards kills faults soak soak-cluster reference check test format docs lock clean
 
 help:
 	@echo "make venv                  the environment that runs the product, from its lock file (the others make it, too)"
@@ -27,6 +27,10 @@ help:
 	@echo "make format                apply the formatter and the safe lint fixes"
 	@echo "make docs                  write docs/asyncapi.json and docs/settings.md again, from the code"
 	@echo "make bench [ARGS=...]      measure throughput on this machine"
+	@echo "make bench-cluster         our worker beside the same work on other frameworks, on Kafka and PostgreSQL"
+	@echo "make faults [ARGS=...]     kill, stop and pause parts of a cluster: nothing lost, nothing twice; a quarter of an hour"
+	@echo "make faults HISTORY=...    real history through a cluster: the same as in one process"
+	@echo "make soak-cluster          a million events through a cluster, whose processes must not grow"
 	@echo "make matrix                every crash x provider outcome x callback x dispatchers: about twenty minutes"
 	@echo "make guards                take each guard away: a test has to turn red; about half a minute"
 	@echo "make kills [ARGS=N]        the live demo killed 50 times under load, beside an undisturbed one: about ten minutes"
@@ -46,6 +50,15 @@ cluster: .venv-dev/requirements-dev.lock
 
 bench: .venv/requirements.lock
 	@$(RUN) -m pipeline bench embedded $(ARGS)
+
+bench-cluster: .venv-bench/requirements-bench.lock
+	@.venv-bench/bin/python -m bench $(ARGS)
+
+faults: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.faults$(if $(HISTORY),.olist "$(HISTORY)", $(ARGS))
+
+soak-cluster: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.faults.soak $(ARGS)
 
 matrix: .venv-dev/requirements-dev.lock
 	@UNVARNISHED_MATRIX=full $(DEV) -m pytest tests/reliability/test_send_matrix.py $(ARGS)
@@ -84,10 +97,12 @@ docs: .venv/requirements.lock
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml
 	$(UV_COMPILE) $(ARGS) --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(UV_COMPILE) $(ARGS) --extra dev --group pyproject.toml:bench --constraints requirements-dev.lock \
+		--output-file requirements-bench.lock pyproject.toml
 	$(UV_COMPILE) $(ARGS) --group pyproject.toml:build --output-file requirements-build.lock
 
 clean:
-	rm -rf .venv .venv-dev .data .coverage htmlcov dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-bench .data .coverage htmlcov dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call install,ENVIRONMENT,LOCK). The copy of the lock inside the environment tells make what was installed last;
@@ -108,6 +123,9 @@ endef
 
 .venv/requirements.lock: requirements.lock
 	$(call install,.venv,requirements.lock)
+
+.venv-bench/requirements-bench.lock: requirements-bench.lock
+	$(call install,.venv-bench,requirements-bench.lock)
 
 .venv-dev/requirements-dev.lock: requirements-dev.lock
 	$(call install,.venv-dev,requirements-dev.lock)

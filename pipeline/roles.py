@@ -34,8 +34,6 @@ _LONGEST_SECONDS = 30.0  # between two starts of a role that ends again and agai
 _UNUSABLE = 2  # what a process ends with if no further start would help
 _log = logging.getLogger(__name__)
 
-_log = logging.getLogger(__name__)
-
 Tell = Callable[[str], None]  # is told where a process without pages shows its health, once it does
 
 

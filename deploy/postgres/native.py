@@ -51,6 +51,7 @@ class Server:
         self._settings = settings
         self._stack = ExitStack()  # holds the folder of the socket
         self._process: subprocess.Popen[bytes] | None = None
+        self._command: list[str] = []
         self.log = folder / "server.log"
 
     def start(self) -> URL:
@@ -64,16 +65,26 @@ class Server:
         data = self._folder / "data"
         if not (data / "PG_VERSION").exists():
             self._make(account, data)
-        command = [f"{self._binaries}/postgres", "-D", str(data), "-k", str(socket), "-c", "listen_addresses="]
-        options = [part for setting in self._settings for part in ("-c", setting)]
-        self._process = self._run_as(account, [*ending_with_parent("INT"), *command, *options])
+        self._command = [f"{self._binaries}/postgres", "-D", str(data), "-k", str(socket), "-c", "listen_addresses="]
+        self._command += [part for setting in self._settings for part in ("-c", setting)]
         url = URL.create(DRIVER, "postgres", database="postgres", query={"host": str(socket)})
+        self._launch(account, url)
+        return url
+
+    def crash(self, url: URL) -> None:
+        """End it at once, as when the power goes; it answers again at `url` when this returns. Raises Unable."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(STOP_TIMEOUT)
+        self._launch(_unprivileged_account(), url)
+
+    def _launch(self, account: _Account, url: URL) -> None:
+        self._process = self._run_as(account, [*ending_with_parent("INT"), *self._command])
         try:
             self._wait_until_ready(self._process, url)
         except BaseException:
             self.stop()
             raise
-        return url
 
     @property
     def running(self) -> bool:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,6 +33,8 @@ class PostgresServer:
 
     url: URL
     origin: str
+    # Ends it at once, as `pg_ctl restart -m immediate`, and returns when it is back; None: it is not ours to end.
+    crash: Callable[[], None] | None = None
 
     def create_database(self, template: str = "template0") -> URL:
         name = f"unvarnished_test_{uuid4().hex}"
@@ -141,7 +144,7 @@ def _launched(binaries: Path, origin: str) -> Iterator[PostgresServer]:
         except native.Unable as reason:
             raise Unavailable(str(reason)) from reason
         try:
-            yield PostgresServer(url, origin=origin)
+            yield PostgresServer(url, origin=origin, crash=partial(server.crash, url))
         finally:
             server.stop()
 

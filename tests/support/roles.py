@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # until a test gives up
 TOKEN = "the-token-of-these-tests"
 PARTITIONS = 4
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 T = TypeVar("T")
 
 
@@ -95,6 +96,18 @@ class Process:
         finally:
             one.close()
 
+    @property
+    def resident(self) -> int:
+        """The bytes it has in memory; 0 once it has ended."""
+        with suppress(OSError):
+            return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+        return 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is no more."""
+        return self._process.poll() is not None
+
     def ready(self) -> bool:
         """Whether it says so."""
         return self.get("/readyz")[0] == 200
@@ -152,10 +165,13 @@ class Cluster:
         self.onlooker: Engine = connect(database_url)  # may stay in a transaction, and stand in everybody's way
         self.processes: list[Process] = []
 
+    def settings(self) -> Settings:
+        """What its processes are told."""
+        return Settings(**{name.lower(): value for name, value in self._ours.items()})  # type: ignore[arg-type]
+
     def make_topics(self) -> None:
         """All that there are."""
-        names = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC_PREFIX", "KAFKA_PARTITIONS")
-        topics.create(Settings(**{name.lower(): self._ours[name] for name in names}))  # type: ignore[arg-type]
+        topics.create(self.settings())
 
     def environment(self, **settings: str) -> dict[str, str]:
         """What a process of it sees."""
@@ -164,18 +180,20 @@ class Cluster:
 
     def start(self, *roles: str, **settings: str) -> list[Process]:
         """Start some side by side, and return once each shows how it is."""
-        started = []
-        for role in roles:
-            log = tempfile.NamedTemporaryFile(dir=self._folder, prefix=f"{role}-", suffix=".log", delete=False)  # noqa: SIM115
-            started.append(Process(role, self.environment(**settings), log))
-            self.processes.append(started[-1])
+        started = [self.launch(role, **settings) for role in roles]
         for process in started:
             assert process.port
         return started
 
-    def door(self) -> Door:
+    def launch(self, role: str, **settings: str) -> Process:
+        """Start one, and wait for nothing."""
+        log = tempfile.NamedTemporaryFile(dir=self._folder, prefix=f"{role}-", suffix=".log", delete=False)  # noqa: SIM115
+        self.processes.append(Process(role, self.environment(**settings), log))
+        return self.processes[-1]
+
+    def door(self, history: bool = False) -> Door:
         """The web role's public listener, with a key to it."""
-        return Door(f"http://127.0.0.1:{self.public_port}", create_key(self.engine, f"erp-{free_port()}", False))
+        return Door(f"http://127.0.0.1:{self.public_port}", create_key(self.engine, f"erp-{free_port()}", history))
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         """A whole table."""

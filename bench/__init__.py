@@ -1,0 +1,1 @@
+"""Measurements that need what the product does not: `make bench-cluster`."""

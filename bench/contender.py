@@ -1,0 +1,144 @@
+"""Runs contenders: each in processes of its own, in a group of its own, on a database of its own."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from bench.events import make_topics, trickle
+from bench.peers.work import Orders, Reported
+from pipeline.store.engine import migrate
+from tests.support.postgres import PostgresServer
+
+STEADY_RATE = 300  # events a second: well below what the slowest can do
+_WARM = 60  # events before anything is measured
+_LONGEST_SECONDS = 240.0
+_END_SECONDS = 20.0
+_groups = count()
+
+
+class Ground(NamedTuple):
+    """What all contenders stand on."""
+
+    bootstrap: str
+    server: PostgresServer
+
+
+class Measured(NamedTuple):
+    """How fast, and what it cost the contender's own processes."""
+
+    rate: float  # events a second
+    cpu_microseconds: float  # of an event
+
+
+class _Batch(NamedTuple):
+    at: float
+    events: int
+    cpu: float  # seconds so far
+    milliseconds: Sequence[int]
+
+
+class _Running:
+    """One process that reports its batches."""
+
+    def __init__(self, module: str, environment: dict[str, str], told: "queue.Queue[None]") -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"bench.peers.{module}"], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        self._told = told
+        self.batches: list[_Batch] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        with self._process:
+            for line in self._process.stdout or ():
+                if line.startswith('{"at"'):
+                    found = msgspec.json.decode(line, type=Reported)
+                    cpu = _cpu_seconds(self._process.pid)
+                    self.batches.append(_Batch(found.at, len(found.milliseconds), cpu, found.milliseconds))
+                    self._told.put(None)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """What a process has used so far, in user and system time, all threads together. Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rate(ground: Ground, prefix: str, module: str, more: Mapping[str, str], processes: int, events: int) -> Measured:
+    """Have the loaded events taken. What a process did before its first batch does not count.
+
+    Of several, what counts is the time in which all of them work.
+    """
+    with _running(ground, prefix, module, more, processes) as running:
+        _wait(running, events)
+    begun = max(one.batches[0].at for one in running)
+    ended = min(one.batches[-1].at for one in running)
+    counted = [batch for one in running for batch in one.batches[1:] if begun < batch.at <= ended]
+    cpu = sum(one.batches[-1].cpu - one.batches[0].cpu for one in running)
+    done = sum(batch.events for one in running for batch in one.batches[1:])
+    return Measured(sum(batch.events for batch in counted) / (ended - begun), 1e6 * cpu / done)
+
+
+def latencies(ground: Ground, module: str, more: Mapping[str, str], seconds: float) -> Sequence[int]:
+    """Milliseconds from the broker to the committed effect, of each event of a steady stream."""
+    prefix, events = f"steady{next(_groups)}-", round(seconds * STEADY_RATE)
+    make_topics(ground.bootstrap, prefix)
+    with _running(ground, prefix, module, more, 1) as running:
+        trickle(ground.bootstrap, prefix, 0, _WARM, STEADY_RATE)
+        _wait(running, _WARM)
+        warm = len(running[0].batches)
+        trickle(ground.bootstrap, prefix, _WARM, events, STEADY_RATE)
+        _wait(running, _WARM + events)
+    return [each for batch in running[0].batches[warm:] for each in batch.milliseconds]
+
+
+@contextmanager
+def _running(
+    ground: Ground, prefix: str, module: str, more: Mapping[str, str], processes: int
+) -> Iterator[Sequence[_Running]]:
+    database = ground.server.create_database()
+    url = database.render_as_string(hide_password=False)
+    migrate(url)
+    orders = Orders(ground.bootstrap, prefix, f"{module}-{next(_groups)}", url)
+    told: queue.Queue[None] = queue.Queue()
+    environment = os.environ | {"BENCH_ORDERS": msgspec.json.encode(orders).decode(), **more}
+    with ExitStack() as stack:
+        stack.callback(ground.server.drop_database, database)
+        running = []
+        for _ in range(processes):
+            running.append(_Running(module, environment, told))
+            stack.callback(running[-1].end)
+        yield running
+
+
+def _wait(running: Sequence[_Running], events: int) -> None:
+    """Until so many are reported. Raises RuntimeError if that does not happen."""
+    end = time.monotonic() + _LONGEST_SECONDS
+    while sum(batch.events for one in running for batch in one.batches) < events:
+        if time.monotonic() > end or any(one.ended for one in running):
+            raise RuntimeError("a contender does not do its work")
+        time.sleep(0.02)

@@ -1,0 +1,32 @@
+"""What no way can do without: records fetched, and their bytes in the database."""
+
+import psycopg
+from sqlalchemy import make_url
+
+from bench.peers.confluent_loop import consumer, taken
+from bench.peers.work import BATCH, orders, report
+
+
+def main() -> None:
+    """Until it is ended."""
+    told = orders()
+    source = consumer(told.bootstrap, told.group)
+    source.subscribe(told.topics)
+    url = make_url(told.database).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE fetched (payload text NOT NULL)")
+        connection.commit()
+        while True:
+            records = [taken(message) for message in source.consume(BATCH, 0.1) if message.error() is None]
+            if not records:
+                continue
+            with connection.cursor() as cursor, cursor.copy("COPY fetched FROM STDIN") as copy:
+                for record in records:
+                    copy.write_row((record.value.decode(),))
+            connection.commit()
+            report([record.timestamp for record in records])
+            source.commit(asynchronous=True)
+
+
+if __name__ == "__main__":
+    main()

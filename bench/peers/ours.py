@@ -1,0 +1,57 @@
+"""Our worker as it runs. With `BENCH_OUT` it also sends one message per event, which ours leaves to a relay."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+
+from bench.peers.work import BATCH, Orders, orders, report, runner
+from pipeline.consumers import faust_app, kafka_io
+from pipeline.consumers.consuming import Consuming, Poison, Work
+from pipeline.consumers.poison import Limit
+from pipeline.consumers.progress import Progress
+from pipeline.consumers.stages import Stages
+from pipeline.consumers.topics import DEAD_LETTERS
+from pipeline.settings import Settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Process:
+    """What the loop has done with a batch."""
+
+    def __init__(self, stages: Stages, out: str, producer: AIOKafkaProducer, loop: asyncio.AbstractEventLoop) -> None:
+        self._stages = stages
+        self._out = out
+        self._producer = producer
+        self._loop = loop
+        self._sending = "BENCH_OUT" in os.environ
+
+    def __call__(self, records: Sequence[ConsumerRecord]) -> Poison:
+        poison = self._stages.process(records)
+        report([record.timestamp for record in records])
+        if self._sending:
+            asyncio.run_coroutine_threadsafe(self._send(records), self._loop).result()
+        return poison
+
+    async def _send(self, records: Sequence[ConsumerRecord]) -> None:
+        sent = [await self._producer.send(self._out, record.value, record.key) for record in records]
+        await asyncio.gather(*sent)
+
+
+async def _consume(told: Orders, stopping: asyncio.Event) -> None:
+    settings, worker = Settings(kafka_bootstrap_servers=told.bootstrap), runner(told)
+    consumer, producer = kafka_io.worker_clients(settings, told.group)
+    process = _Process(Stages(worker, told.prefix, _now), told.out, producer, asyncio.get_running_loop())
+    topics, letters = frozenset(told.topics), told.prefix + DEAD_LETTERS
+    work = Work(worker, process, Limit(100, 0.2), topics, letters, told.prefix, BATCH, _now)
+    await Consuming(consumer, producer, work, Progress(), stopping).run()
+
+
+if __name__ == "__main__":
+    faust_app.run(consumer=partial(_consume, orders()))
