@@ -85,7 +85,7 @@ def open_installation(
 def open_shared(settings: Settings) -> Shared:
     """What every process of a cluster needs of the database. Questions are sent there, by dispatchers.
 
-    Raises WrongSetup as `open_installation` does, ValueError if the database cannot be shared.
+    Raises WrongSetup as `open_installation` does, Unusable if the database cannot be shared.
     """
     engine = open_database(settings, cluster=True)
     frozen = _freeze(engine, settings, None, simulated=False, cluster=True)

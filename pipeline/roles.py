@@ -5,9 +5,12 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import live, logs
 from pipeline.app import Ended, Role, Shared, now, open_shared
@@ -18,6 +21,7 @@ from pipeline.consumers.consuming import Consuming, Work
 from pipeline.consumers.poison import Limit
 from pipeline.consumers.progress import Progress
 from pipeline.consumers.relay import RelayThread
+from pipeline.consumers.runner import passes
 from pipeline.consumers.stages import Stages
 from pipeline.consumers.topics import DEAD_LETTERS, EVENTS, EVIDENCE, RECEIVED
 from pipeline.consumers.watchdog import Lag, Watchdog
@@ -25,8 +29,11 @@ from pipeline.settings import Settings
 from pipeline.web import health, server
 
 GROUP = "unvarnished"  # of the workers, behind the prefix of the topics
+_AGAIN_SECONDS = 1.0  # between two looks for a database that is away
 _LONGEST_SECONDS = 30.0  # between two starts of a role that ends again and again
 _UNUSABLE = 2  # what a process ends with if no further start would help
+_log = logging.getLogger(__name__)
+
 _log = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]  # is told where a process without pages shows its health, once it does
@@ -38,7 +45,7 @@ def run(role: Role, settings: Settings, tell_web: Callable[[live.Addresses], Non
     Raises WrongSetup, Unusable; Ended after a bug, a worker SystemExit.
     """
     logs.to_stderr(role, settings.log_level)
-    shared = open_shared(settings)
+    shared = _opened(settings)
     if role is Role.WEB:
         live.web(shared, settings, tell_web)
     elif role is Role.WORKER:
@@ -56,6 +63,18 @@ def run(role: Role, settings: Settings, tell_web: Callable[[live.Addresses], Non
             now,
         )
         _beside_listener(shared, settings, settings.relay_port, relay, relay.troubles, tell)
+
+
+def _opened(settings: Settings) -> Shared:
+    """The database, as soon as it is there: roles start in any order, and one that is started anew finds it away."""
+    while True:
+        try:
+            return open_shared(settings)
+        except SQLAlchemyError as error:
+            if not passes(error):
+                raise
+            _log.error("the database says: %s", str(getattr(error, "orig", None) or error).splitlines()[0])
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _beside_listener(
@@ -91,7 +110,9 @@ def _worker(shared: Shared, settings: Settings, tell: Tell) -> None:
     lag = Lag(partial(kafka_io.looker, settings), group, progress, prefix)
     watchdog = Watchdog(progress, lag, settings.stall_seconds)
     with server.bind(settings.internal_host, settings.worker_port) as found:
-        app = server.role_app(shared.engine, live.token_of(settings), progress.troubles)
+        app = server.role_app(
+            shared.engine, live.token_of(settings), lambda: [*progress.troubles(), *watchdog.troubles()]
+        )
 
         async def _show(stopping: asyncio.Event) -> None:
             ready = asyncio.Event()
@@ -108,6 +129,7 @@ def _worker(shared: Shared, settings: Settings, tell: Tell) -> None:
             faust_app.run(listener=_show, consumer=_consume)
         finally:
             watchdog.stop()
+            lag.close()
             shared.engine.dispose()
 
 

@@ -275,8 +275,8 @@ class Dispatcher(Background):
         if not results:
             return 0
         with self._engine.begin() as connection:
-            # What the provider has comes first: it takes the journal's lock, which comes before any ask's.
             asks.hold(connection, {_key(result) for result in results})
+            # What the provider has comes first: it takes the journal's lock, which comes before any ask's.
             asks.accepted(connection, [news for result in results if (news := _news(result))], now)
             outcomes = [self._record(connection, result, now) for result in results]
         failpoints.reached("after_record")

@@ -33,7 +33,7 @@ _BATCH = 2_000  # events a transaction
 _AT_ONCE = SHARDS // 2  # shards a transaction: two relays work side by side, and one alone takes both halves in turn
 _IDLE_SECONDS = 0.025  # between two looks at halves with nothing in them
 _COUNT_SECONDS = 5.0  # between two counts of what waits
-_LONGEST_SECONDS = 5.0  # between two tries while something is away
+_AGAIN_SECONDS = 1.0  # until the next try while something is away
 _ANSWER_SECONDS = 7.0  # for the broker to have a batch: our transaction is not left idle for longer than ten
 _CLOSE_SECONDS = 1.0  # for a producer that failed: what it still holds is sent again by the next one
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError)
@@ -69,13 +69,12 @@ class RelayThread(Background):
         self._now = now
         self._producer: KafkaProducer | None = None
         self._first = 0  # of the shards that are looked at next
-        self._failures = 0  # one after the other
         self._count_at = 0.0
-        self._trouble: str | None = None  # why nothing is published now
+        self._troubles: dict[int, str] = {}  # why nothing of these shards is published now, by the first of them
 
     def troubles(self) -> Sequence[str]:
-        """What keeps it from publishing, in a sentence."""
-        return [] if self._trouble is None else [self._trouble]
+        """What keeps it from publishing, in sentences."""
+        return sorted(set(self._troubles.values()))
 
     def _work(self) -> None:
         try:
@@ -87,6 +86,7 @@ class RelayThread(Background):
 
     def _turn(self) -> float:
         """Publish what the next half of the shards holds. Returns the seconds to wait before the next turn."""
+        self._first = (self._first + _AT_ONCE) % SHARDS
         try:
             done = self._publish()
             self._count()
@@ -97,14 +97,13 @@ class RelayThread(Background):
             if not passes(error):
                 raise
             return self._note(f"the database does not answer ({type(error).__name__})")
-        self._failures, self._trouble = 0, None
+        self._troubles.pop(self._first, None)
         return 0.0 if done else _IDLE_SECONDS
 
     def _publish(self) -> int:
         """One transaction. Returns how many events were settled. Raises KafkaError, after what was told is noted."""
         started = time.perf_counter()
-        shards = [(self._first + n) % SHARDS for n in range(_AT_ONCE)]
-        self._first += _AT_ONCE
+        shards = range(self._first, self._first + _AT_ONCE)
         with self._engine.begin() as connection:
             events = outgoing.read(connection, outgoing.take_shards(connection, shards), _BATCH)
             if not events:
@@ -113,8 +112,9 @@ class RelayThread(Background):
             self._set_aside(connection, sent.refused)
             outgoing.strike(connection, sent.told + [event.seq for event, _ in sent.refused])
         if _log.isEnabledFor(logging.DEBUG):
+            told = set(sent.told)
             for event in events:
-                if event.seq in sent.told:
+                if event.seq in told:
                     _log.debug("published", extra={"event": event.id, "seq": event.seq})
         metrics.RELAYED.inc(len(sent.told))
         metrics.RELAY_SECONDS.observe(time.perf_counter() - started)
@@ -184,11 +184,10 @@ class RelayThread(Background):
         metrics.OUTBOX_SECONDS.set(0 if since is None else max(0.0, (self._now() - since).total_seconds()))
 
     def _note(self, trouble: str) -> float:
-        self._failures += 1
-        if trouble != self._trouble:
+        if self._troubles.get(self._first) != trouble:
             _log.error("nothing is published: %s", trouble)
-        self._trouble = trouble
-        return min(0.1 * 2.0 ** min(self._failures, 10), _LONGEST_SECONDS)
+        self._troubles[self._first] = trouble
+        return _AGAIN_SECONDS
 
     def _close(self) -> None:
         producer, self._producer = self._producer, None

@@ -7,7 +7,7 @@ not time: a process that stood still as a whole, as on a machine that slept, get
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -41,6 +41,10 @@ class Watchdog(Background):
         self._end_process = end
         self._still = 0  # looks, one after the other, at lag and no progress
         self._beats = -1
+
+    def troubles(self) -> Sequence[str]:
+        """Whether it watches: a worker that nobody watches is to be looked at."""
+        return [] if self.alive else ["the watchdog has ended"]
 
     def look(self) -> None:
         """Compare with the last look."""

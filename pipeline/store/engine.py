@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from pipeline.settings import Unusable
 from pipeline.store.turns import Turns
 
 READ_ONLY = "unvarnished_read_only"
@@ -32,7 +33,7 @@ _PRAGMAS = (
 def connect(url: str, cluster: bool = False) -> Engine:
     """An engine for a SQLAlchemy URL, SQLite prepared as `_PRAGMAS` says.
 
-    `cluster`: several processes work on this database at once. Raises ValueError if it cannot bear that.
+    `cluster`: several processes work on this database at once. Raises Unusable if it cannot bear that.
     """
     parsed = make_url(url)
     if cluster:
@@ -52,7 +53,7 @@ def connect(url: str, cluster: bool = False) -> Engine:
 
 def _connect_cluster(url: URL) -> Engine:
     if url.get_backend_name() != "postgresql":
-        raise ValueError("several processes on one database need PostgreSQL")
+        raise Unusable("several processes on one database need PostgreSQL: name one in UNVARNISHED_DATABASE_URL")
     engine = create_engine(url, pool_pre_ping=True, execution_options={_CLUSTER: True})
     event.listen(engine, "connect", _bound_standstill)
     return engine
@@ -106,7 +107,7 @@ def _upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # several processes may start at once
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(0)")
+            connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

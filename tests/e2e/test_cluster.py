@@ -168,7 +168,7 @@ def test_a_worker_that_is_killed_in_its_batch_loses_nothing_and_does_nothing_twi
         fresh.produce("deliveries", [(delivered(name), STRUCTURED) for name in names + names[:50]])
         until(lambda: count(fresh, "SELECT count(*) FROM pg_locks WHERE NOT granted") >= 2, "both batches")
         first.end(signal.SIGKILL)
-    until(lambda: count(fresh, "SELECT count(*) FROM journal") == 400, "all of it", 30)
+    until(lambda: count(fresh, "SELECT count(*) FROM journal") == 400, "all of it")
     until(lambda: second.metric("unvarnished_lag_records") == 0, "no lag")
     assert set(journal(fresh).values()) == {1}
     assert count(fresh, "SELECT count(*) FROM asks WHERE purpose = 'delivery'") == 200
@@ -208,10 +208,12 @@ def test_while_the_broker_is_away_events_are_taken_and_afterwards_they_go_on(
         until(lambda: not relay.ready(), "the relay's complaint")
         assert web.ready()
         kafka_node.start()
-        until(lambda: count(made, "SELECT count(*) FROM orders"), "the order", 30)
-        until(lambda: relay.ready() and worker.ready(), "both ready again", 30)
+        until(lambda: count(made, "SELECT count(*) FROM orders"), "the order")
+        until(lambda: relay.ready() and worker.ready(), "both ready again")
         assert made.processes == [web, relay, worker]
-        assert [process.end(signal.SIGTERM) for process in made.processes] == [0, 0, 0]
+        for process in made.processes:
+            process.signal(signal.SIGTERM)
+        assert [process.wait() for process in made.processes] == [0, 0, 0]
 
 
 def children(parent: int) -> dict[str, int]:

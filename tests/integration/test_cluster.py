@@ -27,7 +27,7 @@ from pipeline.domain.eligibility import Policy
 from pipeline.domain.events import BadEvent
 from pipeline.domain.orders import Dialogue
 from pipeline.store.engine import reading
-from pipeline.store.evidence import EvidenceStore, Series
+from pipeline.store.evidence import EvidenceStore, Null, Series
 from pipeline.store.journal import SHARDS, Entry, append, shard_of
 from pipeline.store.tables import answers, asks, dead_letters, evidence, journal, orders, outbox, pairs, rollups, timers
 from tests.builders import MONDAY, VAULT, answered, asked, at, completed, contact, embedded, incoming, scanned
@@ -272,6 +272,16 @@ def test_a_zombie_beside_the_writer_of_a_segment_changes_nothing(databases: Data
         assert {n for _, n in rows(cluster, per_segment)} == {12}
 
 
+def test_two_writers_of_a_segment_count_one_after_the_other(cluster: Cluster) -> None:
+    told = [raw for n in range(16) for raw in denied(n)]
+    cluster.worker().take([*map(incoming, told)], MONDAY)
+    parts = [one for one in cluster.relay() if one.part]
+    by_order = [[one for one in parts if one.seq % 2 == half] for half in (0, 1)]
+    side_by_side(*(partial(in_batches, Random(3), half, cluster.worker(), "observe") for half in by_order))
+    is_sound(cluster)
+    assert {n for _, n in rows(cluster, select(pairs.c.value, func.count()).group_by(pairs.c.value))} == {16}
+
+
 def denied(n: int) -> list[bytes]:
     """A historic order whose customer denies that it was on time."""
     order_id, account, time = f"SO-{n}", f"A-{n}", at(days=n)
@@ -306,6 +316,17 @@ def test_a_month_s_null_frozen_by_two_workers_at_once_is_one(cluster: Cluster) -
     frozen = [line for line in dump(cluster.engine) if line.startswith("nulls ")]
     assert len(frozen) == 1
     assert "signal='on_time'" in frozen[0]
+
+
+def test_a_null_that_another_worker_froze_just_before_is_the_one_that_counts(cluster: Cluster) -> None:
+    first, second = Null(300, 1.5, 0.07), Null(250, 1.0, 0.05)
+    with cluster.engine.begin() as connection:
+        ours = EvidenceStore(connection)
+        assert ours.null("on_time", "2026-03") is None
+        with cluster.engine.begin() as other:
+            assert EvidenceStore(other).freeze("on_time", "2026-03", first) == first
+        assert ours.freeze("on_time", "2026-03", second) == first
+        assert ours.null("on_time", "2026-03") == first
 
 
 # --- killed and repeated ------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import Connection, func, literal_column, select, text
+from sqlalchemy import Connection, event, func, literal_column, select, text
 
 from pipeline import metrics
 from pipeline.app import WrongSetup, open_installation, open_shared
@@ -16,8 +17,10 @@ from pipeline.consumers import cluster_runner, conversation
 from pipeline.consumers.appender import Appender
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.routing import PROCESSORS
+from pipeline.consumers.runner import clock_of
 from pipeline.domain.asks import State
 from pipeline.domain.eligibility import Policy
+from pipeline.domain.events import decode
 from pipeline.domain.replies import PlainReader
 from pipeline.settings import Settings
 from pipeline.store import asks as asks_store
@@ -25,7 +28,7 @@ from pipeline.store import pages
 from pipeline.store.asks import News
 from pipeline.store.engine import connect, migrate, reading
 from pipeline.store.journal import Entry, append
-from pipeline.store.tables import answers, asks, journal
+from pipeline.store.tables import answers, asks, journal, metadata
 from tests.builders import MONDAY, VAULT, answered, at, completed, contact, incoming, scanned
 from tests.integration.test_cluster import denied, side_by_side
 from tests.integration.test_runner import value
@@ -76,13 +79,14 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_nobody_waits_for_another_to_append(cluster: Cluster) -> None:
-    news = being_sent(cluster, 1)
+    news = being_sent(cluster, 2)
     inbound = Inbound("twilio", "SM-x", VAULT.phone_digest("+447700900399"), "STOP", MONDAY)
     with cluster.engine.begin() as slow:
         append(slow, [Entry("erp", "slow", "order.completed", False, MONDAY, "{}", "SO-9")])
-        with cluster.engine.begin() as quick:
-            impatient(quick)
-            asks_store.accepted(quick, news, at(hours=2))
+        with cluster.engine.begin() as quick, cluster.engine.begin() as other:
+            impatient(other)
+            asks_store.accepted(quick, news[:1], at(hours=2))
+            asks_store.accepted(other, news[1:], at(hours=2))
         with cluster.engine.begin() as quick:
             impatient(quick)
             assert conversation.hear(quick, VAULT, inbound, PlainReader(), MONDAY).outcome == "quarantined"
@@ -99,6 +103,41 @@ def test_news_of_several_asks_takes_them_in_one_order(cluster: Cluster) -> None:
             impatient(one)
             asks_store.accepted(one, [second], at(hours=2))  # the other one waits for the first, and has nothing yet
         other.result(10)
+
+
+def test_what_everybody_writes_to_is_written_in_one_order(cluster: Cluster) -> None:
+    written: dict[str, list[tuple[object, ...]]] = {}
+
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        table = statement.split()[2]
+        if statement.startswith("INSERT") and table in ("rollups", "people"):
+            keys = [column.name for column in metadata.tables[table].primary_key]
+            given = msgspec.json.decode(parameters["given_rows"])
+            written.setdefault(table, []).extend(tuple(row[key] for key in keys) for row in given)
+
+    event.listen(cluster.engine, "before_cursor_execute", _note)
+    ids = (9, 2, 5)
+    raws = [completed(f"SO-{n}", at(days=n), contacts=[contact(f"c{n}")], account={"id": f"A-{n}"}) for n in ids]
+    cluster.worker().take([*map(incoming, raws)], MONDAY)
+    assert written.keys() == {"rollups", "people"}
+    for keys in written.values():
+        assert keys == sorted(keys)
+
+
+def test_a_dispatcher_passes_over_what_a_worker_has_in_hand(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.worker().take([incoming(completed()), incoming(scanned(time=at(hours=2)))], MONDAY)
+    found = []
+
+    def _claim_meanwhile(event: Any, work: Any, now: Any) -> None:
+        with cluster.engine.begin() as connection:
+            found.append(asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 5, LEASE))
+        PROCESSORS[event.type](event, work, now)
+
+    monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "feedback.received": _claim_meanwhile})
+    cluster.worker().take([incoming(answered(time=at(hours=3), arrival="late"))], MONDAY)
+    assert [claims.to_send for claims in found] == [[]]
+    with reading(cluster.engine) as connection:
+        assert connection.execute(select(asks.c.state)).scalar() == "answered"
 
 
 def in_a_transaction(cluster: Cluster, news: Sequence[News]) -> None:
@@ -164,6 +203,7 @@ def test_a_page_is_drawn_anew_after_every_change(cluster: Cluster) -> None:
         cluster.worker().take([incoming(raw)], MONDAY)
         with reading(cluster.engine) as connection:
             seen.append(pages.version(connection))
+            assert clock_of(connection) == decode(raw).time
     for one in cluster.relay():
         (cluster.worker().observe if one.part else cluster.worker().take)([one], MONDAY)
         with reading(cluster.engine) as connection:

@@ -96,6 +96,12 @@ def test_an_order_that_is_never_closed_is_asked_about_all_the_same(runtime: Embe
     assert told(runtime, "fulfilment.compared")[0]["observations"] == {}, "nothing was claimed, nothing is embellished"
 
 
+def test_an_order_that_comes_long_after_its_promise_is_asked_about_when_it_comes(runtime: Embedded) -> None:
+    take(runtime, completed(), received_at=at(days=10))
+    runtime.runner.tick(at(days=10, hours=1))
+    assert rows(runtime, asks)[0]["decided_at"] == at(days=10)
+
+
 def test_a_timer_survives_a_restart_and_a_tick_fires_it(start: Callable[..., Embedded]) -> None:
     take(start(), completed())
     restarted = start()

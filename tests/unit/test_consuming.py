@@ -126,10 +126,11 @@ def working(
         )
         loop = asyncio.create_task(Consuming(group, group, work, progress, stopping).run())
         acting = asyncio.create_task(scenario(stopping))
-        await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         acting.cancel()
         await asyncio.wait_for(loop, 20)
+        assert done, "neither came to its end"
         if acting.done() and not acting.cancelled():
             acting.result()
 
