@@ -108,7 +108,12 @@ def test_each_containers_command_does_what_it_is_there_for(monkeypatch: pytest.M
         for name, process in {name: _start(name) for name in ("migrate", "topics")}.items():
             assert process.wait(SECONDS) == 0, (folder / f"{name}.log").read_text()
         running = {role: _start(role) for role in ROLES}
-        until(lambda: all(looks_well(port) for port in ports.values()), "every role well")
+
+        def _well(role: str) -> bool:
+            assert running[role].poll() is None, (folder / f"{role}.log").read_text()
+            return looks_well(ports[role])
+
+        until(lambda: all(_well(role) for role in ROLES), "every role well")
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         assert {role: process.wait(SECONDS) for role, process in running.items()} == dict.fromkeys(ROLES, 0)
