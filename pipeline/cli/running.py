@@ -40,12 +40,17 @@ def up_command() -> None:
 
 
 @app.command("run")
-def run_command(role: Role) -> None:
+def run_command(
+    role: Role,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True, help="end when stdin does")] = False,
+) -> None:
     """One role of a cluster on Kafka and PostgreSQL, as many processes of each as are needed."""
     from pipeline import roles
 
     with complaints():
-        roles.run(role, Settings(), _show_addresses, lambda address: print(f"{role}: {address}", flush=True))
+        roles.run(
+            role, Settings(), _show_addresses, lambda address: print(f"{role}: {address}", flush=True), supervised
+        )
 
 
 def _show_addresses(found: "Addresses") -> None:
