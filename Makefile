@@ -16,11 +16,12 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench bench-cluster faults soak-cluster matrix guards kills soak reference check test format docs lock clean
+.PHONY: help venv demo cluster bench bench-cluster matrix guards kills faults soak soak-cluster reference check test format docs lock clean
 
 help:
 	@echo "make venv                  the environment that runs the product, from its lock file (the others make it, too)"
 	@echo "make demo                  a simulated company, 90 days and then live; no credentials, no services"
+	@echo "make cluster [ARGS=...]    the cluster mode on this machine, without Docker: Kafka, PostgreSQL, every role, deliveries"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       the tests; ARGS go to pytest, e.g. ARGS='-k ledger'"
 	@echo "make format                apply the formatter and the safe lint fixes"
@@ -42,6 +43,10 @@ venv: .venv/requirements.lock
 
 demo: .venv/requirements.lock
 	@UNVARNISHED_DATA_DIR="$(UNVARNISHED_DATA_DIR)" $(RUN) -m pipeline demo $(ARGS)
+
+# The development environment: in it are a Java and a PostgreSQL, for machines that have none.
+cluster: .venv-dev/requirements-dev.lock
+	@$(DEV) -m deploy.native_cluster $(ARGS)
 
 bench: .venv/requirements.lock
 	@$(RUN) -m pipeline bench embedded $(ARGS)
@@ -92,8 +97,7 @@ docs: .venv/requirements.lock
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml
 	$(UV_COMPILE) $(ARGS) --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
-	$(UV_COMPILE) $(ARGS) --extra dev --group pyproject.toml:bench --constraints requirements-dev.lock \
-		--output-file requirements-bench.lock pyproject.toml
+	$(UV_COMPILE) $(ARGS) --extra dev --group pyproject.toml:bench --output-file requirements-bench.lock pyproject.toml
 	$(UV_COMPILE) $(ARGS) --group pyproject.toml:build --output-file requirements-build.lock
 
 clean:

@@ -26,6 +26,9 @@ TOPICS = {
     "truth": "The pairs: what was claimed of an order beside what its customer says of it.",
     "alerts": "Where a claim is shown no longer to hold, with the evidence.",
 }
+KEYS = dict.fromkeys(TOPICS, "the order's id") | {"alerts": "the segment, as dimension=value"}
+DEAD_LETTERS = "dead-letters"
+_KAFKA = "0.5.0"  # the version of AsyncAPI's bindings for it
 _DATE_OR_TIME = "A date (2026-11-20: the end of that day in the order's `timezone`, needed then) or a time with offset."
 _DATE_FIELDS = ("requested_at", "promised_at", "estimated_at")
 _SCHEMAS = "#/components/schemas/"
@@ -40,14 +43,17 @@ def document() -> dict[str, Any]:
             "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
             "description": (
                 f"Events are CloudEvents 1.0 in structured JSON, at most {MAX_EVENT_BYTES:,} bytes. `(source, id)` "
-                "names an event: seen twice, it counts once. Fields we do not know are kept, not refused. The channels "
-                "are names so far: their events stand in the journal of one database, and there is no broker."
+                "names an event: seen twice, it counts once. Fields we do not know are kept, not refused. In a cluster "
+                "the channels are topics of Kafka, and what comes in may be in binary mode, too; in one process they "
+                "are names, and the events stand in the journal."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/cloudevents+json",
-        "channels": {topic: _channel(topic, text) for topic, text in TOPICS.items()},
-        "operations": dict(sorted([*_operations("receive", RECEIVED), *_operations("send", SENT)])),
+        "channels": {topic: _channel(topic, text) for topic, text in TOPICS.items()} | {DEAD_LETTERS: _dead_letters()},
+        "operations": dict(
+            sorted([*_operations("receive", RECEIVED), *_operations("send", SENT), _sending_dead_letters()])
+        ),
         "components": {"messages": {kind: _message(kind) for kind in KINDS}, "schemas": _schemas()},
     }
 
@@ -61,6 +67,37 @@ def _channel(topic: str, description: str) -> dict[str, Any]:
     kinds = [kind for kind, told in KINDS.items() if told.topic == topic]
     messages = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds}
     return {"address": topic, "description": description, "messages": messages}
+
+
+def _dead_letters() -> dict[str, Any]:
+    """The topic of what nobody can process: no event, but the bytes as they came."""
+    named = {
+        "topic": "where it was",
+        "partition": "where it was",
+        "offset": "where it was",
+        "reason": "why nobody can process it",
+        "field": "the path of what is wrong, empty if that is not one field",
+    }
+    headers = {name: {"type": "string", "description": text} for name, text in named.items()}
+    message = {
+        "name": "dead.letter",
+        "title": "dead.letter",
+        "summary": "A record as it came, its own headers included, and why it was set aside.",
+        "contentType": "application/octet-stream",
+        "headers": {"type": "object", "properties": headers, "required": list(named)},
+        "payload": {"type": "string", "format": "binary"},
+    }
+    return {
+        "address": DEAD_LETTERS,
+        "description": "Records that nobody can process, of whichever topic.",
+        "messages": {"dead.letter": message},
+    }
+
+
+def _sending_dead_letters() -> tuple[str, dict[str, Any]]:
+    channel = f"#/channels/{DEAD_LETTERS}"
+    refs = [{"$ref": f"{channel}/messages/dead.letter"}]
+    return "send_dead_letters", {"action": "send", "channel": {"$ref": channel}, "messages": refs}
 
 
 def _operations(action: str, kinds: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
@@ -79,10 +116,12 @@ def _message(kind: str) -> dict[str, Any]:
     properties: dict[str, Any] = {"type": {"const": kind}, "data": {"$ref": f"{_SCHEMAS}{data.__name__}"}}
     if kind in SENT and kind not in RECEIVED:
         properties["source"] = {"const": OWN_SOURCE}
+    key = {"type": "string", "description": KEYS[KINDS[kind].topic]}
     return {
         "name": kind,
         "title": kind,
         "summary": " ".join((data.__doc__ or "").split()),
+        "bindings": {"kafka": {"key": key, "bindingVersion": _KAFKA}},
         "payload": {"allOf": [{"$ref": f"{_SCHEMAS}Envelope"}, {"type": "object", "properties": properties}]},
     }
 

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -30,21 +31,25 @@ from pipeline.web import health, server
 
 GROUP = "unvarnished"  # of the workers, behind the prefix of the topics
 _AGAIN_SECONDS = 1.0  # between two looks for a database that is away
-_LONGEST_SECONDS = 30.0  # between two starts of a role that ends again and again
+_SHORTEST_SECONDS = 0.5  # between two starts of a role
+_LONGEST_SECONDS = 30.0  # between two starts of one that ends again and again
+_WELL_SECONDS = 60.0  # a role that ran for so long did not end because of how it was started
 _UNUSABLE = 2  # what a process ends with if no further start would help
-
-
 _log = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]  # is told where a process without pages shows its health, once it does
 
 
-def run(role: Role, settings: Settings, tell_web: Callable[[live.Addresses], None], tell: Tell) -> None:
-    """Be that role until SIGTERM or SIGINT.
+def run(
+    role: Role, settings: Settings, tell_web: Callable[[live.Addresses], None], tell: Tell, supervised: bool = False
+) -> None:
+    """Be that role until SIGTERM or SIGINT; `supervised`: or until our stdin is closed.
 
     Raises WrongSetup, Unusable; Ended after a bug, a worker SystemExit.
     """
     logs.to_stderr(role, settings.log_level)
+    if supervised:
+        threading.Thread(target=_end_with_stdin, name="supervisor's end", daemon=True).start()
     shared = _opened(settings)
     if role is Role.WEB:
         live.web(shared, settings, tell_web)
@@ -63,6 +68,13 @@ def run(role: Role, settings: Settings, tell_web: Callable[[live.Addresses], Non
             now,
         )
         _beside_listener(shared, settings, settings.relay_port, relay, relay.troubles, tell)
+
+
+def _end_with_stdin() -> None:
+    """Whoever started us holds the other end: when it is gone, however it went, nobody would stop us."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _opened(settings: Settings) -> Shared:
@@ -138,6 +150,7 @@ def run_all(settings: Settings) -> None:
 
     Raises WrongSetup and Unusable before anything is started; Ended if a role cannot start.
     """
+    logs.to_stderr("up", settings.log_level)
     open_shared(settings).engine.dispose()  # the schema is up to date before several look at it
     environment = os.environ | {"UNVARNISHED_SIGN_IN_TOKEN": live.token_of(settings)}
     unusable = asyncio.run(_group(environment))
@@ -157,10 +170,12 @@ async def _group(environment: Mapping[str, str]) -> Role | None:
 
 async def _keep(role: Role, environment: Mapping[str, str], stopping: asyncio.Event) -> bool:
     """Run a role, again and again. False: it will never run with these settings, and the others have to end, too."""
-    wait = 0.5
+    wait = _SHORTEST_SECONDS
+    command = [sys.executable, "-m", "pipeline", "run", role, "--supervised"]
     while not stopping.is_set():
+        started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pipeline", "run", role, env=environment, start_new_session=True
+            *command, env=environment, stdin=asyncio.subprocess.PIPE, start_new_session=True
         )
         ended, told = asyncio.create_task(process.wait()), asyncio.create_task(stopping.wait())
         await asyncio.wait([ended, told], return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +186,15 @@ async def _keep(role: Role, environment: Mapping[str, str], stopping: asyncio.Ev
         if code == _UNUSABLE:
             stopping.set()
             return False
+        if not stopping.is_set():
+            _log.warning("the %s has ended (%s): it is started again", role, _how(code))
+        if time.monotonic() - started > _WELL_SECONDS:
+            wait = _SHORTEST_SECONDS
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), wait)
         wait = min(2 * wait, _LONGEST_SECONDS)
     return True
+
+
+def _how(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -20,6 +20,8 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from platformdirs import user_cache_path
 
+from deploy.processes import ending_with_parent
+
 POM = Path(__file__).with_name("pom.xml")
 JAVA_NEEDED = 17
 # Seconds. A node needs 4 to start on a quiet machine and 1 to stop; Maven needs 10 for 44 MB on a quick line.
@@ -65,12 +67,17 @@ class Node:
             tool = [*run, "kafka.tools.StorageTool", "format", "-t", _ANY_CLUSTER, "-c", str(file)]
             if self._run(tool).wait(START_TIMEOUT) != 0:
                 raise Unable(f"Kafka's storage could not be formatted: {self._tail()}")
-        self._process = self._run([*_ending_with_parent(), *run, "kafka.Kafka", str(file)])
+        self._process = self._run([*ending_with_parent("TERM"), *run, "kafka.Kafka", str(file)])
         try:
             self._wait_until_it_answers(self._process)
         except BaseException:
             self.kill()
             raise
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End it as an operator would. Does nothing if it does not run."""
@@ -239,8 +246,3 @@ def _java_version(java: str) -> int:
     told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=30)
     found = re.search(r'version "(\d+)', told.stderr)
     return int(found[1]) if found else 0
-
-
-def _ending_with_parent() -> list[str]:
-    """On Linux: whoever is killed (a test run, a terminal) leaves no broker behind."""
-    return ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []

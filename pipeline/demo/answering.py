@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pipeline.consumers.background import Background
 from pipeline.demo.company import Company, is_live
 from pipeline.demo.door import Door
-from pipeline.demo.installed import Installed
+from pipeline.demo.installed import Observed
 from pipeline.demo.replies import reply
 from pipeline.domain.events import FeedbackReceived, FeedbackRequested, decode
 
@@ -51,9 +51,9 @@ class Answering(Background):
     process that is killed in between and started again answers the same.
     """
 
-    def __init__(self, installed: Installed, company: Company, door: Door, pace: float) -> None:
+    def __init__(self, observed: Observed, company: Company, door: Door, pace: float) -> None:
         super().__init__("answering")
-        self._installed = installed
+        self._observed = observed
         self._company = company
         self._door = door
         self._delivery = 60 / pace  # seconds
@@ -68,7 +68,7 @@ class Answering(Background):
 
     def _hear(self) -> None:
         """Learn what was asked, and who will answer it when."""
-        for seq, _, request in self._installed.requests_after(self._seen):
+        for seq, _, request in self._observed.requests_after(self._seen):
             self._seen = seq
             found = self._company.asked(request) if is_live(request.order_id) else None
             if found is None:
@@ -83,9 +83,9 @@ class Answering(Background):
 
     def _give(self, answer: Answer) -> None:
         request = answer.request
-        text = self._installed.text_about(request.order_id, answer.number)
+        text = self._observed.text_about(request.order_id, answer.number)
         link = None if text is None else _LINK.search(text)
-        if link is None or self._installed.answered(request.order_id, request.contact_id):
+        if link is None or self._observed.answered(request.order_id, request.contact_id):
             return  # somebody was quicker
         if not self._door.fill_in(link[1], fields_of(answer.said, _name(request))):
             heapq.heappush(self._due, answer._replace(due=time.monotonic() + _AGAIN))

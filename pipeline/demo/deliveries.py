@@ -9,7 +9,7 @@ import msgspec
 from pipeline.consumers.background import Background
 from pipeline.demo.company import LIVE_FROM, Company, events_of
 from pipeline.demo.door import Door
-from pipeline.demo.drive import Runtime
+from pipeline.demo.drive import Memory
 
 PLACE = "demo.live"  # the name under which the block on its way is kept
 SHORTEST = 0.5  # seconds between two requests: at a higher pace each of them brings more orders
@@ -61,7 +61,7 @@ class Deliveries(Background):
 
     def __init__(
         self,
-        runtime: Runtime,
+        memory: Memory,
         company: Company,
         door: Door,
         pace: float,
@@ -69,7 +69,7 @@ class Deliveries(Background):
         now: Callable[[], datetime],
     ) -> None:
         super().__init__("deliveries")
-        self._runtime = runtime
+        self._memory = memory
         self._company = company
         self._door = door
         self._size = max(1, round(pace * SHORTEST / 60))
@@ -78,7 +78,7 @@ class Deliveries(Background):
         self._now = now
 
     def _work(self) -> None:
-        kept = self._runtime.get(PLACE)
+        kept = self._memory.get(PLACE)
         block = msgspec.json.decode(kept, type=Block) if kept else None
         if block is not None and not self._send(block):
             return
@@ -87,7 +87,7 @@ class Deliveries(Background):
             if not self._pause(due - time.monotonic()):
                 return
             block = next_block(self._company, block, size, self._now().replace(microsecond=0))
-            self._runtime.put(PLACE, msgspec.json.encode(block).decode())
+            self._memory.put(PLACE, msgspec.json.encode(block).decode())
             if not self._send(block):
                 return
             due = max(due + self._seconds, time.monotonic())

@@ -20,7 +20,17 @@ BLOCKS_A_DAY = 4
 PLACE = "demo"  # the name under which the place is kept
 
 
-class Runtime(Protocol):
+class Memory(Protocol):
+    """Where a driver keeps its place."""
+
+    def get(self, name: str) -> str | None:
+        """A small durable value, None if it was never put."""
+
+    def put(self, name: str, value: str) -> None:
+        """Keep a small value durably."""
+
+
+class Runtime(Memory, Protocol):
     """What the driver needs of the pipeline."""
 
     def take(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
@@ -28,12 +38,6 @@ class Runtime(Protocol):
 
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         """The questions emitted since journal position `seq`, oldest first: position, time, question."""
-
-    def get(self, name: str) -> str | None:
-        """A small durable value, None if it was never put."""
-
-    def put(self, name: str, value: str) -> None:
-        """Keep a small value durably."""
 
 
 class Place(NamedTuple):

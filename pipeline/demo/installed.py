@@ -12,17 +12,11 @@ from pipeline.store import conversations, journal, phone
 from pipeline.store.engine import reading
 
 
-class Installed:
-    """The runtime of `drive.run`, and what the live demo looks up."""
+class Observed:
+    """What the live demo looks up in any installation, a cluster too, and the place it keeps there."""
 
-    def __init__(self, engine: Engine, runtime: Embedded) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._runtime = runtime
-
-    def take(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
-        """Store and process events received at these moments."""
-        for _ in self._runtime.take(incoming._replace(received_at=moment) for moment, incoming in items):
-            pass
 
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         """The questions asked since a place in the journal."""
@@ -49,3 +43,16 @@ class Installed:
         """The newest message about an order on one of the demo's phones."""
         with reading(self._engine) as connection:
             return phone.newest_about(connection, order_id, number)
+
+
+class Installed(Observed):
+    """The runtime of `drive.run`: one that also takes events in by itself."""
+
+    def __init__(self, engine: Engine, runtime: Embedded) -> None:
+        super().__init__(engine)
+        self._runtime = runtime
+
+    def take(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
+        """Store and process events received at these moments."""
+        for _ in self._runtime.take(incoming._replace(received_at=moment) for moment, incoming in items):
+            pass

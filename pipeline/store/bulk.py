@@ -54,13 +54,19 @@ def insert_new(connection: Connection, table: Table, rows: Rows) -> None:
 
 
 def upsert(
-    connection: Connection, table: Table, rows: Rows, columns: tuple[str, ...] = (), newest: str | None = None
+    connection: Connection,
+    table: Table,
+    rows: Rows,
+    columns: tuple[str, ...] = (),
+    newest: str | None = None,
+    holding: str | None = None,
 ) -> None:
     """Insert rows, or replace those of the same primary key.
 
-    With `newest`, a column, a row replaces another only if it is not older by that column.
+    With `newest`, a column, a row replaces another only if it is not older by that column. With `holding`, another one,
+    a row that holds something there counts as newer than any that does not.
     """
-    _execute(connection, rows, columns, _replacing, table, newest)
+    _execute(connection, rows, columns, _replacing, table, newest, holding)
 
 
 def add(
@@ -186,13 +192,18 @@ def _ignoring(dialect: Any, table: Table, columns: tuple[str, ...]) -> Insert:
     return made
 
 
-def _replacing(dialect: Any, table: Table, columns: tuple[str, ...], newest: str | None) -> Insert:
+def _replacing(dialect: Any, table: Table, columns: tuple[str, ...], newest: str | None, holding: str | None) -> Insert:
     statement = _insert(dialect, table, columns)
     keys = {key.name for key in table.primary_key}
     values = {name: statement.excluded[name] for name in columns if name not in keys}
-    where = None if newest is None else statement.excluded[newest] >= table.c[newest]
+    where = None if newest is None else _rank(statement.excluded, newest, holding) >= _rank(table.c, newest, holding)
     made: Insert = statement.on_conflict_do_update(index_elements=sorted(keys), set_=values, where=where)
     return made
+
+
+def _rank(row: Any, newest: str, holding: str | None) -> Any:
+    """What decides between two rows of one key."""
+    return row[newest] if holding is None else tuple_(row[holding].is_not(None), row[newest])
 
 
 def _adding(dialect: Any, table: Table, columns: tuple[str, ...], amounts: tuple[str, ...]) -> Insert:

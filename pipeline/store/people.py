@@ -38,13 +38,20 @@ def seal(vault: Vault, event: Event, raw: bytes) -> Sealed | None:
 
 
 def remember(connection: Connection, found: Iterable[Row]) -> None:
-    """Write people; what an older event says of one changes nothing."""
-    newest: dict[tuple[str, str], Row] = {}
+    """Write people; what an older event says of one changes nothing.
+
+    Nor does one that leaves out the number: whoever is to be asked already would be silenced by that.
+    """
+    best: dict[tuple[str, str], Row] = {}
     for row in found:
-        known = newest.setdefault((row["account_id"], row["contact_id"]), row)
-        if row["said_at"] >= known["said_at"]:
-            newest[row["account_id"], row["contact_id"]] = row
-    upsert(connection, people, [newest[key] for key in sorted(newest)], newest="said_at")
+        known = best.setdefault((row["account_id"], row["contact_id"]), row)
+        if _rank(row) >= _rank(known):
+            best[row["account_id"], row["contact_id"]] = row
+    upsert(connection, people, [best[key] for key in sorted(best)], newest="said_at", holding="phone_digest")
+
+
+def _rank(row: Row) -> tuple[bool, datetime]:
+    return row["phone_digest"] is not None, row["said_at"]
 
 
 def _take(vault: Vault, account_id: str, said_at: datetime, contact: dict[str, Any]) -> Row:

@@ -242,6 +242,17 @@ def test_taking_a_contact_off_the_order_is_no_way_to_avoid_the_question(
     assert [post["To"] for post in provider.posts] == ["+447700900123"]
 
 
+@pytest.mark.parametrize("order_id", ["SO-1", "SO-2"])
+def test_leaving_out_the_number_is_none_either(
+    runtime: Embedded, provider: Provider, sender: Dispatcher, order_id: str
+) -> None:
+    deliver(runtime)
+    without = [contact(phone=None, name="Ana the Silent")]
+    take(runtime, completed(order_id, time=at(hours=2.1), event_id="changed", contacts=without))
+    sender.run_once(at(hours=3))
+    assert [post["To"] for post in provider.posts] == ["+447700900123"]
+
+
 def test_not_accepted_is_tried_again_and_rejected_never(
     runtime: Embedded, provider: Provider, sender: Dispatcher
 ) -> None:

@@ -87,6 +87,15 @@ def test_an_older_word_about_a_person_changes_nothing(runtime: Embedded) -> None
     assert VAULT.open(ana["wrapped_key"], ana["phone"]) == "+447700900999"
 
 
+def test_a_person_s_newest_number_stands_whatever_leaves_it_out(runtime: Embedded) -> None:
+    silent = completed("SO-3", time=at(days=2), contacts=[contact(phone=None)])
+    older, newer = (completed(f"SO-{n}", time=at(days=n), contacts=[contact(phone=f"+44770090000{n}")]) for n in (0, 1))
+    for told in ([silent, newer, older], [older], [silent], [newer], [silent]):
+        take(runtime, *told)
+    (ana,) = rows(runtime, people)
+    assert VAULT.open(ana["wrapped_key"], ana["phone"]) == "+447700900001"
+
+
 def test_a_number_nobody_can_be_reached_at_is_kept_and_not_asked(runtime: Embedded) -> None:
     take(runtime, completed(contacts=[contact(phone="call the porter")]), scanned(time=at(hours=2)))
     (ana,) = rows(runtime, people)

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-_COPIED = ("pipeline", "tests")
+_COPIED = ("pipeline", "deploy", "tests")
 _SECONDS = 60  # for one test
 
 

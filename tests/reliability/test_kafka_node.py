@@ -30,3 +30,5 @@ def test_a_node_that_was_killed_or_paused_comes_back_where_it_was_with_what_it_a
         consumer.assign([partition])
         consumer.seek_to_beginning(partition)
         assert [record.value for record in consumer.poll(30_000)[partition]] == [b"SO-1"]
+    kafka_node.stop()
+    assert not answers(bootstrap)

@@ -1,8 +1,13 @@
 """Tools that come through npm: installed from the lock file of their folder the first time a test needs them."""
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +16,20 @@ import pytest
 
 def installed(folder: Path) -> Path:
     """The `node_modules` of a folder with a lock file. Without npm the test that asks is skipped; in CI it fails."""
+    with _alone(folder):
+        return _installed(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process of a parallel run at a time; the next one finds it done."""
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"unvarnished-npm-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _installed(folder: Path) -> Path:
     modules = folder / "node_modules"
     if (modules / ".package-lock.json").exists():  # npm writes it last
         return modules

@@ -1,32 +1,22 @@
 """The alerting rules: each comes when it should and not otherwise, watches what we export, and says what to do."""
 
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
 import pipeline.metrics  # noqa: F401 - exports them
+from tests.support import tools
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+FOLDER = tools.ROOT / "deploy" / "prometheus"
 RULES = (FOLDER / "rules.yml").read_text(encoding="utf-8")
 WORLDS = (FOLDER / "rules.test.yml").read_text(encoding="utf-8")
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
 
 
 def test_each_alert_comes_when_it_should_and_not_otherwise() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        reason = "no promtool on this machine: it comes with Prometheus (apt: prometheus)"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
     for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "rules.test.yml"]):
-        done = subprocess.run([promtool, *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        tools.run("promtool", *arguments, folder=FOLDER)
 
 
 def test_each_alert_has_a_world_in_which_it_comes() -> None:

@@ -3,11 +3,11 @@ from contextlib import AbstractContextManager
 import psycopg
 import pytest
 
+from deploy.postgres.native import libpq_url
 from tests.support.postgres import (
     ENVIRONMENT_VARIABLE,
     PostgresServer,
     from_environment,
-    libpq_url,
     postgres_server,
 )
 from tests.support.ways import Unavailable

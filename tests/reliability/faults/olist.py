@@ -41,7 +41,7 @@ def counts(engine: Engine) -> dict[str, int]:
     """How much there is of what was told, and of what came of it."""
     told = select(journal.c.type, func.count()).where(journal.c.outgoing.is_(False)).group_by(journal.c.type)
     with reading(engine) as connection:
-        found = {row[0]: row[1] for row in connection.execute(told)}
+        found = {str(kind): n for kind, n in connection.execute(told)}
         for table in (orders, answers, dead_letters):
             found[table.name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
     return found

@@ -99,7 +99,7 @@ class Watch(threading.Thread):
         with reading(self._engine) as connection:
             untold = connection.execute(select(func.count()).select_from(outbox)).scalar_one()
             counted = connection.execute(select(asks.c.state, func.count()).group_by(asks.c.state))
-            states: dict[str, int] = {row[0]: row[1] for row in counted}
+            states: dict[str, int] = {str(state): n for state, n in counted}
         relayed = sum(end for (topic, _), end in ends.items() if topic in self._relayed)
         waiting = sum(states.get(state, 0) for state in _WAITING)
         sent = states.get("sent", 0)

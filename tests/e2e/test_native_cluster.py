@@ -1,0 +1,99 @@
+"""`make cluster` as whoever evaluates it has it: everything comes up, deliveries become pairs, Ctrl-C ends it all."""
+
+import http.client
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.kafka import native as kafka
+from deploy.postgres import native as postgres
+from tests.support.process import ROOT, SECONDS, environment
+from tests.support.roles import until
+from tests.support.ways import Unavailable, missing
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+PORTS = ("PUBLIC_PORT", "INTERNAL_PORT", "WORKER_PORT", "DISPATCHER_PORT", "RELAY_PORT")
+PATH_OF_AN_ORDER = {"order.completed", "feedback.requested", "feedback.received", "fulfilment.compared"}
+
+
+class Started:
+    """The running command and what it says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ports = {name: str(kafka.free_port()) for name in PORTS}
+        self._said = folder / "said"
+        with self._said.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.native_cluster", "--pace", "600"],
+                cwd=ROOT,
+                env=environment(folder, **self.ports),
+                stdout=output,
+                stderr=output,
+            )
+
+    def said(self, pattern: str) -> str | None:
+        """What it has said, as it stands in the pattern's brackets. It has to be running."""
+        told = self._said.read_text()
+        assert self.process.poll() is None, told
+        found = re.search(pattern, told)
+        return found[1] if found else None
+
+    def ready(self, name: str) -> bool:
+        """Whether the role at that port says so."""
+        one = http.client.HTTPConnection("127.0.0.1", int(self.ports[name]), timeout=SECONDS)
+        try:
+            one.request("GET", "/readyz")
+            return one.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            one.close()
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    try:
+        kafka.fetch_jars()
+        with postgres.any_binaries():
+            pass
+    except (kafka.Unable, postgres.Unable) as reason:
+        missing(Unavailable(str(reason)))
+    # Where another account may enter, too: as root PostgreSQL runs as one.
+    with postgres.scratch_folder() as folder:
+        folder.chmod(0o755)
+        running = Started(folder)
+        yield running
+        if running.process.poll() is None:
+            running.process.terminate()
+            running.process.wait(SECONDS)
+
+
+def kinds(url: str) -> Counter[str]:
+    """How many events of each type the journal holds."""
+    with suppress(psycopg.Error), psycopg.connect(url) as connection:
+        return Counter(dict(connection.execute("SELECT type, count(*) FROM journal GROUP BY type").fetchall()))
+    return Counter()
+
+
+def test_it_comes_up_delivers_hears_and_ends_in_order(started: Started) -> None:
+    broker = until(lambda: started.said(r"Kafka +(127\S+)"), "Kafka")
+    url = until(lambda: started.said(r"PostgreSQL +(postgresql://\S+)"), "PostgreSQL")
+    until(lambda: started.said(r"sign in +(http\S+)"), "the way in")
+    until(lambda: kinds(url).keys() >= PATH_OF_AN_ORDER, "an order's whole path")
+    until(lambda: all(started.ready(name) for name in PORTS if name != "PUBLIC_PORT"), "every role")
+    assert kafka.answers(broker)
+
+    started.process.send_signal(signal.SIGINT)
+    assert started.process.wait(SECONDS) == 0
+    assert not kafka.answers(broker)
+    assert not kinds(url), "PostgreSQL has ended"
+    assert not any(started.ready(name) for name in PORTS)

@@ -1,0 +1,31 @@
+"""Programs that check what is deployed: those of the development dependencies, or the machine's own."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.ways import Unavailable, missing
+
+ROOT = Path(__file__).parents[2]
+# Those that no package of Python brings.
+_PACKAGES = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+
+
+def find(name: str) -> str:
+    """Where it is. Without it the test is skipped, and says so; where `CI` is set it fails."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        origin = f"apt: {_PACKAGES[name]}" if name in _PACKAGES else "the development dependencies have it"
+        missing(Unavailable(f"no {name} on this machine ({origin})"))
+    return found
+
+
+def run(name: str, *arguments: str, folder: Path = ROOT, environment: dict[str, str] | None = None) -> str:
+    """What it prints. Raises AssertionError with what it complains of."""
+    done = subprocess.run(
+        [find(name), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
