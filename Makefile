@@ -97,8 +97,7 @@ docs: .venv/requirements.lock
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml
 	$(UV_COMPILE) $(ARGS) --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
-	$(UV_COMPILE) $(ARGS) --extra dev --group pyproject.toml:bench --constraints requirements-dev.lock \
-		--output-file requirements-bench.lock pyproject.toml
+	$(UV_COMPILE) $(ARGS) --extra dev --group pyproject.toml:bench --output-file requirements-bench.lock pyproject.toml
 	$(UV_COMPILE) $(ARGS) --group pyproject.toml:build --output-file requirements-build.lock
 
 clean:

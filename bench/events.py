@@ -47,11 +47,11 @@ def make_topics(bootstrap: str, prefix: str) -> None:
         admin.create_topics({prefix + OUT: {"num_partitions": PARTITIONS, "replication_factor": 1}})
 
 
-def load(bootstrap: str, prefix: str, events: int) -> None:
-    """New topics with so many events, all of them there when it returns."""
-    make_topics(bootstrap, prefix)
+def load(bootstrap: str, prefix: str, events: int, skip: int = 0) -> None:
+    """Send so many events, those behind the first `skip`; all of them are there when it returns."""
+    made = list(islice(told(), skip, skip + events))  # before, so that they come faster than anybody takes them
     with _producer(bootstrap) as producer:
-        for one in islice(told(), events):
+        for one in made:
             producer.send(prefix + one.topic, one.value, one.key)
         producer.flush()
 

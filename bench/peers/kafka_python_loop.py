@@ -26,7 +26,7 @@ def main() -> None:
         for key, value in job.do(records):
             producer.send(told.out, value, key)
         producer.flush()
-        consumer.commit_async()  # type: ignore[no-untyped-call]
+        consumer.commit_async()
 
 
 if __name__ == "__main__":

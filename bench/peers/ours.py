@@ -9,7 +9,7 @@ from functools import partial
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from bench.peers.work import BATCH, Orders, orders, report, runner
-from pipeline.consumers import faust_app, kafka_io
+from pipeline.consumers import faust_app, worker_io
 from pipeline.consumers.consuming import Consuming, Poison, Work
 from pipeline.consumers.poison import Limit
 from pipeline.consumers.progress import Progress
@@ -46,7 +46,7 @@ class _Process:
 
 async def _consume(told: Orders, stopping: asyncio.Event) -> None:
     settings, worker = Settings(kafka_bootstrap_servers=told.bootstrap), runner(told)
-    consumer, producer = kafka_io.worker_clients(settings, told.group)
+    consumer, producer = worker_io.worker_clients(settings, told.group)
     process = _Process(Stages(worker, told.prefix, _now), told.out, producer, asyncio.get_running_loop())
     topics, letters = frozenset(told.topics), told.prefix + DEAD_LETTERS
     work = Work(worker, process, Limit(100, 0.2), topics, letters, told.prefix, BATCH, _now)

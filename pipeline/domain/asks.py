@@ -6,7 +6,7 @@ to `due`, for the definite word that nothing was sent, and that is a new attempt
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -210,24 +210,27 @@ def _quiet_from(moment: datetime, zones: Collection[str], policy: Policy) -> dat
 
 def _edges(moment: datetime, zones: Collection[str], policy: Policy) -> list[datetime]:
     """Every instant behind `moment` at which quiet hours may begin or end somewhere, in order."""
-    found = {edge for name in zones for edge in _edges_of(moment, zone(name), policy)}
+    hours = (policy.quiet_from, policy.quiet_until)
+    found = {edge for where in map(zone, zones) for edge in _edges_of(moment.astimezone(where).date(), where, *hours)}
     return sorted(edge for edge in found if moment < edge <= moment + _HORIZON)
 
 
-def _edges_of(moment: datetime, where: ZoneInfo, policy: Policy) -> Iterator[datetime]:
-    today = moment.astimezone(where).date()
-    for day in range(-1, _HORIZON.days + 2):
-        for at in (policy.quiet_from, policy.quiet_until):
+@lru_cache(maxsize=1024)  # worked out anew for every question they would cost more than everything else about it
+def _edges_of(day: date, where: ZoneInfo, *hours: time) -> tuple[datetime, ...]:
+    """Those of a zone, for every moment of a day there."""
+    found = [*_clock_changes(day, where)]
+    for n in range(-1, _HORIZON.days + 2):
+        for at in hours:
             for fold in (0, 1):  # an hour that comes twice has both its edges twice
-                local = datetime.combine(today + timedelta(days=day), at, where).replace(fold=fold)
-                yield local.astimezone(UTC)
-    yield from _clock_changes(moment, where)
+                local = datetime.combine(day + timedelta(days=n), at, where).replace(fold=fold)
+                found.append(local.astimezone(UTC))
+    return tuple(found)
 
 
-def _clock_changes(moment: datetime, where: ZoneInfo) -> Iterator[datetime]:
+def _clock_changes(day: date, where: ZoneInfo) -> Iterator[datetime]:
     """Where the clocks are changed within the horizon: the time of day jumps, perhaps into quiet hours or out."""
-    low, step = moment.astimezone(UTC).replace(second=0, microsecond=0), timedelta(days=1)
-    for _ in range(_HORIZON.days + 1):
+    low, step = datetime.combine(day, time(), UTC) - timedelta(days=1), timedelta(days=1)
+    for _ in range(_HORIZON.days + 3):
         begin, end = low, low + step
         low = end
         if _offset(begin, where) == _offset(end, where):

@@ -128,7 +128,7 @@ def test_a_command_that_does_not_exist_is_found(words: str, expected: str | None
 
 def test_every_make_target_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):(?!=)", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):(?!=)", makefile, re.MULTILINE))
     named = {each: each.text.split()[0] for each in matching(_MAKE)}
     assert {"demo", "test", "docs"} <= set(named.values())
     assert {each for each, target in named.items() if target not in targets and "=" not in target} == set()

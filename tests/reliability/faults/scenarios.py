@@ -56,7 +56,7 @@ def broker_away(trial: Trial, seconds: float) -> None:
     node.start()
     moment = time.monotonic()
     trial.time_progress("relay, broker back", "relay", moment)
-    trial.time_progress("worker, broker back", "worker", moment)
+    trial.time_progress("first effect, broker back", "anybody", moment)
 
 
 def database_crash(trial: Trial, times: int = 3) -> None:
@@ -67,7 +67,7 @@ def database_crash(trial: Trial, times: int = 3) -> None:
         _warm(trial)
         trial.ground.server.crash()
         moment = time.monotonic()
-        trial.time_progress("worker, database back", "worker", moment)
+        trial.time_progress("first effect, database back", "anybody", moment)
         trial.time_progress("relay, database back", "relay", moment)
 
 
@@ -88,16 +88,15 @@ def paused_worker(trial: Trial, seconds: float = _PAUSED_SECONDS) -> None:
 def churn(trial: Trial, seconds: float) -> None:
     """Two more workers join and leave, again and again."""
     trial.feeding.last(seconds + 10)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    begun = time.monotonic()
+    while time.monotonic() < begun + seconds:
         more = trial.cluster.start("worker", "worker")
-        moment = time.monotonic()
         _pass(_CHURN_SECONDS)
         for process in more:
             code = process.end(signal.SIGTERM)
             if code != 0:
                 trial.result.wrong.append(f"a worker that was told to end ended with {code}")
-        trial.time_progress("workers come and go", "worker", moment)
+    trial.time_progress("longest standstill while workers come and go", "everybody", begun)
 
 
 def _warm(trial: Trial) -> None:

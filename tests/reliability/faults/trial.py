@@ -20,6 +20,8 @@ from tests.reliability.faults.told import Item, disturbed
 from tests.reliability.faults.watching import (
     Seen,
     Watch,
+    first_effect,
+    longest_standstill,
     progress_of_dispatchers,
     progress_of_relays,
     progress_of_workers,
@@ -30,10 +32,13 @@ from tests.support.roles import PARTITIONS, Cluster, Process, cluster, until
 from tests.support.sound import unsound
 
 ROLES = ("web", "relay", "relay", "worker", "worker", "dispatcher", "dispatcher")
+# By who has to go on.
 PROGRESS: dict[str, Callable[[list[Seen], float], float | None]] = {
     "worker": progress_of_workers,
     "relay": progress_of_relays,
     "dispatcher": progress_of_dispatchers,
+    "anybody": first_effect,
+    "everybody": longest_standstill,
 }
 SETTLE_SECONDS = 300.0
 _LOST_SECONDS = 90.0  # without progress, after which nobody waits any longer

@@ -1,5 +1,6 @@
 """Sees from outside how far a cluster is, several times a second, and when it goes on after something broke."""
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -111,10 +112,18 @@ class Watch(threading.Thread):
 
 
 def progress_of_workers(looks: list[Seen], moment: float) -> float | None:
-    """Seconds that the slowest partition took to go on, of those that lagged soon after the moment; None: not yet.
+    """Seconds that the slowest partition took to go on, of those that lagged soon after the moment; None: not yet."""
+    soon = moment + _SOON_SECONDS
+    return _slowest(looks, soon) if looks and looks[-1].at > soon else None
 
-    Each counts from when records were first seen to wait there.
-    """
+
+def longest_standstill(looks: list[Seen], moment: float) -> float | None:
+    """The same of all that lagged at any time since the moment; None: some still do."""
+    return _slowest(looks, math.inf) if looks else None
+
+
+def _slowest(looks: list[Seen], until: float) -> float | None:
+    """Each counts from when records were first seen to wait there."""
     waiting: dict[tuple[str, int], tuple[float, int]] = {}  # since when, and where it stood
     slowest = 0.0
     for seen in looks:
@@ -124,9 +133,15 @@ def progress_of_workers(looks: list[Seen], moment: float) -> float | None:
             if place > stood:
                 slowest = max(slowest, seen.at - since)
                 del waiting[partition]
-            elif end > place and (partition in waiting or seen.at < moment + _SOON_SECONDS):
+            elif end > place and (partition in waiting or seen.at < until):
                 waiting[partition] = (since, stood)
-    return slowest if looks and looks[-1].at > moment + _SOON_SECONDS and not waiting else None
+    return None if waiting else slowest
+
+
+def first_effect(looks: list[Seen], moment: float) -> float | None:
+    """Seconds until anything had an effect; None: not yet."""
+    done = [sum(seen.committed.values()) for seen in looks]
+    return next((seen.at - moment for seen, n in zip(looks, done, strict=True) if n > done[0]), None)
 
 
 def progress_of_relays(looks: list[Seen], moment: float) -> float | None:
