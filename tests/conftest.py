@@ -98,11 +98,22 @@ def postgresql_database_url(
 
 
 @pytest.fixture
-def cluster_database_url(postgresql_database_url: str) -> str:
-    """For tests that run in both modes: the builders make a cluster of it."""
+def cluster_database_url(postgresql_database_url: str, _suite_topics: tuple[str, str]) -> str:
+    """For tests that run in both modes: the builders make a cluster of it, with Kafka between relay and worker."""
     from tests.support.steps import for_cluster
 
-    return for_cluster(postgresql_database_url)
+    return for_cluster(postgresql_database_url, *_suite_topics)
+
+
+@pytest.fixture(scope="session")
+def _suite_topics(kafka_broker: kafka.KafkaBroker) -> Iterator[tuple[str, str]]:
+    """Broker and prefix of the topics that all those tests use one after the other."""
+    from tests.support.wire import wire
+
+    found = kafka_broker.bootstrap, kafka_broker.new_prefix()
+    between = wire(*found)
+    yield found
+    between.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """A cluster that is used as the embedded mode is: one event after the other, with all that follows from it.
 
-So a test of what must happen runs on both. There is no broker: a relay hands over what is in the outbox.
+So a test of what must happen runs on both: with a relay and real topics in between, or with what is in the outbox
+handed over directly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Engine, delete, make_url, select
 
@@ -20,22 +22,38 @@ from pipeline.store.engine import connect
 from pipeline.store.tables import journal, outbox
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault
+from tests.support.wire import wire
 
 _NAME = "cluster"  # what a connection calls itself whose database is to be used as a cluster's
+_Relay = Callable[[], list[Relayed]]
 
 
-def for_cluster(url: str) -> str:
-    """The same database, to be used as a cluster's."""
-    return make_url(url).update_query_dict({"application_name": _NAME}).render_as_string(hide_password=False)
+def for_cluster(url: str, *topics: str) -> str:
+    """The same database, to be used as a cluster's; `topics`: with those of that broker and prefix in between."""
+    name = " ".join([_NAME, *topics])
+    return make_url(url).update_query_dict({"application_name": name}).render_as_string(hide_password=False)
 
 
 def runtime(url: str, vault: Vault, setup: Setup, batch: int) -> Embedded:
     """The embedded runtime on a migrated database, or what does the same on that of a cluster."""
-    if make_url(url).query.get("application_name") != _NAME:
+    name, *topics = str(make_url(url).query.get("application_name", "")).split(" ")
+    if name != _NAME:
         return Embedded(connect(url), vault, setup, batch)
     made = Embedded(connect(url, cluster=True), vault, setup, batch)
-    made.runner = _Steps(made.engine, vault, setup, batch)
+    hand_over = _through(made.engine, vault, setup, *topics) if topics else partial(relay, made.engine, setup.levels)
+    made.runner = _Steps(made.engine, vault, setup, batch, hand_over)
     return made
+
+
+def _through(engine: Engine, vault: Vault, setup: Setup, bootstrap: str, prefix: str) -> _Relay:
+    """What waits in the outbox, over the topics."""
+    between = wire(bootstrap, prefix)
+    relaying = between.relay(engine, vault, setup.levels)
+
+    def _hand_over() -> list[Relayed]:
+        return between.told() if relaying.run_once() else []
+
+    return _hand_over
 
 
 def relay(engine: Engine, levels: Sequence[Level]) -> list[Relayed]:
@@ -55,8 +73,9 @@ def relay(engine: Engine, levels: Sequence[Level]) -> list[Relayed]:
 class _Steps(Runner):
     """Stores, hands over and processes event by event."""
 
-    def __init__(self, engine: Engine, vault: Vault, setup: Setup, batch: int) -> None:
+    def __init__(self, engine: Engine, vault: Vault, setup: Setup, batch: int, hand_over: _Relay) -> None:
         super().__init__(engine, vault, setup, batch)
+        self._hand_over = hand_over
         self._appender = Appender(engine, vault)
         self._worker = ClusterRunner(engine, vault, setup)
 
@@ -67,7 +86,7 @@ class _Steps(Runner):
     def drain(self) -> int:
         """Hand over what waits, until nothing follows from it any more."""
         done = 0
-        while told := relay(self._engine, self._setup.levels):
+        while told := self._hand_over():
             for one in told:
                 stage = self._worker.observe if one.part else self._worker.take
                 done += stage([one], one.received_at).new
