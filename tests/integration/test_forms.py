@@ -18,10 +18,13 @@ from pipeline.domain.asks import hashed
 from pipeline.store.tables import answers, asks, journal
 from pipeline.web import forms, links
 from tests.builders import answered, at, take
+from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows, told
 from tests.support import doors
 from tests.support.doors import TOKEN, Clock
 from tests.support.dump import dump
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 ANSWER = {"arrival": "late", "goods": ["damaged", "papers_missing"], "score": "4", "comment": "Box 3 was wet."}
 HEADERS = {"content-type": "application/x-www-form-urlencoded"}

@@ -27,10 +27,13 @@ from pipeline.store.tables import answers, asks, journal, opt_outs
 from pipeline.web import forms, phone, webhooks
 from pipeline.web.webhooks import Provider
 from tests.builders import VAULT, at, completed, scanned, take
+from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows
 from tests.support import doors
 from tests.support.doors import PHONE, PUBLIC_URL, Clock
 from tests.support.live import live
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 ACCOUNT, KEY, OLD_KEY = "AC" + "1" * 32, "a" * 32, "b" * 32
 CALLBACK_TOKEN = "c4LLb4ckT0kenOf16bytes"
