@@ -106,7 +106,7 @@ GUARDS = (
         ".where(*_THIS_ATTEMPT, or_(*(asks.c.state == earlier for earlier in sorted(before(state)))))",
         ".where(*_THIS_ATTEMPT)",
         tuple(
-            f"{_DISPATCHER}test_callbacks_count_whenever_they_come_and_take_nothing_back[sqlite-{case}]"
+            f"{_DISPATCHER}test_callbacks_count_whenever_they_come_and_take_nothing_back[{case}-sqlite]"
             for case in ("late-delivered", "late-failed")
         ),
     ),
