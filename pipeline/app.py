@@ -1,5 +1,7 @@
 """The one place where things are wired together: settings in, an installation out. `live.py` puts it on the network."""
 
+import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,11 +10,13 @@ from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.consumers import second_try
 from pipeline.consumers.appender import Appender
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.runner import passes
 from pipeline.consumers.writer import Absorber
 from pipeline.demo import drive
 from pipeline.demo.company import Company
@@ -25,7 +29,9 @@ from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault
 
 DEMO_DAYS = 90
+_AGAIN_SECONDS = 1.0  # between two looks for a database that is away
 _FROZEN, _BEGUN = "setup", "demo.begun"
+_log = logging.getLogger(__name__)
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -91,6 +97,18 @@ def open_shared(settings: Settings) -> Shared:
     frozen = _freeze(engine, settings, None, simulated=False, cluster=True)
     setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, settings.policy, sending=True)
     return Shared(engine, Vault(settings.master()), setup)
+
+
+def open_shared_when_there(settings: Settings) -> Shared:
+    """The same, as soon as the database is there: roles start in any order, and one that starts anew finds it away."""
+    while True:
+        try:
+            return open_shared(settings)
+        except SQLAlchemyError as error:
+            if not passes(error):
+                raise
+            _log.error("the database says: %s", str(getattr(error, "orig", None) or error).splitlines()[0])
+            time.sleep(_AGAIN_SECONDS)
 
 
 def frozen_in(connection: Connection) -> Frozen | None:

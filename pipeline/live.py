@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
-from pipeline.app import Ended, Installation, Shared, now, open_installation
+from pipeline.app import Ended, Installation, Role, Shared, now, open_installation
 from pipeline.consumers import provider
 from pipeline.consumers.appender import Appender
 from pipeline.consumers.background import Background
@@ -155,6 +155,11 @@ async def serve(
 def token_of(settings: Settings) -> str:
     """What opens the internal listener: as it is set, or a new one."""
     return settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
+
+
+def tell_health(role: Role, address: str) -> None:
+    """Print where a process without pages shows how it is."""
+    print(f"{role}: {address}", flush=True)
 
 
 def go_on(

@@ -33,11 +33,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def to_stderr(role: str, level: str) -> None:
-    """From now on this process logs so. At `debug` each event is followed by its id."""
-    handler = logging.StreamHandler()
+def begin(role: str, level: str, libraries: int = logging.ERROR, file: str | None = None) -> None:
+    """From now on this process logs so, to stderr or to a file. At `debug` each event is followed by its id."""
+    handler = logging.StreamHandler() if file is None else logging.FileHandler(file)
     handler.setFormatter(JsonLines(role))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("pipeline").setLevel(level.upper())
     for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(libraries)

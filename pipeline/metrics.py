@@ -39,6 +39,9 @@ BATCH_RECORDS = Histogram(
     "unvarnished_batch_records", "Records a worker took at once", buckets=(1, 5, 10, 50, 100, 250, 500, 1_000, 5_000)
 )
 COMMIT_SECONDS = Histogram("unvarnished_offset_commit_seconds", "Seconds for the broker to note how far a worker is")
+REBALANCE_SECONDS = Histogram(
+    "unvarnished_rebalance_seconds", "Seconds a worker was without partitions while its group shared them out anew"
+)
 LAG = Gauge("unvarnished_lag_records", "Records of a worker's partitions that have had no effect yet", ["topic"])
 STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed")
 RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published")

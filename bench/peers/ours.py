@@ -13,6 +13,7 @@ from pipeline.consumers import faust_app, worker_io
 from pipeline.consumers.consuming import Consuming, Poison, Work
 from pipeline.consumers.poison import Limit
 from pipeline.consumers.progress import Progress
+from pipeline.consumers.sensors import Sensing
 from pipeline.consumers.stages import Stages
 from pipeline.consumers.topics import DEAD_LETTERS
 from pipeline.settings import Settings
@@ -44,14 +45,16 @@ class _Process:
         await asyncio.gather(*sent)
 
 
-async def _consume(told: Orders, stopping: asyncio.Event) -> None:
+async def _consume(told: Orders, app: faust_app.App, stopping: asyncio.Event) -> None:
     settings, worker = Settings(kafka_bootstrap_servers=told.bootstrap), runner(told)
     consumer, producer = worker_io.worker_clients(settings, told.group)
     process = _Process(Stages(worker, told.prefix, _now), told.out, producer, asyncio.get_running_loop())
     topics, letters = frozenset(told.topics), told.prefix + DEAD_LETTERS
-    work = Work(worker, process, Limit(100, 0.2), topics, letters, told.prefix, BATCH, _now)
-    await Consuming(consumer, producer, work, Progress(), stopping).run()
+    work = Work(worker, process, Limit(100, 0.2), topics, letters, BATCH, _now)
+    await Consuming(consumer, producer, work, Progress(), Sensing(app), stopping).run()
 
 
 if __name__ == "__main__":
-    faust_app.run(consumer=partial(_consume, orders()))
+    app = faust_app.App("bench")
+    app.carry("consumer", partial(_consume, orders(), app))
+    faust_app.run(app, "--without-web")

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
-from pipeline.cli.common import complaints
+from pipeline.complaints import complaints
 
 app = typer.Typer(no_args_is_help=True, help="Measure throughput on this machine.")
 

@@ -1,24 +1,20 @@
-"""What the commands share: how they open the database, print and complain."""
+"""What the commands share: how they open the database and print."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.app import Ended, WrongSetup, open_database
-from pipeline.consumers.kafka_io import BrokerTrouble
-from pipeline.settings import Settings, Unusable
-from pipeline.sources.table import UnreadableSource
+from pipeline.app import open_database
+from pipeline.complaints import fail
+from pipeline.settings import Settings
 from pipeline.store.engine import reading
 
 
@@ -56,33 +52,6 @@ def progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
-def complaints() -> Iterator[None]:
-    """What a user can mend is one sentence on stderr, without a traceback."""
-    try:
-        yield
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            where = f"UNVARNISHED_{name}: " if name else ""  # what concerns several names them itself
-            print(f"unvarnished: {where}{problem['msg']}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    except (WrongSetup, UnreadableSource, Unusable, BrokerTrouble) as error:
-        fail(str(error))
-    except Ended as error:
-        print(f"unvarnished: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        fail(f"the database says: {str(cause).splitlines()[0]}")
-
-
-def fail(message: str) -> NoReturn:
-    """Say what is wrong in a sentence, and end with exit code 2."""
-    print(f"unvarnished: {message}", file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def day(text: str | None, option: str) -> date | None:

@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 
 from pipeline import lab
-from pipeline.cli.common import Format, Output, complaints, database, day, fail, print_json
+from pipeline.cli.common import Format, Output, database, day, print_json
+from pipeline.complaints import complaints, fail
 from pipeline.consumers.runner import clock_of
 from pipeline.domain.divergence import DELTA0
 from pipeline.domain.figures import figures_of

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from pipeline.app import DEMO_DAYS, Role, begin_demo, days_before_live, open_installation, play_demo
-from pipeline.cli.common import complaints, day, progress
+from pipeline.cli.common import day, progress
+from pipeline.complaints import complaints
 from pipeline.consumers.runner import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
@@ -48,9 +49,7 @@ def run_command(
     from pipeline import roles
 
     with complaints():
-        roles.run(
-            role, Settings(), _show_addresses, lambda address: print(f"{role}: {address}", flush=True), supervised
-        )
+        roles.run(role, Settings(), _show_addresses, supervised)
 
 
 def _show_addresses(found: "Addresses") -> None:

@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from pipeline.app import create_key, open_installation, replay_history, retry_dead_letters, revoke_key
-from pipeline.cli.common import Format, Output, complaints, database, opened, print_json, progress
+from pipeline.cli.common import Format, Output, database, opened, print_json, progress
+from pipeline.complaints import complaints
 from pipeline.consumers.topics import Outcome, create
 from pipeline.doctor import examine
 from pipeline.settings import Settings

@@ -22,6 +22,7 @@ from pipeline.consumers.offsets import Offsets
 from pipeline.consumers.poison import Letters, Limit
 from pipeline.consumers.progress import Progress
 from pipeline.consumers.runner import passes
+from pipeline.consumers.sensors import Sensing
 from pipeline.domain.events import BadEvent
 
 FETCH_MS = 1_000  # milliseconds a fetch waits for the first record
@@ -45,7 +46,6 @@ class Work:
     limit: Limit
     topics: Collection[str]
     dead_letters: str
-    prefix: str
     batch: int  # records at most
     now: Callable[[], datetime]
 
@@ -53,9 +53,9 @@ class Work:
 class _Turn:
     """The time from one sharing out of the partitions to the next. What is done in it is committed in it, or never."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, sensing: Sensing) -> None:
         self.over = asyncio.Event()  # nothing is tried again: others will
-        self.offsets = Offsets(consumer)
+        self.offsets = Offsets(consumer, sensing)
 
 
 class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -67,16 +67,18 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         producer: AIOKafkaProducer,
         work: Work,
         progress: Progress,
+        sensing: Sensing,
         stopping: asyncio.Event,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
-        self._letters = Letters(producer, work.dead_letters)
+        self._letters = Letters(producer, work.dead_letters, sensing)
         self._work = work
         self._progress = progress
+        self._sensing = sensing
         self._busy = asyncio.Lock()  # a batch is on its way
         self._stopping = stopping
-        self._turn = _Turn(consumer)
+        self._turn = _Turn(consumer, sensing)
 
     async def run(self) -> None:
         """Work until it is time to stop: then finish the batch, or hand it back if it cannot be finished now.
@@ -103,6 +105,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """The group shares its partitions out anew: finish the batch or give it up, and say how far we are."""
+        self._sensing.rebalance_begins()
         self._turn.over.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(HAND_OVER_SECONDS), self._busy:
@@ -112,10 +115,11 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """From now on these are ours."""
-        self._turn = _Turn(self._consumer)
+        self._turn = _Turn(self._consumer, self._sensing)
         if self._stopping.is_set():
             self._turn.over.set()
         self._progress.assign(assigned)
+        self._sensing.rebalance_ended()
         _log.info("%d partitions are ours", len(assigned))
 
     async def _find_topics(self) -> None:
@@ -164,6 +168,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             turn = self._turn
             ours = {tp: records for tp, records in fetched.items() if tp in self._consumer.assignment()}
             records = [record for several in ours.values() for record in several]
+            messages = self._sensing.came_in(records)
             poison: Poison = []
             if not await self._until_done(partial(self._process, records, poison)):
                 return
@@ -173,8 +178,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                     return
             turn.offsets.note({tp: several[-1].offset + 1 for tp, several in ours.items()})
             metrics.BATCH_RECORDS.observe(len(records))
-            for tp, several in ours.items():
-                metrics.CONSUMED.labels(tp.topic.removeprefix(self._work.prefix)).inc(len(several))
+            self._sensing.went_out(messages)
 
     async def _process(self, records: Sequence[ConsumerRecord], poison: Poison) -> None:
         """Have records processed, and collect the poison among them. Done again it changes nothing."""

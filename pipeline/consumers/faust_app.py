@@ -1,13 +1,13 @@
-"""A worker as an app of Faust: its lifecycle, its signals and its supervision carry what we run inside.
+"""An app of Faust that carries services of our own: its command line, lifecycle, signals, supervision and sensors.
 
-Faust's own consumer, agents, tables and web stay switched off: they lose events and cost five times as much
+Faust's own consumer, agents and tables stay switched off: they lose events and cost five times as much
 (docs/adr/0013-cluster.md). What consumes is a service of the app, on aiokafka, which Faust brings along.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -15,6 +15,7 @@ from mode import Service
 
 from pipeline.consumers.background import frames
 from pipeline.consumers.poison import TooMany
+from pipeline.consumers.sensors import Measures
 
 Task = Callable[[asyncio.Event], Awaitable[None]]  # something that goes on until the event is set
 _log = logging.getLogger(__name__)
@@ -25,17 +26,43 @@ class Crashed(Exception):
     """A bug ended a service: the log says where."""
 
 
-class _ServicesOnly(BootStrategy):
+class _OwnConsumer(BootStrategy):
     enable_kafka = False
-    enable_web = False
 
 
-class _App(faust.App):
+class App(faust.App):
+    """What `faust -A MODULE worker` starts: tasks that run until it is told to end, or one of them ends by a bug."""
+
     logger = _steps
-    BootStrategy = _ServicesOnly
+    BootStrategy = _OwnConsumer
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, autodiscover=False, Worker=_Process)
+        self.measures = Measures()
+        self.monitor = cast(Any, self.measures)
+
+    def carry(self, name: str, task: Task) -> None:
+        """Run this as well. What is carried last is stopped first, after it has finished what it does."""
+        self.service(_as_any(_Running(name, task)))
+
+    def show(self, task: Task) -> None:
+        """Run this as the app's web server, unless the command line says `--without-web`."""
+        self.web_server(_Running("listener", task))
+
+    def begin(self, loglevel: str, logfile: str | None) -> None:
+        """Called in the worker's process before anything of the app is started: what it needs is opened here."""
 
     async def on_first_start(self) -> None:
         """Make no folder: there are no tables, and the root of a container may be read-only."""
+
+
+class _Process(faust.Worker):
+    """Faust's process of a worker, but for its logging and its spinner."""
+
+    def __init__(self, app: App, *services: Any, loglevel: str, logfile: str | None = None, **options: Any) -> None:
+        app.begin(loglevel, logfile)
+        super().__init__(app, *services, loglevel=loglevel, override_logging=False, **options)
+        self.spinner = None
 
 
 class _Running(Service):
@@ -71,19 +98,15 @@ class _Running(Service):
         await self._over.wait()
 
 
-def run(**tasks: Task) -> NoReturn:
-    """Run these until SIGTERM or SIGINT, or until one of them ends by a bug; the last one is stopped first.
+def run(app: App, *arguments: str) -> NoReturn:
+    """Run an app by Faust's own command line, as `faust -A MODULE worker` does, until SIGTERM or SIGINT.
 
-    Raises SystemExit: 0 if it was told to end, 1 after a bug.
+    Raises SystemExit: 0 if it was told to end, 1 after a bug, or what `begin` ends with.
     """
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    app = _App("unvarnished", autodiscover=False, loop=loop)
-    for name, task in tasks.items():
-        app.service(_as_any(_Running(name, task)))
-    worker = faust.Worker(app, loop=loop, quiet=True, redirect_stdouts=False, override_logging=False)
-    worker.spinner = None
-    worker.execute_from_commandline()
+    from faust.cli.faust import cli
+
+    cli(args=["--quiet", "worker", *arguments], app=app)
+    raise AssertionError("a worker ends its process")
 
 
 def _as_any(service: Service) -> Any:

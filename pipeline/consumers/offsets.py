@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from pipeline import metrics
+from pipeline.consumers.sensors import Sensing
 
 _AGAIN_SECONDS = 1.0  # after a commit that failed by trouble that passes
 _log = logging.getLogger(__name__)
@@ -17,8 +16,9 @@ _log = logging.getLogger(__name__)
 class Offsets:
     """Commits what is noted, soon. A commit that is lost costs a second look at records, never an effect."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, sensing: Sensing) -> None:
         self._consumer = consumer
+        self._sensing = sensing
         self._known: dict[TopicPartition, int] = {}  # what was noted last
         self._noted: dict[TopicPartition, int] = {}  # what is to be committed
         self._task: asyncio.Task[None] | None = None
@@ -48,14 +48,12 @@ class Offsets:
     async def _commit(self) -> None:
         while self._noted:
             offsets, self._noted = self._noted, {}
-            started = time.perf_counter()
             try:
-                await self._consumer.commit(offsets)
+                with self._sensing.committing(self._consumer):
+                    await self._consumer.commit(offsets)
             except (CommitFailedError, IllegalStateError):
                 _log.info("others have these partitions now; what they do again has no effect twice")
             except KafkaError as error:
                 _log.warning("offsets could not be committed (%s), to be tried again", type(error).__name__)
                 self._noted = offsets | self._noted
                 await asyncio.sleep(_AGAIN_SECONDS)
-            else:
-                metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)

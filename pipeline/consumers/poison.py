@@ -8,6 +8,7 @@ from contextlib import suppress
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
+from pipeline.consumers.sensors import Headers, Sensing
 from pipeline.domain.events import BadEvent
 
 _MINUTE = 60.0  # seconds
@@ -45,9 +46,10 @@ class Limit:
 class Letters:
     """The topic of dead letters, as a worker writes it."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, sensing: Sensing) -> None:
         self._producer = producer
         self._topic = topic
+        self._sensing = sensing
 
     async def publish(self, record: ConsumerRecord, bad: BadEvent) -> None:
         """Set a record aside as it came, with where it was and what is wrong; returns when the broker has it.
@@ -65,7 +67,10 @@ class Letters:
         taken = {name for name, _ in headers}
         headers += [(name, value) for name, value in record.headers if name not in taken]
         with suppress(MessageSizeTooLargeError, RecordListTooLargeError):
-            await self._producer.send_and_wait(self._topic, record.value or b"", record.key, headers=headers)
+            await self._send(record.key, record.value or b"", headers)
             return
         # The topic takes less than the one it came from. The bytes stand in the database, sealed.
-        await self._producer.send_and_wait(self._topic, b"", record.key, headers=headers[:5])
+        await self._send(record.key, b"", headers[:5])
+
+    async def _send(self, key: bytes | None, value: bytes, headers: Headers) -> None:
+        await self._sensing.send(self._producer, self._topic, key, value, headers)

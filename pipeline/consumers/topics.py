@@ -15,6 +15,7 @@ from pipeline.consumers.kafka_io import BrokerTrouble, admin
 from pipeline.domain.events import KINDS, MAX_EVENT_BYTES
 from pipeline.settings import Settings
 
+GROUP = "unvarnished"  # of the workers; like each topic behind the prefix
 DEAD_LETTERS = "dead-letters"
 RECEIVED = ("orders", "deliveries")
 EVENTS, EVIDENCE = (

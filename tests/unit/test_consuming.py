@@ -14,8 +14,10 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.consumers import consuming
 from pipeline.consumers.consuming import Consuming, Poison, Work
+from pipeline.consumers.faust_app import App
 from pipeline.consumers.poison import Limit, TooMany
 from pipeline.consumers.progress import Progress
+from pipeline.consumers.sensors import Sensing
 from pipeline.domain.events import BadEvent
 
 ORDERS = TopicPartition("orders", 0)
@@ -114,6 +116,7 @@ def working(
     scenario: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
     most_dead: int = 100,
     batch: int = 2,
+    app: App | None = None,
 ) -> Progress:
     """Run the loop beside a scenario, and then to its end."""
     progress = Progress()
@@ -121,10 +124,8 @@ def working(
     async def _main() -> None:
         stopping = asyncio.Event()
         runner: Any = Runner()
-        work = Work(
-            runner, process, Limit(most_dead, 0), {"orders"}, "dead-letters", "", batch, lambda: datetime.now(UTC)
-        )
-        loop = asyncio.create_task(Consuming(group, group, work, progress, stopping).run())
+        work = Work(runner, process, Limit(most_dead, 0), {"orders"}, "dead-letters", batch, lambda: datetime.now(UTC))
+        loop = asyncio.create_task(Consuming(group, group, work, progress, Sensing(app or App("test")), stopping).run())
         acting = asyncio.create_task(scenario(stopping))
         done, _ = await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()

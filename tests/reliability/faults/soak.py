@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.events import told
+from pipeline.consumers.topics import GROUP
 from pipeline.demo.door import Door
-from pipeline.roles import GROUP
 from tests.reliability.faults.trial import fresh, ground
 from tests.reliability.faults.watching import Watch
 from tests.support.provider import Provider

@@ -1,0 +1,120 @@
+"""A worker of the cluster, an app of Faust: `unvarnished run worker`, or `faust -A pipeline.worker worker`.
+
+It carries the loop that consumes, a listener that shows how it is, and a watchdog outside the event loop of both.
+"""
+
+import asyncio
+from functools import partial
+from socket import socket
+from typing import Any, NamedTuple, NoReturn
+
+from mode.utils.logging import level_number
+
+from pipeline import live, logs
+from pipeline.app import Role, Shared, now, open_shared_when_there
+from pipeline.complaints import complaints
+from pipeline.consumers import faust_app, kafka_io, worker_io
+from pipeline.consumers.cluster_runner import ClusterRunner
+from pipeline.consumers.consuming import Consuming, Work
+from pipeline.consumers.poison import Limit
+from pipeline.consumers.progress import Progress
+from pipeline.consumers.sensors import Sensing
+from pipeline.consumers.stages import Stages
+from pipeline.consumers.topics import DEAD_LETTERS, EVENTS, EVIDENCE, GROUP, RECEIVED
+from pipeline.consumers.watchdog import Lag, Watchdog
+from pipeline.settings import Settings
+from pipeline.web import server
+
+_ANY_PORT = 1  # what stands for it in Faust's settings, which know no 0
+
+
+class _Opened(NamedTuple):
+    """What a worker works with."""
+
+    settings: Settings
+    shared: Shared
+    progress: Progress
+    lag: Lag
+    watchdog: Watchdog
+
+
+class Worker(faust_app.App):
+    """The app. Whatever it needs is opened when a worker begins, not when this module is imported."""
+
+    _opened: _Opened
+    _listening: socket  # unless it runs without web
+
+    def __init__(self) -> None:
+        super().__init__("unvarnished")
+        self.on_configured.connect(_configure)
+        self.show(self._show)
+        self.carry("consumer", self._consume)
+
+    def begin(self, loglevel: str, logfile: str | None) -> None:
+        """Open the listener and the database. Raises SystemExit, with a sentence on stderr, if they cannot be."""
+        with complaints():
+            settings = Settings()
+            logs.begin(Role.WORKER, settings.log_level, level_number(loglevel), logfile)
+            if self.conf.web_enabled:
+                port = 0 if self.conf.web_port == _ANY_PORT else self.conf.web_port
+                self._listening = server.bind(self.conf.web_bind, port)
+            shared = open_shared_when_there(settings)
+        progress, prefix = Progress(), settings.kafka_topic_prefix
+        self.measures.prefix = prefix
+        lag = Lag(partial(kafka_io.looker, settings), prefix + GROUP, progress, prefix)
+        watchdog = Watchdog(progress, lag, settings.stall_seconds)
+        self._opened = _Opened(settings, shared, progress, lag, watchdog)
+
+    async def on_shutdown(self) -> None:
+        """Let go of everything, once all that it carries has ended."""
+        await asyncio.to_thread(self._opened.watchdog.stop)
+        self._opened.lag.close()
+        self._opened.shared.engine.dispose()
+
+    async def _show(self, stopping: asyncio.Event) -> None:
+        """Health and metrics, as Faust's web server."""
+        settings, shared, progress, _, watchdog = self._opened
+        app = server.role_app(
+            shared.engine, live.token_of(settings), lambda: [*progress.troubles(), *watchdog.troubles()]
+        )
+        ready = asyncio.Event()
+        with self._listening as found:
+            serving = asyncio.create_task(server.serve([server.Listener(app, found)], settings, stopping, ready))
+            await ready.wait()
+            live.tell_health(Role.WORKER, server.address(found))
+            await serving
+
+    async def _consume(self, stopping: asyncio.Event) -> None:
+        """The work itself, and what looks at it from outside."""
+        settings, shared, progress, _, watchdog = self._opened
+        prefix = settings.kafka_topic_prefix
+        runner = ClusterRunner(shared.engine, shared.vault, shared.setup)
+        work = Work(
+            runner,
+            Stages(runner, prefix, now).process,
+            Limit(settings.dead_letters_a_minute, settings.dead_letter_share),
+            frozenset(prefix + topic for topic in (*RECEIVED, EVENTS, EVIDENCE)),
+            prefix + DEAD_LETTERS,
+            settings.kafka_batch,
+            now,
+        )
+        watchdog.start()
+        clients = worker_io.worker_clients(settings, prefix + GROUP)
+        await Consuming(*clients, work, progress, Sensing(self), stopping).run()
+
+
+def _configure(_: Any, /, *configurations: Any, signal: Any, **__: Any) -> None:
+    """Have our settings in Faust's. What its command line says comes after this, and counts."""
+    with complaints():
+        settings = Settings()
+    [conf] = configurations
+    conf.broker = ";".join(f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(","))
+    conf.web_bind, conf.web_port = settings.internal_host, settings.worker_port or _ANY_PORT
+
+
+app = Worker()
+
+
+def run() -> NoReturn:
+    """Be a worker until SIGTERM or SIGINT. Raises SystemExit: 0, 1 after a bug, 2 if it cannot be started so."""
+    faust_app.run(app, "--loglevel", "ERROR")
