@@ -47,16 +47,10 @@ def until(found: Callable[[], T | None], what: str, seconds: float = SECONDS) ->
 class Process:
     """A role that runs, or all of them ("up"). What it prints and logs is kept."""
 
-    def __init__(self, role: str, environment: dict[str, str], log: IO[bytes]) -> None:
+    def __init__(self, role: str, command: Sequence[str], environment: dict[str, str], log: IO[bytes]) -> None:
         self.role = role
         self._log = log
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *(["up"] if role == "up" else ["run", role])],
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:
@@ -185,10 +179,11 @@ class Cluster:
             assert process.port
         return started
 
-    def launch(self, role: str, **settings: str) -> Process:
-        """Start one, and wait for nothing."""
+    def launch(self, role: str, *command: str, **settings: str) -> Process:
+        """Start one, by its own command or another one, and wait for nothing."""
+        ours = (sys.executable, "-m", "pipeline", *(["up"] if role == "up" else ["run", role]))
         log = tempfile.NamedTemporaryFile(dir=self._folder, prefix=f"{role}-", suffix=".log", delete=False)  # noqa: SIM115
-        self.processes.append(Process(role, self.environment(**settings), log))
+        self.processes.append(Process(role, command or ours, self.environment(**settings), log))
         return self.processes[-1]
 
     def door(self, history: bool = False) -> Door:

@@ -2,157 +2,23 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
-from sqlalchemy.exc import OperationalError
 
 from pipeline.consumers import consuming
-from pipeline.consumers.consuming import Consuming, Poison, Work
-from pipeline.consumers.faust_app import App
-from pipeline.consumers.poison import Limit, TooMany
-from pipeline.consumers.progress import Progress
-from pipeline.consumers.sensors import Sensing
+from pipeline.consumers.consuming import Poison
+from pipeline.consumers.poison import TooMany
 from pipeline.domain.events import BadEvent
-
-ORDERS = TopicPartition("orders", 0)
-AWAY = OperationalError("SELECT 1", None, ConnectionError())
-
-
-def record(offset: int, value: bytes = b"{}") -> ConsumerRecord:
-    return ConsumerRecord("orders", 0, offset, 0, 0, b"SO-1", value, None, 4, len(value), ())
-
-
-@dataclass
-class Group:
-    """Broker, group and client in one: a partition whose records are handed out as a real client does."""
-
-    records: Sequence[ConsumerRecord] = ()
-    committed: list[int] = field(default_factory=list)
-    letters: list[tuple[str, bytes]] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)  # what happened, in its order
-    fails: deque[Exception] = field(default_factory=deque)  # what the next commits fail with
-    slow: asyncio.Event | None = None  # what a commit waits for
-    in_flight: int = 0
-
-    def __post_init__(self) -> None:
-        self.place = 0
-        self.ours: frozenset[TopicPartition] = frozenset()
-        self.listener: Any = None
-
-    async def start(self) -> None:
-        """Consumer and producer alike."""
-
-    async def stop(self) -> None:
-        self.told.append("stopped")
-
-    async def topics(self) -> set[str]:
-        return {"orders", "dead-letters"}
-
-    def subscribe(self, topics: Collection[str], listener: Any) -> None:
-        self.listener = listener
-
-    async def share_out(self) -> None:
-        """The first time, and whenever somebody comes or goes: all is taken away and given back."""
-        if self.ours:
-            await self.listener.on_partitions_revoked(self.ours)
-        self.ours = frozenset([ORDERS])
-        self.place = self.committed[-1] if self.committed else 0
-        await self.listener.on_partitions_assigned(self.ours)
-
-    def assignment(self) -> frozenset[TopicPartition]:
-        return self.ours
-
-    async def position(self, _: TopicPartition) -> int:
-        return self.place
-
-    async def getmany(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[ConsumerRecord]]:
-        found = list(self.records[self.place : self.place + max_records]) if self.ours else []
-        if not found:
-            await asyncio.sleep(0.001)
-            return {}
-        self.place += len(found)
-        return {ORDERS: found}
-
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.in_flight += 1
-        assert self.in_flight == 1, "two commits at once"
-        try:
-            if self.slow is not None:
-                await self.slow.wait()
-            if self.fails:
-                raise self.fails.popleft()
-            self.committed.append(offsets[ORDERS])
-            self.told.append(f"committed {offsets[ORDERS]}")
-        finally:
-            self.in_flight -= 1
-
-    async def send_and_wait(self, topic: str, value: bytes, key: bytes, headers: Any) -> None:
-        self.letters.append((topic, value))
-        self.told.append("letter")
-
-
-class Runner:
-    """No timers."""
-
-    def tick(self, now: datetime, limit: int) -> int:
-        return 0
+from tests.support.group import AWAY, Group, joined, joined_for_good, record, until, working
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LONGEST_SECONDS", "TICK_SECONDS", "TIDY_SECONDS"):
         monkeypatch.setattr(consuming, name, 0.01)
-
-
-def working(
-    group: Group,
-    process: Callable[[Sequence[ConsumerRecord]], Poison],
-    scenario: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
-    most_dead: int = 100,
-    batch: int = 2,
-    app: App | None = None,
-) -> Progress:
-    """Run the loop beside a scenario, and then to its end."""
-    progress = Progress()
-
-    async def _main() -> None:
-        stopping = asyncio.Event()
-        runner: Any = Runner()
-        work = Work(runner, process, Limit(most_dead, 0), {"orders"}, "dead-letters", batch, lambda: datetime.now(UTC))
-        loop = asyncio.create_task(Consuming(group, group, work, progress, Sensing(app or App("test")), stopping).run())
-        acting = asyncio.create_task(scenario(stopping))
-        done, _ = await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
-        stopping.set()
-        acting.cancel()
-        await asyncio.wait_for(loop, 20)
-        assert done, "neither came to its end"
-        if acting.done() and not acting.cancelled():
-            acting.result()
-
-    asyncio.run(_main())
-    return progress
-
-
-async def joined(group: Group) -> None:
-    while group.listener is None:
-        await asyncio.sleep(0)
-    await group.share_out()
-
-
-async def joined_for_good(group: Group) -> None:
-    await joined(group)
-    await asyncio.Event().wait()
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():
-        await asyncio.sleep(0.001)
 
 
 def test_offsets_are_committed_behind_each_batch_and_one_commit_at_a_time() -> None:

@@ -1,0 +1,76 @@
+"""A worker started by Faust's own command line: what its options do, and how it ends."""
+
+import json
+import signal
+import socket
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.kafka.native import free_port
+from pipeline.store.tables import orders
+from tests.builders import completed
+from tests.support.roles import Cluster, Process, cluster, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
+
+FAUST = (str(Path(sysconfig.get_path("scripts")) / "faust"), "-A", "pipeline.worker", "--quiet", "worker")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, topic_prefix: str) -> Iterator[Cluster]:
+    with cluster(tmp_path, postgresql_database_url, kafka_bootstrap, topic_prefix) as made:
+        yield made
+
+
+def work_through(made: Cluster, order_id: str) -> None:
+    made.produce("orders", [(completed(order_id), [])])
+    until(lambda: order_id in {row["order_id"] for row in made.rows(orders)}, f"{order_id} in the database")
+
+
+def test_faust_starts_the_worker_with_the_options_of_its_own(fresh: Cluster, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "said.log"
+    worker = fresh.launch("worker", *FAUST, "--web-port", str(port), "--loglevel", "info", "--logfile", str(log))
+    assert worker.port == port
+    until(worker.ready, "the worker in its group")
+    work_through(fresh, "SO-faust")
+    assert worker.metric("unvarnished_consumed_records_total") == 1
+    until(lambda: worker.metric("unvarnished_offset_commit_seconds_count") >= 1, "its offset")
+    assert worker.metric("unvarnished_rebalance_seconds_count") == 1
+    assert worker.end(signal.SIGTERM) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["role"] for line in lines} == {"worker"}
+    assert {line["logger"].split(".")[0] for line in lines} >= {"pipeline", "faust"}, "the steps of Faust as well"
+
+
+def test_without_web_it_works_and_listens_nowhere(fresh: Cluster) -> None:
+    with taken_port() as port:
+        worker = fresh.launch("worker", *FAUST, "--without-web", WORKER_PORT=str(port))
+        work_through(fresh, "SO-unseen")
+        assert "http://" not in worker.log
+        assert worker.end(signal.SIGINT) == 0
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """One on which somebody else listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def ended(worker: Process) -> str:
+    assert worker.wait() == 2, worker.log
+    return worker.log
+
+
+def test_what_keeps_it_from_starting_is_a_sentence(fresh: Cluster) -> None:
+    with taken_port() as port:
+        busy = fresh.launch("worker", *FAUST, "--web-port", str(port))
+        wrong = fresh.launch("worker", *FAUST, STALL_SECONDS="soon")
+        shared = fresh.launch("worker", *FAUST, DATABASE_URL="sqlite:///one.db")
+        assert ended(busy) == f"unvarnished: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+        assert ended(wrong).startswith("unvarnished: UNVARNISHED_STALL_SECONDS: ")
+        assert ended(shared).startswith("unvarnished: several processes on one database need PostgreSQL")
