@@ -4,6 +4,7 @@ It carries the loop that consumes, a listener that shows how it is, and a watchd
 """
 
 import asyncio
+import logging
 from functools import partial
 from socket import socket
 from typing import Any, NamedTuple, NoReturn
@@ -54,7 +55,8 @@ class Worker(faust_app.App):
         """Open the listener and the database. Raises SystemExit, with a sentence on stderr, if they cannot be."""
         with complaints():
             settings = Settings()
-            logs.begin(Role.WORKER, settings.log_level, level_number(loglevel), logfile)
+            # Below `info` they would tell what the events say.
+            logs.begin(Role.WORKER, settings.log_level, max(level_number(loglevel), logging.INFO), logfile)
             if self.conf.web_enabled:
                 port = 0 if self.conf.web_port == _ANY_PORT else self.conf.web_port
                 self._listening = server.bind(self.conf.web_bind, port)

@@ -5,13 +5,16 @@ Faust's own consumer, agents and tables stay switched off: they lose events and 
 """
 
 import asyncio
+import faulthandler
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, cast
 
 import faust
 from faust.app.base import BootStrategy
 from mode import Service
+from mode.utils.tracebacks import print_task_stack
 
 from pipeline.consumers.background import frames
 from pipeline.consumers.poison import TooMany
@@ -57,12 +60,21 @@ class App(faust.App):
 
 
 class _Process(faust.Worker):
-    """Faust's process of a worker, but for its logging and its spinner."""
+    """Faust's process of a worker, but for its logging, its spinner and what it does when it is asked how it is."""
 
     def __init__(self, app: App, *services: Any, loglevel: str, logfile: str | None = None, **options: Any) -> None:
         app.begin(loglevel, logfile)
         super().__init__(app, *services, loglevel=loglevel, override_logging=False, **options)
         self.spinner = None
+
+    def _on_sigusr1(self) -> None:
+        """Tell where each thread and task is. Faust would tell every variable, too, and so what the events say."""
+        faulthandler.dump_traceback(all_threads=True)
+        for task in asyncio.all_tasks():
+            print_task_stack(task, file=sys.stderr)
+
+    def _on_sigusr2(self) -> None:
+        """Go on. Faust would stand still in a debugger."""
 
 
 class _Running(Service):
@@ -91,6 +103,11 @@ class _Running(Service):
             raise Crashed(self._name) from None
         finally:
             self._over.set()
+
+    @property
+    def label(self) -> str:
+        """What Faust calls it."""
+        return self._name
 
     async def on_stop(self) -> None:
         """Let it finish what it does."""

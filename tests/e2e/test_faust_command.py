@@ -12,11 +12,12 @@ import pytest
 
 from deploy.kafka.native import free_port
 from pipeline.store.tables import orders
-from tests.builders import completed
+from tests.builders import completed, contact
 from tests.support.roles import Cluster, Process, cluster, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 
+PHONE = "+447700900123"
 FAUST = (str(Path(sysconfig.get_path("scripts")) / "faust"), "-A", "pipeline.worker", "--quiet", "worker")
 
 
@@ -27,7 +28,7 @@ def fresh(tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, to
 
 
 def work_through(made: Cluster, order_id: str) -> None:
-    made.produce("orders", [(completed(order_id), [])])
+    made.produce("orders", [(completed(order_id, contacts=[contact(phone=PHONE)]), [])])
     until(lambda: order_id in {row["order_id"] for row in made.rows(orders)}, f"{order_id} in the database")
 
 
@@ -44,6 +45,22 @@ def test_faust_starts_the_worker_with_the_options_of_its_own(fresh: Cluster, tmp
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["role"] for line in lines} == {"worker"}
     assert {line["logger"].split(".")[0] for line in lines} >= {"pipeline", "faust"}, "the steps of Faust as well"
+
+
+def test_asked_where_it_is_a_worker_tells_its_code_and_nothing_of_its_events(fresh: Cluster, tmp_path: Path) -> None:
+    log = tmp_path / "said.log"
+    worker = fresh.launch("worker", *FAUST, "--loglevel", "debug", "--logfile", str(log), BATCH="1")
+    assert worker.port
+    work_through(fresh, "SO-private")
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        worker.signal(number)
+    until(lambda: "_go_round" in worker.log, "the stack of its loop")
+    work_through(fresh, "SO-afterwards")
+    assert worker.end(signal.SIGTERM) == 0
+    said = worker.log + log.read_text()
+    assert "aiokafka" in said
+    assert PHONE not in said
+    assert "SO-private" not in said.replace('"event": "SO-private:completed"', "")
 
 
 def test_without_web_it_works_and_listens_nowhere(fresh: Cluster) -> None:
