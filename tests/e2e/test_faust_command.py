@@ -13,12 +13,24 @@ import pytest
 from deploy.kafka.native import free_port
 from pipeline.store.tables import orders
 from tests.builders import completed, contact
-from tests.support.roles import Cluster, Process, cluster, until
+from tests.support.roles import ROOT, Cluster, Process, cluster, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 
 PHONE = "+447700900123"
-FAUST = (str(Path(sysconfig.get_path("scripts")) / "faust"), "-A", "pipeline.worker", "--quiet", "worker")
+PROGRAM = str(Path(sysconfig.get_path("scripts")) / "faust")
+FAUST = (PROGRAM, "-A", "pipeline.worker", "--quiet", "worker")
+# What docs/operations.md says of sensors.
+WITH_A_SENSOR = """
+import faust
+from pipeline.worker import app
+
+class Seen(faust.Sensor):
+    def on_message_out(self, tp, offset, message):
+        print("seen", tp.topic, offset, flush=True)
+
+app.sensors.add(Seen())
+"""
 
 
 @pytest.fixture
@@ -49,7 +61,7 @@ def test_faust_starts_the_worker_with_the_options_of_its_own(fresh: Cluster, tmp
 
 def test_asked_where_it_is_a_worker_tells_its_code_and_nothing_of_its_events(fresh: Cluster, tmp_path: Path) -> None:
     log = tmp_path / "said.log"
-    worker = fresh.launch("worker", *FAUST, "--loglevel", "debug", "--logfile", str(log), BATCH="1")
+    worker = fresh.launch("worker", *FAUST, "--loglevel", "debug", "--logfile", str(log))
     assert worker.port
     work_through(fresh, "SO-private")
     for number in (signal.SIGUSR1, signal.SIGUSR2):
@@ -61,6 +73,17 @@ def test_asked_where_it_is_a_worker_tells_its_code_and_nothing_of_its_events(fre
     assert "aiokafka" in said
     assert PHONE not in said
     assert "SO-private" not in said.replace('"event": "SO-private:completed"', "")
+
+
+def test_a_sensor_of_somebody_elses_hears_what_is_consumed(fresh: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "watched.py").write_text(WITH_A_SENSOR)
+    here = ("env", f"PYTHONPATH={ROOT}:{tmp_path}")
+    worker = fresh.launch("worker", *here, PROGRAM, "-A", "watched", "--quiet", "worker")
+    assert worker.port
+    work_through(fresh, "SO-seen")
+    until(lambda: f"seen {fresh.prefix}orders 0\n" in worker.log, "what the sensor says")
+    assert worker.metric("unvarnished_consumed_records_total") == 1, "and ours still measures"
+    assert worker.end(signal.SIGTERM) == 0
 
 
 def test_without_web_it_works_and_listens_nowhere(fresh: Cluster) -> None:
