@@ -20,6 +20,15 @@ _MIGRATIONS = files("pipeline.store").joinpath("migrations")
 _PATIENCE = 30  # seconds that a writer waits for another one
 # Seconds that a worker may stand still inside a transaction: whoever took over its work needs the locks.
 _STANDSTILL = 10
+# A server that is gone without a word is trouble after half a minute, not when the system gives up after a quarter of
+# an hour or more. What the URL says counts before this.
+_GONE = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 15,  # seconds without a byte before the server is asked whether it is there
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds for what we sent to be acknowledged
+}
 _TURN = "unvarnished_turn"  # under this name a connection remembers that it has the turn
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -48,13 +57,18 @@ def connect(url: str, cluster: bool = False) -> Engine:
         event.listen(engine, "begin", partial(_begin, turns))
         event.listen(engine, "checkin", partial(_give_back, turns))
         return engine
-    return create_engine(url, pool_pre_ping=True)
+    return _postgresql(parsed)
+
+
+def _postgresql(url: URL, **options: Any) -> Engine:
+    wire = {name: value for name, value in _GONE.items() if name not in url.query}
+    return create_engine(url, pool_pre_ping=True, connect_args=wire, **options)
 
 
 def _connect_cluster(url: URL) -> Engine:
     if url.get_backend_name() != "postgresql":
         raise Unusable("several processes on one database need PostgreSQL: name one in UNVARNISHED_DATABASE_URL")
-    engine = create_engine(url, pool_pre_ping=True, execution_options={_CLUSTER: True})
+    engine = _postgresql(url, execution_options={_CLUSTER: True})
     event.listen(engine, "connect", _bound_standstill)
     return engine
 

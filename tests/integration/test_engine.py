@@ -1,12 +1,15 @@
-"""Several writers on one SQLite file: none is refused for another, and whoever fails holds nobody up."""
+"""Several writers on one SQLite file hold nobody up, and neither does a PostgreSQL server that says nothing."""
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import OperationalError
 
+from pipeline.consumers.runner import passes
 from pipeline.store import engine as engine_module
 from pipeline.store import journal
 from pipeline.store.engine import connect, reading
@@ -67,3 +70,23 @@ def test_a_turn_that_never_comes_is_trouble_that_passes(engine: Engine, monkeypa
         put(engine, "impatient")
     put(engine, "patient")
     assert "patient" in names(engine)
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """The URL of one that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"postgresql+psycopg://unvarnished@127.0.0.1:{listening.getsockname()[1]}/unvarnished"
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_a_server_that_says_nothing_is_trouble_that_passes(cluster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine_module._GONE, "connect_timeout", 1)
+    with silent_server() as url, pytest.raises(OperationalError) as trouble:
+        connect(url, cluster).connect()
+    assert passes(trouble.value)
+
+
+def test_how_long_a_server_is_waited_for_can_be_said_in_the_url() -> None:
+    with silent_server() as url, pytest.raises(OperationalError, match="timeout expired"):
+        connect(f"{url}?connect_timeout=1").connect()
