@@ -1,4 +1,4 @@
-"""Programs that check what is deployed: those of the development dependencies, or the machine's own."""
+"""Programs that check or run what is deployed: those of the development dependencies, or the machine's own."""
 
 import shutil
 import subprocess
@@ -9,12 +9,8 @@ from tests.support.ways import Unavailable, missing
 
 ROOT = Path(__file__).parents[2]
 # Those that no package of Python brings.
-_PACKAGES = {
-    "promtool": "prometheus",
-    "prometheus": "prometheus",
-    "alertmanager": "prometheus-alertmanager",
-}
-# What Debian calls the programs that it does not call as everybody else does.
+_PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+# Those that Debian calls otherwise.
 _DEBIAN = {"alertmanager": "prometheus-alertmanager"}
 
 
