@@ -1,125 +1,162 @@
-"""The containers of `docker-compose.yml` as plain processes: the same commands and settings, at other addresses."""
+"""The containers of `docker-compose.yml` as plain processes: each is well, and those that watch see the others.
+
+Grafana is not among them. What its dashboard asks is asked of Prometheus, where its data source says.
+"""
 
 import json
-import os
+import math
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, NamedTuple
 
-import psycopg
+import httpx
 import pytest
+import yaml
+from kafka import KafkaProducer
 
-from deploy.kafka import native as kafka
 from deploy.postgres import native as postgres
-from tests.support.compose import ROLES, services
+from pipeline.app import create_key
+from pipeline.demo.door import Door
+from pipeline.store.engine import connect
+from tests.builders import completed, scanned
+from tests.support.compose import CHOSEN, ROLES
+from tests.support.containers import WATCHERS, Containers, servers
 from tests.support.process import ROOT, SECONDS
 from tests.support.roles import until
-from tests.support.ways import Unavailable, missing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PORTS = {"web": "INTERNAL_PORT", **{role: f"{role.upper()}_PORT" for role in ROLES if role != "web"}}
+GRAFANA = ROOT / "deploy/grafana"
+TOKEN = CHOSEN["UNVARNISHED_SIGN_IN_TOKEN"]
 
 
-def kafka_settings(listen: str, advertise: str, port: int, controller_port: int) -> dict[str, str]:
-    """What the image makes of its variables, with addresses of this machine."""
-    given = {
-        name.removeprefix("KAFKA_").lower().replace("_", "."): value
-        for name, value in services()["kafka"]["environment"].items()
-        if name.startswith("KAFKA_") and name not in ("KAFKA_HEAP_OPTS", "KAFKA_LOG_DIRS")
-    }
-    ours = {
-        "controller.quorum.voters": f"1@{listen}:{controller_port}",
-        "listeners": f"PLAINTEXT://{listen}:{port},CONTROLLER://{listen}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{advertise}:{port}",
-    }
-    assert ours.keys() <= given.keys()
-    return given | ours
+class Watched(NamedTuple):
+    """Where those that watch are asked."""
+
+    prometheus: str
+    alertmanager: str
+
+    def told(self, path: str, **parameters: str) -> Any:
+        """Prometheus's answer."""
+        answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params=parameters, timeout=SECONDS).json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def drawn(self, expression: str) -> list[dict[str, str]]:
+        """The labels of each series for which Prometheus has a number now."""
+        found = self.told("query", query=expression)["result"]
+        return [one["metric"] for one in found if not math.isnan(float(one["value"][1]))]
+
+    def finds(self, health: str) -> bool:
+        """Whether Prometheus has looked at every role, and found them all "up" or "down"."""
+        targets = self.told("targets")["activeTargets"]
+        return {one["labels"]["role"]: one["health"] for one in targets} == dict.fromkeys(ROLES, health)
+
+    def alerts(self) -> list[tuple[str, str, list[str]]]:
+        """Name, process and receivers of each alert that Alertmanager has."""
+        return [
+            (one["labels"]["alertname"], one["labels"]["instance"], [receiver["name"] for receiver in one["receivers"]])
+            for one in httpx.get(f"{self.alertmanager}/api/v2/alerts", timeout=SECONDS).json()
+        ]
 
 
-@contextmanager
-def servers(folder: Path) -> Iterator[tuple[str, str]]:
-    """Kafka and PostgreSQL as the containers are told to be: where they are."""
-    command = services()["postgres"]["command"]
-    assert command[0] == "postgres"
-    assert set(command[1::2]) == {"-c"}
-    node = kafka.Node(folder / "kafka")
-    with ExitStack() as stack:
-        try:
-            server = postgres.Server(stack.enter_context(postgres.any_binaries()), folder / "postgres", command[2::2])
-            stack.callback(server.stop)
-            url = server.start()
-            stack.callback(node.kill)
-            node.start()
-        except (kafka.Unable, postgres.Unable) as reason:
-            missing(Unavailable(str(reason)))
-        with psycopg.connect(postgres.libpq_url(url), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE unvarnished TEMPLATE template0 ENCODING 'UTF8'")
-        yield url.set(database="unvarnished").render_as_string(hide_password=False), node.bootstrap
-
-
-def looks_well(port: str) -> bool:
-    """What the image's own HEALTHCHECK finds."""
-    found = re.search(r"HEALTHCHECK .*\\\n +CMD (\[.*\])", (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8"))
-    assert found
-    python, *arguments = json.loads(found[1])
-    assert python == "python"
-    done = subprocess.run(
-        [sys.executable, "-S", *arguments], env=os.environ | {"HEALTH_PORT": port}, capture_output=True, check=False
-    )
-    return done.returncode == 0
-
-
-def test_each_containers_command_does_what_it_is_there_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "properties", kafka_settings)
-    with ExitStack() as stack:
-        folder = stack.enter_context(postgres.scratch_folder())
+@pytest.fixture(scope="module")
+def containers() -> Iterator[Containers]:
+    """None of them runs yet."""
+    with postgres.scratch_folder() as folder:
         folder.chmod(0o755)  # PostgreSQL may run as another account
-        url, bootstrap = stack.enter_context(servers(folder))
-        ports = {role: str(kafka.free_port()) for role in ROLES}
-        here = {f"UNVARNISHED_{PORTS[role]}": port for role, port in ports.items()} | {
-            "UNVARNISHED_DATABASE_URL": url,
-            "UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "UNVARNISHED_INTERNAL_HOST": "127.0.0.1",
-            "UNVARNISHED_PUBLIC_HOST": "127.0.0.1",
-            "UNVARNISHED_PUBLIC_PORT": str(kafka.free_port()),
-            "UNVARNISHED_DATA_DIR": str(folder),
-        }
-
-        def _start(name: str) -> subprocess.Popen[bytes]:
-            one: dict[str, Any] = services()[name]
-            assert one["entrypoint"] is None, "the image's own is taken"
-            with (folder / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "pipeline", *one["command"]],
-                    cwd=ROOT,
-                    env={"PATH": os.environ["PATH"]} | one["environment"] | here,
-                    stdout=log,
-                    stderr=log,
-                )
-            stack.callback(_end, process)
-            return process
-
-        for name, process in {name: _start(name) for name in ("migrate", "topics")}.items():
-            assert process.wait(SECONDS) == 0, (folder / f"{name}.log").read_text()
-        running = {role: _start(role) for role in ROLES}
-
-        def _well(role: str) -> bool:
-            assert running[role].poll() is None, (folder / f"{role}.log").read_text()
-            return looks_well(ports[role])
-
-        until(lambda: all(_well(role) for role in ROLES), "every role well")
-        for process in running.values():
-            process.send_signal(signal.SIGTERM)
-        assert {role: process.wait(SECONDS) for role, process in running.items()} == dict.fromkeys(ROLES, 0)
+        yield Containers(folder)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+@pytest.fixture(scope="module")
+def watched(containers: Containers) -> Iterator[Watched]:
+    """They start before the roles, which take no longer than Prometheus waits before it first looks for them."""
+    [source] = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    with containers.running(*WATCHERS):
+        yield Watched(containers.moved(source["url"]), f"http://127.0.0.1:{containers.ports['alertmanager']}")
+
+
+@pytest.fixture(scope="module")
+def cluster(containers: Containers) -> Iterator[tuple[str, str]]:
+    """Every role runs, on this database and this broker."""
+    with servers(containers.folder) as (url, bootstrap):
+        # As `.env` may say it: this test may run at night.
+        settings = containers.settings(url, bootstrap) | {"UNVARNISHED_QUIET_HOURS": "00:00-00:00"}
+        containers.run("migrate", "topics", settings=settings)
+        with containers.running(*ROLES, settings=settings):
+            yield url, bootstrap
+
+
+@pytest.mark.usefixtures("watched")
+def test_those_that_watch_are_well(containers: Containers) -> None:
+    assert all(containers.well(name) for name in WATCHERS)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_every_role_is_well(containers: Containers) -> None:
+    assert all(containers.well(role) for role in ROLES)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_prometheus_sees_every_role(watched: Watched) -> None:
+    until(lambda: watched.finds("up"), "every role up")
+
+
+def test_every_rule_is_evaluated_without_a_fault(watched: Watched) -> None:
+    def _health() -> dict[str, str]:
+        return {rule["name"]: rule["health"] for group in watched.told("rules")["groups"] for rule in group["rules"]}
+
+    written = re.findall(r"- alert: (\w+)", (ROOT / "deploy/prometheus/rules.yml").read_text(encoding="utf-8"))
+    until(lambda: _health() == dict.fromkeys(written, "ok"), "every rule evaluated")
+
+
+def test_an_event_that_nobody_can_read_becomes_an_alert_at_alertmanager(
+    watched: Watched, containers: Containers, cluster: tuple[str, str]
+) -> None:
+    until(lambda: watched.finds("up"), "the counter before it")
+    with KafkaProducer(bootstrap_servers=cluster[1]) as producer:
+        producer.send("orders", b"{")
+        producer.flush()
+    alert = ("UnvarnishedDeadLetters", f"127.0.0.1:{containers.ports['worker']}", ["ticket"])
+    until(lambda: alert in watched.alerts(), "the alert")
+
+
+def test_an_alert_upon_which_somebody_has_to_act_now_goes_to_the_page(watched: Watched) -> None:
+    """By hand: what raises one of ours lasts for minutes."""
+    alert = {"labels": {"alertname": "ByHand", "instance": "none", "severity": "page"}}
+    httpx.post(f"{watched.alertmanager}/api/v2/alerts", json=[alert]).raise_for_status()
+    until(lambda: ("ByHand", "none", ["page"]) in watched.alerts(), "the alert")
+
+
+def test_every_panel_of_the_dashboard_draws_what_its_legend_names(
+    watched: Watched, containers: Containers, cluster: tuple[str, str]
+) -> None:
+    """None is empty once somebody was asked about an order."""
+    until(lambda: watched.finds("up"), "the counters before it")
+    engine = connect(cluster[0])
+    door = Door(f"http://127.0.0.1:{containers.ports['public']}", create_key(engine, "erp", history=False))
+    engine.dispose()
+    now = datetime.now(UTC)
+    assert door.bring([completed(time=now), scanned(time=now)])
+    board = json.loads((GRAFANA / "dashboards/unvarnished.json").read_text(encoding="utf-8"))
+    for target in (target for panel in board["panels"] for target in panel.get("targets", ())):
+        expression = target["expr"].replace("$__rate_interval", "1m")  # what it is at an interval of 15 s
+        for labels in until(partial(watched.drawn, expression), expression):
+            assert labels.keys() == set(re.findall(r"{{(\w+)}}", target["legendFormat"])), target
+
+
+@pytest.mark.usefixtures("cluster")
+def test_prometheus_is_let_in_by_the_token_that_its_container_writes_and_by_no_other(
+    watched: Watched, containers: Containers
+) -> None:
+    file = containers.folder / "tmp/sign-in-token"
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (TOKEN, 0o600)
+    file.write_text("another")  # it is read for every scrape
+    until(lambda: watched.finds("down"), "every role down")
+    assert {one["lastError"] for one in watched.told("targets")["activeTargets"]} == {
+        "server returned HTTP status 401 Unauthorized"
+    }
+    file.write_text(TOKEN)
+    until(lambda: watched.finds("up"), "every role up again")

@@ -1,4 +1,4 @@
-"""Programs that check what is deployed: those of the development dependencies, or the machine's own."""
+"""Programs that check or run what is deployed: those of the development dependencies, or the machine's own."""
 
 import shutil
 import subprocess
@@ -9,13 +9,15 @@ from tests.support.ways import Unavailable, missing
 
 ROOT = Path(__file__).parents[2]
 # Those that no package of Python brings.
-_PACKAGES = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+_PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+# Those that Debian calls otherwise.
+_DEBIAN = {"alertmanager": "prometheus-alertmanager"}
 
 
 def find(name: str) -> str:
     """Where it is. Without it the test is skipped, and says so; where `CI` is set it fails."""
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
+    found = str(beside) if beside.exists() else shutil.which(name) or shutil.which(_DEBIAN.get(name, name))
     if found is None:
         origin = f"apt: {_PACKAGES[name]}" if name in _PACKAGES else "the development dependencies have it"
         missing(Unavailable(f"no {name} on this machine ({origin})"))
