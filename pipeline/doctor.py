@@ -1,9 +1,9 @@
 """What is wrong with an installation, and what to do about it: looked at from outside, with nothing changed."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, func, make_url, select
@@ -45,7 +45,10 @@ class _Wrong(Exception):
 def examine(settings: Settings) -> list[Check]:
     """Look at everything there is to look at."""
     engine = connect(settings.url) if _is_there(settings) else None
-    looks: list[tuple[str, Callable[[], str]]] = [("master key", partial(_master_key, settings))]
+    looks: list[tuple[str, Callable[[], str]]] = [
+        ("data folder", partial(_folder, settings)),
+        ("master key", partial(_master_key, settings)),
+    ]
     if engine is None:
         looks.append(("database", _no_database))
     else:
@@ -89,7 +92,7 @@ def _check(name: str, look: Callable[[], str]) -> Check:
 def _is_there(settings: Settings) -> bool:
     """To connect to a SQLite file would make it."""
     url = make_url(settings.url)
-    return url.get_backend_name() != "sqlite" or (url.database is not None and Path(url.database).exists())
+    return url.get_backend_name() != "sqlite" or (url.database is not None and os.path.exists(url.database))
 
 
 def _no_database() -> str:
@@ -101,10 +104,19 @@ def _in_database(engine: Engine, look: Callable[[Connection], str]) -> str:
         return look(connection)
 
 
+def _folder(settings: Settings) -> str:
+    """Asked of what is there of it: to make it would change something."""
+    folder = settings.data_dir.absolute()
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        raise _Wrong(f"{there} is no folder that this user may write to", "correct that, or UNVARNISHED_DATA_DIR")
+    return str(folder)
+
+
 def _master_key(settings: Settings) -> str:
     if settings.master_key is None and settings.clustered:
         raise _Wrong("only this machine has it", "set UNVARNISHED_MASTER_KEY, the same for every process")
-    if settings.master_key is None and not settings.key_file.exists():
+    if settings.master_key is None and not os.path.exists(settings.key_file):  # False where we may not look
         raise _Wrong("there is none yet", "it is made with the first start; keep a copy of it")
     settings.master()
     return "UNVARNISHED_MASTER_KEY" if settings.master_key is not None else str(settings.key_file)
@@ -144,7 +156,7 @@ def _sealed(settings: Settings, connection: Connection) -> str:
     row = connection.execute(select(people.c.wrapped_key, people.c.phone).where(people.c.phone.is_not(None))).first()
     if row is None:
         return "nobody's yet"
-    if settings.master_key is None and not settings.key_file.exists():
+    if settings.master_key is None and not os.path.exists(settings.key_file):  # False where we may not look
         raise _Wrong("there is no key for it", "restore the master key that this database was begun with")
     try:
         Vault(settings.master()).open(row.wrapped_key, row.phone)

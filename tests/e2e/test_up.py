@@ -204,20 +204,32 @@ def huge_bodies_are_refused(up: Up, head: bytes) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def refused(folder: Path, **settings: str) -> str:
+    """What `up` says where it cannot start: a sentence, and nothing of its code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "up"],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 def test_an_address_in_use_is_said_in_a_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", "up"],
-            cwd=ROOT,
-            env=environment(folder, PUBLIC_PORT=str(other.getsockname()[1])),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
-    assert done.returncode == 2
-    assert done.stderr.startswith("unvarnished: cannot listen on 127.0.0.1 port")
-    assert "Traceback" not in done.stderr
+        said = refused(folder, PUBLIC_PORT=str(other.getsockname()[1]))
+    assert said.startswith("unvarnished: cannot listen on 127.0.0.1 port")
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "taken"
+    file.write_text("")
+    assert refused(file / "data") == f"unvarnished: {file / 'data'}: Not a directory\n"
 
 
 def until_closed(client: socket.socket) -> bytes | None:

@@ -58,6 +58,16 @@ def test_where_nothing_was_begun_it_says_so_and_begins_nothing(tmp_path: Path) -
     assert not (tmp_path / "data").exists()
 
 
+def test_a_data_folder_that_cannot_be_is_said_where_it_fails(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    _, found = doctor(taken / "data")
+    assert "data folder" in wrong(found)
+    assert found["data folder"]["found"].startswith(str(taken))
+    _, found = doctor(tmp_path / "data" / "below")
+    assert "data folder" not in wrong(found), "it can be made"
+
+
 def test_an_older_schema_has_to_be_migrated(tmp_path: Path, well: dict[str, str]) -> None:
     with changing(well["DATABASE_URL"]) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
