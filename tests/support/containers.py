@@ -157,7 +157,7 @@ class Containers:
     def _start(self, name: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
         one: dict[str, Any] = services()[name]
         for target in one.get("tmpfs", ()):
-            self._at(target).mkdir(parents=True, exist_ok=True)
+            self._at(target.partition(":")[0]).mkdir(parents=True, exist_ok=True)
         for mount in one.get("volumes", ()):
             self._at(mount["target"]).mkdir(parents=True, exist_ok=True)
             if mount["type"] == "bind":

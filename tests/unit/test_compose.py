@@ -63,6 +63,18 @@ def test_every_container_is_bounded(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
+def test_memory_mounted_over_a_folder_of_an_image_belongs_to_whoever_runs_there(file: str) -> None:
+    """It would be root's, with the folder's mode. /tmp is everybody's in every image."""
+    # What the images of others run as; PostgreSQL's is told.
+    users = {"kafka": "uid=1000,gid=1000", "postgres": "uid=70,gid=70", "grafana": "uid=472,gid=0"}
+    for name, one in services(file).items():
+        mounts = dict(mount.partition(":")[::2] for mount in one.get("tmpfs", ()))
+        assert not mounts.pop("/tmp", ""), name  # noqa: S108
+        assert not mounts or set(mounts.values()) == {users[name]}, name
+        assert one.get("user", "70:70") == "70:70", name
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_every_container_that_stays_says_how_it_is_and_is_started_again(file: str) -> None:
     for name, one in services(file).items():
         ends = one.get("command") in (["migrate"], ["topics", "create"])
