@@ -38,8 +38,8 @@ from pipeline.notifiers.port import (
     Unknown,
 )
 from pipeline.notifiers.rendering import sms
-from pipeline.store import asks
-from pipeline.store.asks import Claimed, Claims, Sought
+from pipeline.store import asks, claiming
+from pipeline.store.claiming import Claimed, Claims, Sought
 from pipeline.store.engine import reading
 from pipeline.store.vault import Vault
 
@@ -165,7 +165,7 @@ class Dispatcher(Background):
         if free <= 0:
             return 0
         with reading(self._engine) as connection:  # the writers' lock is not taken for nothing
-            wake_at = asks.next_wake(connection)
+            wake_at = claiming.next_wake(connection)
         if wake_at is None or wake_at > now:
             return 0
         started = time.monotonic()  # before the lease begins: a process may stand still anywhere behind this
@@ -187,7 +187,7 @@ class Dispatcher(Background):
         claims: Claims | None = None
         try:
             with self._engine.begin() as connection:
-                claims = asks.claim(
+                claims = claiming.claim(
                     connection,
                     self._vault,
                     self._policy,
@@ -206,7 +206,7 @@ class Dispatcher(Background):
 
     def _stands(self, claims: Claims) -> bool:
         with reading(self._engine) as connection:
-            return all(asks.is_claimed(connection, claimed) for claimed in claims.to_send) and bool(claims.to_send)
+            return all(claiming.is_claimed(connection, claimed) for claimed in claims.to_send) and bool(claims.to_send)
 
     def _hand_over(self, do: Callable[[], _Told | _Looked]) -> None:
         with self._changed:
@@ -332,7 +332,7 @@ class Dispatcher(Background):
             return
         self._count_at = time.monotonic() + _COUNT_SECONDS
         with reading(self._engine) as connection:
-            counted, wake_at = asks.waiting(connection), asks.next_wake(connection)
+            counted, wake_at = claiming.waiting(connection), claiming.next_wake(connection)
         metrics.ASKS_TAKEN_UP.set(min(now, wake_at or now).timestamp())
         for state, n in counted.items():
             metrics.ASKS_ON_THEIR_WAY.labels(state).set(n)

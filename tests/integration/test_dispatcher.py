@@ -19,7 +19,8 @@ from pipeline.domain.eligibility import Policy
 from pipeline.notifiers.phone import Phone
 from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, Sent
 from pipeline.store import phone, reports
-from pipeline.store.asks import Key, News, accepted, by_callback, claim, not_accepted
+from pipeline.store.asks import Key, News, accepted, by_callback, not_accepted
+from pipeline.store.claiming import claim
 from pipeline.store.engine import reading
 from pipeline.store.orders import OrderStore
 from pipeline.store.tables import asks, dead_letters, journal, opt_outs

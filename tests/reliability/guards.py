@@ -82,10 +82,10 @@ GUARDS = (
     ),
     Guard(
         "whoever takes over a lease does not send",
-        "pipeline/store/asks.py",
+        "pipeline/store/claiming.py",
         "        if row.state == State.DUE:\n",
         "        if row.state == State.SENDING:\n"
-        '            _set(connection, key, {"state": State.DUE})\n'
+        '            change(connection, key, {"state": State.DUE})\n'
         "        if row.state in (State.DUE, State.SENDING):\n",
         (
             f"{_DISPATCHER}test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it[sqlite]",
