@@ -141,7 +141,7 @@ class FeedbackRequested(Struct, frozen=True):
     account_id: Id | None = None
     role: Role | None = None
     language: str | None = None
-    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (domain.orders.Claim)
+    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (domain.claims.Claim)
 
 
 class Score(Struct, frozen=True):
@@ -181,7 +181,7 @@ class FulfilmentCompared(Struct, frozen=True):
     order_id: Id
     account_id: Id
     dimensions: dict[str, str]
-    claim: Any  # domain.orders.Claim
+    claim: Any  # domain.claims.Claim
     experience: Any  # domain.pairs.Experience
     verdict: Literal["agrees", "embellished", "understated"]
     observations: dict[str, Observation]

@@ -14,9 +14,10 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from pipeline.domain.asks import End, Go, Outcome, Standing, State, Wait, before_sending, hashed, zones_of
+from pipeline.domain.dialogue import Dialogue
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.events import Contact, FeedbackRequested
-from pipeline.domain.orders import Dialogue, Facts
+from pipeline.domain.facts import Facts
 from pipeline.store.asks import THIS_ASK, Key, change, lose, matching, parameters
 from pipeline.store.tables import asks, opt_outs, orders, people
 from pipeline.store.vault import Vault, e164
