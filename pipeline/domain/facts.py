@@ -20,9 +20,8 @@ from pipeline.domain.events import (
     Line,
     OrderCompleted,
     OrderRepromised,
-    deadline,
-    zone,
 )
+from pipeline.domain.times import deadline, zone
 
 
 class Revision(Struct, frozen=True, array_like=True):

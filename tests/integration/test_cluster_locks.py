@@ -19,8 +19,8 @@ from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.consumers.runner import clock_of
 from pipeline.domain.asks import State
+from pipeline.domain.decoding import decode
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import decode
 from pipeline.domain.replies import PlainReader
 from pipeline.settings import Settings
 from pipeline.store import asks as asks_store

@@ -21,7 +21,8 @@ from pipeline.demo.installed import Installed
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Story
 from pipeline.domain.claims import claim_of
-from pipeline.domain.events import FeedbackRequested, decode
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import FeedbackRequested
 from pipeline.domain.facts import Facts
 from pipeline.live import DEMO_SETTINGS
 from pipeline.settings import Settings, Unusable
