@@ -48,7 +48,7 @@ GUARDS = (
         "                    self._lease,\n                )\n            return claims\n",
         "                    self._lease,\n                )\n"
         "                for claimed in claims.to_send:\n"
-        "                    self._finished.append(self._deliver(claimed, time.monotonic()))\n"
+        "                    self._finished.append(self._sender.deliver(claimed, time.monotonic()))\n"
         "            return claims._replace(to_send=[])\n",
         (
             "tests/reliability/test_send_matrix.py::test_at_most_one_message_per_ask_and_an_end_for_each"
@@ -95,7 +95,7 @@ GUARDS = (
     ),
     Guard(
         "a sender that stood still does not send",
-        "pipeline/consumers/dispatcher.py",
+        "pipeline/consumers/sender.py",
         "        if time.monotonic() - started > self._lease.total_seconds() / 2:\n",
         "        if started > time.monotonic():\n",
         ("tests/reliability/test_paused.py::test_a_worker_that_notices_how_long_it_stood_still_sends_nothing[sqlite]",),
