@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from pipeline.consumers.routing import PROCESSORS
+from pipeline.domain.claims import Claim
 from pipeline.domain.events import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope
-from pipeline.domain.orders import Claim
 from pipeline.domain.pairs import Experience
 
 ROOT = Path(__file__).parents[1]

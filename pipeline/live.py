@@ -16,10 +16,11 @@ from pipeline.app import Ended, Installation, Role, Shared, now, open_installati
 from pipeline.consumers import provider
 from pipeline.consumers.appender import Appender
 from pipeline.consumers.background import Background
-from pipeline.consumers.dispatcher import Dispatcher, Wording
+from pipeline.consumers.dispatcher import Dispatcher
 from pipeline.consumers.drain import Drain
 from pipeline.consumers.inbound import InboundPoll
 from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.sender import Wording
 from pipeline.consumers.writer import Absorber, Bounds, Writer
 from pipeline.demo.answering import Answering
 from pipeline.demo.company import LEVELS as DEMO_LEVELS

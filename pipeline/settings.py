@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.domain.asks import open_from, parse_hours
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Role, zone
+from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Role
 from pipeline.domain.segments import parse_levels
+from pipeline.domain.times import zone
 
 DEFAULT_LEVELS = "region:20,depot:50,carrier:20"
 _KEY_FILE = "master.key"

@@ -7,8 +7,9 @@ import msgspec
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
+from pipeline.domain.decoding import decode
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import KINDS, Event, decode
+from pipeline.domain.events import KINDS, Event
 from pipeline.domain.segments import parse_levels
 from pipeline.store.unit_of_work import Setup
 from pipeline.store.vault import Vault

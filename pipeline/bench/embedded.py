@@ -28,8 +28,8 @@ from pipeline.consumers.intake import Incoming
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.domain import alerting, divergence
+from pipeline.domain.decoding import decode
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import decode
 from pipeline.domain.segments import parse_levels
 from pipeline.sources.olist import LEVELS as OLIST_LEVELS
 from pipeline.sources.olist import OlistHistory
@@ -49,7 +49,8 @@ _PARTS: Mapping[str, str] = {
     "pipeline.demo": "reading the source",
     "pipeline.domain.divergence": "detector",
     "pipeline.domain.alerting": "detector",
-    "pipeline.domain.events": "decoding",
+    "pipeline.domain.decoding": "decoding",
+    "pipeline.domain.times": "decoding",
     "pipeline.domain.counts": "counting",
     "pipeline.domain": "rules",
     "pipeline.consumers": "processors",

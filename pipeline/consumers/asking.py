@@ -8,9 +8,11 @@ from datetime import datetime
 
 from pipeline.consumers import failpoints
 from pipeline.domain.asks import State, due_at, loss, open_from, zones_of
+from pipeline.domain.dialogue import Ask, Due, Refusal
 from pipeline.domain.eligibility import Decision, Reason, decide
 from pipeline.domain.events import FeedbackRequested, Purpose
-from pipeline.domain.orders import Ask, Due, Order, Refusal, contact_of
+from pipeline.domain.facts import contact_of
+from pipeline.domain.orders import Order
 from pipeline.store.timers import ASK_LOST, Timer
 from pipeline.store.unit_of_work import UnitOfWork
 

@@ -18,6 +18,7 @@ from pipeline.consumers import evidence, intake, timers
 from pipeline.consumers.intake import Checked, Incoming, letter
 from pipeline.consumers.routing import PROCESSORS, TIMERS
 from pipeline.consumers.runner import CLOCK, recall, retrying
+from pipeline.domain.decoding import decode
 from pipeline.domain.events import (
     CONCLUSIONS,
     BadEvent,
@@ -27,7 +28,6 @@ from pipeline.domain.events import (
     FeedbackRequested,
     FulfilmentCompared,
     OrderCompleted,
-    decode,
 )
 from pipeline.domain.segments import Segment, segments_of
 from pipeline.store import handled, journal, locks

@@ -4,8 +4,9 @@ from datetime import datetime
 
 import msgspec
 
+from pipeline.domain.claims import claim_of
 from pipeline.domain.events import Event, FulfilmentCompared, Observation
-from pipeline.domain.orders import Order, claim_of
+from pipeline.domain.orders import Order
 from pipeline.domain.pairs import experience_of, settle, verdict
 from pipeline.store.unit_of_work import UnitOfWork
 

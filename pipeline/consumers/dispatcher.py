@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,54 +22,19 @@ from pipeline import metrics
 from pipeline.consumers import failpoints
 from pipeline.consumers.background import Background
 from pipeline.consumers.runner import passes
-from pipeline.domain.asks import LOOK_AGAIN, State, hashed, next_look, open_from
+from pipeline.consumers.sender import Looked, Sender, Tried, Wording
+from pipeline.domain.asks import LOOK_AGAIN, State, next_look, open_from
 from pipeline.domain.eligibility import Policy
-from pipeline.notifiers.port import (
-    Absent,
-    Accepted,
-    CannotLook,
-    Found,
-    Message,
-    NotAccepted,
-    Notifier,
-    Rejected,
-    Sent,
-    Unknown,
-)
-from pipeline.notifiers.rendering import sms
-from pipeline.store import asks
-from pipeline.store.asks import Claimed, Claims, Sought
+from pipeline.notifiers.port import Absent, Accepted, NotAccepted, Notifier, Rejected, Unknown
+from pipeline.store import asks, claiming
+from pipeline.store.claiming import Claims
 from pipeline.store.engine import reading
 from pipeline.store.vault import Vault
 
 LEASE = timedelta(seconds=60)  # more than twice the longest a provider's answer is waited for
 _POLL_SECONDS = 1.0  # how late a due ask may be noticed when nobody says so
 _COUNT_SECONDS = 15.0  # between two counts of what is on its way
-_AFTER_BUG = timedelta(minutes=15)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wording:
-    """What messages are made with."""
-
-    company: str
-    public_url: str
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What a sender thread came back with: how sending went, or what was found."""
-
-    claimed: Claimed
-    sent: Sent
-
-
-@dataclass(frozen=True)
-class _Looked:
-    sought: Sought
-    found: Found | Absent | None
-    failed: bool = False
 
 
 class Dispatcher(Background):
@@ -97,13 +61,13 @@ class Dispatcher(Background):
         self._vault = vault
         self._policy = policy
         self._notifiers = notifiers
-        self._wording = wording
+        self._sender = Sender(notifiers, wording, lease)
         self._now = now
         self._width = width
         self._lease = lease
         self._told = told
         self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._finished: deque[_Told | _Looked] = deque()
+        self._finished: deque[Tried | Looked] = deque()
         self._in_flight = 0
         self._woken = False
         self._count_at = 0.0
@@ -165,7 +129,7 @@ class Dispatcher(Background):
         if free <= 0:
             return 0
         with reading(self._engine) as connection:  # the writers' lock is not taken for nothing
-            wake_at = asks.next_wake(connection)
+            wake_at = claiming.next_wake(connection)
         if wake_at is None or wake_at > now:
             return 0
         started = time.monotonic()  # before the lease begins: a process may stand still anywhere behind this
@@ -176,9 +140,9 @@ class Dispatcher(Background):
             metrics.ASKS.labels(outcome).inc()
         metrics.ASKS.labels("recovered").inc(claims.recovered)
         for claimed in claims.to_send:
-            self._hand_over(partial(self._deliver, claimed, started))
+            self._hand_over(partial(self._sender.deliver, claimed, started))
         for sought in claims.to_find:
-            self._hand_over(partial(self._find, sought))
+            self._hand_over(partial(self._sender.find, sought))
         if claims.ended:
             self._told()
         return len(claims.to_send) + len(claims.to_find) + claims.postponed + len(claims.ended)
@@ -187,7 +151,7 @@ class Dispatcher(Background):
         claims: Claims | None = None
         try:
             with self._engine.begin() as connection:
-                claims = asks.claim(
+                claims = claiming.claim(
                     connection,
                     self._vault,
                     self._policy,
@@ -206,67 +170,19 @@ class Dispatcher(Background):
 
     def _stands(self, claims: Claims) -> bool:
         with reading(self._engine) as connection:
-            return all(asks.is_claimed(connection, claimed) for claimed in claims.to_send) and bool(claims.to_send)
+            return all(claiming.is_claimed(connection, claimed) for claimed in claims.to_send) and bool(claims.to_send)
 
-    def _hand_over(self, do: Callable[[], _Told | _Looked]) -> None:
+    def _hand_over(self, do: Callable[[], Tried | Looked]) -> None:
         with self._changed:
             self._in_flight += 1
         self._pool.submit(self._carry_out, do)
 
-    def _carry_out(self, do: Callable[[], _Told | _Looked]) -> None:
+    def _carry_out(self, do: Callable[[], Tried | Looked]) -> None:
         result = do()
         with self._changed:
             self._finished.append(result)
             self._in_flight -= 1
             self._changed.notify()
-
-    def _deliver(self, claimed: Claimed, started: float) -> _Told:
-        return _Told(claimed, self._send(claimed, started))
-
-    def _send(self, claimed: Claimed, started: float) -> Sent:
-        try:
-            notifier, message = self._notifiers[claimed.channel], self._message(claimed)
-        except Exception as bug:  # nothing was sent, and nobody must die of it in a thread where none would see
-            _log.critical("no message could be made: %s", type(bug).__name__)
-            return NotAccepted("a bug", _AFTER_BUG)
-        if time.monotonic() - started > self._lease.total_seconds() / 2:
-            # This process stood still for long. Somebody may have taken over, and will look for what was never sent.
-            return NotAccepted("the lease is nearly over", timedelta(0))
-        failpoints.reached("before_post")
-        try:
-            sent = notifier.send(message)
-        except Exception as bug:  # it may have happened after the message left
-            _log.critical("notifier %s raised %s", notifier.name, type(bug).__name__)
-            sent = Unknown(type(bug).__name__)
-        failpoints.reached("after_post_before_record")
-        return sent
-
-    def _message(self, claimed: Claimed) -> Message:
-        link = f"{self._wording.public_url}/f/{claimed.form_token}"
-        key = claimed.key
-        return Message(
-            to=claimed.to,
-            body=sms(claimed.language, key.purpose, self._wording.company, key.order_id, link),
-            link_hash=hashed(claimed.form_token),
-            callback_token=claimed.callback_token,
-            valid_for=claimed.valid_for,
-            sending_at=claimed.sending_at,
-            account_id=claimed.account_id,
-            contact_id=key.contact_id,
-            order_id=key.order_id,
-        )
-
-    def _find(self, sought: Sought) -> _Looked:
-        notifier = self._notifiers.get(sought.channel)
-        if notifier is None or sought.to is None:
-            return _Looked(sought, None, failed=True)
-        try:
-            return _Looked(sought, notifier.find(sought.to, sought.link_hash, sought.sending_at))
-        except CannotLook:
-            return _Looked(sought, None, failed=True)
-        except Exception as bug:
-            _log.critical("notifier %s raised %s while looking", notifier.name, type(bug).__name__)
-            return _Looked(sought, None, failed=True)
 
     def _record_finished(self, now: datetime) -> int:
         """Write down everything that came back, in one transaction. What cannot be written is kept for the next try."""
@@ -288,8 +204,8 @@ class Dispatcher(Background):
         self._told()
         return len(results)
 
-    def _record(self, connection: Connection, result: _Told | _Looked, now: datetime) -> str:
-        if isinstance(result, _Looked):
+    def _record(self, connection: Connection, result: Tried | Looked, now: datetime) -> str:
+        if isinstance(result, Looked):
             return self._record_look(connection, result, now)
         claimed, sent = result.claimed, result.sent
         key, attempt = claimed.key, claimed.attempt
@@ -311,7 +227,7 @@ class Dispatcher(Background):
                 asks.unknown(connection, key, attempt, now)
                 return "unknown"
 
-    def _record_look(self, connection: Connection, looked: _Looked, now: datetime) -> str:
+    def _record_look(self, connection: Connection, looked: Looked, now: datetime) -> str:
         sought = looked.sought
         if isinstance(looked.found, Absent):
             asks.never_sent(connection, sought.key, sought.attempt, now)
@@ -332,20 +248,20 @@ class Dispatcher(Background):
             return
         self._count_at = time.monotonic() + _COUNT_SECONDS
         with reading(self._engine) as connection:
-            counted, wake_at = asks.waiting(connection), asks.next_wake(connection)
+            counted, wake_at = claiming.waiting(connection), claiming.next_wake(connection)
         metrics.ASKS_TAKEN_UP.set(min(now, wake_at or now).timestamp())
         for state, n in counted.items():
             metrics.ASKS_ON_THEIR_WAY.labels(state).set(n)
 
 
-def _key(result: _Told | _Looked) -> asks.Key:
+def _key(result: Tried | Looked) -> asks.Key:
     """The ask that a result is about."""
-    return result.claimed.key if isinstance(result, _Told) else result.sought.key
+    return result.claimed.key if isinstance(result, Tried) else result.sought.key
 
 
-def _news(result: _Told | _Looked) -> asks.News | None:
+def _news(result: Tried | Looked) -> asks.News | None:
     """What a result tells of a message that the provider has."""
-    if isinstance(result, _Told):
+    if isinstance(result, Tried):
         claimed, sent = result.claimed, result.sent
         return asks.News(claimed.key, claimed.attempt, sent.id) if isinstance(sent, Accepted) else None
     sought, found = result.sought, result.found

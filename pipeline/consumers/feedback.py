@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
+from pipeline.domain.dialogue import Ask
 from pipeline.domain.events import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
-from pipeline.domain.orders import Ask, Order
+from pipeline.domain.orders import Order
 from pipeline.store.unit_of_work import UnitOfWork
 
 

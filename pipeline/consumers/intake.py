@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.events import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, decode, key_of
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
 from pipeline.store import journal
 from pipeline.store.bulk import Row, insert_new
 from pipeline.store.people import remember, seal

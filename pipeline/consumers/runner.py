@@ -20,8 +20,9 @@ from pipeline import metrics
 from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming, Outcome, Taken, letter
 from pipeline.consumers.routing import PROCESSORS, TIMERS
-from pipeline.domain.events import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted, decode
-from pipeline.domain.orders import Revision
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted
+from pipeline.domain.facts import Revision
 from pipeline.store import journal
 from pipeline.store.bulk import insert_new
 from pipeline.store.journal import Stored

@@ -14,7 +14,8 @@ from pipeline.demo.company import Company, is_live
 from pipeline.demo.door import Door
 from pipeline.demo.installed import Observed
 from pipeline.demo.replies import reply
-from pipeline.domain.events import FeedbackReceived, FeedbackRequested, decode
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import FeedbackReceived, FeedbackRequested
 
 SOONEST, LATEST = 2, 12  # deliveries after the question
 _LOOK_SECONDS = 0.5

@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events import FeedbackRequested, decode
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import FeedbackRequested
 from pipeline.store import conversations, journal, phone
 from pipeline.store.engine import reading
 

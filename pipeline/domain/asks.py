@@ -13,7 +13,7 @@ from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from pipeline.domain.eligibility import Policy, Reason
-from pipeline.domain.events import zone
+from pipeline.domain.times import zone
 
 
 class State(StrEnum):

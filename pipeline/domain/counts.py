@@ -6,9 +6,11 @@ no report has to scan orders, and the order in which events came leaves no trace
 
 from collections.abc import Mapping
 
+from pipeline.domain.claims import Claim
+from pipeline.domain.dialogue import Dialogue
 from pipeline.domain.eligibility import WITHIN_REACH, Reason, nearest
 from pipeline.domain.embellishment import was_at_risk, was_missed, was_rescued, was_scanned_early
-from pipeline.domain.orders import Claim, Dialogue, Order
+from pipeline.domain.orders import Order
 from pipeline.domain.pairs import Experience, experience_of
 
 Counts = Mapping[str, int]

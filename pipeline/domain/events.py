@@ -1,12 +1,8 @@
-"""The events of the contract: CloudEvents 1.0 JSON in, checked values out, or one sentence naming the bad field."""
+"""The events of the contract: what each says, on which topic, and within which bounds. `decoding` checks them."""
 
-import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
-from functools import lru_cache
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,7 +14,7 @@ EventId = Annotated[str, Meta(min_length=1, max_length=500)]  # ours join the id
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=8_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
-# A date ("2026-11-20") or a time with offset: msgspec cannot hold the union, `deadline` tells them apart.
+# A date ("2026-11-20") or a time with offset: msgspec cannot hold the union, `times.deadline` tells them apart.
 DateOrInstant = Annotated[str, Meta(min_length=10, max_length=40)]
 Quantity = Annotated[float, Meta(ge=0, le=1e12)]
 
@@ -141,7 +137,7 @@ class FeedbackRequested(Struct, frozen=True):
     account_id: Id | None = None
     role: Role | None = None
     language: str | None = None
-    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (domain.orders.Claim)
+    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (domain.claims.Claim)
 
 
 class Score(Struct, frozen=True):
@@ -181,7 +177,7 @@ class FulfilmentCompared(Struct, frozen=True):
     order_id: Id
     account_id: Id
     dimensions: dict[str, str]
-    claim: Any  # domain.orders.Claim
+    claim: Any  # domain.claims.Claim
     experience: Any  # domain.pairs.Experience
     verdict: Literal["agrees", "embellished", "understated"]
     observations: dict[str, Observation]
@@ -221,13 +217,13 @@ KINDS: Mapping[str, Kind] = {
 
 
 # Evidence and alerts follow from what others tell; told by others they would be forgeries.
+CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
+OWN_SOURCE = "unvarnished"
+
+
 def key_of(data: Struct) -> str:
     """What an event is about: those of one key are told to others in the order in which they came to be."""
     return f"{data.dimension}={data.value}" if isinstance(data, AlertRaised) else str(getattr(data, "order_id", ""))
-
-
-CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
-OWN_SOURCE = "unvarnished"
 
 
 class Event(NamedTuple):
@@ -257,167 +253,3 @@ class Envelope(Struct, frozen=True):
     time: Instant
     data: msgspec.Raw
     historic: bool = False  # extension attribute: from the past, nobody is to be asked about it
-
-
-_envelope = msgspec.json.Decoder(Envelope)
-_data = {kind.data: msgspec.json.Decoder(kind.data) for kind in KINDS.values()}
-_AT = re.compile(r"^(?P<reason>.*?) - at `(?P<path>[^`]*)`$", re.DOTALL)
-_MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
-
-
-def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = None) -> Event:
-    """Check one CloudEvent in structured JSON.
-
-    `topic` is where it came from, if it came from one; `received_at` defaults to the event's own time (history).
-    Raises BadEvent naming the field.
-    """
-    if len(raw) > MAX_EVENT_BYTES:
-        raise BadEvent(f"the event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}")
-    _check_text(raw)
-    try:
-        envelope = _envelope.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _bad(error, "") from None
-    kind = KINDS.get(envelope.type)
-    if kind is None:
-        raise BadEvent(f"unknown type {envelope.type!r}; known are {', '.join(KINDS)}", "type")
-    if topic is not None and topic != kind.topic:
-        raise BadEvent(f"{envelope.type!r} belongs on topic {kind.topic!r}, not {topic!r}", "type")
-    try:
-        data = _data[kind.data].decode(envelope.data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _bad(error, "data") from None
-    check = _CHECKS.get(kind.data)
-    if check is not None:
-        check(data)
-    happened = utc(envelope.time, "time")
-    return Event(
-        envelope.source,
-        envelope.id,
-        envelope.type,
-        happened,
-        received_at or happened,
-        envelope.historic,
-        data,
-    )
-
-
-def utc(moment: datetime, field: str) -> datetime:
-    """The same instant in UTC. Raises BadEvent outside the years 1970 to 2199, where no order of ours can lie."""
-    if not 1970 <= moment.year < 2200:
-        raise BadEvent(f"the year {moment.year} is out of range (1970 to 2199)", field)
-    return moment.astimezone(UTC)
-
-
-@lru_cache(maxsize=1_024)
-def zone(name: str, field: str = "data.timezone") -> ZoneInfo:
-    """The time zone of an IANA name. Raises BadEvent if there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise BadEvent(f"{name!r} is not an IANA time zone", field) from None
-
-
-@lru_cache(maxsize=8_192)
-def deadline(stated: str, timezone: str | None, field: str = "data.promised_at") -> datetime:
-    """The last instant (UTC) that keeps a promise: the time itself, or the end of a date's day in `timezone`.
-
-    Raises BadEvent naming `field`, or `data.timezone` where a date has none.
-    """
-    if len(stated) == 10:
-        try:
-            day = date.fromisoformat(stated)
-        except ValueError:
-            raise BadEvent(f"{stated!r} is neither a date nor a time with offset", field) from None
-        if timezone is None:
-            raise BadEvent("a date needs the order's time zone", "data.timezone")
-        return utc(datetime.combine(day, time.max, zone(timezone)), field)
-    try:
-        return utc(msgspec.convert(stated, type=Instant), field)
-    except msgspec.ValidationError as error:
-        raise _bad(error, field) from None
-
-
-def _check_order(data: OrderCompleted) -> None:
-    if data.timezone is not None:
-        zone(data.timezone)
-    for name in ("requested_at", "promised_at"):
-        stated = getattr(data, name)
-        if stated is not None:
-            deadline(stated, data.timezone, f"data.{name}")
-    for name in ("ordered_at", "completed_at"):
-        moment = getattr(data, name)
-        if moment is not None:
-            utc(moment, f"data.{name}")
-    for index, contact in enumerate(data.contacts):
-        if contact.timezone is not None:
-            zone(contact.timezone, f"data.contacts[{index}].timezone")
-
-
-def _check_repromise(data: OrderRepromised) -> None:
-    deadline(data.promised_at, data.timezone)
-
-
-def _check_delivery(data: DeliveryUpdated) -> None:
-    utc(data.at, "data.at")
-    if data.estimated_at is not None:  # only looked at: whatever the zone, it has to be a date or a time
-        deadline(data.estimated_at, "UTC", "data.estimated_at")
-
-
-def _check_answer(data: FeedbackReceived) -> None:
-    for name in ("answered_at", "arrived_at"):
-        moment = getattr(data, name)
-        if moment is not None:
-            utc(moment, f"data.{name}")
-    if data.score is not None and data.score.scale == 5 and not 1 <= data.score.value <= 5:
-        raise BadEvent(f"{data.score.value} is not on the scale 1 to 5", "data.score.value")
-
-
-_CHECKS: Mapping[type[Struct], Any] = {
-    OrderCompleted: _check_order,
-    OrderRepromised: _check_repromise,
-    DeliveryUpdated: _check_delivery,
-    FeedbackReceived: _check_answer,
-}
-
-
-def _bad(error: Exception, prefix: str) -> BadEvent:
-    """The decoder's complaint as ours: its `$.lines[0].sku` becomes `data.lines[0].sku`."""
-    if isinstance(error, RecursionError):
-        return BadEvent("nested too deep", prefix)
-    message = str(error)
-    found = _AT.match(message)
-    reason, path = (found["reason"], found["path"].lstrip("$").lstrip(".")) if found else (message, "")
-    missing = _MISSING.search(reason)
-    parts = [prefix, path, missing["name"] if missing else ""]
-    return BadEvent(reason, ".".join(part for part in parts if part))
-
-
-def _check_text(raw: bytes) -> None:
-    """Refuse what no database can hold as text: bytes that are not UTF-8, NUL, lone surrogates."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadEvent(f"not UTF-8 at byte {error.start}") from None
-    if b"\\u" not in raw and b"\x00" not in raw:
-        return
-    try:
-        parsed = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise BadEvent(f"not JSON: {error}") from None
-    _check_strings(parsed, "")
-
-
-def _check_strings(value: object, path: str) -> None:
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise BadEvent("holds a NUL character", path)
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise BadEvent("holds a lone surrogate", path)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_strings(key, path)
-            _check_strings(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_strings(item, f"{path}[{index}]")

@@ -5,7 +5,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from pipeline.domain.orders import Answer, Claim, Order, Placed
+from pipeline.domain.claims import Claim
+from pipeline.domain.dialogue import Answer, Placed
+from pipeline.domain.orders import Order
 from pipeline.domain.scores import is_detractor
 
 Verdict = Literal["agrees", "embellished", "understated"]

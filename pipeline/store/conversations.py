@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.domain.events import Condition, Score
-from pipeline.domain.orders import Facts, contact_of
+from pipeline.domain.facts import Facts, contact_of
 from pipeline.store.bulk import Row, insert_new, upsert
 from pipeline.store.tables import Utc, answers, asks, metadata, opt_outs, orders, people
 

@@ -8,7 +8,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
 from pipeline.domain.counts import contribution, difference
-from pipeline.domain.orders import Dialogue, Facts, Order
+from pipeline.domain.dialogue import Dialogue
+from pipeline.domain.facts import Facts
+from pipeline.domain.orders import Order
 from pipeline.domain.segments import TOTAL, Level, Segment, segments_of
 from pipeline.store.bulk import add, among, remove, upsert
 from pipeline.store.tables import orders, rollups

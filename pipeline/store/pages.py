@@ -8,8 +8,11 @@ import msgspec
 from sqlalchemy import Connection, Index, func, literal, select, text
 
 from pipeline.domain.asks import State
+from pipeline.domain.claims import Claim
+from pipeline.domain.dialogue import Dialogue
 from pipeline.domain.events import OWN_SOURCE, FulfilmentCompared
-from pipeline.domain.orders import Claim, Dialogue, Facts, Order
+from pipeline.domain.facts import Facts
+from pipeline.domain.orders import Order
 from pipeline.store import journal
 from pipeline.store.conversations import inbound_messages
 from pipeline.store.engine import is_cluster

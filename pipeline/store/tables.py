@@ -120,8 +120,8 @@ orders = Table(
     "orders",
     metadata,
     Column("order_id", String(200), primary_key=True),
-    Column("facts", Text, nullable=False),  # domain.orders.Facts as JSON
-    Column("dialogue", Text, nullable=False),  # domain.orders.Dialogue as JSON
+    Column("facts", Text, nullable=False),  # domain.facts.Facts as JSON
+    Column("dialogue", Text, nullable=False),  # domain.dialogue.Dialogue as JSON
     Column("counted", Text, nullable=False),  # what of it stands in the rollups: places and counters, as JSON
 )
 

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Table, bindparam, or_, select
 
 from pipeline.domain import asks as life
 from pipeline.domain import divergence
+from pipeline.domain.claims import Claim
 from pipeline.domain.eligibility import History, Policy
 from pipeline.domain.events import OWN_SOURCE, Event, FeedbackRequested, key_of
-from pipeline.domain.orders import Claim
 from pipeline.domain.segments import Level
 from pipeline.store import journal, locks
 from pipeline.store.bulk import Row, among, among_rows, insert, insert_new

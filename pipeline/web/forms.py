@@ -22,8 +22,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events import Condition, Score, zone
+from pipeline.domain.events import Condition, Score
 from pipeline.domain.replies import MAX_TEXT
+from pipeline.domain.times import zone
 from pipeline.notifiers.languages import accepted, languages, own_name, spoken, translations
 from pipeline.store.conversations import Said, Standing, standing
 from pipeline.store.engine import reading

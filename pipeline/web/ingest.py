@@ -17,7 +17,8 @@ from msgspec import Struct
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.writer import NotTaken
 from pipeline.domain.cloudevents import BATCH, JSON, STRUCTURED, structured
-from pipeline.domain.events import OWN_SOURCE, BadEvent, Event, decode
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import OWN_SOURCE, BadEvent, Event
 from pipeline.store.api_keys import ApiKey
 from pipeline.web.keys import Keys
 from pipeline.web.problems import Problem

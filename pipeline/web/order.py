@@ -10,8 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pipeline.domain.claims import Claim
 from pipeline.domain.figures import Alert
-from pipeline.domain.orders import Claim, Order
+from pipeline.domain.orders import Order
 from pipeline.domain.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
 from pipeline.domain.segments import TOTAL, Level, Segment, segments_of
 from pipeline.notifiers.sentences import describe, headline

@@ -6,9 +6,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pipeline.domain.dialogue import Ask
 from pipeline.domain.eligibility import NOBODY
+from pipeline.domain.facts import Facts, Promise, Revision, Scan
 from pipeline.domain.figures import Alert
-from pipeline.domain.orders import Ask, Facts, Order, Promise, Revision, Scan
+from pipeline.domain.orders import Order
 from pipeline.notifiers.sentences import headline
 from pipeline.store.pages import Record, StoredAnswer, StoredAsk, StoredClaim, StoredText
 from pipeline.web.words import STATES, channel_in_words, claim_in_words, heard, moment, mood, named, plain_word, why_not

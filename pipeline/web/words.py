@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
-from pipeline.domain.events import Score, zone
-from pipeline.domain.orders import Claim, Order, contact_of
+from pipeline.domain.claims import Claim
+from pipeline.domain.events import Score
+from pipeline.domain.facts import contact_of
+from pipeline.domain.orders import Order
 from pipeline.domain.scores import is_detractor, is_promoter
+from pipeline.domain.times import zone
 from pipeline.notifiers.sentences import day
 from pipeline.store.pages import StoredAnswer
 

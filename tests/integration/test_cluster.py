@@ -23,9 +23,9 @@ from pipeline.consumers.appender import Appender
 from pipeline.consumers.cluster_runner import ClusterRunner, Record, Relayed
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.routing import PROCESSORS
+from pipeline.domain.dialogue import Dialogue
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.events import BadEvent
-from pipeline.domain.orders import Dialogue
 from pipeline.store.engine import reading
 from pipeline.store.evidence import EvidenceStore, Null
 from pipeline.store.journal import SHARDS, Entry, append, shard_of

@@ -19,12 +19,12 @@ from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.consumers.runner import clock_of
 from pipeline.domain.asks import State
+from pipeline.domain.decoding import decode
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import decode
 from pipeline.domain.replies import PlainReader
 from pipeline.settings import Settings
 from pipeline.store import asks as asks_store
-from pipeline.store import pages
+from pipeline.store import claiming, pages
 from pipeline.store.asks import News
 from pipeline.store.engine import connect, migrate, reading
 from pipeline.store.journal import Entry, append
@@ -52,7 +52,7 @@ def being_sent(cluster: Cluster, orders: int) -> list[News]:
         raws += [completed(f"SO-{n}", account=account, contacts=[person]), scanned(f"SO-{n}", at(hours=2))]
     cluster.worker().take([*map(incoming, raws)], MONDAY)
     with cluster.engine.begin() as connection:
-        claims = asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), orders, LEASE)
+        claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), orders, LEASE)
     assert len(claims.to_send) == orders
     return sorted(News(one.key, one.attempt, f"SM-{one.key.order_id}") for one in claims.to_send)
 
@@ -130,7 +130,7 @@ def test_a_dispatcher_passes_over_what_a_worker_has_in_hand(cluster: Cluster, mo
 
     def _claim_meanwhile(event: Any, work: Any, now: Any) -> None:
         with cluster.engine.begin() as connection:
-            found.append(asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 5, LEASE))
+            found.append(claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 5, LEASE))
         PROCESSORS[event.type](event, work, now)
 
     monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "feedback.received": _claim_meanwhile})

@@ -14,7 +14,7 @@ from pipeline.consumers.conversation import Heard, Inbound
 from pipeline.consumers.embedded import Embedded
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.replies import Control, PlainReader
-from pipeline.store import asks as asks_store
+from pipeline.store import claiming
 from pipeline.store.conversations import conversations, inbound_messages
 from pipeline.store.tables import answers, asks, journal, opt_outs
 from tests.builders import VAULT, answered, at, completed, contact, scanned, take
@@ -280,9 +280,7 @@ def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sendi
 
     def _claim(when: datetime) -> list[Any]:
         with sending.engine.begin() as connection:
-            return asks_store.claim(
-                connection, VAULT, Policy(), "one", {"sms"}, when, 10, timedelta(seconds=60)
-            ).to_send
+            return claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, when, 10, timedelta(seconds=60)).to_send
 
     for n in range(1, 7):
         order_id, when = f"SO-{n}", at(days=8 * n)
@@ -309,7 +307,7 @@ def test_a_stop_before_the_claim_keeps_a_due_question_from_going_out(sending: Em
     assert rows(sending, asks)[0]["state"] == "due"
     say(sending, "STOP", at(hours=2))
     with sending.engine.begin() as connection:
-        found = asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 10, timedelta(seconds=60))
+        found = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 10, timedelta(seconds=60))
     assert found.to_send == []
     assert (rows(sending, asks)[0]["state"], rows(sending, asks)[0]["outcome"]) == ("not_asked", "opted_out")
 

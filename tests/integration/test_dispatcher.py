@@ -14,12 +14,14 @@ from sqlalchemy.exc import IntegrityError
 
 from pipeline.consumers.dispatcher import LEASE, Dispatcher
 from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.sender import message_of
 from pipeline.domain.asks import State, hashed
 from pipeline.domain.eligibility import Policy
 from pipeline.notifiers.phone import Phone
 from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, Sent
 from pipeline.store import phone, reports
-from pipeline.store.asks import Key, News, accepted, by_callback, claim, not_accepted
+from pipeline.store.asks import Key, News, accepted, by_callback, not_accepted
+from pipeline.store.claiming import claim
 from pipeline.store.engine import reading
 from pipeline.store.orders import OrderStore
 from pipeline.store.tables import asks, dead_letters, journal, opt_outs
@@ -536,9 +538,7 @@ def claimed_by_somebody_gone(runtime: Embedded) -> Message:
     """The message of a dispatcher that committed to send it and got no further."""
     with runtime.engine.begin() as connection:
         (one,) = claim(connection, VAULT, Policy(), "gone", {"sms"}, DELIVERED, 5, LEASE).to_send
-    made = dispatcher(runtime.engine, phone_of(runtime))
-    made.stop()
-    return made._message(one)
+    return message_of(one, WORDING)
 
 
 def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runtime: Embedded) -> None:

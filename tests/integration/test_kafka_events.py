@@ -4,7 +4,7 @@ import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from pipeline.consumers.kafka_events import Record, incoming, outgoing
-from pipeline.domain.events import decode
+from pipeline.domain.decoding import decode
 from tests.builders import completed
 
 

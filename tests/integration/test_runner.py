@@ -15,8 +15,9 @@ from sqlalchemy.exc import OperationalError
 from pipeline import metrics
 from pipeline.consumers import routing, runner
 from pipeline.consumers.embedded import Embedded
+from pipeline.domain.decoding import decode
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import BadEvent, Event, decode
+from pipeline.domain.events import BadEvent, Event
 from pipeline.store.tables import alerts, asks, dead_letters, journal, orders, pairs, state
 from pipeline.store.unit_of_work import UnitOfWork
 from tests.builders import (

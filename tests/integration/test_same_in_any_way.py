@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from pipeline.consumers.embedded import Embedded
+from pipeline.domain.dialogue import Dialogue
 from pipeline.domain.eligibility import Policy
-from pipeline.domain.orders import Dialogue
 from pipeline.store.engine import reading
 from pipeline.store.tables import answers, orders, rollups
 from tests.builders import embedded

@@ -24,7 +24,7 @@ from pipeline.consumers.drain import Drain
 from pipeline.consumers.embedded import Embedded
 from pipeline.domain.eligibility import Policy
 from pipeline.settings import Unusable
-from pipeline.store import asks as asks_store
+from pipeline.store import claiming
 from pipeline.store.conversations import inbound_messages, provider_callbacks
 from pipeline.store.spool import Spool
 from pipeline.store.tables import answers, asks, opt_outs
@@ -150,7 +150,7 @@ def test_a_status_that_waited_moves_its_ask(database_url: str, tmp_path: Path) -
     runtime = live(database_url, Policy(remind_after=None))
     take(runtime, completed(), scanned(time=at(hours=2)))
     with runtime.engine.begin() as connection:
-        claims = asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
+        claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
     door = Door(runtime, doors.services(runtime, Ticking(at(hours=3))), tmp_path / "spool")
     with door.client() as client, outage.away(runtime.engine):
         path = f"/twilio/status?token={claims.to_send[0].callback_token}"

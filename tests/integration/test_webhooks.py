@@ -19,7 +19,7 @@ from pipeline.consumers import provider as callbacks
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.writer import Busy
 from pipeline.domain.eligibility import Policy
-from pipeline.store import asks as asks_store
+from pipeline.store import claiming
 from pipeline.store import phone as phones
 from pipeline.store.conversations import inbound_messages, provider_callbacks
 from pipeline.store.spool import Spool
@@ -291,7 +291,7 @@ def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_b
     runtime = live(database_url, Policy(remind_after=None))
     take(runtime, completed(), scanned(time=at(hours=2)))
     with runtime.engine.begin() as connection:
-        claims = asks_store.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
+        claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
     (claimed,) = claims.to_send
     services = doors.services(runtime, clock)
     handlers = [*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool), *forms.routes(services)]

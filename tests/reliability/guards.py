@@ -48,7 +48,7 @@ GUARDS = (
         "                    self._lease,\n                )\n            return claims\n",
         "                    self._lease,\n                )\n"
         "                for claimed in claims.to_send:\n"
-        "                    self._finished.append(self._deliver(claimed, time.monotonic()))\n"
+        "                    self._finished.append(self._sender.deliver(claimed, time.monotonic()))\n"
         "            return claims._replace(to_send=[])\n",
         (
             "tests/reliability/test_send_matrix.py::test_at_most_one_message_per_ask_and_an_end_for_each"
@@ -82,10 +82,10 @@ GUARDS = (
     ),
     Guard(
         "whoever takes over a lease does not send",
-        "pipeline/store/asks.py",
+        "pipeline/store/claiming.py",
         "        if row.state == State.DUE:\n",
         "        if row.state == State.SENDING:\n"
-        '            _set(connection, key, {"state": State.DUE})\n'
+        '            change(connection, key, {"state": State.DUE})\n'
         "        if row.state in (State.DUE, State.SENDING):\n",
         (
             f"{_DISPATCHER}test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it[sqlite]",
@@ -95,7 +95,7 @@ GUARDS = (
     ),
     Guard(
         "a sender that stood still does not send",
-        "pipeline/consumers/dispatcher.py",
+        "pipeline/consumers/sender.py",
         "        if time.monotonic() - started > self._lease.total_seconds() / 2:\n",
         "        if started > time.monotonic():\n",
         ("tests/reliability/test_paused.py::test_a_worker_that_notices_how_long_it_stood_still_sends_nothing[sqlite]",),

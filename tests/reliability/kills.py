@@ -34,7 +34,7 @@ from pipeline.demo.company import Company, is_live
 from pipeline.demo.deliveries import FASTEST
 from pipeline.demo.replies import reply
 from pipeline.domain.asks import State
-from pipeline.domain.events import decode
+from pipeline.domain.decoding import decode
 from pipeline.store import reports
 from pipeline.store.engine import connect, reading
 from pipeline.store.journal import get, read_type

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Engine, select
 
 from pipeline.consumers import provider as callbacks
-from pipeline.consumers.dispatcher import Dispatcher, Wording
+from pipeline.consumers.dispatcher import Dispatcher
 from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.sender import Wording
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.segments import parse_levels
 from pipeline.notifiers.port import Notifier

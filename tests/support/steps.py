@@ -16,7 +16,8 @@ from pipeline.consumers.cluster_runner import FLEET, ClusterRunner, Relayed, par
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.runner import Runner
-from pipeline.domain.events import BadEvent, decode
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import BadEvent
 from pipeline.domain.segments import Level, segments_of
 from pipeline.store.engine import connect
 from pipeline.store.tables import journal, outbox

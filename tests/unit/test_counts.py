@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.claims import claim_of
 from pipeline.domain.counts import contribution, difference
+from pipeline.domain.dialogue import Ask, Refusal
 from pipeline.domain.eligibility import WITHIN_REACH, Reason
-from pipeline.domain.orders import Ask, Order, Refusal, claim_of
+from pipeline.domain.orders import Order
 from tests.builders import answered, at, completed, event, repromised, scanned
 from tests.support.streams import stream
 

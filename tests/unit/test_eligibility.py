@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.domain.claims import NO_CLAIM
+from pipeline.domain.dialogue import Ask
 from pipeline.domain.eligibility import (
     NOBODY,
     WITHIN_REACH,
@@ -17,7 +19,7 @@ from pipeline.domain.eligibility import (
     nearest,
 )
 from pipeline.domain.events import Contact, Purpose
-from pipeline.domain.orders import NO_CLAIM, Ask, Order
+from pipeline.domain.orders import Order
 from tests.builders import at, completed, contact, event
 
 NOW = at(days=20)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.kafka_events import Record, incoming, outgoing
-from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Event, decode
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Event
 from tests.builders import answered, asked, at, cloud, completed, repromised, scanned
 
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=UTF-8")

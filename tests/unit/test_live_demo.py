@@ -20,8 +20,10 @@ from pipeline.demo.drive import Place, days_before_live
 from pipeline.demo.installed import Installed
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Story
-from pipeline.domain.events import FeedbackRequested, decode
-from pipeline.domain.orders import Facts, claim_of
+from pipeline.domain.claims import claim_of
+from pipeline.domain.decoding import decode
+from pipeline.domain.events import FeedbackRequested
+from pipeline.domain.facts import Facts
 from pipeline.live import DEMO_SETTINGS
 from pipeline.settings import Settings, Unusable
 from pipeline.web.forms import _check, _fields

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.domain.claims import Claim
+from pipeline.domain.dialogue import Answer, Ask, Placed
 from pipeline.domain.events import Score
-from pipeline.domain.orders import Answer, Ask, Claim, Order, Placed
+from pipeline.domain.orders import Order
 from pipeline.domain.pairs import EXPERIENCE, IN_FULL, ON_TIME, Experience, experience_of, observations, settle, verdict
 from tests.builders import at
 

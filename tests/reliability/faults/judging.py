@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from sqlalchemy import Engine, select
 
-from pipeline.domain.orders import Dialogue
+from pipeline.domain.dialogue import Dialogue
 from pipeline.store.engine import reading
 from pipeline.store.tables import answers, asks, dead_letters, handled, journal, orders, rollups
 from tests.reliability.faults.told import LIVE, Item, Way
