@@ -45,10 +45,9 @@ class _Wrong(Exception):
 def examine(settings: Settings) -> list[Check]:
     """Look at everything there is to look at."""
     engine = connect(settings.url) if _is_there(settings) else None
-    looks: list[tuple[str, Callable[[], str]]] = [
-        ("data folder", partial(_folder, settings)),
-        ("master key", partial(_master_key, settings)),
-    ]
+    looks: list[tuple[str, Callable[[], str]]] = [("master key", partial(_master_key, settings))]
+    if settings.database_url is None or settings.master_key is None:  # which is then kept there
+        looks.insert(0, ("data folder", partial(_folder, settings)))
     if engine is None:
         looks.append(("database", _no_database))
     else:
