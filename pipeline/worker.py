@@ -19,7 +19,6 @@ from pipeline.consumers.cluster_runner import ClusterRunner
 from pipeline.consumers.consuming import Consuming, Work
 from pipeline.consumers.poison import Limit
 from pipeline.consumers.progress import Progress
-from pipeline.consumers.sensors import Sensing
 from pipeline.consumers.stages import Stages
 from pipeline.consumers.topics import DEAD_LETTERS, EVENTS, EVIDENCE, GROUP, RECEIVED
 from pipeline.consumers.watchdog import Lag, Watchdog
@@ -102,7 +101,7 @@ class Worker(faust_app.App):
         )
         watchdog.start()
         clients = worker_io.worker_clients(settings, prefix + GROUP)
-        await Consuming(*clients, work, progress, Sensing(self), stopping).run()
+        await Consuming(*clients, work, progress, self.sensing, stopping).run()
 
 
 def _configure(_: Any, /, *configurations: Any, signal: Any, **__: Any) -> None:

@@ -13,7 +13,6 @@ from pipeline.consumers import faust_app, worker_io
 from pipeline.consumers.consuming import Consuming, Poison, Work
 from pipeline.consumers.poison import Limit
 from pipeline.consumers.progress import Progress
-from pipeline.consumers.sensors import Sensing
 from pipeline.consumers.stages import Stages
 from pipeline.consumers.topics import DEAD_LETTERS
 from pipeline.settings import Settings
@@ -51,7 +50,7 @@ async def _consume(told: Orders, app: faust_app.App, stopping: asyncio.Event) ->
     process = _Process(Stages(worker, told.prefix, _now), told.out, producer, asyncio.get_running_loop())
     topics, letters = frozenset(told.topics), told.prefix + DEAD_LETTERS
     work = Work(worker, process, Limit(100, 0.2), topics, letters, BATCH, _now)
-    await Consuming(consumer, producer, work, Progress(), Sensing(app), stopping).run()
+    await Consuming(consumer, producer, work, Progress(), app.sensing, stopping).run()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ a batch is done, or it is handed back untouched to whoever has its partitions ne
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ from pipeline.consumers.offsets import Offsets
 from pipeline.consumers.poison import Letters, Limit
 from pipeline.consumers.progress import Progress
 from pipeline.consumers.runner import passes
-from pipeline.consumers.sensors import Sensing
+from pipeline.consumers.sensors import Batch, Sensing
 from pipeline.domain.events import BadEvent
 
 FETCH_MS = 1_000  # milliseconds a fetch waits for the first record
@@ -33,7 +33,6 @@ LONGEST_SECONDS = 5.0  # between two tries of a batch
 HAND_OVER_SECONDS = 10.0  # that the others of the group wait for our batch and its offsets
 _log = logging.getLogger(__name__)
 
-Fetched = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 Poison = list[tuple[ConsumerRecord, BadEvent]]
 
 
@@ -131,7 +130,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def _go_round(self) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
-        fetch: asyncio.Task[Fetched] | None = None
+        fetch: asyncio.Task[Batch] | None = None
         tick_at = tidy_at = 0.0
         while not self._stopping.is_set():
             fetch = fetch or asyncio.create_task(
@@ -153,7 +152,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if fetch is not None:
             fetch.cancel()
 
-    async def _fetched(self, fetch: asyncio.Task[Fetched]) -> Fetched:
+    async def _fetched(self, fetch: asyncio.Task[Batch]) -> Batch:
         try:
             return await fetch
         except KafkaError as error:
@@ -162,13 +161,13 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             self._note(error)
             return {}
 
-    async def _take(self, fetched: Fetched) -> None:
+    async def _take(self, fetched: Batch) -> None:
         """Everything that happens to some records, up to the note that it has."""
         async with self._busy:
             turn = self._turn
             ours = {tp: records for tp, records in fetched.items() if tp in self._consumer.assignment()}
             records = [record for several in ours.values() for record in several]
-            messages = self._sensing.came_in(records)
+            messages = self._sensing.came_in(ours)
             poison: Poison = []
             if not await self._until_done(partial(self._process, records, poison)):
                 return
@@ -178,7 +177,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                     return
             turn.offsets.note({tp: several[-1].offset + 1 for tp, several in ours.items()})
             metrics.BATCH_RECORDS.observe(len(records))
-            self._sensing.went_out(messages)
+            self._sensing.went_out(ours, messages)
 
     async def _process(self, records: Sequence[ConsumerRecord], poison: Poison) -> None:
         """Have records processed, and collect the poison among them. Done again it changes nothing."""

@@ -18,7 +18,7 @@ from mode.utils.tracebacks import print_task_stack
 
 from pipeline.consumers.background import frames
 from pipeline.consumers.poison import TooMany
-from pipeline.consumers.sensors import Measures
+from pipeline.consumers.sensors import Measures, Sensing
 
 Task = Callable[[asyncio.Event], Awaitable[None]]  # something that goes on until the event is set
 _log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class App(faust.App):
         super().__init__(name, autodiscover=False, Worker=_Process)
         self.measures = Measures()
         self.monitor = cast(Any, self.measures)
+        self.sensing = Sensing(self, self.measures)
 
     def carry(self, name: str, task: Task) -> None:
         """Run this as well. What is carried last is stopped first, after it has finished what it does."""

@@ -3,19 +3,20 @@
 Whichever sensor of Faust an installation adds to `pipeline.worker.app` (StatsD, Datadog, OpenTelemetry) hears the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from faust.types import AppT
-from faust.types.tuples import TP, Message, PendingMessage
+from faust.types.tuples import Message, PendingMessage
 
 from pipeline import metrics
 
 Headers = Sequence[tuple[str, bytes]]
+Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
 class Measures(faust.Sensor):
@@ -23,9 +24,9 @@ class Measures(faust.Sensor):
 
     prefix = ""
 
-    def on_message_out(self, tp: TP, offset: int, message: Message) -> None:
-        """The effect of one record is durable."""
-        metrics.CONSUMED.labels(tp.topic.removeprefix(self.prefix)).inc()
+    def durable(self, topic: str, records: int) -> None:
+        """So many have had their effect. For many at once: told one by one they would cost three per cent more."""
+        metrics.CONSUMED.labels(topic.removeprefix(self.prefix)).inc(records)
 
     def on_commit_initiated(self, consumer: Any) -> float:
         """Offsets are on their way to the broker."""
@@ -45,22 +46,27 @@ class Measures(faust.Sensor):
 
 
 class Sensing:
-    """Tells every sensor of an app what happens."""
+    """Tells every sensor of an app what happens; of single records only where another one than ours listens."""
 
-    def __init__(self, app: faust.App) -> None:
+    def __init__(self, app: faust.App, measures: Measures) -> None:
         self._app = app
         self._sensors = app.sensors
+        self._measures = measures
         self._rebalance: Any = None  # what the sensors keep from its begin to its end
 
-    def came_in(self, records: Sequence[ConsumerRecord]) -> Sequence[Message]:
-        """These are taken up. Returns them as `went_out` wants them."""
-        messages = [_message(record) for record in records]
+    def came_in(self, batch: Batch) -> Sequence[Message]:
+        """These are taken up. Returns what `went_out` is to be given."""
+        if all(sensor is self._measures for sensor in self._sensors):
+            return ()
+        messages = [_message(record) for records in batch.values() for record in records]
         for message in messages:
             self._sensors.on_message_in(message.tp, message.offset, message)
         return messages
 
-    def went_out(self, messages: Sequence[Message]) -> None:
+    def went_out(self, batch: Batch, messages: Sequence[Message]) -> None:
         """The effect of these is durable."""
+        for partition, records in batch.items():
+            self._measures.durable(partition.topic, len(records))
         for message in messages:
             self._sensors.on_message_out(message.tp, message.offset, message)
 

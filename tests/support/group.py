@@ -15,7 +15,6 @@ from pipeline.consumers.consuming import Consuming, Poison, Work
 from pipeline.consumers.faust_app import App
 from pipeline.consumers.poison import Limit
 from pipeline.consumers.progress import Progress
-from pipeline.consumers.sensors import Sensing
 
 ORDERS = TopicPartition("orders", 0)
 AWAY = OperationalError("SELECT 1", None, ConnectionError())
@@ -115,12 +114,13 @@ def working(
 ) -> Progress:
     """Run the loop beside a scenario, and then to its end."""
     progress = Progress()
+    sensing = (app or App("test")).sensing
 
     async def _main() -> None:
         stopping = asyncio.Event()
         runner: Any = Runner()
         work = Work(runner, process, Limit(most_dead, 0), {"orders"}, "dead-letters", batch, lambda: datetime.now(UTC))
-        loop = asyncio.create_task(Consuming(group, group, work, progress, Sensing(app or App("test")), stopping).run())
+        loop = asyncio.create_task(Consuming(group, group, work, progress, sensing, stopping).run())
         acting = asyncio.create_task(scenario(stopping))
         done, _ = await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()

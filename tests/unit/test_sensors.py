@@ -1,21 +1,19 @@
 """What a worker's loop tells the sensors of its Faust app, beside what really happens on the broker."""
 
 import asyncio
-import dataclasses
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import faust
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.sensors import Monitor
 from prometheus_client import REGISTRY
 
 from pipeline.consumers.consuming import Poison
 from pipeline.consumers.faust_app import App
-from pipeline.consumers.sensors import Sensing
 from pipeline.domain.events import BadEvent
 from tests.support.group import AWAY, Group, joined, record, until, working
 
@@ -162,9 +160,8 @@ def test_our_own_sensor_measures_records_commits_and_rebalances() -> None:
 def test_the_prefix_of_an_installations_topics_is_in_no_label() -> None:
     app, before = App("test"), measured("consumed_records_total", topic="orders")
     app.measures.prefix = "acme-"
-    app.sensors.add(app.monitor)
-    sensing, one = Sensing(app), record(0)
-    sensing.went_out(sensing.came_in([dataclasses.replace(one, topic="acme-orders")]))
+    batch = {TopicPartition("acme-orders", 0): [record(0)]}
+    app.sensing.went_out(batch, app.sensing.came_in(batch))
     assert measured("consumed_records_total", topic="orders") == before + 1
 
 
