@@ -33,10 +33,6 @@ def complaints() -> Iterator[None]:
     except Ended as error:
         print(f"unvarnished: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        fail(f"{error.filename}: {error.strerror}")
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         fail(f"the database says: {str(cause).splitlines()[0]}")

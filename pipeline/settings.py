@@ -3,7 +3,8 @@
 import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -289,13 +290,24 @@ class Settings(BaseSettings):
     def master(self) -> bytes:
         """The master key, made and kept in a file that only its owner can read if none was given.
 
-        Raises Unusable if what is given is none.
+        Raises Unusable if what is given is none, or the file can be neither read nor made.
         """
         if self.master_key is not None:
             return _key(self.master_key.get_secret_value(), "UNVARNISHED_MASTER_KEY")
-        if not self.key_file.exists():
-            _make_key(self.key_file)
-        return _key(self.key_file.read_text(), str(self.key_file))
+        with files_of_ours():
+            if not self.key_file.exists():
+                _make_key(self.key_file)
+            text = self.key_file.read_text()
+        return _key(text, str(self.key_file))
+
+
+@contextmanager
+def files_of_ours() -> Iterator[None]:
+    """Around what is done in the data folder at the start. Raises Unusable where this user may not, or cannot."""
+    try:
+        yield
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}; UNVARNISHED_DATA_DIR names another folder") from None
 
 
 def _make_key(path: Path) -> None:

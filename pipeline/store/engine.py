@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from pipeline.settings import Unusable
+from pipeline.settings import Unusable, files_of_ours
 from pipeline.store.turns import Turns
 
 READ_ONLY = "unvarnished_read_only"
@@ -42,15 +42,17 @@ _PRAGMAS = (
 def connect(url: str, cluster: bool = False) -> Engine:
     """An engine for a SQLAlchemy URL, SQLite prepared as `_PRAGMAS` says.
 
-    `cluster`: several processes work on this database at once. Raises Unusable if it cannot bear that.
+    `cluster`: several processes work on this database at once. Raises Unusable if it cannot bear that, or if SQLite's
+    file cannot be made.
     """
     parsed = make_url(url)
     if cluster:
         return _connect_cluster(parsed)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            Path(parsed.database).touch(mode=0o600)  # nobody else on this machine is to read it
+            with files_of_ours():
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                Path(parsed.database).touch(mode=0o600)  # nobody else on this machine is to read it
         engine = create_engine(url)
         turns = Turns()
         event.listen(engine, "connect", _prepare_sqlite)

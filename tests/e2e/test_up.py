@@ -229,7 +229,9 @@ def test_an_address_in_use_is_said_in_a_sentence(folder: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "taken"
     file.write_text("")
-    assert refused(file / "data") == f"unvarnished: {file / 'data'}: Not a directory\n"
+    for more in ({}, {"DATABASE_URL": f"sqlite:///{tmp_path / 'one.db'}"}):  # for the database, and for the key
+        said = refused(file / "data", **more)
+        assert said.startswith(f"unvarnished: {file / 'data'}: Not a directory; UNVARNISHED_DATA_DIR ")
 
 
 def until_closed(client: socket.socket) -> bytes | None:
