@@ -22,9 +22,9 @@ from deploy.kafka import native as kafka
 from deploy.postgres import native as postgres
 from deploy.processes import ending_with_parent
 from pipeline.app import Shared, WrongSetup, now, open_shared
-from pipeline.consumers import topics
 from pipeline.consumers.background import Background
-from pipeline.consumers.kafka_io import BrokerTrouble
+from pipeline.consumers.cluster import topics
+from pipeline.consumers.cluster.kafka_io import BrokerTrouble
 from pipeline.demo.answering import Answering
 from pipeline.demo.company import LEVELS, Company
 from pipeline.demo.deliveries import FASTEST, Deliveries

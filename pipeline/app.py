@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.consumers import second_try
-from pipeline.consumers.appender import Appender
+from pipeline.consumers.cluster.appender import Appender
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.runner import passes

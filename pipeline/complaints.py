@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app import Ended, WrongSetup
-from pipeline.consumers.kafka_io import BrokerTrouble
+from pipeline.consumers.cluster.kafka_io import BrokerTrouble
 from pipeline.settings import Unusable
 from pipeline.sources.table import UnreadableSource
 

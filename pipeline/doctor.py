@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app import frozen_in
-from pipeline.consumers import kafka_io, topics
-from pipeline.consumers.kafka_io import BrokerTrouble
+from pipeline.consumers.cluster import kafka_io, topics
+from pipeline.consumers.cluster.kafka_io import BrokerTrouble
 from pipeline.notifiers import channels
 from pipeline.settings import Settings, Unusable
 from pipeline.store import api_keys

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from pipeline.app import Ended, Installation, Role, Shared, now, open_installation
 from pipeline.consumers import provider
-from pipeline.consumers.appender import Appender
 from pipeline.consumers.background import Background
+from pipeline.consumers.cluster.appender import Appender
 from pipeline.consumers.dispatcher import Dispatcher
 from pipeline.consumers.drain import Drain
 from pipeline.consumers.inbound import InboundPoll

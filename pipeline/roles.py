@@ -13,9 +13,9 @@ from functools import partial
 
 from pipeline import live, logs
 from pipeline.app import Ended, Role, Shared, now, open_shared, open_shared_when_there
-from pipeline.consumers import kafka_io
 from pipeline.consumers.background import Background
-from pipeline.consumers.relay import RelayThread
+from pipeline.consumers.cluster import kafka_io
+from pipeline.consumers.cluster.relay import RelayThread
 from pipeline.settings import Settings
 from pipeline.web import health, server
 

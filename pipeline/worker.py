@@ -14,14 +14,14 @@ from mode.utils.logging import level_number
 from pipeline import live, logs
 from pipeline.app import Role, Shared, now, open_shared_when_there
 from pipeline.complaints import complaints
-from pipeline.consumers import faust_app, kafka_io, worker_io
-from pipeline.consumers.cluster_runner import ClusterRunner
-from pipeline.consumers.consuming import Consuming, Work
-from pipeline.consumers.poison import Limit
-from pipeline.consumers.progress import Progress
-from pipeline.consumers.stages import Stages
-from pipeline.consumers.topics import DEAD_LETTERS, EVENTS, EVIDENCE, GROUP, RECEIVED
-from pipeline.consumers.watchdog import Lag, Watchdog
+from pipeline.consumers.cluster import faust_app, kafka_io, worker_io
+from pipeline.consumers.cluster.consuming import Consuming, Work
+from pipeline.consumers.cluster.poison import Limit
+from pipeline.consumers.cluster.progress import Progress
+from pipeline.consumers.cluster.runner import ClusterRunner
+from pipeline.consumers.cluster.stages import Stages
+from pipeline.consumers.cluster.topics import DEAD_LETTERS, EVENTS, EVIDENCE, GROUP, RECEIVED
+from pipeline.consumers.cluster.watchdog import Lag, Watchdog
 from pipeline.settings import Settings
 from pipeline.web import server
 

@@ -9,12 +9,12 @@ from functools import partial
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from bench.peers.work import BATCH, Orders, orders, report, runner
-from pipeline.consumers import faust_app, worker_io
-from pipeline.consumers.consuming import Consuming, Poison, Work
-from pipeline.consumers.poison import Limit
-from pipeline.consumers.progress import Progress
-from pipeline.consumers.stages import Stages
-from pipeline.consumers.topics import DEAD_LETTERS
+from pipeline.consumers.cluster import faust_app, worker_io
+from pipeline.consumers.cluster.consuming import Consuming, Poison, Work
+from pipeline.consumers.cluster.poison import Limit
+from pipeline.consumers.cluster.progress import Progress
+from pipeline.consumers.cluster.stages import Stages
+from pipeline.consumers.cluster.topics import DEAD_LETTERS
 from pipeline.settings import Settings
 
 

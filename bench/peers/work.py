@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.consumers.cluster_runner import ClusterRunner
-from pipeline.consumers.kafka_events import Record, incoming
+from pipeline.consumers.cluster.kafka_events import Record, incoming
+from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.segments import parse_levels
 from pipeline.settings import DEFAULT_LEVELS

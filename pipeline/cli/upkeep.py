@@ -10,7 +10,7 @@ from rich.console import Console
 from pipeline.app import create_key, open_installation, replay_history, retry_dead_letters, revoke_key
 from pipeline.cli.common import Format, Output, database, opened, print_json, progress
 from pipeline.complaints import complaints
-from pipeline.consumers.topics import Outcome, create
+from pipeline.consumers.cluster.topics import Outcome, create
 from pipeline.doctor import examine
 from pipeline.settings import Settings
 from pipeline.sources.olist import LEVELS as OLIST_LEVELS

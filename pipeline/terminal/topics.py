@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pipeline.consumers.topics import Difference, Outcome
+from pipeline.consumers.cluster.topics import Difference, Outcome
 
 
 def show_topics(console: Console, outcomes: Sequence[Outcome]) -> None:

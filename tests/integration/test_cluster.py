@@ -18,9 +18,9 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from sqlalchemy import event as sqlalchemy_event
 
 from pipeline import metrics
-from pipeline.consumers import cluster_runner
-from pipeline.consumers.appender import Appender
-from pipeline.consumers.cluster_runner import ClusterRunner, Record, Relayed
+from pipeline.consumers.cluster import runner as cluster_runner
+from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.runner import ClusterRunner, Record, Relayed
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.dialogue import Dialogue

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, event, func, literal_column, select, text
 
 from pipeline import metrics
 from pipeline.app import WrongSetup, open_installation, open_shared
-from pipeline.consumers import cluster_runner, conversation
-from pipeline.consumers.appender import Appender
+from pipeline.consumers import conversation
+from pipeline.consumers.cluster import runner as cluster_runner
+from pipeline.consumers.cluster.appender import Appender
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.consumers.runner import clock_of

@@ -3,7 +3,7 @@
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from pipeline.consumers.kafka_events import Record, incoming, outgoing
+from pipeline.consumers.cluster.kafka_events import Record, incoming, outgoing
 from pipeline.domain.decoding import decode
 from tests.builders import completed
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from pipeline.consumers import kafka_io
-from pipeline.consumers.relay import RelayThread
+from pipeline.consumers.cluster import kafka_io
+from pipeline.consumers.cluster.relay import RelayThread
 from pipeline.settings import Settings
 from pipeline.store import journal
 from pipeline.store.journal import Entry

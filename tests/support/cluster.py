@@ -1,6 +1,6 @@
 """A cluster without a broker: any number of workers on one PostgreSQL database."""
 
-from pipeline.consumers.cluster_runner import ClusterRunner, Relayed
+from pipeline.consumers.cluster.runner import ClusterRunner, Relayed
 from pipeline.domain.eligibility import Policy
 from pipeline.domain.segments import parse_levels
 from pipeline.store.engine import connect

@@ -11,10 +11,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.structs import RecordMetadata
 from sqlalchemy.exc import OperationalError
 
-from pipeline.consumers.consuming import Consuming, Poison, Work
-from pipeline.consumers.faust_app import App
-from pipeline.consumers.poison import Limit
-from pipeline.consumers.progress import Progress
+from pipeline.consumers.cluster.consuming import Consuming, Poison, Work
+from pipeline.consumers.cluster.faust_app import App
+from pipeline.consumers.cluster.poison import Limit
+from pipeline.consumers.cluster.progress import Progress
 
 ORDERS = TopicPartition("orders", 0)
 AWAY = OperationalError("SELECT 1", None, ConnectionError())

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, Table, select
 
 from deploy.kafka.native import free_port
 from pipeline.app import create_key
-from pipeline.consumers import topics
+from pipeline.consumers.cluster import topics
 from pipeline.demo.door import Door
 from pipeline.settings import Settings
 from pipeline.store.engine import connect, reading

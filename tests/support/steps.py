@@ -11,8 +11,8 @@ from functools import partial
 
 from sqlalchemy import Engine, delete, make_url, select
 
-from pipeline.consumers.appender import Appender
-from pipeline.consumers.cluster_runner import FLEET, ClusterRunner, Relayed, part_of
+from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.runner import FLEET, ClusterRunner, Relayed, part_of
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
 from pipeline.consumers.runner import Runner

@@ -8,10 +8,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from sqlalchemy import Engine
 
 from pipeline.app import now
-from pipeline.consumers import kafka_io, topics
-from pipeline.consumers.cluster_runner import Relayed
-from pipeline.consumers.records import relayed
-from pipeline.consumers.relay import RelayThread
+from pipeline.consumers.cluster import kafka_io, topics
+from pipeline.consumers.cluster.records import relayed
+from pipeline.consumers.cluster.relay import RelayThread
+from pipeline.consumers.cluster.runner import Relayed
 from pipeline.domain.segments import Level
 from pipeline.settings import Settings
 from pipeline.store.vault import Vault

@@ -8,9 +8,9 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 
-from pipeline.consumers import consuming
-from pipeline.consumers.consuming import Poison
-from pipeline.consumers.poison import TooMany
+from pipeline.consumers.cluster import consuming
+from pipeline.consumers.cluster.consuming import Poison
+from pipeline.consumers.cluster.poison import TooMany
 from pipeline.domain.events import BadEvent
 from tests.support.group import AWAY, Group, joined, joined_for_good, record, until, working
 
@@ -147,7 +147,7 @@ def test_a_bug_ends_the_loop_with_nothing_committed() -> None:
 
 
 def test_a_commit_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.consumers.offsets._AGAIN_SECONDS", 0)
+    monkeypatch.setattr("pipeline.consumers.cluster.offsets._AGAIN_SECONDS", 0)
     group = Group([record(0)], fails=deque([KafkaConnectionError()]))
 
     async def _scenario(_: asyncio.Event) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.consumers.cluster.kafka_events import Record, incoming, outgoing
 from pipeline.consumers.intake import Incoming
-from pipeline.consumers.kafka_events import Record, incoming, outgoing
 from pipeline.domain.decoding import decode
 from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Event
 from tests.builders import answered, asked, at, cloud, completed, repromised, scanned

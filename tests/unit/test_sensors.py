@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.sensors import Monitor
 from prometheus_client import REGISTRY
 
-from pipeline.consumers.consuming import Poison
-from pipeline.consumers.faust_app import App
+from pipeline.consumers.cluster.consuming import Poison
+from pipeline.consumers.cluster.faust_app import App
 from pipeline.domain.events import BadEvent
 from tests.support.group import AWAY, Group, joined, record, until, working
 
@@ -112,7 +112,7 @@ def test_a_batch_that_is_handed_back_never_went_out() -> None:
 
 
 def test_a_commit_that_fails_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.consumers.offsets._AGAIN_SECONDS", 0)
+    monkeypatch.setattr("pipeline.consumers.cluster.offsets._AGAIN_SECONDS", 0)
     group = Group([record(0)], fails=deque([KafkaConnectionError()]))
     heard = heard_of(group, lambda _: [], through(group))
     assert heard[-3:] == ["commit", "commit", "committed state"]

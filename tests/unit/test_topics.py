@@ -8,8 +8,8 @@ import pytest
 from kafka import KafkaAdminClient
 from pydantic import ValidationError
 
-from pipeline.consumers.kafka_io import Attempts, options
-from pipeline.consumers.topics import Difference, Found, Topic, differences, wanted
+from pipeline.consumers.cluster.kafka_io import Attempts, options
+from pipeline.consumers.cluster.topics import Difference, Found, Topic, differences, wanted
 from pipeline.domain.events import KINDS, MAX_EVENT_BYTES
 from pipeline.settings import Settings
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from pipeline.consumers.poison import Limit, TooMany
-from pipeline.consumers.progress import Progress
-from pipeline.consumers.watchdog import EXIT_CODE, LOOK_SECONDS, Watchdog
+from pipeline.consumers.cluster.poison import Limit, TooMany
+from pipeline.consumers.cluster.progress import Progress
+from pipeline.consumers.cluster.watchdog import EXIT_CODE, LOOK_SECONDS, Watchdog
 from pipeline.logs import JsonLines
 
 PHONE = "+447700900123"

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from deploy.kafka.native import Node
 from pipeline.app import Shared, open_shared
-from pipeline.consumers.appender import Appender
-from pipeline.consumers.topics import GROUP
+from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.topics import GROUP
 from pipeline.store.engine import migrate
 from tests.reliability.faults import judging
 from tests.reliability.faults.feeding import Feeding

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.consumers.topics import EVENTS, EVIDENCE, RECEIVED
+from pipeline.consumers.cluster.topics import EVENTS, EVIDENCE, RECEIVED
 from pipeline.store.engine import reading
 from pipeline.store.tables import asks, outbox
 

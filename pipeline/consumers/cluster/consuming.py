@@ -17,12 +17,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from pipeline import metrics
-from pipeline.consumers.cluster_runner import ClusterRunner
-from pipeline.consumers.offsets import Offsets
-from pipeline.consumers.poison import Letters, Limit
-from pipeline.consumers.progress import Progress
+from pipeline.consumers.cluster.offsets import Offsets
+from pipeline.consumers.cluster.poison import Letters, Limit
+from pipeline.consumers.cluster.progress import Progress
+from pipeline.consumers.cluster.runner import ClusterRunner
+from pipeline.consumers.cluster.sensors import Batch, Sensing
 from pipeline.consumers.runner import passes
-from pipeline.consumers.sensors import Batch, Sensing
 from pipeline.domain.events import BadEvent
 
 FETCH_MS = 1_000  # milliseconds a fetch waits for the first record

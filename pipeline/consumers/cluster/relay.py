@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
 from pipeline.consumers.background import Background
+from pipeline.consumers.cluster.records import records_of
 from pipeline.consumers.intake import Incoming, keep, letter
-from pipeline.consumers.records import records_of
 from pipeline.consumers.runner import passes
 from pipeline.domain.events import BadEvent
 from pipeline.domain.segments import Level

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from pipeline.consumers.sensors import Sensing
+from pipeline.consumers.cluster.sensors import Sensing
 
 _AGAIN_SECONDS = 1.0  # after a commit that failed by trouble that passes
 _log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
-from pipeline.consumers.sensors import Headers, Sensing
+from pipeline.consumers.cluster.sensors import Headers, Sensing
 from pipeline.domain.events import BadEvent
 
 _MINUTE = 60.0  # seconds

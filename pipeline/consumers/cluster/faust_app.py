@@ -17,8 +17,8 @@ from mode import Service
 from mode.utils.tracebacks import print_task_stack
 
 from pipeline.consumers.background import frames
-from pipeline.consumers.poison import TooMany
-from pipeline.consumers.sensors import Measures, Sensing
+from pipeline.consumers.cluster.poison import TooMany
+from pipeline.consumers.cluster.sensors import Measures, Sensing
 
 Task = Callable[[asyncio.Event], Awaitable[None]]  # something that goes on until the event is set
 _log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from aiokafka import ConsumerRecord
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
-from pipeline.consumers.cluster_runner import ClusterRunner, Dead, Relayed
-from pipeline.consumers.consuming import Poison
+from pipeline.consumers.cluster.consuming import Poison
+from pipeline.consumers.cluster.kafka_events import incoming
+from pipeline.consumers.cluster.records import relayed
+from pipeline.consumers.cluster.runner import ClusterRunner, Dead, Relayed
+from pipeline.consumers.cluster.topics import EVENTS, EVIDENCE
 from pipeline.consumers.intake import Incoming
-from pipeline.consumers.kafka_events import incoming
-from pipeline.consumers.records import relayed
-from pipeline.consumers.topics import EVENTS, EVIDENCE
 from pipeline.domain.events import BadEvent
 
 _log = logging.getLogger(__name__)

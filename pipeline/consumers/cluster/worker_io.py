@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.helpers import create_ssl_context
 
-from pipeline.consumers.kafka_io import RECORD_BYTES, options
+from pipeline.consumers.cluster.kafka_io import RECORD_BYTES, options
 from pipeline.settings import Settings
 
 

@@ -11,9 +11,9 @@ import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct
 
-from pipeline.consumers.cluster_runner import FLEET, Relayed, part_of
-from pipeline.consumers.kafka_events import Outgoing, outgoing
-from pipeline.consumers.topics import EVENTS, EVIDENCE, RECEIVED
+from pipeline.consumers.cluster.kafka_events import Outgoing, outgoing
+from pipeline.consumers.cluster.runner import FLEET, Relayed, part_of
+from pipeline.consumers.cluster.topics import EVENTS, EVIDENCE, RECEIVED
 from pipeline.domain.events import KINDS, BadEvent
 from pipeline.domain.segments import Level, segments_of
 from pipeline.store.outgoing import Untold

@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from pipeline.consumers.kafka_io import BrokerTrouble, admin
+from pipeline.consumers.cluster.kafka_io import BrokerTrouble, admin
 from pipeline.domain.events import KINDS, MAX_EVENT_BYTES
 from pipeline.settings import Settings
 

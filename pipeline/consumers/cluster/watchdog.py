@@ -17,7 +17,7 @@ from kafka.protocol.consumer import IsolationLevel
 
 from pipeline import metrics
 from pipeline.consumers.background import Background
-from pipeline.consumers.progress import Progress
+from pipeline.consumers.cluster.progress import Progress
 
 LOOK_SECONDS = 2.0
 EXIT_CODE = 70  # EX_SOFTWARE
