@@ -81,11 +81,6 @@ def before(new: State) -> frozenset[State]:
     return lower - _ENDED if new is State.EXPIRED else lower
 
 
-def follow(current: State, new: State) -> State:
-    """The state after hearing `new`."""
-    return new if current in before(new) else current
-
-
 def loss(state: State, outcome: Outcome | None) -> Reason | None:
     """Why an ask that was to be sent was not put to anybody; None: it was, or may still be."""
     if state is State.UNRESOLVED:

@@ -237,11 +237,6 @@ class Event(NamedTuple):
     historic: bool
     data: Any
 
-    @property
-    def rank(self) -> tuple[datetime, str, str]:
-        """The order in which revisions of one thing stand, the same in whatever order they arrive."""
-        return (self.time, self.source, self.id)
-
 
 class Envelope(Struct, frozen=True):
     """The CloudEvents attributes this product reads; others are kept in the stored text."""

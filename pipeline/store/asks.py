@@ -18,7 +18,7 @@ from pipeline.store.engine import is_cluster
 from pipeline.store.tables import Utc, asks, opt_outs, timers
 from pipeline.store.timers import ASK_LOST
 
-OPT_OUT_SOURCE = "provider"  # who told us of an opt-out that came as an error code
+_PROVIDER = "provider"  # who told us of an opt-out that came as an error code
 _encode = msgspec.json.Encoder().encode
 
 # What is done for every message is written for many at once: to build such a statement anew costs more than to run it.
@@ -161,11 +161,11 @@ def by_callback(connection: Connection, callback_token: str) -> Row[Any] | None:
     return connection.execute(query).first()
 
 
-def opt_out(connection: Connection, key: Key, now: datetime, source: str = OPT_OUT_SOURCE) -> None:
+def opt_out(connection: Connection, key: Key, now: datetime) -> None:
     """The person this ask went to wants no messages."""
     digest = connection.execute(select(asks.c.recipient).where(*matching(key))).scalar()
     if digest is not None:
-        insert_new(connection, opt_outs, [{"digest": digest, "at": now, "source": source}])
+        insert_new(connection, opt_outs, [{"digest": digest, "at": now, "source": _PROVIDER}])
 
 
 def matching(key: Key) -> tuple[Any, ...]:

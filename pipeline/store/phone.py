@@ -46,14 +46,6 @@ def keep(
     return message_id
 
 
-def inbox(connection: Connection, limit: int = 50, number: str | None = None) -> list[PhoneMessage]:
-    """The newest messages of all phones, or of one, newest first."""
-    query = select(phone_messages).order_by(phone_messages.c.at.desc(), phone_messages.c.id).limit(limit)
-    if number is not None:
-        query = query.where(phone_messages.c.number == number)
-    return [PhoneMessage(**row) for row in connection.execute(query).mappings()]
-
-
 def find(connection: Connection, number: str, link_hash: str) -> PhoneMessage | None:
     """The message with that link on that phone."""
     query = select(phone_messages).where(phone_messages.c.number == number, phone_messages.c.link_hash == link_hash)

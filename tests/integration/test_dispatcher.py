@@ -24,7 +24,7 @@ from pipeline.store.asks import Key, News, accepted, by_callback, not_accepted
 from pipeline.store.claiming import claim
 from pipeline.store.engine import reading
 from pipeline.store.orders import OrderStore
-from pipeline.store.tables import asks, dead_letters, journal, opt_outs
+from pipeline.store.tables import asks, dead_letters, journal, opt_outs, phone_messages
 from tests.builders import VAULT, answered, asked, at, completed, contact, scanned, take
 from tests.conftest import EVERYWHERE
 from tests.support.live import A_DAY_LATER, WORDING, dispatcher, live, states, stored, twilio, webhook
@@ -531,7 +531,7 @@ def phone_of(runtime: Embedded) -> Phone:
 
 def shown(runtime: Embedded) -> list[phone.PhoneMessage]:
     with reading(runtime.engine) as connection:
-        return phone.inbox(connection)
+        return [phone.PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
 
 
 def claimed_by_somebody_gone(runtime: Embedded) -> Message:
