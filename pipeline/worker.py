@@ -31,7 +31,6 @@ _ANY_PORT = 1  # what stands for it in Faust's settings, which know no 0
 class _Opened(NamedTuple):
     """What a worker works with."""
 
-    settings: Settings
     shared: Shared
     progress: Progress
     lag: Lag
@@ -41,19 +40,20 @@ class _Opened(NamedTuple):
 class Worker(faust_app.App):
     """The app. Whatever it needs is opened when a worker begins, not when this module is imported."""
 
+    _settings: Settings
     _opened: _Opened
     _listening: socket  # unless it runs without web
 
     def __init__(self) -> None:
         super().__init__("unvarnished")
-        self.on_configured.connect(_configure)
+        self.on_configured.connect(self._read_settings)
         self.show(self._show)
         self.carry("consumer", self._consume)
 
     def begin(self, loglevel: str, logfile: str | None) -> None:
         """Open the listener and the database. Raises SystemExit, with a sentence on stderr, if they cannot be."""
+        settings = self._settings
         with complaints():
-            settings = Settings()
             # Below `info` they would tell what the events say.
             logs.begin(Role.WORKER, settings.log_level, max(level_number(loglevel), logging.INFO), logfile)
             if self.conf.web_enabled:
@@ -64,7 +64,15 @@ class Worker(faust_app.App):
         self.measures.prefix = prefix
         lag = Lag(partial(kafka_io.looker, settings), prefix + GROUP, progress, prefix)
         watchdog = Watchdog(progress, lag, settings.stall_seconds)
-        self._opened = _Opened(settings, shared, progress, lag, watchdog)
+        self._opened = _Opened(shared, progress, lag, watchdog)
+
+    def _read_settings(self, _: Any, /, *configurations: Any, signal: Any, **__: Any) -> None:
+        """Read our settings, and have them in Faust's. What its command line says comes after this, and counts."""
+        with complaints():
+            self._settings = settings = Settings()
+        [conf] = configurations
+        conf.broker = ";".join(f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(","))
+        conf.web_bind, conf.web_port = settings.internal_host, settings.worker_port or _ANY_PORT
 
     async def on_shutdown(self) -> None:
         """Let go of everything, once all that it carries has ended."""
@@ -74,7 +82,7 @@ class Worker(faust_app.App):
 
     async def _show(self, stopping: asyncio.Event) -> None:
         """Health and metrics, as Faust's web server."""
-        settings, shared, progress, _, watchdog = self._opened
+        settings, (shared, progress, _, watchdog) = self._settings, self._opened
         app = server.role_app(
             shared.engine, live.token_of(settings), lambda: [*progress.troubles(), *watchdog.troubles()]
         )
@@ -87,7 +95,7 @@ class Worker(faust_app.App):
 
     async def _consume(self, stopping: asyncio.Event) -> None:
         """The work itself, and what looks at it from outside."""
-        settings, shared, progress, _, watchdog = self._opened
+        settings, (shared, progress, _, watchdog) = self._settings, self._opened
         prefix = settings.kafka_topic_prefix
         runner = ClusterRunner(shared.engine, shared.vault, shared.setup)
         work = Work(
@@ -102,15 +110,6 @@ class Worker(faust_app.App):
         watchdog.start()
         clients = worker_io.worker_clients(settings, prefix + GROUP)
         await Consuming(*clients, work, progress, self.sensing, stopping).run()
-
-
-def _configure(_: Any, /, *configurations: Any, signal: Any, **__: Any) -> None:
-    """Have our settings in Faust's. What its command line says comes after this, and counts."""
-    with complaints():
-        settings = Settings()
-    [conf] = configurations
-    conf.broker = ";".join(f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(","))
-    conf.web_bind, conf.web_port = settings.internal_host, settings.worker_port or _ANY_PORT
 
 
 app = Worker()

@@ -75,12 +75,16 @@ def test_memory_mounted_over_a_folder_of_an_image_belongs_to_whoever_runs_there(
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_container_that_stays_says_how_it_is_and_is_started_again(file: str) -> None:
+def test_every_container_that_stays_says_how_it_is_is_started_again_and_has_its_time_to_stop(file: str) -> None:
     for name, one in services(file).items():
         ends = one.get("command") in (["migrate"], ["topics", "create"])
         assert one["restart"] == ("no" if ends else "unless-stopped"), name
         said_by_the_image = one["image"] == "unvarnished:local" and "healthcheck" not in one
         assert ends or said_by_the_image or one["healthcheck"]["test"][0] == "CMD", name
+        seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", one["stop_grace_period"])
+        assert seconds, name
+        given = 60 * int(seconds[1] or 0) + int(seconds[2] or 0)
+        assert given > Settings.model_fields["stop_seconds"].default, f"{name} finishes what it has begun"
 
 
 def test_every_image_has_a_version_and_kafka_is_the_one_that_was_tested() -> None:
