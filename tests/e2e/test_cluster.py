@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,11 +15,15 @@ import pytest
 from sqlalchemy import URL, text
 
 from deploy.kafka import native
+from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.intake import Incoming
+from pipeline.domain.events import BadEvent
+from pipeline.store.vault import Vault
 from tests.builders import completed, contact, scanned
 from tests.support.kafka import KafkaBroker
 from tests.support.postgres import PostgresServer
 from tests.support.provider import ACCOUNT, TOKEN, Provider
-from tests.support.roles import Cluster, cluster, until
+from tests.support.roles import ROOT, Cluster, cluster, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 
@@ -144,6 +150,20 @@ def test_a_record_on_our_own_topics_that_no_relay_wrote_is_poison_and_no_bug(run
         running.produce(topic, [(order("SO-forged"), STRUCTURED)])
     until(lambda: count(running, "SELECT count(*) FROM dead_letters") == before + 2, "both set aside")
     assert ("order.completed", "SO-forged:completed") not in journal(running)
+
+
+def test_a_dead_letter_that_can_be_read_by_now_goes_the_way_of_every_event(running: Cluster) -> None:
+    before = count(running, "SELECT count(*) FROM dead_letters")
+    refused = BadEvent("an older version could not read this", "data")
+    letter = Incoming(order("SO-again"), "orders", "kafka:orders:0:1000000", refused, datetime.now(UTC))
+    Appender(running.engine, Vault(running.settings().master())).absorb_all([[letter]])
+
+    command = (sys.executable, "-m", "pipeline", "dead-letters", "retry", "--format", "json")
+    done = subprocess.run(command, cwd=ROOT, env=running.environment(), capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["new"] == 1
+    assert count(running, "SELECT count(*) FROM dead_letters") == before, "the others cannot be read now either"
+    until(lambda: count(running, "SELECT count(*) FROM orders WHERE order_id = 'SO-again'"), "the order")
 
 
 def test_the_way_of_an_event_can_be_followed_in_the_logs_by_its_id(running: Cluster) -> None:
