@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 from bench.events import load, make_topics, trickle
 from bench.peers.work import Orders, Reported
 from deploy.postgres.native import libpq_url
-from pipeline.store.engine import migrate
+from pipeline.store.db.engine import migrate
 from tests.support.postgres import PostgresServer
 
 STEADY_RATE = 300  # events a second: well below what the slowest can do

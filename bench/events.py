@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from bench.peers.work import OUT
 from pipeline.bench.running import completed, event
-from pipeline.consumers.cluster import topics
+from pipeline.consumers.cluster.kafka import topics
 from pipeline.settings import Settings
 
 PARTITIONS = 4

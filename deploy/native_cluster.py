@@ -21,18 +21,18 @@ from sqlalchemy import URL
 from deploy.kafka import native as kafka
 from deploy.postgres import native as postgres
 from deploy.processes import ending_with_parent
-from pipeline.app import Shared, WrongSetup, now, open_shared
-from pipeline.consumers.background import Background
-from pipeline.consumers.cluster import topics
-from pipeline.consumers.cluster.kafka_io import BrokerTrouble
+from pipeline.app.installation import Shared, WrongSetup, now, open_shared
+from pipeline.app.serving import DEMO_KEY, DEMO_SETTINGS
+from pipeline.consumers.cluster.kafka import topics
+from pipeline.consumers.cluster.kafka.client import BrokerTrouble
+from pipeline.consumers.runtime.background import Background
 from pipeline.demo.answering import Answering
 from pipeline.demo.company import LEVELS, Company
 from pipeline.demo.deliveries import FASTEST, Deliveries
 from pipeline.demo.door import Door
 from pipeline.demo.installed import Observed
-from pipeline.live import DEMO_KEY, DEMO_SETTINGS
 from pipeline.settings import Settings, Unusable
-from pipeline.store import api_keys
+from pipeline.store.people import api_keys
 
 ROOT = Path(__file__).parents[1]
 DATABASE = "unvarnished"

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from pipeline.consumers.routing import PROCESSORS
-from pipeline.domain.claims import Claim
-from pipeline.domain.events import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope
-from pipeline.domain.pairs import Experience
+from pipeline.domain.detection.pairs import Experience
+from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope
+from pipeline.domain.orders.claims import Claim
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"

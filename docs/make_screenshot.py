@@ -14,7 +14,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pipeline.app import open_installation, play_demo  # noqa: E402
+from pipeline.app.installation import open_installation, play_demo  # noqa: E402
 from pipeline.demo.company import LEVELS, Company  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
 from tests.builders import at  # noqa: E402

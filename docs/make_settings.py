@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from pipeline.live import DEMO_SETTINGS
+from pipeline.app.serving import DEMO_SETTINGS
 from pipeline.settings import Settings
 
 TARGET = Path(__file__).with_name("settings.md")

@@ -14,11 +14,11 @@ from platformdirs import user_data_path
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pipeline.domain.asks import open_from, parse_hours
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Role
-from pipeline.domain.segments import parse_levels
-from pipeline.domain.times import zone
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.asking.quiet_hours import open_from, parse_hours
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent, Role
+from pipeline.domain.events.times import zone
 
 DEFAULT_LEVELS = "region:20,depot:50,carrier:20"
 _KEY_FILE = "master.key"

@@ -7,12 +7,12 @@ import msgspec
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.decoding import decode
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import KINDS, Event
-from pipeline.domain.segments import parse_levels
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.events.contract import KINDS, Event
+from pipeline.domain.events.decoding import decode
+from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import Setup
-from pipeline.store.vault import Vault
 from tests.support import steps
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

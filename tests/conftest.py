@@ -139,7 +139,7 @@ def _migrated_postgres_database(postgres_server: postgres.PostgresServer) -> Ite
 
 def _migrate(url: str) -> None:
     # Not at the top: tests that need no database should not pay for SQLAlchemy and Alembic.
-    from pipeline.store.engine import migrate
+    from pipeline.store.db.engine import migrate
 
     migrate(url)
 

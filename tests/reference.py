@@ -16,9 +16,14 @@ from typing import Any
 
 import msgspec
 
-from pipeline.domain import alerting, divergence, embellishment, intervals
-from pipeline.domain.alerting import Evidence, Pair, Transition
-from pipeline.domain.divergence import Answer, Detector, Resolver
+from pipeline.domain.detection import alerting, baseline, intervals
+from pipeline.domain.detection import detector as module
+from pipeline.domain.detection.alerting import Evidence, Pair, Transition
+from pipeline.domain.detection.detector import Detector
+from pipeline.domain.detection.resolver import Resolver
+from pipeline.domain.reports import embellishment
+from tests.support import detection_blocks
+from tests.support.detection_blocks import Answer
 
 Case = dict[str, Any]
 Figures = dict[str, Any]
@@ -164,14 +169,14 @@ def _resolver(case: Case) -> tuple[Any, Any]:
 
 
 def _block_compose(case: Case) -> tuple[Any, Any]:
-    whole = divergence.Block()
+    whole = detection_blocks.Block()
     detector, day = Detector(), 0
     for mass, xs in case["blocks_massdays_xs"]:
         day += mass
         for x in xs:
             detector.step(day, float(x), case["delta0"])
-        block = divergence.day_block(mass, [(float(x), case["delta0"]) for x in xs])
-        whole = divergence.compose(whole, block)
+        block = detection_blocks.day_block(mass, [(float(x), case["delta0"]) for x in xs])
+        whole = detection_blocks.compose(whole, block)
     composed = whole.apply(Detector().by_bet)
     fresh = Detector(by_bet=composed)
     got = {
@@ -190,7 +195,7 @@ def _settlement(case: Case) -> tuple[Any, Any]:
         Answer(day=day, order=order, account=account, claimed_well=bool(claim), x=1.0 - customer)
         for _, day, order, account, claim, customer in events
     ]
-    settled = divergence.settle(answers, case["cap_per_account_day"])
+    settled = detection_blocks.settle(answers, case["cap_per_account_day"])
     detector = Detector()
     return case["expect"], {
         "settled_day_order_account_x": [[s.day, s.order, s.account, s.x] for s in settled],
@@ -322,8 +327,8 @@ FORMULAS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "cs_rate": _cs_rate,
     "cs_gap": _cs_gap,
     "poststratified": _poststratified,
-    "delta_resp": lambda row: (row[2], divergence.delta_on_responders(row[0], row[1])),
-    "threshold": lambda row: (row[2], divergence.threshold(segments=row[0], levels=1, budget=row[1])),
+    "delta_resp": lambda row: (row[2], baseline.delta_on_responders(row[0], row[1])),
+    "threshold": lambda row: (row[2], baseline.threshold(segments=row[0], levels=1, budget=row[1])),
     "breakdown_rho": lambda row: (row[2], intervals.breakdown_rho(row[0], row[1])),
 }
 
@@ -335,7 +340,7 @@ def check(document: Case) -> Outcome:
     """Check everything in a decoded reference file."""
     outcome = Outcome()
     if "bets" in (conventions := document.get("conventions", {})):
-        outcome.compare("conventions", "bets", conventions["bets"], list(divergence.BETS))
+        outcome.compare("conventions", "bets", conventions["bets"], list(module.BETS))
     for case in document.get("cases", []):
         _check_one(outcome, str(case.get("id")), "case", KINDS.get(case.get("kind")), case.get("kind"), case)
     for name, rows in document.get("formulas", {}).items():

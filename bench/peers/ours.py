@@ -9,12 +9,13 @@ from functools import partial
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from bench.peers.work import BATCH, Orders, orders, report, runner
-from pipeline.consumers.cluster import faust_app, worker_io
-from pipeline.consumers.cluster.consuming import Consuming, Poison, Work
+from pipeline.consumers.cluster import faust_app
+from pipeline.consumers.cluster.kafka import worker_clients
+from pipeline.consumers.cluster.kafka.topics import DEAD_LETTERS
 from pipeline.consumers.cluster.poison import Limit
 from pipeline.consumers.cluster.progress import Progress
 from pipeline.consumers.cluster.stages import Stages
-from pipeline.consumers.cluster.topics import DEAD_LETTERS
+from pipeline.consumers.cluster.worker_loop import Consuming, Poison, Work
 from pipeline.settings import Settings
 
 
@@ -46,7 +47,7 @@ class _Process:
 
 async def _consume(told: Orders, app: faust_app.App, stopping: asyncio.Event) -> None:
     settings, worker = Settings(kafka_bootstrap_servers=told.bootstrap), runner(told)
-    consumer, producer = worker_io.worker_clients(settings, told.group)
+    consumer, producer = worker_clients.worker_clients(settings, told.group)
     process = _Process(Stages(worker, told.prefix, _now), told.out, producer, asyncio.get_running_loop())
     topics, letters = frozenset(told.topics), told.prefix + DEAD_LETTERS
     work = Work(worker, process, Limit(100, 0.2), topics, letters, BATCH, _now)

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.consumers.cluster.kafka_events import Record, incoming
+from pipeline.consumers.cluster.kafka.events import Record, incoming
 from pipeline.consumers.cluster.runner import ClusterRunner
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.segments import parse_levels
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
 from pipeline.settings import DEFAULT_LEVELS
-from pipeline.store.engine import connect
+from pipeline.store.db.engine import connect
+from pipeline.store.people.vault import KEY_BYTES, Vault
 from pipeline.store.unit_of_work import Setup
-from pipeline.store.vault import KEY_BYTES, Vault
 
 BATCH = 500  # records a transaction
 TOPICS = ("orders", "deliveries")

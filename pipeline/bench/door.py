@@ -19,12 +19,12 @@ from rich.table import Table
 from pipeline.bench.running import Door, apart, completed, event, installation, quantile
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.segments import parse_levels
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
 from pipeline.settings import DEFAULT_LEVELS
-from pipeline.store.engine import connect, migrate
+from pipeline.store.db.engine import connect, migrate
+from pipeline.store.people.vault import KEY_BYTES, Vault
 from pipeline.store.unit_of_work import Setup
-from pipeline.store.vault import KEY_BYTES, Vault
 
 CLIENTS = 32
 BATCH = 500  # events a request, the most a request may hold by default

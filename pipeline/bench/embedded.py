@@ -27,16 +27,16 @@ from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
-from pipeline.domain import alerting, divergence
-from pipeline.domain.decoding import decode
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.segments import parse_levels
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection import alerting, baseline
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.events.decoding import decode
 from pipeline.sources.olist import LEVELS as OLIST_LEVELS
 from pipeline.sources.olist import OlistHistory
-from pipeline.store.engine import connect, migrate
-from pipeline.store.tables import journal
+from pipeline.store.db.engine import connect, migrate
+from pipeline.store.people.vault import KEY_BYTES, Vault
+from pipeline.store.schema.tables import journal
 from pipeline.store.unit_of_work import Setup
-from pipeline.store.vault import KEY_BYTES, Vault
 
 BATCH = 5_000  # events a transaction, the setting's default
 SAMPLE_SECONDS = 0.005
@@ -47,11 +47,10 @@ _CORE_PAIRS = 400_000
 _PARTS: Mapping[str, str] = {
     "pipeline.sources": "reading the source",
     "pipeline.demo": "reading the source",
-    "pipeline.domain.divergence": "detector",
-    "pipeline.domain.alerting": "detector",
-    "pipeline.domain.decoding": "decoding",
-    "pipeline.domain.times": "decoding",
-    "pipeline.domain.counts": "counting",
+    "pipeline.domain.detection": "detector",
+    "pipeline.domain.events.decoding": "decoding",
+    "pipeline.domain.events.times": "decoding",
+    "pipeline.domain.reports.counts": "counting",
     "pipeline.domain": "rules",
     "pipeline.consumers": "processors",
     "pipeline.store": "store",
@@ -111,8 +110,7 @@ def core(pairs: int) -> tuple[int, float]:
     """The detector's part alone: honest pairs through one segment's evidence. Returns pairs and seconds."""
     rng = random.Random(7)
     made = [
-        alerting.Pair(n // 5, float(rng.random() < 0.04), divergence.DELTA0, f"a{n % 97}", f"o{n}")
-        for n in range(pairs)
+        alerting.Pair(n // 5, float(rng.random() < 0.04), baseline.DELTA0, f"a{n % 97}", f"o{n}") for n in range(pairs)
     ]
     evidence = alerting.Evidence()
     started = time.perf_counter()

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline.app.errors import complaints
 from pipeline.bench import asks, door
 from pipeline.bench.embedded import embedded
-from pipeline.complaints import complaints
 
 app = typer.Typer(no_args_is_help=True, help="Measure throughput on this machine.")
 

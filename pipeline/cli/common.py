@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sqlalchemy import Connection, Engine
 
-from pipeline.app import open_database
-from pipeline.complaints import fail
+from pipeline.app.errors import fail
+from pipeline.app.installation import open_database
 from pipeline.settings import Settings
-from pipeline.store.engine import reading
+from pipeline.store.db.engine import reading
 
 
 class Format(StrEnum):

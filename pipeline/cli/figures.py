@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline import lab
+from pipeline.app.errors import complaints, fail
 from pipeline.cli.common import Format, Output, database, day, print_json
-from pipeline.complaints import complaints, fail
-from pipeline.consumers.runner import clock_of
-from pipeline.domain.divergence import DELTA0
-from pipeline.domain.figures import figures_of
-from pipeline.store import reports
-from pipeline.terminal import show_alerts, show_report
+from pipeline.cli.output import show_alerts, show_report
+from pipeline.consumers.runtime.embedded import clock_of
+from pipeline.domain.detection.baseline import DELTA0
+from pipeline.domain.reports.figures import figures_of
+from pipeline.simulation import detection
+from pipeline.store.reads import reports
 
 app = typer.Typer()
 
@@ -64,7 +64,7 @@ def lab_command(
 ) -> None:
     """False alarms and delays at your own volumes, beside the rule most dashboards use."""
     with complaints():
-        result = lab.run(
+        result = detection.run(
             segments=segments, days=days, seeds=seeds, pairs_per_day=pairs_per_day, budget=budget, null=null
         )
-    lab.render(result)
+    detection.render(result)

@@ -7,22 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline.app import DEMO_DAYS, Role, begin_demo, days_before_live, open_installation, play_demo
+from pipeline.app.errors import complaints
+from pipeline.app.installation import (
+    DEMO_DAYS,
+    Role,
+    begin_demo,
+    days_before_live,
+    open_installation,
+    play_demo,
+)
 from pipeline.cli.common import day, progress
-from pipeline.complaints import complaints
-from pipeline.consumers.runner import clock_of
+from pipeline.cli.output import show_alerts, show_diagnosis, show_report
+from pipeline.consumers.runtime.embedded import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.demo.deliveries import FASTEST
-from pipeline.domain.diagnosis import diagnose
-from pipeline.domain.figures import figures_of
+from pipeline.domain.reports.diagnosis import diagnose
+from pipeline.domain.reports.figures import figures_of
 from pipeline.settings import Settings
-from pipeline.store import reports
-from pipeline.store.engine import reading
-from pipeline.terminal import show_alerts, show_diagnosis, show_report
+from pipeline.store.db.engine import reading
+from pipeline.store.reads import reports
 
 if TYPE_CHECKING:
-    from pipeline.live import Addresses
+    from pipeline.app.serving import Addresses
 
 app = typer.Typer()
 
@@ -30,14 +37,14 @@ app = typer.Typer()
 @app.command("up")
 def up_command() -> None:
     """Everything: events in, questions out, the dashboard. With a Kafka broker set, one process a role."""
-    from pipeline import live, roles  # the libraries of the web take a while to load: only who serves it waits
+    from pipeline.app import serving, supervisor
 
     with complaints():
         settings = Settings()
         if settings.clustered:
-            roles.run_all(settings)
+            supervisor.run_all(settings)
         else:
-            live.up(open_installation(settings, sending=True), settings, _show_addresses)
+            serving.up(open_installation(settings, sending=True), settings, _show_addresses)
 
 
 @app.command("run")
@@ -46,10 +53,10 @@ def run_command(
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True, help="end when stdin does")] = False,
 ) -> None:
     """One role of a cluster on Kafka and PostgreSQL, as many processes of each as are needed."""
-    from pipeline import roles
+    from pipeline.app import supervisor
 
     with complaints():
-        roles.run(role, Settings(), _show_addresses, supervised)
+        supervisor.run(role, Settings(), _show_addresses, supervised)
 
 
 def _show_addresses(found: "Addresses") -> None:
@@ -96,9 +103,9 @@ def demo(
         show_diagnosis(console, "depot", diagnose("depot", segments, found))
         installation.engine.dispose()
         if not no_live:
-            from pipeline import live  # as for `up`
+            from pipeline.app import serving  # as for `up`
 
-            live.go_on(settings, company, pace, deliveries, partial(_show_live, pace))
+            serving.go_on(settings, company, pace, deliveries, partial(_show_live, pace))
 
 
 def _show_live(pace: float, found: "Addresses") -> None:

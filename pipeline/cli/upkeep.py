@@ -7,20 +7,27 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.app import create_key, open_installation, replay_history, retry_dead_letters, revoke_key
+from pipeline.app.doctor import examine
+from pipeline.app.errors import complaints
+from pipeline.app.installation import (
+    create_key,
+    open_installation,
+    replay_history,
+    retry_dead_letters,
+    revoke_key,
+)
 from pipeline.cli.common import Format, Output, database, opened, print_json, progress
-from pipeline.complaints import complaints
-from pipeline.consumers.cluster.topics import Outcome, create
-from pipeline.doctor import examine
+from pipeline.cli.output import show_dead_letters
+from pipeline.cli.output.checks import show_checks
+from pipeline.cli.output.keys import show_keys
+from pipeline.cli.output.topics import show_topics
+from pipeline.consumers.cluster.kafka.topics import Outcome, create
 from pipeline.settings import Settings
 from pipeline.sources.olist import LEVELS as OLIST_LEVELS
 from pipeline.sources.olist import OlistHistory
-from pipeline.store import api_keys, reports
-from pipeline.store.engine import migrate
-from pipeline.terminal import show_dead_letters
-from pipeline.terminal.checks import show_checks
-from pipeline.terminal.keys import show_keys
-from pipeline.terminal.topics import show_topics
+from pipeline.store.db.engine import migrate
+from pipeline.store.people import api_keys
+from pipeline.store.reads import reports
 
 app = typer.Typer()
 dead_letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")

@@ -6,14 +6,15 @@ and the question enters the order's dialogue when the provider has it (`feedback
 
 from datetime import datetime
 
-from pipeline.consumers import failpoints
-from pipeline.domain.asks import State, due_at, loss, open_from, zones_of
-from pipeline.domain.dialogue import Ask, Due, Refusal
-from pipeline.domain.eligibility import Decision, Reason, decide
-from pipeline.domain.events import FeedbackRequested, Purpose
-from pipeline.domain.facts import contact_of
-from pipeline.domain.orders import Order
-from pipeline.store.timers import ASK_LOST, Timer
+from pipeline.consumers.runtime import failpoints
+from pipeline.domain.asking.ask_states import State, loss
+from pipeline.domain.asking.eligibility import Decision, Reason, decide
+from pipeline.domain.asking.quiet_hours import due_at, open_from, zones_of
+from pipeline.domain.events.contract import FeedbackRequested, Purpose
+from pipeline.domain.orders.dialogue import Ask, Due, Refusal
+from pipeline.domain.orders.facts import contact_of
+from pipeline.domain.orders.order import Order
+from pipeline.store.orders.timers import ASK_LOST, Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
 EXPIRY = "expiry"  # the timer of a question nobody answered

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from pipeline.domain.claims import claim_of
-from pipeline.domain.events import Event, FulfilmentCompared, Observation
-from pipeline.domain.orders import Order
-from pipeline.domain.pairs import experience_of, settle, verdict
+from pipeline.domain.detection.pairs import experience_of, settle, verdict
+from pipeline.domain.events.contract import Event, FulfilmentCompared, Observation
+from pipeline.domain.orders.claims import claim_of
+from pipeline.domain.orders.order import Order
 from pipeline.store.unit_of_work import UnitOfWork
 
 

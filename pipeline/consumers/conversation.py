@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 
 from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events import Score
-from pipeline.domain.replies import NOTHING, Control, Question, Reader, Reading
-from pipeline.notifiers.languages import marked, spoken, translations
-from pipeline.store import conversations as store
-from pipeline.store.conversations import Asked, Conversation, Said
-from pipeline.store.vault import Vault
+from pipeline.domain.answers.replies import NOTHING, Control, Question, Reader, Reading
+from pipeline.domain.events.contract import Score
+from pipeline.notifiers.wording.languages import marked, spoken, translations
+from pipeline.store.asks import conversations as store
+from pipeline.store.asks.conversations import Asked, Conversation, Said
+from pipeline.store.people.vault import Vault
 
 SOURCE = "unvarnished/text"
 DONE = "done"

@@ -6,9 +6,9 @@ from itertools import islice
 from sqlalchemy import Engine
 
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import Runner
+from pipeline.consumers.runtime.embedded import Runner
+from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import Setup
-from pipeline.store.vault import Vault
 
 
 class Embedded:

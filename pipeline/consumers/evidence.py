@@ -9,15 +9,15 @@ from datetime import date, datetime
 import msgspec
 from sqlalchemy import func, select
 
-from pipeline.domain import alerting, divergence
-from pipeline.domain.events import AlertRaised, Event, FulfilmentCompared, Observation
-from pipeline.domain.intervals import breakdown_rho, rate_interval
-from pipeline.domain.pairs import EXPERIENCE
-from pipeline.domain.segments import Segment, segments_of
-from pipeline.store.bulk import upsert
-from pipeline.store.evidence import WINDOW_DAYS as WINDOW
-from pipeline.store.evidence import Null, Series, series_of
-from pipeline.store.tables import alerts
+from pipeline.domain.detection import alerting, baseline, detector
+from pipeline.domain.detection.intervals import breakdown_rho, rate_interval
+from pipeline.domain.detection.pairs import EXPERIENCE
+from pipeline.domain.detection.segments import Segment, segments_of
+from pipeline.domain.events.contract import AlertRaised, Event, FulfilmentCompared, Observation
+from pipeline.store.db.bulk import upsert
+from pipeline.store.evidence.evidence import WINDOW_DAYS as WINDOW
+from pipeline.store.evidence.evidence import Null, Series, series_of
+from pipeline.store.schema.tables import alerts
 from pipeline.store.unit_of_work import UnitOfWork
 
 ORDERS_SHOWN = 20
@@ -62,7 +62,7 @@ def _observe(
         if n is None:  # beyond the cap, or from before there was a null
             return None
         return work.evidence.amend(series, n, observation.day, observation.x, threshold)
-    if null.delta is None or not divergence.may_count(True, len(counted)):
+    if null.delta is None or not detector.may_count(True, len(counted)):
         return None
     pair = alerting.Pair(observation.day, observation.x, null.delta, data.account_id, data.order_id)
     return work.evidence.append(series, pair, now, threshold)
@@ -81,15 +81,15 @@ def _estimate(signal: str, month: date, work: UnitOfWork) -> Null:
     """The null from the fleet's trailing 90 days before the month's start (DIVERGENCE.md, "The null")."""
     n, total = work.evidence.fleet(signal, month)
     if signal == EXPERIENCE:
-        return Null(n, None, divergence.experience_null(n, total))
+        return Null(n, None, baseline.experience_null(n, total))
     last = month.toordinal() - 1
     counts = work.orders.fleet(last - WINDOW + 1, last)
     asked_late, asked = counts.get("asked:late", 0), counts.get("asked:on_time", 0)
-    ratio = divergence.response_ratio(
+    ratio = baseline.response_ratio(
         asked_late, counts.get("answered:late", 0), asked, counts.get("answered:on_time", 0)
     )
-    rho = divergence.rho(ratio)
-    return Null(n, rho, divergence.delta_on_responders(divergence.DELTA0, rho))
+    rho = baseline.rho(ratio)
+    return Null(n, rho, baseline.delta_on_responders(baseline.DELTA0, rho))
 
 
 def _tell(series: Series, transition: alerting.Transition, work: UnitOfWork, now: datetime) -> None:
@@ -167,6 +167,6 @@ def _evidence(series: Series, alert: alerting.OpenAlert, work: UnitOfWork) -> di
         "high": high,
         "log10_e": state.detector.log10_evidence,
         "accounts": len({pair.account for pair in denying}),
-        "breakdown_rho": breakdown_rho(low, null if series.signal == EXPERIENCE else divergence.DELTA0),
+        "breakdown_rho": breakdown_rho(low, null if series.signal == EXPERIENCE else baseline.DELTA0),
         "orders": [pair.order for pair in denying[-ORDERS_SHOWN:]],
     }

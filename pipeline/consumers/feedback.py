@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
-from pipeline.domain.dialogue import Ask
-from pipeline.domain.events import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
-from pipeline.domain.orders import Order
+from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
+from pipeline.domain.orders.dialogue import Ask
+from pipeline.domain.orders.order import Order
 from pipeline.store.unit_of_work import UnitOfWork
 
 

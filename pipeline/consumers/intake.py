@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
-from pipeline.store import journal
-from pipeline.store.bulk import Row, insert_new
-from pipeline.store.people import remember, seal
-from pipeline.store.tables import dead_letters
-from pipeline.store.vault import Vault
+from pipeline.domain.events.contract import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
+from pipeline.domain.events.decoding import decode
+from pipeline.store.db.bulk import Row, insert_new
+from pipeline.store.journal import journal
+from pipeline.store.people.people import remember, seal
+from pipeline.store.people.vault import Vault
+from pipeline.store.schema.tables import dead_letters
 
 
 class Incoming(NamedTuple):

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing, timers
-from pipeline.domain.events import Event
+from pipeline.domain.events.contract import Event
 from pipeline.store.unit_of_work import UnitOfWork
 
 

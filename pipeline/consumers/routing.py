@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pipeline.consumers import asking, deliveries, evidence, feedback, orders, timers
-from pipeline.domain.events import Event
-from pipeline.store.timers import Timer
+from pipeline.domain.events.contract import Event
+from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
 Processor = Callable[[Event, UnitOfWork, datetime], None]

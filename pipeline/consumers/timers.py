@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from pipeline.consumers import asking
-from pipeline.domain.orders import Order
-from pipeline.store.timers import Timer
+from pipeline.domain.orders.order import Order
+from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
 MISSING_SCAN = "missing_scan"

@@ -9,13 +9,13 @@ import time
 from random import Random
 from typing import NamedTuple
 
-from pipeline.consumers.background import Background
+from pipeline.consumers.runtime.background import Background
 from pipeline.demo.company import Company, is_live
 from pipeline.demo.door import Door
 from pipeline.demo.installed import Observed
 from pipeline.demo.replies import reply
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import FeedbackReceived, FeedbackRequested
+from pipeline.domain.events.contract import FeedbackReceived, FeedbackRequested
+from pipeline.domain.events.decoding import decode
 
 SOONEST, LATEST = 2, 12  # deliveries after the question
 _LOOK_SECONDS = 0.5

@@ -12,7 +12,7 @@ import msgspec
 from pipeline.demo.people import ASKS_NOTHING, MOVES_PROMISES, SCANS_EARLY, Person, customers
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Move, Parcel, Story, story_of
-from pipeline.domain.events import FeedbackRequested
+from pipeline.domain.events.contract import FeedbackRequested
 from pipeline.sources import Incoming
 
 START = date(2026, 6, 1)

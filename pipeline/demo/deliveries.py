@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from pipeline.consumers.background import Background
+from pipeline.consumers.runtime.background import Background
 from pipeline.demo.company import LIVE_FROM, Company, events_of
 from pipeline.demo.door import Door
 from pipeline.demo.drive import Memory

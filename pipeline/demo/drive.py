@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from pipeline.demo.company import LIVE_FROM, Company, Timed
-from pipeline.domain.events import FeedbackRequested
+from pipeline.domain.events.contract import FeedbackRequested
 from pipeline.settings import Unusable
 from pipeline.sources import Incoming
 

@@ -7,10 +7,12 @@ from sqlalchemy import Engine
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import FeedbackRequested
-from pipeline.store import conversations, journal, phone
-from pipeline.store.engine import reading
+from pipeline.domain.events.contract import FeedbackRequested
+from pipeline.domain.events.decoding import decode
+from pipeline.store.asks import conversations
+from pipeline.store.db.engine import reading
+from pipeline.store.journal import journal
+from pipeline.store.reads import demo_phone
 
 
 class Observed:
@@ -43,7 +45,7 @@ class Observed:
     def text_about(self, order_id: str, number: str) -> str | None:
         """The newest message about an order on one of the demo's phones."""
         with reading(self._engine) as connection:
-            return phone.newest_about(connection, order_id, number)
+            return demo_phone.newest_about(connection, order_id, number)
 
 
 class Installed(Observed):

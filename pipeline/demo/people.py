@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import NamedTuple
 
-from pipeline.domain.events import Role
+from pipeline.domain.events.contract import Role
 
 ASKED: tuple[Role, ...] = ("receiver", "user", "purchaser")
 

@@ -9,7 +9,7 @@ import msgspec
 from pipeline.demo.people import Person
 from pipeline.demo.story import Story
 from pipeline.demo.words import COMMENTS, Mood
-from pipeline.domain.events import Arrival, FeedbackRequested
+from pipeline.domain.events.contract import Arrival, FeedbackRequested
 from pipeline.sources import Incoming
 
 SOURCE = "sms/simulated"

@@ -13,8 +13,8 @@ from pipeline.demo.people import (
     Customer,
     Person,
 )
-from pipeline.domain.events import Condition
-from pipeline.domain.times import deadline
+from pipeline.domain.events.contract import Condition
+from pipeline.domain.events.times import deadline
 
 EARLY_SCANS_FROM = 30  # days after the start
 MOVED_PROMISES_FROM = 25

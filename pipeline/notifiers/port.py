@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pipeline.domain.asks import State, hashed
+from pipeline.domain.asking.ask_states import State, hashed
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.json import Encoder
 
-from pipeline.domain.events import BadEvent
+from pipeline.domain.events.contract import BadEvent
 from pipeline.sources import Incoming
 from pipeline.sources.table import Table, Take
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.domain.events import BadEvent
+from pipeline.domain.events.contract import BadEvent
 
 # Takes the values of the wanted columns, and the line the row starts on.
 Take = Callable[[tuple[str, ...], int], None]

@@ -9,19 +9,21 @@ from functools import cached_property
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, or_, select
 
-from pipeline.domain import asks as life
-from pipeline.domain import divergence
-from pipeline.domain.claims import Claim
-from pipeline.domain.eligibility import History, Policy
-from pipeline.domain.events import OWN_SOURCE, Event, FeedbackRequested, key_of
-from pipeline.domain.segments import Level
-from pipeline.store import journal, locks
-from pipeline.store.bulk import Row, among, among_rows, insert, insert_new
-from pipeline.store.engine import is_cluster
-from pipeline.store.evidence import EvidenceStore
-from pipeline.store.orders import OrderStore
-from pipeline.store.tables import answers, asks, claims, opt_outs
-from pipeline.store.timers import TimerStore
+from pipeline.domain.asking import ask_states as life
+from pipeline.domain.asking.eligibility import History
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection import baseline
+from pipeline.domain.detection.segments import Level
+from pipeline.domain.events.contract import OWN_SOURCE, Event, FeedbackRequested, key_of
+from pipeline.domain.orders.claims import Claim
+from pipeline.store.db import locks
+from pipeline.store.db.bulk import Row, among, among_rows, insert, insert_new
+from pipeline.store.db.engine import is_cluster
+from pipeline.store.evidence.evidence import EvidenceStore
+from pipeline.store.journal import journal
+from pipeline.store.orders.orders import OrderStore
+from pipeline.store.orders.timers import TimerStore
+from pipeline.store.schema.tables import answers, asks, claims, opt_outs
 
 AskKey = tuple[str, ...]  # order, contact, purpose
 _ASK_NAMES = ("b_order_id", "b_contact_id", "b_purpose")
@@ -75,7 +77,7 @@ class Setup:
     def thresholds(self) -> Mapping[str, float]:
         """A, in days, for the segments of each level."""
         return {
-            level.name: divergence.threshold(level.capacity, len(self.levels), self.alerts_a_year)
+            level.name: baseline.threshold(level.capacity, len(self.levels), self.alerts_a_year)
             for level in self.levels
         }
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.domain.asks import hashed
-from pipeline.notifiers import twilio_sms
+from pipeline.domain.asking.ask_states import hashed
+from pipeline.notifiers.channels.twilio import sms
+from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.port import Accepted, Found
-from pipeline.notifiers.twilio_sms import TwilioSms
 from tests.support import provider as stub
 from tests.support.prism import Held, Violation, prism
 from tests.support.provider import ACCOUNT, TOKEN, Provider
@@ -64,7 +64,7 @@ def test_a_message_is_one_that_the_description_allows(line: Line, sender: dict[s
 
 
 def test_looking_for_a_message_is_too_and_every_further_page(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_sms, "_PAGE", 1)
+    monkeypatch.setattr(sms, "_PAGE", 1)
     twilio = through(line)
     twilio.send(message("B" * 22))
     sid = line.provider.made[-1].sid
@@ -75,7 +75,7 @@ def test_looking_for_a_message_is_too_and_every_further_page(line: Line, monkeyp
 
 @SENDERS
 def test_the_list_of_texts_to_us_is_too(line: Line, monkeypatch: pytest.MonkeyPatch, sender: dict[str, Any]) -> None:
-    monkeypatch.setattr(twilio_sms, "_PAGE", 1)
+    monkeypatch.setattr(sms, "_PAGE", 1)
     sent = [line.provider.text("2", TO, NOW, service=sender.get("service")) for _ in range(2)]
     listed = list(through(line, **sender).received(NOW - timedelta(hours=1)))
     assert [one.id for one in listed[:2]] == [text.sid for text in reversed(sent)]

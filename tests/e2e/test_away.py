@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import make_url, select
 
-from pipeline.store.conversations import inbound_messages
-from pipeline.store.engine import connect, reading
+from pipeline.store.asks.conversations import inbound_messages
+from pipeline.store.db.engine import connect, reading
 from tests.e2e.test_up import folder, start
 from tests.integration.test_webhooks import ACCOUNT, KEY, SID, signed, text
 from tests.support.doors import PUBLIC_URL

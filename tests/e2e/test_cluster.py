@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import URL, text
 
 from deploy.kafka import native
-from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.outbox_writer import Appender
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events import BadEvent
-from pipeline.store.vault import Vault
+from pipeline.domain.events.contract import BadEvent
+from pipeline.store.people.vault import Vault
 from tests.builders import completed, contact, scanned
 from tests.support.kafka import KafkaBroker
 from tests.support.postgres import PostgresServer

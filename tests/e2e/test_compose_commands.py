@@ -17,9 +17,9 @@ import yaml
 from kafka import KafkaProducer
 
 from deploy.postgres import native as postgres
-from pipeline.app import create_key
+from pipeline.app.installation import create_key
 from pipeline.demo.door import Door
-from pipeline.store.engine import connect
+from pipeline.store.db.engine import connect
 from tests.builders import completed, scanned
 from tests.support.compose import CHOSEN, ROLES
 from tests.support.containers import WATCHERS, Containers, servers

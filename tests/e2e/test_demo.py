@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.demo.company import LIVE_FROM
-from pipeline.store import api_keys
-from pipeline.store.engine import connect, reading
-from pipeline.store.tables import asks, journal, phone_messages
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.people import api_keys
+from pipeline.store.schema.tables import asks, journal, phone_messages
 from tests.support.process import SECONDS, Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

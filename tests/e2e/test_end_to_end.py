@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, ViewportSize
 
-from pipeline.app import create_key, open_database
+from pipeline.app.installation import create_key, open_database
 from pipeline.settings import Settings
 from tests.builders import completed, contact, scanned
 from tests.support import browsing

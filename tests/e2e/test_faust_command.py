@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.native import free_port
-from pipeline.store.tables import orders
+from pipeline.store.schema.tables import orders
 from tests.builders import completed, contact
 from tests.support.roles import ROOT, Cluster, Process, cluster, until
 
@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 
 PHONE = "+447700900123"
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "faust")
-FAUST = (PROGRAM, "-A", "pipeline.worker", "--quiet", "worker")
+FAUST = (PROGRAM, "-A", "pipeline.app.worker", "--quiet", "worker")
 # What docs/operations.md says of sensors.
 WITH_A_SENSOR = """
 import faust
-from pipeline.worker import app
+from pipeline.app.worker import app
 
 class Seen(faust.Sensor):
     def on_message_out(self, tp, offset, message):

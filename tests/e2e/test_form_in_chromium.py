@@ -12,12 +12,14 @@ from litestar import Litestar
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.notifiers import rendering
-from pipeline.store import phone as phones
-from pipeline.store.tables import answers
-from pipeline.web import assets, forms, phone
-from pipeline.web.headers import on_the_way_out
-from pipeline.web.problems import HANDLERS
+from pipeline.notifiers.wording import questions
+from pipeline.store.reads import demo_phone as phones
+from pipeline.store.schema.tables import answers
+from pipeline.web.http import assets
+from pipeline.web.http.headers import on_the_way_out
+from pipeline.web.http.problems import HANDLERS
+from pipeline.web.internal.demo_phone import phone
+from pipeline.web.public.form import form
 from tests.builders import at, embedded
 from tests.integration.test_spine import rows
 from tests.support import browsing, doors
@@ -48,7 +50,7 @@ def address(runtime: Embedded) -> Iterator[str]:
     """The routes on a real socket, with the headers of the listeners."""
     services = doors.services(runtime, Ticking(at(hours=3)))
     app = Litestar(
-        [*forms.routes(services), *phone.routes(services), *assets.routes()],
+        [*form.routes(services), *phone.routes(services), *assets.routes()],
         before_send=[on_the_way_out("public")],
         exception_handlers=HANDLERS,
         openapi_config=None,
@@ -175,7 +177,7 @@ def test_a_phone_rings_is_answered_by_text_and_stays_fresh(
     runtime: Embedded, address: str, page: Page, folder: Path
 ) -> None:
     doors.sent(runtime, name="Ana Roux")
-    question = rendering.sms("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
+    question = questions.sms("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
     page.goto(f"{address}/phone")
     page.get_by_text("No phone has rung yet.").wait_for()
     with runtime.engine.begin() as connection:

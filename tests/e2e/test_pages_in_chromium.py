@@ -14,19 +14,21 @@ from litestar import Litestar
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, ViewportSize
 from sqlalchemy import Engine, select
 
-from pipeline.app import open_installation, play_demo
+from pipeline.app.installation import open_installation, play_demo
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.runner import clock_of
+from pipeline.consumers.runtime.embedded import clock_of
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.settings import Settings
-from pipeline.store import pages
-from pipeline.store.engine import reading
-from pipeline.store.tables import answers, asks
-from pipeline.web import assets, dashboard, read_api
-from pipeline.web.headers import on_the_way_out
-from pipeline.web.problems import HANDLERS
-from pipeline.web.services import Services
+from pipeline.store.db.engine import reading
+from pipeline.store.reads import pages
+from pipeline.store.schema.tables import answers, asks
+from pipeline.web.http import assets
+from pipeline.web.http.headers import on_the_way_out
+from pipeline.web.http.problems import HANDLERS
+from pipeline.web.http.services import Services
+from pipeline.web.internal.api import read
+from pipeline.web.internal.dashboard import dashboard
 from tests.builders import VAULT, answered, at, completed, contact, embedded, scanned, take
 from tests.integration.test_dashboard import POLYGLOT
 from tests.integration.test_reports import raise_alert
@@ -52,7 +54,7 @@ class Site(NamedTuple):
 
 def app_of(known: Services) -> Litestar:
     return Litestar(
-        [*dashboard.routes(known), *read_api.routes(known), *assets.routes()],
+        [*dashboard.routes(known), *read.routes(known), *assets.routes()],
         before_send=[on_the_way_out("internal")],
         exception_handlers=HANDLERS,
         logging_config=None,

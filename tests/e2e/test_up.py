@@ -17,10 +17,10 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.domain.events import OWN_SOURCE
-from pipeline.store import api_keys
-from pipeline.store.engine import connect, migrate, reading
-from pipeline.store.tables import journal
+from pipeline.domain.events.contract import OWN_SOURCE
+from pipeline.store.db.engine import connect, migrate, reading
+from pipeline.store.people import api_keys
+from pipeline.store.schema.tables import journal
 from tests.builders import at, completed, scanned
 from tests.support.process import ROOT, SECONDS, TOKEN, Up, environment
 from tests.support.provider import ACCOUNT, NUMBER, Provider

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.store.bulk import add, insert, insert_new, remove, upsert
-from pipeline.store.engine import connect
-from pipeline.store.tables import answers, dead_letters, pairs, people, rollups
+from pipeline.store.db.bulk import add, insert, insert_new, remove, upsert
+from pipeline.store.db.engine import connect
+from pipeline.store.schema.tables import answers, dead_letters, pairs, people, rollups
 
 COUNTER = ("dimension", "value", "day", "counter", "n")
 AWKWARD = 'two "words"\\u0000 \\ back\nnew\tline \u2028 é 東京 🚚 {}[]:,\' %s %(x)s'

@@ -19,17 +19,17 @@ from sqlalchemy import event as sqlalchemy_event
 
 from pipeline import metrics
 from pipeline.consumers.cluster import runner as cluster_runner
-from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.outbox_writer import Appender
 from pipeline.consumers.cluster.runner import ClusterRunner, Record, Relayed
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.routing import PROCESSORS
-from pipeline.domain.dialogue import Dialogue
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import BadEvent
-from pipeline.store.engine import reading
-from pipeline.store.evidence import EvidenceStore, Null
-from pipeline.store.journal import SHARDS, Entry, append, shard_of
-from pipeline.store.tables import answers, asks, dead_letters, journal, orders, outbox, pairs, rollups, timers
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import BadEvent
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.store.db.engine import reading
+from pipeline.store.evidence.evidence import EvidenceStore, Null
+from pipeline.store.journal.journal import SHARDS, Entry, append, shard_of
+from pipeline.store.schema.tables import answers, asks, dead_letters, journal, orders, outbox, pairs, rollups, timers
 from tests.builders import MONDAY, VAULT, answered, asked, at, completed, contact, embedded, incoming, scanned
 from tests.integration.test_runner import value
 from tests.support.cluster import Cluster

@@ -12,24 +12,25 @@ import pytest
 from sqlalchemy import Connection, event, func, literal_column, select, text
 
 from pipeline import metrics
-from pipeline.app import WrongSetup, open_installation, open_shared
+from pipeline.app.installation import WrongSetup, open_installation, open_shared
 from pipeline.consumers import conversation
 from pipeline.consumers.cluster import runner as cluster_runner
-from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.outbox_writer import Appender
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.routing import PROCESSORS
-from pipeline.consumers.runner import clock_of
-from pipeline.domain.asks import State
-from pipeline.domain.decoding import decode
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.replies import PlainReader
+from pipeline.consumers.runtime.embedded import clock_of
+from pipeline.domain.answers.replies import PlainReader
+from pipeline.domain.asking.ask_states import State
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.decoding import decode
 from pipeline.settings import Settings
-from pipeline.store import asks as asks_store
-from pipeline.store import claiming, pages
-from pipeline.store.asks import News
-from pipeline.store.engine import connect, migrate, reading
-from pipeline.store.journal import Entry, append
-from pipeline.store.tables import answers, asks, journal, metadata
+from pipeline.store.asks import claiming
+from pipeline.store.asks import outcomes as asks_store
+from pipeline.store.asks.outcomes import News
+from pipeline.store.db.engine import connect, migrate, reading
+from pipeline.store.journal.journal import Entry, append
+from pipeline.store.reads import pages
+from pipeline.store.schema.tables import answers, asks, journal, metadata
 from tests.builders import MONDAY, VAULT, answered, at, completed, contact, incoming, scanned
 from tests.integration.test_cluster import denied, side_by_side
 from tests.integration.test_runner import value

@@ -12,11 +12,11 @@ from sqlalchemy import text
 from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Heard, Inbound
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.replies import Control, PlainReader
-from pipeline.store import claiming
-from pipeline.store.conversations import conversations, inbound_messages
-from pipeline.store.tables import answers, asks, journal, opt_outs
+from pipeline.domain.answers.replies import Control, PlainReader
+from pipeline.domain.asking.policy import Policy
+from pipeline.store.asks import claiming
+from pipeline.store.asks.conversations import conversations, inbound_messages
+from pipeline.store.schema.tables import answers, asks, journal, opt_outs
 from tests.builders import VAULT, answered, at, completed, contact, scanned, take
 from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows, told
@@ -224,7 +224,7 @@ def test_an_opt_out_is_one_transaction_with_its_text(runtime: Embedded, monkeypa
     def _break(*_: Any) -> None:
         raise RuntimeError("the power is gone")
 
-    monkeypatch.setattr("pipeline.store.conversations.opt_out", _break)
+    monkeypatch.setattr("pipeline.store.asks.conversations.opt_out", _break)
     with pytest.raises(RuntimeError, match="power"):
         say(runtime, "1, please stop texting me", message_id="SM-b")
     assert (rows(runtime, inbound_messages), rows(runtime, answers), rows(runtime, conversations)) == ([], [], [])

@@ -12,12 +12,15 @@ from litestar.testing import TestClient
 from sqlalchemy import event, text
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.asks import State
-from pipeline.domain.eligibility import Policy, Reason
-from pipeline.store import pages
-from pipeline.store.engine import connect, reading
-from pipeline.store.tables import asks
-from pipeline.web import assets, dashboard, words
+from pipeline.domain.asking.ask_states import State
+from pipeline.domain.asking.eligibility import Reason
+from pipeline.domain.asking.policy import Policy
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.reads import pages
+from pipeline.store.schema.tables import asks
+from pipeline.web.http import assets
+from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.orders import words
 from tests.builders import answered, asked, at, completed, contact, repromised, scanned, take
 from tests.integration.test_reports import raise_alert
 from tests.support.doors import Clock, client, services

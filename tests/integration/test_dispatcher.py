@@ -12,19 +12,19 @@ from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.consumers.dispatcher import LEASE, Dispatcher
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.sender import message_of
-from pipeline.domain.asks import State, hashed
-from pipeline.domain.eligibility import Policy
-from pipeline.notifiers.phone import Phone
+from pipeline.consumers.sending.dispatcher import LEASE, Dispatcher
+from pipeline.consumers.sending.sender import message_of
+from pipeline.domain.asking.ask_states import State, hashed
+from pipeline.domain.asking.policy import Policy
+from pipeline.notifiers.channels.demo_phone.notifier import Phone
 from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, Sent
-from pipeline.store import phone, reports
-from pipeline.store.asks import Key, News, accepted, by_callback, not_accepted
-from pipeline.store.claiming import claim
-from pipeline.store.engine import reading
-from pipeline.store.orders import OrderStore
-from pipeline.store.tables import asks, dead_letters, journal, opt_outs, phone_messages
+from pipeline.store.asks.claiming import claim
+from pipeline.store.asks.outcomes import Key, News, accepted, by_callback, not_accepted
+from pipeline.store.db.engine import reading
+from pipeline.store.orders.orders import OrderStore
+from pipeline.store.reads import demo_phone, reports
+from pipeline.store.schema.tables import asks, dead_letters, journal, opt_outs, phone_messages
 from tests.builders import VAULT, answered, asked, at, completed, contact, scanned, take
 from tests.conftest import EVERYWHERE
 from tests.support.live import A_DAY_LATER, WORDING, dispatcher, live, states, stored, twilio, webhook
@@ -526,12 +526,12 @@ def test_the_demos_phone_shows_the_message(runtime: Embedded) -> None:
 
 
 def phone_of(runtime: Embedded) -> Phone:
-    return Phone(phone.Shelf(runtime.engine))
+    return Phone(demo_phone.Shelf(runtime.engine))
 
 
-def shown(runtime: Embedded) -> list[phone.PhoneMessage]:
+def shown(runtime: Embedded) -> list[demo_phone.PhoneMessage]:
     with reading(runtime.engine) as connection:
-        return [phone.PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
+        return [demo_phone.PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
 
 
 def claimed_by_somebody_gone(runtime: Embedded) -> Message:

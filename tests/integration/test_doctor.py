@@ -11,8 +11,8 @@ from sqlalchemy import Connection, text
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.store import api_keys
-from pipeline.store.engine import connect
+from pipeline.store.db.engine import connect
+from pipeline.store.people import api_keys
 from tests.builders import at, completed, embedded, take
 
 KEY = "00" * 32

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import OperationalError
 
-from pipeline.consumers.runner import passes
-from pipeline.store import engine as engine_module
-from pipeline.store import journal
-from pipeline.store.engine import connect, reading
-from pipeline.store.tables import state
+from pipeline.consumers.runtime.embedded import passes
+from pipeline.store.db import engine as engine_module
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.journal import journal
+from pipeline.store.schema.tables import state
 
 SECONDS = 30  # until a test gives up
 

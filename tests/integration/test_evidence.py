@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain import alerting, divergence
-from pipeline.domain.intervals import breakdown_rho
-from pipeline.store.engine import reading
-from pipeline.store.evidence import EvidenceStore, Series
-from pipeline.store.tables import alerts, evidence, fleet_days, journal, nulls, pairs
+from pipeline.domain.detection import alerting, baseline, detector, resolver
+from pipeline.domain.detection.intervals import breakdown_rho
+from pipeline.store.db.engine import reading
+from pipeline.store.evidence.evidence import EvidenceStore, Series
+from pipeline.store.schema.tables import alerts, evidence, fleet_days, journal, nulls, pairs
 from tests.builders import MONDAY, answered, asked, at, completed, contact, embedded, repromised, scanned, take
 from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import HISTORIC, rows, told
@@ -136,7 +136,7 @@ def test_every_stored_state_is_the_fold_of_its_pairs_and_every_alert_follows_fro
 
 def threshold(series: Series) -> float:
     """Two levels share one false alarm a year: A of the series' level, in days."""
-    return divergence.threshold({"depot": 2, "carrier": 1}[series.dimension], 2, 1.0)
+    return baseline.threshold({"depot": 2, "carrier": 1}[series.dimension], 2, 1.0)
 
 
 def states(connection: Connection) -> dict[tuple[Series, int], str]:
@@ -177,7 +177,7 @@ def check_places(runtime: Embedded) -> None:
     with reading(runtime.engine) as connection:
         series = (pairs.c.dimension, pairs.c.value, pairs.c.signal)
         per_day = select(func.count()).select_from(pairs).group_by(*series, pairs.c.account_id, pairs.c.day)
-        assert max(connection.execute(per_day).scalars(), default=0) <= divergence.CAP_PER_ACCOUNT_DAY
+        assert max(connection.execute(per_day).scalars(), default=0) <= detector.CAP_PER_ACCOUNT_DAY
         counted = connection.execute(
             select(*series, pairs.c.n, pairs.c.day, pairs.c.order_id).order_by(*series, pairs.c.n)
         )
@@ -394,8 +394,8 @@ def test_an_alert_that_became_lesser_in_silence_is_resolved_as_what_it_was_told_
 
 
 def alert_of(kind: alerting.Kind, severity: alerting.Severity | None, since: int = 1) -> alerting.OpenAlert:
-    resolver = divergence.Resolver(0.2)
-    return alerting.OpenAlert(kind, severity, 0, 1, since, 5, 0.5, 0.05, 0.2, 4.0, resolver)
+    ending = resolver.Resolver(0.2)
+    return alerting.OpenAlert(kind, severity, 0, 1, since, 5, 0.5, 0.05, 0.2, 4.0, ending)
 
 
 @pytest.mark.parametrize(
@@ -509,10 +509,10 @@ def test_the_null_of_on_time_grows_with_how_much_likelier_the_late_are_to_answer
     take(runtime, *one_pair(1, (APRIL - MARCH).days + 1))
     found = {row["month"]: row for row in rows(runtime, nulls) if row["signal"] == "on_time"}
     assert (found["2026-03"]["rho"], found["2026-03"]["delta"]) == (1.0, 0.05), "nothing is known yet"
-    rho = divergence.rho(2.0)
+    rho = baseline.rho(2.0)
     assert rho > 1.5
     assert found["2026-04"]["rho"] == pytest.approx(rho)
-    assert found["2026-04"]["delta"] == pytest.approx(divergence.delta_on_responders(0.05, rho))
+    assert found["2026-04"]["delta"] == pytest.approx(baseline.delta_on_responders(0.05, rho))
     assert {pair["delta"] for pair in rows(runtime, pairs) if pair["order_id"] == "SO-1"} == {found["2026-04"]["delta"]}
 
 

@@ -14,9 +14,9 @@ from litestar.testing import TestClient
 from sqlalchemy import event
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.asks import hashed
-from pipeline.store.tables import answers, asks, journal
-from pipeline.web import forms, links
+from pipeline.domain.asking.ask_states import hashed
+from pipeline.store.schema.tables import answers, asks, journal
+from pipeline.web.public.form import form, links
 from tests.builders import answered, at, take
 from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows, told
@@ -37,7 +37,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def client(runtime: Embedded, clock: Clock) -> Iterator[TestClient[Litestar]]:
-    with doors.client(*forms.routes(doors.services(runtime, clock))) as made:
+    with doors.client(*form.routes(doors.services(runtime, clock))) as made:
         yield made
 
 
@@ -85,7 +85,7 @@ def test_a_dump_of_the_database_opens_no_form(runtime: Embedded, clock: Clock) -
     everything = "\n".join(dump(runtime.engine))
     assert TOKEN not in everything
     candidates = set(re.findall(r"[A-Za-z0-9_-]{16,}", everything)) | {hashed(TOKEN), hashed(TOKEN)[:22]}
-    with doors.client(*forms.routes(doors.services(runtime, clock, wrong_links_a_minute=10_000))) as client:
+    with doors.client(*form.routes(doors.services(runtime, clock, wrong_links_a_minute=10_000))) as client:
         for candidate in candidates:
             assert client.get(f"/f/{candidate}").status_code == 404
 
@@ -95,7 +95,7 @@ def test_who_guesses_links_has_to_wait_and_whoever_has_one_does_not(
 ) -> None:
     doors.sent(runtime)
     french = {"accept-language": "fr"}
-    with doors.client(*forms.routes(doors.services(runtime, clock, wrong_links_a_minute=3))) as client:
+    with doors.client(*form.routes(doors.services(runtime, clock, wrong_links_a_minute=3))) as client:
         for _ in range(5):
             assert client.get(f"/f/{TOKEN}").status_code == 200, "right ones are not counted"
         guesses = [client.get("/f/" + f"{n:022}", headers=french) for n in range(5)]

@@ -10,13 +10,13 @@ from litestar.testing import TestClient
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.writer import Writer
+from pipeline.consumers.runtime.write_queue import Writer
 from pipeline.settings import Settings
-from pipeline.store.engine import connect
-from pipeline.web import health
-from pipeline.web.access import COOKIE
-from pipeline.web.server import internal_app, public_app
-from pipeline.web.services import Services
+from pipeline.store.db.engine import connect
+from pipeline.web.auth.token import COOKIE
+from pipeline.web.http.server import internal_app, public_app
+from pipeline.web.http.services import Services
+from pipeline.web.internal import health
 from tests.integration.test_ingest import problem, services_of
 from tests.integration.test_writer import SECONDS, busy, writing
 

@@ -10,13 +10,13 @@ import pytest
 from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.inbound import FIRST, OVERLAP, SOURCE, InboundPoll
-from pipeline.domain.replies import PlainReader
-from pipeline.notifiers import twilio_sms
+from pipeline.consumers.sending.inbox_poll import FIRST, OVERLAP, SOURCE, InboundPoll
+from pipeline.domain.answers.replies import PlainReader
+from pipeline.notifiers.channels.twilio import sms
+from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.port import CannotLook, Inbox, Received
-from pipeline.notifiers.twilio_sms import TwilioSms
-from pipeline.store.conversations import inbound_messages
-from pipeline.store.tables import answers, asks, opt_outs
+from pipeline.store.asks.conversations import inbound_messages
+from pipeline.store.schema.tables import answers, asks, opt_outs
 from tests.builders import VAULT, at
 from tests.integration.test_spine import rows
 from tests.support import doors
@@ -146,7 +146,7 @@ def test_a_list_that_breaks_off_moves_nothing_on(
     doors.sent(runtime)
     for n in range(3):
         provider.text("2", PHONE, at(hours=2.5 + n / 10))
-    monkeypatch.setattr(twilio_sms, "_PAGE", 1)
+    monkeypatch.setattr(sms, "_PAGE", 1)
     monkeypatch.setattr(provider, "listed", breaking_off(provider, after=2))
     with pytest.raises(CannotLook):
         polling(runtime, twilio(provider.url, 5)).look(NOW)

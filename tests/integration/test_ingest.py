@@ -14,14 +14,14 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.writer import Bounds, Busy, Writer
+from pipeline.consumers.runtime.write_queue import Bounds, Busy, Writer
 from pipeline.settings import Settings
-from pipeline.store import api_keys
-from pipeline.store.engine import reading
-from pipeline.store.tables import asks, dead_letters, journal, orders
+from pipeline.store.db.engine import reading
+from pipeline.store.people import api_keys
+from pipeline.store.schema.tables import asks, dead_letters, journal, orders
 from pipeline.store.unit_of_work import Setup
-from pipeline.web.server import public_app
-from pipeline.web.services import Services
+from pipeline.web.http.server import public_app
+from pipeline.web.http.services import Services
 from tests.builders import LEVELS, VAULT, answered, asked, at, cloud, completed, repromised, scanned
 from tests.integration.test_spine import rows
 from tests.unit.test_events import MALFORMED

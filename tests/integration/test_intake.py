@@ -7,10 +7,10 @@ from sqlalchemy import select, text
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events import BadEvent
-from pipeline.store.engine import reading
-from pipeline.store.tables import dead_letters, journal, orders, people
-from pipeline.store.vault import Sealed, Vault
+from pipeline.domain.events.contract import BadEvent
+from pipeline.store.db.engine import reading
+from pipeline.store.people.vault import Sealed, Vault
+from pipeline.store.schema.tables import dead_letters, journal, orders, people
 from tests.builders import VAULT, answered, at, completed, contact, incoming, scanned, take
 from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows

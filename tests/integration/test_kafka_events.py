@@ -3,8 +3,8 @@
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from pipeline.consumers.cluster.kafka_events import Record, incoming, outgoing
-from pipeline.domain.decoding import decode
+from pipeline.consumers.cluster.kafka.events import Record, incoming, outgoing
+from pipeline.domain.events.decoding import decode
 from tests.builders import completed
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app as command
 from pipeline.consumers.embedded import Embedded
-from pipeline.web import read_api
+from pipeline.web.internal.api import read
 from tests.builders import answered, at, completed, repromised, scanned, take
 from tests.integration.test_reports import raise_alert
 from tests.support.doors import Clock, client, services
@@ -19,7 +19,7 @@ from tests.support.doors import Clock, client, services
 
 @pytest.fixture
 def api(runtime: Embedded) -> Iterator[TestClient[Litestar]]:
-    with client(*read_api.routes(services(runtime, Clock(at())))) as made:
+    with client(*read.routes(services(runtime, Clock(at())))) as made:
         yield made
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_answered_says_why(
 
 
 def test_openapi_describes_what_is_answered(runtime: Embedded) -> None:
-    described = Litestar(read_api.routes(services(runtime, Clock(at())))).openapi_schema.to_schema()
+    described = Litestar(read.routes(services(runtime, Clock(at())))).openapi_schema.to_schema()
     assert set(described["paths"]) == {
         "/v1/report",
         "/v1/alerts",

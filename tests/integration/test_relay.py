@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from pipeline.consumers.cluster import kafka_io
+from pipeline.consumers.cluster.kafka import client
 from pipeline.consumers.cluster.relay import RelayThread
 from pipeline.settings import Settings
-from pipeline.store import journal
-from pipeline.store.journal import Entry
-from pipeline.store.tables import dead_letters, outbox
+from pipeline.store.journal import journal
+from pipeline.store.journal.journal import Entry
+from pipeline.store.schema.tables import dead_letters, outbox
 from tests.builders import LEVELS, VAULT, at, completed
 from tests.support.roles import PARTITIONS, Cluster, cluster, until
 
@@ -33,7 +33,7 @@ def relay(made: Cluster) -> Iterator[Callable[[], RelayThread]]:
     started: list[RelayThread] = []
 
     def _producer() -> KafkaProducer:
-        return kafka_io.producer(Settings(kafka_bootstrap_servers=made.bootstrap))
+        return client.producer(Settings(kafka_bootstrap_servers=made.bootstrap))
 
     def _start() -> RelayThread:
         one = RelayThread(made.engine, VAULT, LEVELS, made.prefix, _producer, lambda: datetime.now(UTC))

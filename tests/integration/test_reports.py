@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from pipeline.store import reports
-from pipeline.store.engine import connect
-from pipeline.store.tables import alerts, evidence, fleet_days, nulls, rollups
+from pipeline.store.db.engine import connect
+from pipeline.store.reads import reports
+from pipeline.store.schema.tables import alerts, evidence, fleet_days, nulls, rollups
 
 DAY = date(2026, 3, 2).toordinal()
 OPENED = datetime(2026, 3, 20, 10, 30, tzinfo=UTC)

@@ -13,12 +13,13 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import OperationalError
 
 from pipeline import metrics
-from pipeline.consumers import routing, runner
+from pipeline.consumers import routing
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.decoding import decode
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import BadEvent, Event
-from pipeline.store.tables import alerts, asks, dead_letters, journal, orders, pairs, state
+from pipeline.consumers.runtime import embedded as runner
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import BadEvent, Event
+from pipeline.domain.events.decoding import decode
+from pipeline.store.schema.tables import alerts, asks, dead_letters, journal, orders, pairs, state
 from pipeline.store.unit_of_work import UnitOfWork
 from tests.builders import (
     MONDAY,

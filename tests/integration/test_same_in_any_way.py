@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.dialogue import Dialogue
-from pipeline.domain.eligibility import Policy
-from pipeline.store.engine import reading
-from pipeline.store.tables import answers, orders, rollups
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import answers, orders, rollups
 from tests.builders import embedded
 from tests.support.dump import dump
 from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, stream, take_all, with_duplicates

@@ -9,8 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from pipeline import store
-from pipeline.store.engine import connect, migrate
-from pipeline.store.tables import metadata
+from pipeline.store.db.engine import connect, migrate
+from pipeline.store.schema.tables import metadata
 
 for module in iter_modules(store.__path__):  # some declare tables of their own
     import_module(f"{store.__name__}.{module.name}")

@@ -4,10 +4,10 @@ from typing import Any
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.second_try import retry
-from pipeline.domain.events import BadEvent
-from pipeline.store.bulk import insert_new
-from pipeline.store.tables import dead_letters, journal, orders
+from pipeline.consumers.runtime.dead_letter_retry import retry
+from pipeline.domain.events.contract import BadEvent
+from pipeline.store.db.bulk import insert_new
+from pipeline.store.schema.tables import dead_letters, journal, orders
 from tests.builders import VAULT, at, completed, take
 from tests.integration.test_spine import rows
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Table, select
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.eligibility import Policy
-from pipeline.store import reports
-from pipeline.store.engine import reading
-from pipeline.store.tables import answers, asks, claims, journal, opt_outs, timers
+from pipeline.domain.asking.policy import Policy
+from pipeline.store.db.engine import reading
+from pipeline.store.reads import reports
+from pipeline.store.schema.tables import answers, asks, claims, journal, opt_outs, timers
 from tests.builders import answered, asked, at, completed, contact, repromised, scanned, take
 from tests.conftest import EVERYWHERE
 

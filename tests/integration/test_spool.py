@@ -18,20 +18,20 @@ from litestar.testing import TestClient
 from prometheus_client import REGISTRY
 
 from pipeline.consumers import conversation
-from pipeline.consumers import drain as drains
-from pipeline.consumers import provider as callbacks
-from pipeline.consumers.drain import Drain
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.eligibility import Policy
+from pipeline.consumers.runtime import spool_replayer as drains
+from pipeline.consumers.runtime.spool_replayer import Drain
+from pipeline.consumers.sending import status_reports as callbacks
+from pipeline.domain.asking.policy import Policy
 from pipeline.settings import Unusable
-from pipeline.store import claiming
-from pipeline.store.conversations import inbound_messages, provider_callbacks
-from pipeline.store.spool import Spool
-from pipeline.store.tables import answers, asks, opt_outs
-from pipeline.store.vault import Vault
-from pipeline.web import webhooks
-from pipeline.web.services import Services
-from pipeline.web.webhooks import Provider
+from pipeline.store.asks import claiming
+from pipeline.store.asks.conversations import inbound_messages, provider_callbacks
+from pipeline.store.journal.spool import Spool
+from pipeline.store.people.vault import Vault
+from pipeline.store.schema.tables import answers, asks, opt_outs
+from pipeline.web.http.services import Services
+from pipeline.web.public import webhooks
+from pipeline.web.public.webhooks import Provider
 from tests.builders import VAULT, at, completed, scanned, take
 from tests.integration.test_spine import rows
 from tests.integration.test_webhooks import ACCOUNT, KEY, SID, call, replies, status, text

@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.consumers.cluster import topics
+from pipeline.consumers.cluster.kafka import topics
 from pipeline.settings import Settings
 
 OURS = ("unvarnished-events", "unvarnished-evidence")

@@ -15,17 +15,19 @@ from litestar.testing import TestClient
 from sqlalchemy import Connection
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
-from pipeline.consumers import provider as callbacks
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.writer import Busy
-from pipeline.domain.eligibility import Policy
-from pipeline.store import claiming
-from pipeline.store import phone as phones
-from pipeline.store.conversations import inbound_messages, provider_callbacks
-from pipeline.store.spool import Spool
-from pipeline.store.tables import answers, asks, journal, opt_outs
-from pipeline.web import forms, phone, webhooks
-from pipeline.web.webhooks import Provider
+from pipeline.consumers.runtime.write_queue import Busy
+from pipeline.consumers.sending import status_reports as callbacks
+from pipeline.domain.asking.policy import Policy
+from pipeline.store.asks import claiming
+from pipeline.store.asks.conversations import inbound_messages, provider_callbacks
+from pipeline.store.journal.spool import Spool
+from pipeline.store.reads import demo_phone as phones
+from pipeline.store.schema.tables import answers, asks, journal, opt_outs
+from pipeline.web.internal.demo_phone import phone
+from pipeline.web.public import webhooks
+from pipeline.web.public.form import form
+from pipeline.web.public.webhooks import Provider
 from tests.builders import VAULT, at, completed, scanned, take
 from tests.conftest import EVERYWHERE
 from tests.integration.test_spine import rows
@@ -261,7 +263,7 @@ def test_nothing_is_acknowledged_that_is_not_stored(
     def _broken(*_: Any) -> bool:
         raise OSError("disk full")
 
-    monkeypatch.setattr("pipeline.store.conversations.receive", _broken)
+    monkeypatch.setattr("pipeline.store.asks.conversations.receive", _broken)
     provider = Provider(ACCOUNT, [KEY], callbacks.status)
     with doors.client(*webhooks.routes(doors.services(runtime, clock), provider, spool)) as client:
         assert call(client, "/twilio/sms", text()).status_code == 500
@@ -294,7 +296,7 @@ def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_b
         claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
     (claimed,) = claims.to_send
     services = doors.services(runtime, clock)
-    handlers = [*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool), *forms.routes(services)]
+    handlers = [*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool), *form.routes(services)]
     with doors.client(*handlers) as client:
         path = f"/twilio/status?token={claimed.callback_token}"
         assert call(client, path, status("delivered")).status_code == 204

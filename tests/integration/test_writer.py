@@ -10,9 +10,9 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import Runner
-from pipeline.consumers.writer import Bounds, Busy, Stopped, Unavailable, Writer
-from pipeline.store.tables import asks, orders
+from pipeline.consumers.runtime.embedded import Runner
+from pipeline.consumers.runtime.write_queue import Bounds, Busy, Stopped, Unavailable, Writer
+from pipeline.store.schema.tables import asks, orders
 from tests.builders import at, completed, incoming
 from tests.integration.test_spine import rows
 

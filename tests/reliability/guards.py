@@ -37,14 +37,14 @@ _ADAPTER = "tests/unit/test_twilio.py::test_every_other_answer_has_its_outcome_a
 GUARDS = (
     Guard(
         "one decision per order, contact and purpose",
-        "pipeline/store/migrations/versions/0001_first_schema.py",
+        "pipeline/store/schema/migrations/versions/0001_first_schema.py",
         'sa.PrimaryKeyConstraint("order_id", "contact_id", "purpose")',
         'sa.PrimaryKeyConstraint("order_id", "contact_id", "purpose", "decided_at")',
         (f"{_DISPATCHER}test_only_one_decision_can_be_stored_for_an_order_a_contact_and_a_purpose[sqlite]",),
     ),
     Guard(
         "committed before it is sent",
-        "pipeline/consumers/dispatcher.py",
+        "pipeline/consumers/sending/dispatcher.py",
         "                    self._lease,\n                )\n            return claims\n",
         "                    self._lease,\n                )\n"
         "                for claimed in claims.to_send:\n"
@@ -57,14 +57,14 @@ GUARDS = (
     ),
     Guard(
         "the adapter does not try again",
-        "pipeline/notifiers/twilio_sms.py",
+        "pipeline/notifiers/channels/twilio/sms.py",
         "        except _TROUBLE as error:\n            return Unknown(type(error).__name__)\n",
         "        except _TROUBLE:\n            return self.send(message)\n",
         (f"{_ADAPTER}[reset-Unknown]", f"{_ADAPTER}[broken-Unknown]", f"{_ADAPTER}[half-Unknown]"),
     ),
     Guard(
         "the HTTP client does not try again",
-        "pipeline/notifiers/twilio_http.py",
+        "pipeline/notifiers/channels/twilio/http.py",
         "            answer = connection.getresponse()\n",
         "            try:\n"
         "                answer = connection.getresponse()\n"
@@ -75,14 +75,14 @@ GUARDS = (
     ),
     Guard(
         "an unknown outcome is not due again",
-        "pipeline/store/asks.py",
+        "pipeline/store/asks/outcomes.py",
         'State.UNKNOWN, {"outcome": Outcome.UNKNOWN, "wake_at": look_at}',
         'State.DUE, {"outcome": Outcome.UNKNOWN, "wake_at": look_at}',
         (f"{_DISPATCHER}test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again[sqlite]",),
     ),
     Guard(
         "whoever takes over a lease does not send",
-        "pipeline/store/claiming.py",
+        "pipeline/store/asks/claiming.py",
         "        if row.state == State.DUE:\n",
         "        if row.state == State.SENDING:\n"
         '            change(connection, key, {"state": State.DUE})\n'
@@ -95,14 +95,14 @@ GUARDS = (
     ),
     Guard(
         "a sender that stood still does not send",
-        "pipeline/consumers/sender.py",
+        "pipeline/consumers/sending/sender.py",
         "        if time.monotonic() - started > self._lease.total_seconds() / 2:\n",
         "        if started > time.monotonic():\n",
         ("tests/reliability/test_paused.py::test_a_worker_that_notices_how_long_it_stood_still_sends_nothing[sqlite]",),
     ),
     Guard(
         "no state is left for a lower one",
-        "pipeline/store/asks.py",
+        "pipeline/store/asks/outcomes.py",
         ".where(*_THIS_ATTEMPT, or_(*(asks.c.state == earlier for earlier in sorted(before(state)))))",
         ".where(*_THIS_ATTEMPT)",
         tuple(
@@ -119,7 +119,7 @@ GUARDS = (
     ),
     Guard(
         "a signature is over the configured address",
-        "pipeline/web/webhooks.py",
+        "pipeline/web/public/webhooks.py",
         'address = services.settings.public_url + request.scope["path"]',
         'address = str(request.base_url).rstrip("/") + request.scope["path"]',
         (
@@ -129,7 +129,7 @@ GUARDS = (
     ),
     Guard(
         "opening a form records nothing",
-        "pipeline/web/forms.py",
+        "pipeline/web/public/form/form.py",
         '        if found.standing is not None and "amend" not in request.query_params:\n',
         '        opened = _event(found, "", Filled("on_time"), Said("on_time"), services.now())\n'
         "        await services.submit([opened])\n"

@@ -17,8 +17,8 @@ from sqlalchemy import Engine, select
 
 from pipeline.consumers.intake import Incoming
 from pipeline.sources.olist import LEVELS, OlistHistory
-from pipeline.store.engine import connect, migrate, reading
-from pipeline.store.tables import answers, orders, rollups
+from pipeline.store.db.engine import connect, migrate, reading
+from pipeline.store.schema.tables import answers, orders, rollups
 from tests.builders import embedded
 from tests.support.dump import dump
 from tests.support.postgres import postgres_server

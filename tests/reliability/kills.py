@@ -29,16 +29,16 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, func, select
 
-from pipeline.app import create_key
+from pipeline.app.installation import create_key
 from pipeline.demo.company import Company, is_live
 from pipeline.demo.deliveries import FASTEST
 from pipeline.demo.replies import reply
-from pipeline.domain.asks import State
-from pipeline.domain.decoding import decode
-from pipeline.store import reports
-from pipeline.store.engine import connect, reading
-from pipeline.store.journal import get, read_type
-from pipeline.store.tables import answers, asks, claims, journal, phone_messages
+from pipeline.domain.asking.ask_states import State
+from pipeline.domain.events.decoding import decode
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.journal.journal import get, read_type
+from pipeline.store.reads import reports
+from pipeline.store.schema.tables import answers, asks, claims, journal, phone_messages
 from tests.builders import completed, contact, scanned
 from tests.support.process import Process, Up
 

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import Engine, event, select
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.store.engine import connect, reading
-from pipeline.store.tables import alerts, asks, journal
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.schema.tables import alerts, asks, journal
 from tests.builders import embedded
 from tests.reliability import worker
 from tests.support.dump import dump

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.consumers.dispatcher import LEASE, Dispatcher
 from pipeline.consumers.embedded import Embedded
-from pipeline.domain.asks import LOOK_AFTER
+from pipeline.consumers.sending.dispatcher import LEASE, Dispatcher
+from pipeline.domain.asking.ask_states import LOOK_AFTER
 from tests.builders import at
 from tests.support.live import dispatcher, live, states, twilio
 from tests.support.living import begin

@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.failpoints import PLACES
-from pipeline.domain.asks import LOOK_AFTER, TERMINAL, State
-from pipeline.store.engine import connect, reading
-from pipeline.store.tables import asks, journal
+from pipeline.consumers.runtime.failpoints import PLACES
+from pipeline.domain.asking.ask_states import LOOK_AFTER, TERMINAL, State
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.schema.tables import asks, journal
 from tests.builders import at, embedded
 from tests.support.live import states, webhook
 from tests.support.living import number, order_id, run

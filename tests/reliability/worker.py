@@ -4,7 +4,7 @@ import sys
 
 from sqlalchemy import Engine, event
 
-from pipeline.app import Installation, play_demo
+from pipeline.app.installation import Installation, play_demo
 from pipeline.demo.company import LEVELS, Company
 from tests.builders import VAULT, embedded
 

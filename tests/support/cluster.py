@@ -1,9 +1,9 @@
 """A cluster without a broker: any number of workers on one PostgreSQL database."""
 
 from pipeline.consumers.cluster.runner import ClusterRunner, Relayed
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.segments import parse_levels
-from pipeline.store.engine import connect
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.store.db.engine import connect
 from pipeline.store.unit_of_work import Setup
 from tests.builders import VAULT
 from tests.support.steps import relay

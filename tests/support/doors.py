@@ -12,15 +12,15 @@ from sqlalchemy import and_
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.domain.asks import hashed
-from pipeline.domain.eligibility import Policy
+from pipeline.domain.asking.ask_states import hashed
+from pipeline.domain.asking.policy import Policy
 from pipeline.settings import Settings
-from pipeline.store.tables import asks
+from pipeline.store.schema.tables import asks
 from pipeline.store.unit_of_work import Setup
-from pipeline.web import assets
-from pipeline.web.headers import on_the_way_out
-from pipeline.web.problems import HANDLERS
-from pipeline.web.services import Services
+from pipeline.web.http import assets
+from pipeline.web.http.headers import on_the_way_out
+from pipeline.web.http.problems import HANDLERS
+from pipeline.web.http.services import Services
 from tests.builders import LEVELS, VAULT, at, completed, contact, scanned, take
 
 PUBLIC_URL = "https://ask.example.com"

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from pipeline.store.engine import reading
-from pipeline.store.tables import metadata
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import metadata
 
 # Places in the journal depend on how the events were cut into batches, and bytes under lock and key on chance.
 _LEFT_OUT = {

@@ -11,10 +11,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.structs import RecordMetadata
 from sqlalchemy.exc import OperationalError
 
-from pipeline.consumers.cluster.consuming import Consuming, Poison, Work
 from pipeline.consumers.cluster.faust_app import App
 from pipeline.consumers.cluster.poison import Limit
 from pipeline.consumers.cluster.progress import Progress
+from pipeline.consumers.cluster.worker_loop import Consuming, Poison, Work
 
 ORDERS = TopicPartition("orders", 0)
 AWAY = OperationalError("SELECT 1", None, ConnectionError())

@@ -7,16 +7,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy import Engine, select
 
-from pipeline.consumers import provider as callbacks
-from pipeline.consumers.dispatcher import Dispatcher
 from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.sender import Wording
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.segments import parse_levels
+from pipeline.consumers.sending import status_reports as callbacks
+from pipeline.consumers.sending.dispatcher import Dispatcher
+from pipeline.consumers.sending.sender import Wording
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.port import Notifier
-from pipeline.notifiers.twilio_sms import TwilioSms
-from pipeline.store.engine import reading
-from pipeline.store.tables import asks
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import asks
 from pipeline.store.unit_of_work import Setup
 from tests.builders import VAULT
 from tests.support import steps

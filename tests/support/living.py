@@ -8,9 +8,9 @@ from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-from pipeline.consumers import failpoints
-from pipeline.consumers.dispatcher import LEASE
-from pipeline.domain.eligibility import Policy
+from pipeline.consumers.runtime import failpoints
+from pipeline.consumers.sending.dispatcher import LEASE
+from pipeline.domain.asking.policy import Policy
 from tests.builders import completed, contact, scanned, take
 from tests.support.live import dispatcher, live, twilio
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.notifiers.twilio_http import OneShot
+from pipeline.notifiers.channels.twilio.http import OneShot
 from tests.support.npm import installed
 
 _FOLDER = Path(__file__).parents[1] / "contract"

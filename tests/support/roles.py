@@ -19,11 +19,11 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from sqlalchemy import Engine, Table, select
 
 from deploy.kafka.native import free_port
-from pipeline.app import create_key
-from pipeline.consumers.cluster import topics
+from pipeline.app.installation import create_key
+from pipeline.consumers.cluster.kafka import topics
 from pipeline.demo.door import Door
 from pipeline.settings import Settings
-from pipeline.store.engine import connect, reading
+from pipeline.store.db.engine import connect, reading
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # until a test gives up

@@ -5,9 +5,9 @@ from collections import Counter
 import msgspec
 from sqlalchemy import Engine, func, select
 
-from pipeline.store.engine import reading
-from pipeline.store.evidence import EvidenceStore, Series
-from pipeline.store.tables import evidence, orders, pairs, rollups
+from pipeline.store.db.engine import reading
+from pipeline.store.evidence.evidence import EvidenceStore, Series
+from pipeline.store.schema.tables import evidence, orders, pairs, rollups
 from pipeline.store.unit_of_work import Setup
 
 _A_DAY = 3  # pairs of one account in a segment

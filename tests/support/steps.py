@@ -11,18 +11,18 @@ from functools import partial
 
 from sqlalchemy import Engine, delete, make_url, select
 
-from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.outbox_writer import Appender
 from pipeline.consumers.cluster.runner import FLEET, ClusterRunner, Relayed, part_of
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runner import Runner
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import BadEvent
-from pipeline.domain.segments import Level, segments_of
-from pipeline.store.engine import connect
-from pipeline.store.tables import journal, outbox
+from pipeline.consumers.runtime.embedded import Runner
+from pipeline.domain.detection.segments import Level, segments_of
+from pipeline.domain.events.contract import BadEvent
+from pipeline.domain.events.decoding import decode
+from pipeline.store.db.engine import connect
+from pipeline.store.people.vault import Vault
+from pipeline.store.schema.tables import journal, outbox
 from pipeline.store.unit_of_work import Setup
-from pipeline.store.vault import Vault
 from tests.support.wire import wire
 
 _NAME = "cluster"  # what a connection calls itself whose database is to be used as a cluster's

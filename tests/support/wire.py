@@ -7,14 +7,14 @@ from functools import lru_cache
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from sqlalchemy import Engine
 
-from pipeline.app import now
-from pipeline.consumers.cluster import kafka_io, topics
-from pipeline.consumers.cluster.records import relayed
+from pipeline.app.installation import now
+from pipeline.consumers.cluster.kafka import client, topics
+from pipeline.consumers.cluster.kafka.records import relayed
 from pipeline.consumers.cluster.relay import RelayThread
 from pipeline.consumers.cluster.runner import Relayed
-from pipeline.domain.segments import Level
+from pipeline.domain.detection.segments import Level
 from pipeline.settings import Settings
-from pipeline.store.vault import Vault
+from pipeline.store.people.vault import Vault
 
 
 class Wire:
@@ -24,7 +24,7 @@ class Wire:
         settings = Settings(kafka_bootstrap_servers=bootstrap, kafka_topic_prefix=prefix, kafka_partitions=1)
         topics.create(settings)
         self._prefix = prefix
-        self._producer: KafkaProducer = kafka_io.producer(settings)
+        self._producer: KafkaProducer = client.producer(settings)
         self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
         self._partitions = [TopicPartition(prefix + topic, 0) for topic in (topics.EVENTS, topics.EVIDENCE)]
         self._consumer.assign(self._partitions)

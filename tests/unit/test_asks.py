@@ -9,32 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.asks import (
-    LOOK_AFTER,
+from pipeline.domain.asking.ask_states import LOOK_AFTER, RANK, TERMINAL, Outcome, State, before, next_look
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.asking.quiet_hours import (
     MAX_VALIDITY,
     MIN_VALIDITY,
-    RANK,
-    TERMINAL,
-    End,
-    Go,
-    Outcome,
-    Standing,
-    State,
-    Wait,
-    before,
-    before_sending,
     due_at,
-    next_look,
     open_from,
     parse_hours,
     quiet,
     validity,
     zones_of,
 )
-from pipeline.domain.eligibility import Policy
-from pipeline.domain.events import Purpose
-from pipeline.notifiers.languages import languages
-from pipeline.notifiers.rendering import segments, sms
+from pipeline.domain.asking.send_decision import End, Go, Standing, Wait, before_sending
+from pipeline.domain.events.contract import Purpose
+from pipeline.notifiers.wording.languages import languages
+from pipeline.notifiers.wording.questions import segments, sms
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Auckland"]
 MINUTE = timedelta(minutes=1)

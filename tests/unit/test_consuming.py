@@ -8,17 +8,17 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 
-from pipeline.consumers.cluster import consuming
-from pipeline.consumers.cluster.consuming import Poison
+from pipeline.consumers.cluster import worker_loop
 from pipeline.consumers.cluster.poison import TooMany
-from pipeline.domain.events import BadEvent
+from pipeline.consumers.cluster.worker_loop import Poison
+from pipeline.domain.events.contract import BadEvent
 from tests.support.group import AWAY, Group, joined, joined_for_good, record, until, working
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LONGEST_SECONDS", "TICK_SECONDS", "TIDY_SECONDS"):
-        monkeypatch.setattr(consuming, name, 0.01)
+        monkeypatch.setattr(worker_loop, name, 0.01)
 
 
 def test_offsets_are_committed_behind_each_batch_and_one_commit_at_a_time() -> None:

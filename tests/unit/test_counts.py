@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.claims import claim_of
-from pipeline.domain.counts import contribution, difference
-from pipeline.domain.dialogue import Ask, Refusal
-from pipeline.domain.eligibility import WITHIN_REACH, Reason
-from pipeline.domain.orders import Order
+from pipeline.domain.asking.eligibility import WITHIN_REACH, Reason
+from pipeline.domain.orders.claims import claim_of
+from pipeline.domain.orders.dialogue import Ask, Refusal
+from pipeline.domain.orders.order import Order
+from pipeline.domain.reports.counts import contribution, difference
 from tests.builders import answered, at, completed, event, repromised, scanned
 from tests.support.streams import stream
 

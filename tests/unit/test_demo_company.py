@@ -21,9 +21,9 @@ from pipeline.demo.people import (
 )
 from pipeline.demo.story import EARLY_SCANS_FROM, MOVED_PROMISES_FROM, Story
 from pipeline.demo.words import COMMENTS
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import Event, FeedbackReceived, FeedbackRequested
-from pipeline.domain.segments import parse_levels
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.events.contract import Event, FeedbackReceived, FeedbackRequested
+from pipeline.domain.events.decoding import decode
 from pipeline.sources import Incoming
 
 DAYS = 90

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.domain.diagnosis import Finding, diagnose
-from pipeline.domain.figures import Alert
+from pipeline.domain.reports.alerts import Alert
+from pipeline.domain.reports.diagnosis import Finding, diagnose
 
 HONEST = {
     "on_time": 930,

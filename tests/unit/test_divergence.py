@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.domain import divergence
-from pipeline.domain.alerting import (
+from pipeline.domain.detection import detector as module
+from pipeline.domain.detection.alerting import (
     Evidence,
     OpenAlert,
     Pair,
@@ -22,24 +22,11 @@ from pipeline.domain.alerting import (
     observe,
     severity,
 )
-from pipeline.domain.divergence import (
-    EVIDENCE_CAP,
-    Answer,
-    Block,
-    Detector,
-    Resolver,
-    compose,
-    day_block,
-    delta1,
-    delta_on_responders,
-    experience_null,
-    may_count,
-    response_ratio,
-    rho,
-    settle,
-    threshold,
-)
-from pipeline.domain.intervals import rate_interval
+from pipeline.domain.detection.baseline import delta_on_responders, experience_null, response_ratio, rho, threshold
+from pipeline.domain.detection.detector import EVIDENCE_CAP, Detector, may_count
+from pipeline.domain.detection.intervals import rate_interval
+from pipeline.domain.detection.resolver import Resolver, delta1
+from tests.support.detection_blocks import Answer, Block, compose, day_block, settle
 
 A = 73_000.0
 START = date(2026, 3, 1).toordinal()
@@ -100,7 +87,7 @@ class Fold:
 def _in_plain_words(pairs: Sequence[tuple[int, float, float]]) -> list[float]:
     """The recursion as DIVERGENCE.md writes it, one bet after another."""
     evidence = []
-    for f in divergence.BETS:
+    for f in module.BETS:
         r, last = 0.0, None
         for day, x, delta in pairs:
             mass = 1 if last is None else max(day - last, 0)
@@ -129,7 +116,7 @@ def test_every_run_is_what_its_cusum_says(pairs: list[tuple[int, float, float]])
     for day, x, delta in pairs:
         detector.step(day, x, delta)
 
-    for j, f in enumerate(divergence.BETS):
+    for j, f in enumerate(module.BETS):
         cusum, n, total, since, last = 0.0, 0, 0.0, 0, 0
         for day, x, delta in pairs:
             last = max(day, last)
@@ -195,11 +182,11 @@ def test_any_number_of_nulls_is_remembered_only_up_to_a_limit() -> None:
     detector = Detector()
     for i in range(1, 1000):
         detector.step(START, 1.0, i / 1000)
-    assert len(divergence._factors) <= divergence._CACHE_LIMIT
+    assert len(module._factors) <= module._CACHE_LIMIT
 
     for i in range(1, 1000):
         detector.step(START, i / 1000, 0.05)
-    assert max(len(by_x) for by_x in divergence._factors.values()) <= divergence._CACHE_LIMIT
+    assert max(len(by_x) for by_x in module._factors.values()) <= module._CACHE_LIMIT
 
 
 # --- day blocks ---------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import typer
 
 from docs import make_asyncapi, make_settings
 from pipeline.cli import app
-from pipeline.domain.events import KINDS
+from pipeline.domain.events.contract import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -5,21 +5,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.domain.claims import NO_CLAIM
-from pipeline.domain.dialogue import Ask
-from pipeline.domain.eligibility import (
-    NOBODY,
-    WITHIN_REACH,
-    Decision,
-    History,
-    Policy,
-    Reason,
-    address,
-    decide,
-    nearest,
-)
-from pipeline.domain.events import Contact, Purpose
-from pipeline.domain.orders import Order
+from pipeline.domain.asking.eligibility import NOBODY, WITHIN_REACH, Decision, History, Reason, address, decide, nearest
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import Contact, Purpose
+from pipeline.domain.orders.claims import NO_CLAIM
+from pipeline.domain.orders.dialogue import Ask
+from pipeline.domain.orders.order import Order
 from tests.builders import at, completed, contact, event
 
 NOW = at(days=20)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.embellishment import (
+from pipeline.domain.reports.embellishment import (
     contact_missing_risk_ratio,
     contactable_share,
     early_scan_share,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent
-from pipeline.domain.times import deadline
+from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent
+from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.times import deadline
 from tests.builders import MONDAY, answered, asked, cloud, completed, event, repromised, scanned
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.figures import figures_of, missing_contacts, row_json, row_of, share
+from pipeline.domain.reports.figures import figures_of, missing_contacts, row_json, row_of, share
 
 # DIVERGENCE's reference case for claimed against experienced: 4,000 orders, 3,600 of them claimed on time.
 REFERENCE = {

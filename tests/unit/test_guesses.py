@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from litestar import Request
 
-from pipeline.web import guesses
-from pipeline.web.guesses import WrongGuesses
+from pipeline.web.http import rate_limit
+from pipeline.web.http.rate_limit import WrongGuesses
 
 
 def coming_from(host: str) -> Request[Any, Any, Any]:
@@ -38,7 +38,7 @@ def test_who_is_one_and_who_is_two(first: str, second: str, same: bool) -> None:
 
 
 def test_a_flood_of_addresses_is_counted_as_one_and_forgets_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guesses, "_MOST_ADDRESSES", 10)
+    monkeypatch.setattr(rate_limit, "_MOST_ADDRESSES", 10)
     wrong, known = WrongGuesses(2), coming_from("192.0.2.1")
     wrong.count(known)
     for n in range(1_000):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.intervals import (
+from pipeline.domain.detection.intervals import (
     Poststratified,
     breakdown_rho,
     gap_interval,

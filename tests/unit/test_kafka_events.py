@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.consumers.cluster.kafka_events import Record, incoming, outgoing
+from pipeline.consumers.cluster.kafka.events import Record, incoming, outgoing
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import MAX_EVENT_BYTES, BadEvent, Event
+from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent, Event
+from pipeline.domain.events.decoding import decode
 from tests.builders import answered, asked, at, cloud, completed, repromised, scanned
 
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=UTF-8")

@@ -5,17 +5,17 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline import lab
+from pipeline.simulation import detection
 
 
 @pytest.fixture(scope="module")
-def small() -> lab.Result:
-    return lab.run(segments=10, days=120, seeds=2, pairs_per_day=2.0, repeats=5)
+def small() -> detection.Result:
+    return detection.run(segments=10, days=120, seeds=2, pairs_per_day=2.0, repeats=5)
 
 
 @pytest.mark.slow
 def test_honest_segments_alarm_no_oftener_than_the_budget_while_the_naive_rule_alarms_all_the_time() -> None:
-    result = lab.run(segments=200, days=365, seeds=5, pairs_per_day=3.0, budget=1.0, hidden=())
+    result = detection.run(segments=200, days=365, seeds=5, pairs_per_day=3.0, budget=1.0, hidden=())
 
     assert result.pairs == 200 * 365 * 5 * 3
     assert result.segment_years == 1000.0
@@ -27,15 +27,15 @@ def test_honest_segments_alarm_no_oftener_than_the_budget_while_the_naive_rule_a
 
 def test_the_bound_holds_where_alarms_are_plenty_enough_to_count() -> None:
     """A budget this large lets crossings happen, so that losing validity could not hide behind zero."""
-    result = lab.run(segments=50, days=365, seeds=4, pairs_per_day=3.0, budget=100.0, hidden=())
+    result = detection.run(segments=50, days=365, seeds=4, pairs_per_day=3.0, budget=100.0, hidden=())
 
     assert 0 < result.false_alarms <= 100 * 4
 
 
 def test_a_change_is_found_about_as_soon_as_the_reference_points_say() -> None:
     """DIVERGENCE.md: 113 pairs at 3 a day, 146 at 30, when 80 % of the late orders are marked on time."""
-    few = lab.run(segments=200, days=1, seeds=1, pairs_per_day=3.0, hidden=(0.8,), repeats=100).delays[0]
-    many = lab.run(segments=200, days=1, seeds=1, pairs_per_day=30.0, hidden=(0.8,), repeats=100).delays[0]
+    few = detection.run(segments=200, days=1, seeds=1, pairs_per_day=3.0, hidden=(0.8,), repeats=100).delays[0]
+    many = detection.run(segments=200, days=1, seeds=1, pairs_per_day=30.0, hidden=(0.8,), repeats=100).delays[0]
 
     assert few.median_pairs == pytest.approx(113, rel=0.15)
     assert many.median_pairs == pytest.approx(146, rel=0.15)
@@ -43,24 +43,24 @@ def test_a_change_is_found_about_as_soon_as_the_reference_points_say() -> None:
 
 
 def test_hiding_late_orders_raises_what_customers_deny() -> None:
-    assert lab.rate_when_hiding(0.0) == pytest.approx(0.04)
-    assert lab.rate_when_hiding(0.4) == pytest.approx(0.1013, abs=5e-5)
-    assert lab.rate_when_hiding(0.8) == pytest.approx(0.1551, abs=5e-5)
+    assert detection.rate_when_hiding(0.0) == pytest.approx(0.04)
+    assert detection.rate_when_hiding(0.4) == pytest.approx(0.1013, abs=5e-5)
+    assert detection.rate_when_hiding(0.8) == pytest.approx(0.1551, abs=5e-5)
 
 
-def test_the_same_arguments_give_the_same_figures(small: lab.Result) -> None:
-    assert lab.run(segments=10, days=120, seeds=2, pairs_per_day=2.0, repeats=5) == small
+def test_the_same_arguments_give_the_same_figures(small: detection.Result) -> None:
+    assert detection.run(segments=10, days=120, seeds=2, pairs_per_day=2.0, repeats=5) == small
 
 
 def test_another_seed_is_another_fleet() -> None:
-    one = lab.run(segments=20, days=200, seeds=1, hidden=())
-    two = lab.run(segments=20, days=200, seeds=2, hidden=())
+    one = detection.run(segments=20, days=200, seeds=1, hidden=())
+    two = detection.run(segments=20, days=200, seeds=2, hidden=())
 
     assert 0 < one.naive_alarms < two.naive_alarms != 2 * one.naive_alarms
 
 
 def test_a_change_too_small_to_show_has_no_median() -> None:
-    delay = lab.run(segments=200, days=1, seeds=1, pairs_per_day=0.2, hidden=(0.01,), repeats=3).delays[0]
+    delay = detection.run(segments=200, days=1, seeds=1, pairs_per_day=0.2, hidden=(0.01,), repeats=3).delays[0]
 
     assert delay.alarmed == 0
     assert delay.median_pairs is None
@@ -68,22 +68,22 @@ def test_a_change_too_small_to_show_has_no_median() -> None:
 
 
 def test_fractions_of_a_pair_a_day_are_spread_over_the_days() -> None:
-    result = lab.run(segments=3, days=40, seeds=1, pairs_per_day=0.25, hidden=())
+    result = detection.run(segments=3, days=40, seeds=1, pairs_per_day=0.25, hidden=())
 
     assert result.pairs == 3 * 10
 
 
 def test_a_fleet_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="positive"):
-        lab.run(segments=0)
+        detection.run(segments=0)
     with pytest.raises(ValueError, match="positive"):
-        lab.run(pairs_per_day=0.0)
+        detection.run(pairs_per_day=0.0)
 
 
-def test_the_tables_show_both_rules_and_every_change(small: lab.Result) -> None:
+def test_the_tables_show_both_rules_and_every_change(small: detection.Result) -> None:
     printed = io.StringIO()
 
-    lab.render(small, Console(file=printed, width=120))
+    detection.render(small, Console(file=printed, width=120))
 
     text = printed.getvalue()
     assert "e-detector" in text

@@ -9,8 +9,8 @@ from babel.messages.pofile import read_po
 
 import pipeline
 from pipeline.consumers.conversation import TEXTS
-from pipeline.notifiers.languages import accepted, languages, own_name, spoken, translations
-from pipeline.notifiers.rendering import segments
+from pipeline.notifiers.wording.languages import accepted, languages, own_name, spoken, translations
+from pipeline.notifiers.wording.questions import segments
 
 PACKAGE = Path(pipeline.__file__).parent
 FORMS = "web/templates/form*.j2"
@@ -29,7 +29,7 @@ def said() -> set[str]:
 
 @pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
 def test_a_catalogue_says_everything_and_nothing_else(language: str) -> None:
-    with (PACKAGE / "notifiers" / "locales" / f"{language}.po").open("rb") as file:
+    with (PACKAGE / "notifiers" / "wording" / "locales" / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     translated = {str(message.id): str(message.string or "") for message in catalogue if message.id}
     assert set(translated) == said()

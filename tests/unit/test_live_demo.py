@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.app.serving import DEMO_SETTINGS
 from pipeline.demo.answering import Answering, fields_of
 from pipeline.demo.company import LIVE_FROM, Company, events_of, is_live
 from pipeline.demo.deliveries import FASTEST, PLACE, SHORTEST, Block, Deliveries, next_block, told
@@ -20,13 +21,12 @@ from pipeline.demo.drive import Place, days_before_live
 from pipeline.demo.installed import Installed
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Story
-from pipeline.domain.claims import claim_of
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import FeedbackRequested
-from pipeline.domain.facts import Facts
-from pipeline.live import DEMO_SETTINGS
+from pipeline.domain.events.contract import FeedbackRequested
+from pipeline.domain.events.decoding import decode
+from pipeline.domain.orders.claims import claim_of
+from pipeline.domain.orders.facts import Facts
 from pipeline.settings import Settings, Unusable
-from pipeline.web.forms import _check, _fields
+from pipeline.web.public.form.form import _check, _fields
 from tests.unit.test_demo_company import Pipeline
 
 NOW = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import Event
+from pipeline.domain.events.contract import Event
+from pipeline.domain.events.decoding import decode
 from pipeline.sources import Incoming
 from pipeline.sources.olist import CUSTOMERS, ITEMS, ORDERS, REVIEWS, SELLERS, OlistHistory
 from pipeline.sources.table import UnreadableSource

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.claims import NO_CLAIM, Claim, claim_of
-from pipeline.domain.dialogue import Dialogue
-from pipeline.domain.events import Event
-from pipeline.domain.facts import Facts, contact_of
-from pipeline.domain.orders import Order
+from pipeline.domain.events.contract import Event
+from pipeline.domain.orders.claims import NO_CLAIM, Claim, claim_of
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.domain.orders.facts import Facts, contact_of
+from pipeline.domain.orders.order import Order
 from tests.builders import answered, at, completed, contact, event, repromised, scanned
 from tests.support.streams import stream
 

@@ -4,11 +4,20 @@ from typing import Any
 
 import pytest
 
-from pipeline.domain.claims import Claim
-from pipeline.domain.dialogue import Answer, Ask, Placed
-from pipeline.domain.events import Score
-from pipeline.domain.orders import Order
-from pipeline.domain.pairs import EXPERIENCE, IN_FULL, ON_TIME, Experience, experience_of, observations, settle, verdict
+from pipeline.domain.detection.pairs import (
+    EXPERIENCE,
+    IN_FULL,
+    ON_TIME,
+    Experience,
+    experience_of,
+    observations,
+    settle,
+    verdict,
+)
+from pipeline.domain.events.contract import Score
+from pipeline.domain.orders.claims import Claim
+from pipeline.domain.orders.dialogue import Answer, Ask, Placed
+from pipeline.domain.orders.order import Order
 from tests.builders import at
 
 GOOD = Claim(at(), on_time_first=True, on_time_latest=True, in_full=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.replies import MAX_TEXT, NOTHING, UNCLEAR, PlainReader, Question, Reading
+from pipeline.domain.answers.replies import MAX_TEXT, NOTHING, UNCLEAR, PlainReader, Question, Reading
 
 READER = PlainReader()
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "replies.jsonl"

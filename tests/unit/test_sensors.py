@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.sensors import Monitor
 from prometheus_client import REGISTRY
 
-from pipeline.consumers.cluster.consuming import Poison
 from pipeline.consumers.cluster.faust_app import App
-from pipeline.domain.events import BadEvent
+from pipeline.consumers.cluster.worker_loop import Poison
+from pipeline.domain.events.contract import BadEvent
 from tests.support.group import AWAY, Group, joined, record, until, working
 
 Process = Callable[[Sequence[ConsumerRecord]], Poison]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.diagnosis import diagnose
-from pipeline.notifiers.sentences import (
+from pipeline.domain.reports.diagnosis import diagnose
+from pipeline.notifiers.wording.sentences import (
     cases,
     conclude,
     describe,

@@ -83,7 +83,7 @@ def test_without_any_server_every_reason_is_told(monkeypatch: pytest.MonkeyPatch
 
 
 def test_each_test_gets_a_migrated_database(database_url: str) -> None:
-    from pipeline.store.engine import connect
+    from pipeline.store.db.engine import connect
 
     engine = connect(database_url)
     try:

@@ -7,11 +7,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pipeline.domain.diagnosis import diagnose
-from pipeline.domain.figures import figures_of
-from pipeline.store.reports import NullState
-from pipeline.terminal import show_alerts, show_diagnosis, show_report
-from pipeline.terminal.plots import ASCII, UNICODE, Mark, axis_of, bar, dumbbell, scale_line
+from pipeline.cli.output import show_alerts, show_diagnosis, show_report
+from pipeline.cli.output.plots import ASCII, UNICODE, Mark, axis_of, bar, dumbbell, scale_line
+from pipeline.domain.reports.diagnosis import diagnose
+from pipeline.domain.reports.figures import figures_of
+from pipeline.store.reads.reports import NullState
 from tests.unit.test_diagnosis import alert, fleet
 from tests.unit.test_figures import REFERENCE
 

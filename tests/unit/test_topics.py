@@ -8,9 +8,9 @@ import pytest
 from kafka import KafkaAdminClient
 from pydantic import ValidationError
 
-from pipeline.consumers.cluster.kafka_io import Attempts, options
-from pipeline.consumers.cluster.topics import Difference, Found, Topic, differences, wanted
-from pipeline.domain.events import KINDS, MAX_EVENT_BYTES
+from pipeline.consumers.cluster.kafka.client import Attempts, options
+from pipeline.consumers.cluster.kafka.topics import Difference, Found, Topic, differences, wanted
+from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES
 from pipeline.settings import Settings
 
 HOUR = 3_600_000

@@ -2,7 +2,7 @@
 
 import threading
 
-from pipeline.store.turns import Turns
+from pipeline.store.db.fair_lock import Turns
 
 SECONDS = 30  # until a test gives up
 

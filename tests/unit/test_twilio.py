@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.domain.asks import State, hashed
-from pipeline.notifiers.channels import inbox
+from pipeline.domain.asking.ask_states import State, hashed
+from pipeline.notifiers.channels.twilio.codes import CODES, STATUSES
+from pipeline.notifiers.channels.twilio.sms import TwilioSms, from_settings
 from pipeline.notifiers.port import Accepted, CannotLook, Found, Message, NotAccepted, Rejected, Unknown
-from pipeline.notifiers.twilio_codes import CODES, STATUSES
-from pipeline.notifiers.twilio_sms import TwilioSms, from_settings
+from pipeline.notifiers.registry import inbox
 from pipeline.settings import Settings
 from tests.support.provider import ACCOUNT, TOKEN, Answer, Provider
 

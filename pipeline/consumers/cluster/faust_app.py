@@ -16,9 +16,9 @@ from faust.app.base import BootStrategy
 from mode import Service
 from mode.utils.tracebacks import print_task_stack
 
-from pipeline.consumers.background import frames
 from pipeline.consumers.cluster.poison import TooMany
 from pipeline.consumers.cluster.sensors import Measures, Sensing
+from pipeline.consumers.runtime.background import frames
 
 Task = Callable[[asyncio.Event], Awaitable[None]]  # something that goes on until the event is set
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from pipeline.consumers.cluster.sensors import Headers, Sensing
-from pipeline.domain.events import BadEvent
+from pipeline.domain.events.contract import BadEvent
 
 _MINUTE = 60.0  # seconds
 _REASON_BYTES = 4_000  # of a reason in a header; all of it is in the database

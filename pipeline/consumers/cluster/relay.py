@@ -17,17 +17,17 @@ from kafka.errors import InvalidRecordError, KafkaError, MessageSizeTooLargeErro
 from sqlalchemy import Connection, Engine
 
 from pipeline import metrics
-from pipeline.consumers.background import Background
-from pipeline.consumers.cluster.records import records_of
+from pipeline.consumers.cluster.kafka.records import records_of
 from pipeline.consumers.intake import Incoming, keep, letter
-from pipeline.consumers.runner import passes
-from pipeline.domain.events import BadEvent
-from pipeline.domain.segments import Level
-from pipeline.store import outgoing
-from pipeline.store.engine import reading
-from pipeline.store.journal import SHARDS
-from pipeline.store.outgoing import Untold
-from pipeline.store.vault import Vault
+from pipeline.consumers.runtime.background import Background
+from pipeline.consumers.runtime.embedded import passes
+from pipeline.domain.detection.segments import Level
+from pipeline.domain.events.contract import BadEvent
+from pipeline.store.db.engine import reading
+from pipeline.store.journal import outbox
+from pipeline.store.journal.journal import SHARDS
+from pipeline.store.journal.outbox import Untold
+from pipeline.store.people.vault import Vault
 
 _BATCH = 2_000  # events a transaction
 _AT_ONCE = SHARDS // 2  # shards a transaction: two relays work side by side, and one alone takes both halves in turn
@@ -114,12 +114,12 @@ class RelayThread(Background):
         started = time.perf_counter()
         shards = range(self._first, self._first + _AT_ONCE)
         with self._engine.begin() as connection:
-            events = outgoing.read(connection, outgoing.take_shards(connection, shards), _BATCH)
+            events = outbox.read(connection, outbox.take_shards(connection, shards), _BATCH)
             if not events:
                 return 0
             sent = self._send(events)
             self._set_aside(connection, sent.refused)
-            outgoing.strike(connection, sent.told + [event.seq for event, _ in sent.refused])
+            outbox.strike(connection, sent.told + [event.seq for event, _ in sent.refused])
         if _log.isEnabledFor(logging.DEBUG):
             told = set(sent.told)
             for event in events:
@@ -187,7 +187,7 @@ class RelayThread(Background):
             return
         self._count_at = time.monotonic() + _COUNT_SECONDS
         with reading(self._engine) as connection:
-            waiting = outgoing.backlog(connection)
+            waiting = outbox.backlog(connection)
         metrics.OUTBOX.set(waiting.events)
         since = waiting.since
         metrics.OUTBOX_SECONDS.set(0 if since is None else max(0.0, (self._now() - since).total_seconds()))

@@ -17,9 +17,9 @@ from pipeline import metrics
 from pipeline.consumers import evidence, intake, timers
 from pipeline.consumers.intake import Checked, Incoming, letter
 from pipeline.consumers.routing import PROCESSORS, TIMERS
-from pipeline.consumers.runner import CLOCK, recall, retrying
-from pipeline.domain.decoding import decode
-from pipeline.domain.events import (
+from pipeline.consumers.runtime.embedded import CLOCK, recall, retrying
+from pipeline.domain.detection.segments import Segment, segments_of
+from pipeline.domain.events.contract import (
     CONCLUSIONS,
     BadEvent,
     DeliveryUpdated,
@@ -29,14 +29,15 @@ from pipeline.domain.events import (
     FulfilmentCompared,
     OrderCompleted,
 )
-from pipeline.domain.segments import Segment, segments_of
-from pipeline.store import handled, journal, locks
-from pipeline.store.bulk import Row
-from pipeline.store.evidence import series_of
-from pipeline.store.people import remember
-from pipeline.store.timers import TimerStore, claim, read_due
+from pipeline.domain.events.decoding import decode
+from pipeline.store.db import locks
+from pipeline.store.db.bulk import Row
+from pipeline.store.evidence.evidence import series_of
+from pipeline.store.journal import handled, journal
+from pipeline.store.orders.timers import TimerStore, claim, read_due
+from pipeline.store.people.people import remember
+from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import Setup, UnitOfWork
-from pipeline.store.vault import Vault
 
 FLEET = "fleet"  # the part of a pair that all segments share
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -1,6 +1,7 @@
 """What a worker's loop tells the sensors of its Faust app, as Faust's own consumer would, and the sensor that measures.
 
-Whichever sensor of Faust an installation adds to `pipeline.worker.app` (StatsD, Datadog, OpenTelemetry) hears the same.
+Whichever sensor of Faust an installation adds to `pipeline.app.worker.app` (StatsD, Datadog, OpenTelemetry) hears
+the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

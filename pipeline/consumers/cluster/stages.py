@@ -9,13 +9,13 @@ from aiokafka import ConsumerRecord
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
-from pipeline.consumers.cluster.consuming import Poison
-from pipeline.consumers.cluster.kafka_events import incoming
-from pipeline.consumers.cluster.records import relayed
+from pipeline.consumers.cluster.kafka.events import incoming
+from pipeline.consumers.cluster.kafka.records import relayed
+from pipeline.consumers.cluster.kafka.topics import EVENTS, EVIDENCE
 from pipeline.consumers.cluster.runner import ClusterRunner, Dead, Relayed
-from pipeline.consumers.cluster.topics import EVENTS, EVIDENCE
+from pipeline.consumers.cluster.worker_loop import Poison
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events import BadEvent
+from pipeline.domain.events.contract import BadEvent
 
 _log = logging.getLogger(__name__)
 

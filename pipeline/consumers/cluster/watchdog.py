@@ -16,8 +16,8 @@ from kafka.errors import KafkaError
 from kafka.protocol.consumer import IsolationLevel
 
 from pipeline import metrics
-from pipeline.consumers.background import Background
 from pipeline.consumers.cluster.progress import Progress
+from pipeline.consumers.runtime.background import Background
 
 LOOK_SECONDS = 2.0
 EXIT_CODE = 70  # EX_SOFTWARE

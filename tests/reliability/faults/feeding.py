@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.consumers.cluster.appender import Appender
+from pipeline.consumers.cluster.outbox_writer import Appender
 from pipeline.consumers.intake import Incoming
 from pipeline.demo.door import Door
 from tests.reliability.faults.told import Item, Way

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from sqlalchemy import Engine, select
 
-from pipeline.domain.dialogue import Dialogue
-from pipeline.store.engine import reading
-from pipeline.store.tables import answers, asks, dead_letters, handled, journal, orders, rollups
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import answers, asks, dead_letters, handled, journal, orders, rollups
 from tests.reliability.faults.told import LIVE, Item, Way
 
 Essence = Mapping[str, Sequence[str]]

@@ -14,8 +14,8 @@ import msgspec
 from sqlalchemy import Engine, func, select
 
 from pipeline.sources.olist import LEVELS, OlistHistory
-from pipeline.store.engine import reading
-from pipeline.store.tables import answers, dead_letters, journal, orders
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import answers, dead_letters, journal, orders
 from tests.reliability.faults.told import Item, Way
 from tests.reliability.faults.trial import Result, Trial, fresh, ground
 from tests.reliability.history import PLAIN, record, run

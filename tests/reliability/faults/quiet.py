@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.segments import parse_levels
+from pipeline.domain.detection.segments import parse_levels
 from pipeline.notifiers.port import Accepted, Message, Sent, Unknown
 from pipeline.settings import Settings
-from pipeline.store.engine import connect, migrate
+from pipeline.store.db.engine import connect, migrate
 from pipeline.store.unit_of_work import Setup
 from tests.builders import VAULT
 from tests.reliability.faults.judging import Essence, essence

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.events import told
-from pipeline.consumers.cluster.topics import GROUP
+from pipeline.consumers.cluster.kafka.topics import GROUP
 from pipeline.demo.door import Door
 from tests.reliability.faults.trial import fresh, ground
 from tests.reliability.faults.watching import Watch

@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.kafka.native import Node
-from pipeline.app import Shared, open_shared
-from pipeline.consumers.cluster.appender import Appender
-from pipeline.consumers.cluster.topics import GROUP
-from pipeline.store.engine import migrate
+from pipeline.app.installation import Shared, open_shared
+from pipeline.consumers.cluster.kafka.topics import GROUP
+from pipeline.consumers.cluster.outbox_writer import Appender
+from pipeline.store.db.engine import migrate
 from tests.reliability.faults import judging
 from tests.reliability.faults.feeding import Feeding
 from tests.reliability.faults.quiet import SETUP, quiet

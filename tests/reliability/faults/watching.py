@@ -12,9 +12,9 @@ from kafka.errors import KafkaError
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.consumers.cluster.topics import EVENTS, EVIDENCE, RECEIVED
-from pipeline.store.engine import reading
-from pipeline.store.tables import asks, outbox
+from pipeline.consumers.cluster.kafka.topics import EVENTS, EVIDENCE, RECEIVED
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import asks, outbox
 
 _LOOK_SECONDS = 0.2
 _SOON_SECONDS = 3.0

@@ -1,0 +1,107 @@
+"""CloudEvents on Kafka: a record as something for the intake, in either mode, and an event of the journal as a record.
+
+Without a client and without a connection: whoever reads or writes the records brings them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.consumers.intake import Incoming
+from pipeline.domain.events.cloudevents import JSON, STRUCTURED, structured
+from pipeline.domain.events.contract import KINDS, BadEvent
+
+_HEADERS = (("content-type", f"{STRUCTURED}; charset=UTF-8".encode()),)
+_ATTRIBUTE = re.compile(r"ce_(?P<name>[a-z0-9]+)")
+
+
+class Record(NamedTuple):
+    """What was read, as the clients tell it. `topic` is its name on the cluster, prefix included."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Outgoing(NamedTuple):
+    """What is to be written. Events of one key stay in their order."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
+def incoming(record: Record, prefix: str = "", received_at: datetime | None = None) -> Incoming:
+    """A record for the intake. Never raises: what cannot be read is a fault with the bytes as they came.
+
+    `prefix` is that of the installation's topics; `received_at` when the record was received, None: when it happened.
+    """
+    topic = record.topic.removeprefix(prefix)
+    position = f"kafka:{record.topic}:{record.partition}:{record.offset}"
+    try:
+        raw = _event(record)
+    except BadEvent as bad:
+        return Incoming(record.value or b"", topic, position, bad, received_at)
+    return Incoming(raw, topic, position, None, received_at)
+
+
+def _event(record: Record) -> bytes:
+    if record.value is None:
+        raise BadEvent("the record has no value")
+    headers = {name: value or b"" for name, value in record.headers}
+    media = _text("content-type", headers.get("content-type", b"")).partition(";")[0].strip().lower()
+    if media.startswith("application/cloudevents"):
+        if media != STRUCTURED:
+            raise BadEvent(f"{media[:100]!r} is not {STRUCTURED}", "content-type")
+        return record.value
+    if "ce_specversion" not in headers:
+        return record.value  # the envelope will show
+    if media not in ("", JSON):
+        raise BadEvent(f"{media[:100]!r} is not {JSON}", "content-type")
+    return structured(_attributes(headers), record.value)
+
+
+def _attributes(headers: Mapping[str, bytes]) -> dict[str, str]:
+    found = ((_ATTRIBUTE.fullmatch(name), value) for name, value in headers.items())
+    return {match["name"]: _text(match["name"], value) for match, value in found if match}
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise BadEvent(f"not UTF-8 at byte {error.start}", name) from None
+
+
+class _Named(Struct):
+    """The fields that keys are made of."""
+
+    order_id: str = ""
+    dimension: str = ""
+    value: str = ""
+
+
+class _Envelope(Struct):
+    data: _Named
+
+
+_named = msgspec.json.Decoder(_Envelope)
+
+
+def outgoing(kind: str, payload: str, prefix: str = "") -> Outgoing:
+    """An event of the journal as a record in structured mode, on the topic of its type.
+
+    Its key is the order, for an alert the segment: what is told of one of them is read in the order it was told.
+    """
+    topic = KINDS[kind].topic
+    value = payload.encode()
+    named = _named.decode(value).data
+    key = f"{named.dimension}={named.value}" if topic == "alerts" else named.order_id
+    return Outgoing(prefix + topic, key.encode(), value, _HEADERS)

@@ -1,0 +1,150 @@
+"""CloudEvents 1.0 JSON in, checked events out, or one sentence naming the bad field."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.domain.events.contract import (
+    KINDS,
+    MAX_EVENT_BYTES,
+    BadEvent,
+    DeliveryUpdated,
+    Envelope,
+    Event,
+    FeedbackReceived,
+    OrderCompleted,
+    OrderRepromised,
+)
+from pipeline.domain.events.times import deadline, utc, zone
+
+_envelope = msgspec.json.Decoder(Envelope)
+_data = {kind.data: msgspec.json.Decoder(kind.data) for kind in KINDS.values()}
+_AT = re.compile(r"^(?P<reason>.*?) - at `(?P<path>[^`]*)`$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
+
+
+def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = None) -> Event:
+    """Check one CloudEvent in structured JSON.
+
+    `topic` is where it came from, if it came from one; `received_at` defaults to the event's own time (history).
+    Raises BadEvent naming the field.
+    """
+    if len(raw) > MAX_EVENT_BYTES:
+        raise BadEvent(f"the event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}")
+    _check_text(raw)
+    try:
+        envelope = _envelope.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _bad(error, "") from None
+    kind = KINDS.get(envelope.type)
+    if kind is None:
+        raise BadEvent(f"unknown type {envelope.type!r}; known are {', '.join(KINDS)}", "type")
+    if topic is not None and topic != kind.topic:
+        raise BadEvent(f"{envelope.type!r} belongs on topic {kind.topic!r}, not {topic!r}", "type")
+    try:
+        data = _data[kind.data].decode(envelope.data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _bad(error, "data") from None
+    check = _CHECKS.get(kind.data)
+    if check is not None:
+        check(data)
+    happened = utc(envelope.time, "time")
+    return Event(
+        envelope.source,
+        envelope.id,
+        envelope.type,
+        happened,
+        received_at or happened,
+        envelope.historic,
+        data,
+    )
+
+
+def _check_order(data: OrderCompleted) -> None:
+    if data.timezone is not None:
+        zone(data.timezone)
+    for name in ("requested_at", "promised_at"):
+        stated = getattr(data, name)
+        if stated is not None:
+            deadline(stated, data.timezone, f"data.{name}")
+    for name in ("ordered_at", "completed_at"):
+        moment = getattr(data, name)
+        if moment is not None:
+            utc(moment, f"data.{name}")
+    for index, contact in enumerate(data.contacts):
+        if contact.timezone is not None:
+            zone(contact.timezone, f"data.contacts[{index}].timezone")
+
+
+def _check_repromise(data: OrderRepromised) -> None:
+    deadline(data.promised_at, data.timezone)
+
+
+def _check_delivery(data: DeliveryUpdated) -> None:
+    utc(data.at, "data.at")
+    if data.estimated_at is not None:  # only looked at: whatever the zone, it has to be a date or a time
+        deadline(data.estimated_at, "UTC", "data.estimated_at")
+
+
+def _check_answer(data: FeedbackReceived) -> None:
+    for name in ("answered_at", "arrived_at"):
+        moment = getattr(data, name)
+        if moment is not None:
+            utc(moment, f"data.{name}")
+    if data.score is not None and data.score.scale == 5 and not 1 <= data.score.value <= 5:
+        raise BadEvent(f"{data.score.value} is not on the scale 1 to 5", "data.score.value")
+
+
+_CHECKS: Mapping[type[Struct], Any] = {
+    OrderCompleted: _check_order,
+    OrderRepromised: _check_repromise,
+    DeliveryUpdated: _check_delivery,
+    FeedbackReceived: _check_answer,
+}
+
+
+def _bad(error: Exception, prefix: str) -> BadEvent:
+    """The decoder's complaint as ours: its `$.lines[0].sku` becomes `data.lines[0].sku`."""
+    if isinstance(error, RecursionError):
+        return BadEvent("nested too deep", prefix)
+    message = str(error)
+    found = _AT.match(message)
+    reason, path = (found["reason"], found["path"].lstrip("$").lstrip(".")) if found else (message, "")
+    missing = _MISSING.search(reason)
+    parts = [prefix, path, missing["name"] if missing else ""]
+    return BadEvent(reason, ".".join(part for part in parts if part))
+
+
+def _check_text(raw: bytes) -> None:
+    """Refuse what no database can hold as text: bytes that are not UTF-8, NUL, lone surrogates."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadEvent(f"not UTF-8 at byte {error.start}") from None
+    if b"\\u" not in raw and b"\x00" not in raw:
+        return
+    try:
+        parsed = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadEvent(f"not JSON: {error}") from None
+    _check_strings(parsed, "")
+
+
+def _check_strings(value: object, path: str) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise BadEvent("holds a NUL character", path)
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadEvent("holds a lone surrogate", path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key, path)
+            _check_strings(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_strings(item, f"{path}[{index}]")

@@ -1,0 +1,64 @@
+"""What operations claims of an order, by its facts: on time against which promise, and in full."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from pipeline.domain.orders.facts import Facts
+
+
+class Claim(Struct, frozen=True, omit_defaults=True):
+    """What operations says of an order. None where it says nothing (not delivered, no such date, no quantities)."""
+
+    delivered_at: datetime | None = None
+    on_time_first: bool | None = None
+    on_time_latest: bool | None = None
+    on_time_requested: bool | None = None
+    in_full: bool | None = None
+
+    @property
+    def on_time(self) -> bool | None:
+        """The claim as it is reported upstairs: against the promise that stood last."""
+        return self.on_time_latest
+
+
+NO_CLAIM = Claim()
+
+
+def claim_of(facts: Facts) -> Claim:
+    """The claim as the record stands now."""
+    if not facts.known:
+        return NO_CLAIM
+    delivered_at = facts.delivered_at()
+    if delivered_at is None:
+        return NO_CLAIM
+    return Claim(
+        delivered_at,
+        _kept(delivered_at, facts.first_promise),
+        _kept(delivered_at, facts.latest_promise),
+        _kept(delivered_at, facts.latest.requested_by),
+        _in_full(facts),
+    )
+
+
+def _kept(delivered_at: datetime, by_when: datetime | None) -> bool | None:
+    return None if by_when is None else delivered_at <= by_when
+
+
+def _in_full(facts: Facts) -> bool | None:
+    """Whether every line came whole: by the shipments' own quantities where they give them, else by the order's."""
+    lines = facts.latest.lines
+    if not lines:
+        return None
+    by_shipment = {(scan.shipment, line.sku): line.delivered for scan in facts.scans for line in scan.lines or ()}
+    if by_shipment:
+        brought: dict[str, float] = {}
+        for (_, sku), quantity in by_shipment.items():
+            brought[sku] = brought.get(sku, 0.0) + quantity
+        wanted: dict[str, float] = {}
+        for line in lines:
+            wanted[line.sku] = wanted.get(line.sku, 0.0) + line.ordered
+        return all(brought.get(sku, 0.0) >= ordered for sku, ordered in wanted.items())
+    if any(line.delivered is None for line in lines):
+        return None
+    return all((line.delivered or 0.0) >= line.ordered for line in lines)

@@ -1,0 +1,159 @@
+"""What one order contributes to the figures of its segments and day, as counters that only ever add up.
+
+A segment's figures are the sum of its orders' contributions, so a change of an order is the difference of two of them:
+no report has to scan orders, and the order in which events came leaves no trace.
+"""
+
+from collections.abc import Mapping
+
+from pipeline.domain.asking.eligibility import WITHIN_REACH, Reason, nearest
+from pipeline.domain.detection.pairs import Experience, experience_of
+from pipeline.domain.orders.claims import Claim
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.domain.orders.order import Order
+from pipeline.domain.reports.embellishment import was_at_risk, was_missed, was_rescued, was_scanned_early
+
+Counts = Mapping[str, int]
+
+NOT_ASKED = "not_asked:"  # + eligibility.Reason
+PENDING = "pending"  # completed, and not delivered or missed yet, or the question is on its way
+SCORE = "score:"  # + scale:score, delivered orders only
+CONDITION = "condition:"  # + events.Condition
+
+
+def contribution(order: Order) -> dict[str, int]:
+    """The counters of one order, as its record stands now. Empty while the order itself is unknown."""
+    if not order.facts.known:
+        return {}
+    claim = order.dialogue.claim
+    names = ["completed"]
+    _coverage(order, claim, names)
+    experience = experience_of(order.dialogue.standing())
+    _claimed(claim, experience, names)
+    if experience.stakeholders:
+        _pairs(claim, experience, names)
+        _answers(order, claim, experience, names)
+    _signs(order, claim, names)
+    counts = dict.fromkeys(names, 1)
+    if len(counts) < len(names):  # several people said the same
+        counts = {name: names.count(name) for name in counts}
+    return counts
+
+
+def difference(before: Counts, after: Counts) -> dict[str, int]:
+    """What has to be added to `before` to reach `after`; counters that stay are left out."""
+    changed = {name: n - before.get(name, 0) for name, n in after.items() if n != before.get(name, 0)}
+    changed.update({name: -n for name, n in before.items() if name not in after})
+    return changed
+
+
+def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
+    """Completed -> contactable -> asked -> answered, the reason of a loss, and who answers: the late or the others."""
+    dialogue = order.dialogue
+    if _reachable(dialogue):
+        names.append("contactable")
+    if dialogue.asks:
+        names.append("asked")
+    elif dialogue.due:
+        names.append(PENDING)
+    elif dialogue.refusals:
+        names.append(NOT_ASKED + nearest([refusal.reason for refusal in dialogue.refusals]))
+    elif order.facts.historic:
+        names.append(NOT_ASKED + Reason.HISTORIC)
+    else:
+        names.append(PENDING)
+    if dialogue.answers:
+        names.append("answered")
+    if dialogue.asks and claim.on_time is not None:
+        names.append("asked:on_time" if claim.on_time else "asked:late")
+        if dialogue.answers:
+            names.append("answered:on_time" if claim.on_time else "answered:late")
+
+
+def _reachable(dialogue: Dialogue) -> bool:
+    """Whether somebody could have been asked."""
+    if dialogue.asks or dialogue.due:
+        return True
+    return bool(dialogue.refusals) and nearest([refusal.reason for refusal in dialogue.refusals]) in WITHIN_REACH
+
+
+def _claimed(claim: Claim, experience: Experience, names: list[str]) -> None:
+    """What operations claims, against each date it may be measured by; `:stated` counts those that have the date."""
+    if claim.delivered_at is None:
+        return
+    names.append("delivered")
+    for name, kept in (
+        ("on_time_first", claim.on_time_first),
+        ("on_time", claim.on_time),
+        ("on_time_requested", claim.on_time_requested),
+        ("in_full", claim.in_full),
+        ("perfect", _perfect(claim, experience)),
+    ):
+        if kept is not None:
+            names.append(name + ":stated")
+        if kept:
+            names.append(name)
+
+
+def _perfect(claim: Claim, experience: Experience) -> bool | None:
+    """In full x on time (the customer's date, else the first promise) x papers x condition, by both sides' word.
+
+    None while one of the factors is not known: papers and condition only the customer can tell.
+    """
+    on_time = claim.on_time_first if claim.on_time_requested is None else claim.on_time_requested
+    if on_time is None or claim.in_full is None or experience.faulty is None:
+        return None
+    return on_time and claim.in_full and experience.faulty < 0.5
+
+
+def _pairs(claim: Claim, experience: Experience, names: list[str]) -> None:
+    """The two-by-two tables: first what is claimed, then what was lived (1 good, 0 bad)."""
+    for name, claimed, lived_badly in (
+        ("on_time", claim.on_time, experience.late),
+        ("in_full", claim.in_full, experience.incomplete),
+    ):
+        if claimed is not None and lived_badly is not None:
+            names.append(f"{name}:{int(claimed)}{int(lived_badly < 0.5)}")
+
+
+def _answers(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
+    """Answers about delivered orders (the report's figures), and about those that never came."""
+    unhappy = experience.detractor is not None and experience.detractor >= 0.5
+    delivered = claim.delivered_at is not None
+    group = "delivered" if delivered else "undelivered"
+    names.append(group + ":answered")
+    if unhappy:
+        names.append(group + ":detractor")
+    if claim.on_time:
+        names.append("on_time:answered")
+        if unhappy:
+            names.append("on_time:detractor")
+    for answer in order.dialogue.standing() if delivered else ():
+        if answer.score is not None:
+            names.append(f"{SCORE}{answer.score.scale}:{answer.score.value}")
+        names.extend(CONDITION + condition for condition in answer.condition)
+
+
+def _signs(order: Order, claim: Claim, names: list[str]) -> None:
+    """What the signs of embellishment are made from (see `embellishment`)."""
+    facts, dialogue = order.facts, order.dialogue
+    if claim.delivered_at is not None:
+        for answer in dialogue.standing():
+            early = was_scanned_early(claim.delivered_at, answer.arrived_at)
+            if early is not None:
+                names.append("stated_arrival")
+            if early:
+                names.append("scanned_early")
+    if not facts.promises:
+        return
+    first, last = facts.promises[0], facts.promises[-1]
+    moved_at = last.time if last.by_when != first.by_when else None
+    if was_missed(first.by_when, claim.delivered_at):
+        names.append("missed_first")
+    if was_rescued(first.by_when, moved_at, last.by_when, claim.delivered_at):
+        names.append("rescued")
+    if dialogue.asks or dialogue.due or dialogue.refusals:
+        group = "risk" if was_at_risk(first.by_when, moved_at, claim.delivered_at) else "clean"
+        names.append(group)
+        if not _reachable(dialogue):
+            names.append(group + ":unreachable")

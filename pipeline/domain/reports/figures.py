@@ -1,0 +1,314 @@
+"""From summed counters to the figures of one segment, ready to be shown: nothing here counts, asks or stores.
+
+Shares lie in [0, 1] and stay unrounded; only JSON rounds. The names of the counters are those of `counts`.
+"""
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from pipeline.domain.detection.intervals import poststratified, rate_interval
+from pipeline.domain.reports.counts import CONDITION, NOT_ASKED, PENDING, SCORE, Counts
+from pipeline.domain.reports.embellishment import (
+    contact_missing_risk_ratio,
+    contactable_share,
+    early_scan_share,
+    inflation,
+    rescue_share,
+)
+from pipeline.domain.reports.scenario_nps import Figure, Histogram, mean_score, nps
+
+ENOUGH_PAIRS = 10
+"""Answers below which a point says more about who answered than about the segment."""
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """The figures others build on, under the names of the contract. Counts are orders, once delivered."""
+
+    delivered: int
+    claimed_on_time: int
+    answered: int
+    answered_claimed_on_time: int
+    claimed_on_time_but_detractor: int
+    mean_score: Figure | None
+    nps: Figure | None
+    experienced_on_time: Figure | None
+
+
+class Against(Struct, frozen=True):
+    """A claim against one yardstick: `kept` of the `stated` orders for which it can be said."""
+
+    yardstick: Literal["first promise", "latest promise", "requested date", "in full"]
+    kept: int
+    stated: int
+
+    @property
+    def share(self) -> float | None:
+        """Kept share; None where the claim is never made."""
+        return self.kept / self.stated if self.stated else None
+
+
+class TwoByTwo(Struct, frozen=True):
+    """Answered orders by what was claimed and what was lived: `n10` claimed well, lived badly, and so on."""
+
+    n11: int
+    n10: int
+    n01: int
+    n00: int
+
+    @property
+    def n(self) -> int:
+        """All pairs."""
+        return self.n11 + self.n10 + self.n01 + self.n00
+
+
+class Loss(Struct, frozen=True):
+    """Orders nobody was asked about, for one reason (see `eligibility.Reason`)."""
+
+    reason: str
+    orders: int
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """Completed -> contactable -> asked -> answered, in orders; `losses`: not asked, largest first."""
+
+    completed: int
+    contactable: int
+    asked: int
+    answered: int
+    losses: tuple[Loss, ...]
+    pending: int
+    """Neither delivered nor missed yet: nothing was to be decided."""
+
+    @property
+    def not_answered(self) -> int:
+        """Asked, and silent so far."""
+        return max(self.asked - self.answered, 0)
+
+
+class Signs(Struct, frozen=True, kw_only=True):
+    """Signs of embellishment. None where the orders for it are missing."""
+
+    rescue: Figure | None
+    """Promise moved after it was missed and then kept, among orders delivered after the first promise."""
+    inflation: float | None
+    """On time against the latest promise minus on time against the first, as a difference of shares."""
+    early_scans: Figure | None
+    """Goods came more than 2 hours after the "delivered" scan, among stated arrivals."""
+    missing_contacts: Figure | None
+    """How many times as often as the others orders at risk have nobody to ask; n: orders at risk."""
+    contactable: float | None
+    """Share of the decided orders about which somebody could be asked."""
+
+
+class Compared(Struct, frozen=True):
+    """Claimed beside experienced for all orders of a segment: the answers, weighed by the census of claims.
+
+    The gap is claimed minus experienced, as a difference of shares; `n` of both figures: answered orders.
+    """
+
+    claimed: float
+    experienced: Figure
+    gap: Figure
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """All that the report shows of one segment."""
+
+    row: Row
+    claims: tuple[Against, ...]
+    on_time: TwoByTwo
+    in_full: TwoByTwo
+    compared: Compared | None
+    """On time; None while no customer whose order was claimed on time has told."""
+    compared_in_full: Compared | None
+    perfect: Figure | None
+    """In full x on time for the customer x papers x condition, where all of it is known."""
+    unhappy: Figure | None
+    """Detractors among the answered orders that were claimed on time."""
+    conditions: tuple[tuple[str, int], ...]
+    """What the answers complain of, in answers, most frequent first."""
+    scores: Histogram
+    scale: int
+    """The scale `row.mean_score` is on: 5 or 10."""
+    coverage: Coverage
+    signs: Signs
+
+
+def row_of(counts: Counts) -> Row:
+    """The contract's figures from a segment's summed counters."""
+    histogram, compared = histogram_of(counts), _compared(counts, "on_time")
+    return Row(
+        delivered=counts.get("delivered", 0),
+        claimed_on_time=counts.get("on_time", 0),
+        answered=counts.get("delivered:answered", 0),
+        answered_claimed_on_time=counts.get("on_time:answered", 0),
+        claimed_on_time_but_detractor=counts.get("on_time:detractor", 0),
+        mean_score=mean_score(histogram),
+        nps=nps(histogram),
+        experienced_on_time=compared.experienced if compared else None,
+    )
+
+
+def figures_of(counts: Counts) -> Figures:
+    """Everything the report shows, from a segment's summed counters."""
+    histogram = histogram_of(counts)
+    return Figures(
+        row=row_of(counts),
+        claims=_claims(counts),
+        on_time=_two_by_two(counts, "on_time"),
+        in_full=_two_by_two(counts, "in_full"),
+        compared=_compared(counts, "on_time"),
+        compared_in_full=_compared(counts, "in_full"),
+        perfect=share(counts.get("perfect", 0), counts.get("perfect:stated", 0)),
+        unhappy=share(counts.get("on_time:detractor", 0), counts.get("on_time:answered", 0)),
+        conditions=_named(counts, CONDITION),
+        scores=histogram,
+        scale=5 if {scale for scale, _ in histogram} == {5} else 10,
+        coverage=_coverage(counts),
+        signs=signs_of(counts),
+    )
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """The row as the contract has it: figures as objects or null."""
+    return {
+        "delivered": row.delivered,
+        "claimed_on_time": row.claimed_on_time,
+        "answered": row.answered,
+        "answered_claimed_on_time": row.answered_claimed_on_time,
+        "claimed_on_time_but_detractor": row.claimed_on_time_but_detractor,
+        "mean_score": figure_json(row.mean_score),
+        "nps": figure_json(row.nps),
+        "experienced_on_time": figure_json(row.experienced_on_time),
+    }
+
+
+def figure_json(figure: Figure | None) -> dict[str, float | int] | None:
+    """`{"value", "low", "high", "n"}`, unrounded: rounding twice would move the last digit somebody compares."""
+    return None if figure is None else figure._asdict()
+
+
+def share(hits: int, n: int, alpha: float = 0.05) -> Figure | None:
+    """`hits` of `n` with the interval that holds at every look; None without any."""
+    return _with_interval(hits / n if n > 0 else None, hits, n, alpha)
+
+
+def rescues(counts: Counts, alpha: float = 0.05) -> Figure | None:
+    """The rescue share, with its interval; n: orders delivered after their first promise."""
+    rescued, missed = counts.get("rescued", 0), counts.get("missed_first", 0)
+    return _with_interval(rescue_share(rescued, missed), rescued, missed, alpha)
+
+
+def early_scans(counts: Counts, alpha: float = 0.05) -> Figure | None:
+    """The share of early scans, with its interval; n: stated arrivals."""
+    early, stated = counts.get("scanned_early", 0), counts.get("stated_arrival", 0)
+    return _with_interval(early_scan_share(early, stated), early, stated, alpha)
+
+
+def missing_contacts(counts: Counts, alpha: float = 0.05) -> Figure | None:
+    """The risk ratio of missing contacts with its log-normal interval at one look; n: orders at risk."""
+    missing, at_risk = counts.get("risk:unreachable", 0), counts.get("risk", 0)
+    missing_clean, clean = counts.get("clean:unreachable", 0), counts.get("clean", 0)
+    ratio = contact_missing_risk_ratio(missing, at_risk, missing_clean, clean)
+    if ratio is None:
+        return None
+    # The delta method on the logarithm, with the same halves that the ratio is smoothed by.
+    variance = 1 / (missing + 0.5) - 1 / (at_risk + 1) + 1 / (missing_clean + 0.5) - 1 / (clean + 1)
+    width = math.exp(NormalDist().inv_cdf(1 - alpha / 2) * math.sqrt(variance))
+    return Figure(ratio, ratio / width, ratio * width, at_risk)
+
+
+def on_time_inflation(counts: Counts) -> float | None:
+    """What moving promises adds to the on-time share (a difference of shares); None without promises."""
+    promised = counts.get("on_time:stated", 0)
+    missed_first = counts.get("on_time_first:stated", 0) - counts.get("on_time_first", 0)
+    return inflation(missed_first, promised - counts.get("on_time", 0), promised)
+
+
+def _with_interval(rate: float | None, hits: int, n: int, alpha: float) -> Figure | None:
+    if rate is None:
+        return None
+    low, high = rate_interval(min(hits, n), n, alpha)
+    return Figure(rate, low, high, n)
+
+
+def histogram_of(counts: Counts) -> Histogram:
+    """Answers by (scale, score)."""
+    found: dict[tuple[int, int], int] = {}
+    for name, n in _named(counts, SCORE):
+        scale, _, score = name.partition(":")
+        found[int(scale), int(score)] = n
+    return dict(sorted(found.items()))
+
+
+def signs_of(counts: Counts) -> Signs:
+    """The signs of embellishment in a segment's summed counters."""
+    decided = counts.get("completed", 0) - counts.get(PENDING, 0)
+    return Signs(
+        rescue=rescues(counts),
+        inflation=on_time_inflation(counts),
+        early_scans=early_scans(counts),
+        missing_contacts=missing_contacts(counts),
+        contactable=contactable_share(counts.get("contactable", 0), decided),
+    )
+
+
+def _claims(counts: Counts) -> tuple[Against, ...]:
+    return (
+        Against("first promise", counts.get("on_time_first", 0), counts.get("on_time_first:stated", 0)),
+        Against("latest promise", counts.get("on_time", 0), counts.get("on_time:stated", 0)),
+        Against("requested date", counts.get("on_time_requested", 0), counts.get("on_time_requested:stated", 0)),
+        Against("in full", counts.get("in_full", 0), counts.get("in_full:stated", 0)),
+    )
+
+
+def _two_by_two(counts: Counts, claim: str) -> TwoByTwo:
+    n11, n10, n01, n00 = (counts.get(f"{claim}:{cell}", 0) for cell in ("11", "10", "01", "00"))
+    return TwoByTwo(n11, n10, n01, n00)
+
+
+def _compared(counts: Counts, claim: str) -> Compared | None:
+    """Claimed beside experienced; None while nobody told of the orders that were claimed well."""
+    pairs = _two_by_two(counts, claim)
+    weighed = poststratified(
+        n10=pairs.n10,
+        n11=pairs.n11,
+        n00=pairs.n00,
+        n01=pairs.n01,
+        completed=counts.get(f"{claim}:stated", 0),
+        claimed_on_time=counts.get(claim, 0),
+    )
+    told = pairs.n10 + pairs.n11
+    if weighed is None or not told:
+        return None
+    # Without a word from those claimed late, the point takes operations at its own word: late. A segment that
+    # calls next to nothing late would else never get a point. The interval leaves it open, as it must.
+    gap = weighed.claimed * pairs.n10 / told if weighed.gap is None else weighed.gap
+    low, high = weighed.gap_interval
+    value, bottom, top = (_clip(weighed.claimed - end) for end in (gap, high, low))
+    return Compared(weighed.claimed, Figure(value, bottom, top, pairs.n), Figure(gap, low, high, pairs.n))
+
+
+def _clip(rate: float) -> float:
+    return min(max(rate, 0.0), 1.0)
+
+
+def _coverage(counts: Counts) -> Coverage:
+    return Coverage(
+        completed=counts.get("completed", 0),
+        contactable=counts.get("contactable", 0),
+        asked=counts.get("asked", 0),
+        answered=counts.get("answered", 0),
+        losses=tuple(Loss(reason, n) for reason, n in _named(counts, NOT_ASKED)),
+        pending=counts.get(PENDING, 0),
+    )
+
+
+def _named(counts: Mapping[str, int], prefix: str) -> tuple[tuple[str, int], ...]:
+    """The counters behind a prefix without it, largest first (equals by name), those at zero left out."""
+    found = [(name.removeprefix(prefix), n) for name, n in counts.items() if name.startswith(prefix) and n]
+    return tuple(sorted(found, key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,250 @@
+"""The evidence of every segment: its counted pairs, its state after each day, and what counts as honest.
+
+One writer, in the order of receipt. A state is a pure fold of the pairs below it. When an earlier pair changes, the
+fold starts again from the state before that pair's day and gives what a replay from the first pair would give.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
+
+from pipeline.domain.detection import alerting
+from pipeline.domain.detection.segments import Segment
+from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
+from pipeline.store.schema.tables import evidence, fleet_days, nulls, pairs
+
+WINDOW_DAYS = 90  # what a month's null is made from
+
+_encode = msgspec.json.Encoder().encode
+_state = msgspec.json.Decoder(alerting.Evidence)
+_SET_X = (
+    pairs.update()
+    .where(
+        pairs.c.dimension == bindparam("b_dimension"),
+        pairs.c.value == bindparam("b_value"),
+        pairs.c.signal == bindparam("b_signal"),
+        pairs.c.n == bindparam("b_n"),
+    )
+    .values(x=bindparam("b_x"))
+)
+
+
+class Series(NamedTuple):
+    """One signal of one segment."""
+
+    dimension: str
+    value: str
+    signal: str
+
+
+class Null(NamedTuple):
+    """What counts as honest for a signal in a month; `delta` None: too few pairs to say."""
+
+    pairs: int
+    rho: float | None
+    delta: float | None
+
+
+class EvidenceStore:
+    """The evidence touched by one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._states: dict[Series, alerting.Evidence] = {}
+        self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
+        self._new: list[tuple[object, ...]] = []
+        self._fleet: dict[tuple[str, int], tuple[int, float]] = {}
+        self._nulls: dict[tuple[str, str], Null | None] = {}
+        self._placed: dict[tuple[str, int], dict[Series, dict[str, int]]] = {}
+        self._covered: dict[str, tuple[int, int]] = {}  # account -> first and last day that were read
+
+    # Nulls
+
+    def null(self, signal: str, month: str) -> Null | None:
+        """The frozen null of a month ("2017-05"); None if it was not frozen yet."""
+        key = (signal, month)
+        if key not in self._nulls:
+            query = select(nulls.c.pairs, nulls.c.rho, nulls.c.delta).where(
+                nulls.c.signal == signal, nulls.c.month == month
+            )
+            row = self._connection.execute(query).one_or_none()
+            self._nulls[key] = None if row is None else Null(*row)
+        return self._nulls[key]
+
+    def freeze(self, signal: str, month: str, null: Null) -> Null:
+        """Freeze a month's null: it never changes afterwards. Returns it, or what another worker froze just before."""
+        insert_new(self._connection, nulls, [{"signal": signal, "month": month, **null._asdict()}])
+        self._nulls.pop((signal, month), None)
+        return self.null(signal, month) or null
+
+    def fleet(self, signal: str, before: date) -> tuple[int, float]:
+        """Number and sum of x of the fleet's pairs of the trailing 90 days before a day."""
+        last = before.toordinal() - 1
+        query = select(fleet_days.c.day, fleet_days.c.n, fleet_days.c.total).where(
+            fleet_days.c.signal == signal, fleet_days.c.day.between(last - WINDOW_DAYS + 1, last)
+        )
+        by_day = {row.day: (row.n, row.total) for row in self._connection.execute(query)}
+        by_day |= {
+            day: sums
+            for (name, day), sums in self._fleet.items()
+            if name == signal and last - WINDOW_DAYS < day <= last
+        }
+        # In one order, so that the last digit is the same on every database.
+        return sum(n for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
+
+    def count_fleet(self, signal: str, day: int, x: float, previous: float | None) -> None:
+        """Add one order's pair, or the change of one, to the fleet's day: one after the other, whatever the batch."""
+        if (signal, day) not in self._fleet:
+            query = select(fleet_days.c.n, fleet_days.c.total).where(
+                fleet_days.c.signal == signal, fleet_days.c.day == day
+            )
+            stored = self._connection.execute(query).one_or_none()
+            self._fleet[signal, day] = (0, 0.0) if stored is None else (stored.n, stored.total)
+        n, total = self._fleet[signal, day]
+        self._fleet[signal, day] = (n + (previous is None), total + (x - (previous or 0.0)))
+
+    # Pairs
+
+    def load(self, accounts: Sequence[str], first_day: int, last_day: int) -> None:
+        """Read where the pairs of these accounts stand on those days, in one query."""
+        query = select(pairs.c.account_id, pairs.c.day, *_PLACE).where(
+            among(self._connection, pairs.c.account_id, accounts), pairs.c.day.between(first_day, last_day)
+        )
+        for account, day, *place in self._connection.execute(query):
+            self._note(account, day, *place)
+        for account in accounts:
+            self._covered[account] = (first_day, last_day)
+
+    def counted(self, series: Series, account: str, day: int) -> dict[str, int]:
+        """The account's orders that count in this series on that day, with the place of each."""
+        first, last = self._covered.get(account, (1, 0))
+        if not first <= day <= last:
+            self._write_pairs()
+            self.load([account], min(first, day) if last else day, max(last, day))
+        return self._placed.get((account, day), {}).get(series, {})
+
+    def append(
+        self, series: Series, pair: alerting.Pair, received_at: datetime, threshold: float
+    ) -> alerting.Transition | None:
+        """Count a new pair. Returns what the segment's alert did."""
+        state = self.state(series)
+        if state.last_day is not None and pair.day > state.last_day and (series, state.last_day) in self._days:
+            self._days[series, state.last_day] = _encode(state)
+        n = state.pairs + 1
+        self._new.append((*series, n, pair.day, received_at, pair.account, pair.order, pair.x, pair.delta))
+        self._note(pair.account, pair.day, *series, n, pair.order)
+        self._days[series, _day(state, pair)] = None
+        return alerting.observe(state, pair, threshold, lambda k: self.recent(series, n, k))
+
+    def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
+        """Change the x of pair number `n`, which stands on `day`. Returns what the segment's alert did."""
+        before = self.state(series).alert
+        self._write_pairs()
+        key = {f"b_{name}": item for name, item in series._asdict().items()}
+        self._connection.execute(_SET_X, [{**key, "b_n": n, "b_x": x}])
+        return alerting.difference(before, self.fold(series, day, threshold).alert)
+
+    def fold(self, series: Series, first_day: int, threshold: float) -> alerting.Evidence:
+        """Fold the pairs from that day on again, from the state before it. From day 0: a replay of all of them."""
+        self.flush()
+        query = (
+            select(evidence.c.state)
+            .where(_is(evidence, series), evidence.c.day < first_day)
+            .order_by(evidence.c.day.desc())
+            .limit(1)
+        )
+        stored = self._connection.execute(query).scalar()
+        state = _state.decode(stored) if stored is not None else alerting.Evidence()
+        self._connection.execute(delete(evidence).where(_is(evidence, series), evidence.c.day >= first_day))
+        for pair in self._pairs(series, state.pairs + 1, None):
+            if state.last_day is not None and pair.day > state.last_day and state.last_day >= first_day:
+                self._days[series, state.last_day] = _encode(state)
+            n = state.pairs + 1
+            self._days[series, _day(state, pair)] = None
+            alerting.observe(state, pair, threshold, lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
+        self._states[series] = state
+        return state
+
+    def state(self, series: Series) -> alerting.Evidence:
+        """The evidence as it stands."""
+        if series not in self._states:
+            stored = self._connection.execute(_CURRENT, series._asdict()).scalar()
+            self._states[series] = _state.decode(stored) if stored is not None else alerting.Evidence()
+        return self._states[series]
+
+    def load_states(self, wanted: Collection[Series]) -> None:
+        """Read the evidence of these at once; `state` reads one by itself."""
+        series = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
+        newest = (
+            select(*series, func.max(evidence.c.day).label("day"))
+            .where(among_rows(self._connection, series, wanted))
+            .group_by(*series)
+            .subquery()
+        )
+        same = (evidence.c[name] == newest.c[name] for name in (*Series._fields, "day"))
+        self._states.update((one, alerting.Evidence()) for one in wanted)
+        for *key, state in self._connection.execute(select(*series, evidence.c.state).join(newest, and_(*same))):
+            self._states[Series(*key)] = _state.decode(state)
+
+    def recent(self, series: Series, last: int, count: int) -> list[alerting.Pair]:
+        """The `count` counted pairs that end with number `last`, oldest first."""
+        self._write_pairs()
+        return self._pairs(series, last - count + 1, last)
+
+    def flush(self) -> None:
+        """Write everything."""
+        self._write_pairs()
+        rows = [
+            {**series._asdict(), "day": day, "state": (text or _encode(self._states[series])).decode()}
+            for (series, day), text in self._days.items()
+        ]
+        upsert(self._connection, evidence, rows)
+        self._days.clear()
+        fleet = [(signal, day, n, total) for (signal, day), (n, total) in self._fleet.items()]
+        upsert(self._connection, fleet_days, fleet, ("signal", "day", "n", "total"))
+        self._fleet.clear()
+
+    def _write_pairs(self) -> None:
+        if self._new:
+            insert(self._connection, pairs, self._new, _PAIR)
+            self._new = []
+
+    def _pairs(self, series: Series, first: int, last: int | None) -> list[alerting.Pair]:
+        query = select(pairs.c.day, pairs.c.x, pairs.c.delta, pairs.c.account_id, pairs.c.order_id).where(
+            _is(pairs, series), pairs.c.n >= first
+        )
+        if last is not None:
+            query = query.where(pairs.c.n <= last)
+        return [alerting.Pair(*row) for row in self._connection.execute(query.order_by(pairs.c.n))]
+
+    def _note(self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str) -> None:
+        series = Series(dimension, value, signal)
+        self._placed.setdefault((account, day), {}).setdefault(series, {})[order] = n
+
+
+def _day(state: alerting.Evidence, pair: alerting.Pair) -> int:
+    """The day whose state a pair changes: where several workers share the work, one of an earlier day may come late."""
+    return pair.day if state.last_day is None else max(pair.day, state.last_day)
+
+
+def _is(table: Table, series: Series) -> ColumnElement[bool]:
+    return and_(table.c.dimension == series.dimension, table.c.value == series.value, table.c.signal == series.signal)
+
+
+# Built once: asked for every series of every batch.
+_CURRENT = (
+    select(evidence.c.state)
+    .where(*(evidence.c[name] == bindparam(name) for name in Series._fields))
+    .order_by(evidence.c.day.desc())
+    .limit(1)
+)
+_PAIR = (*Series._fields, "n", "day", "received_at", "account_id", "order_id", "x", "delta")
+_PLACE = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)
+
+
+def series_of(segment: Segment, signal: str) -> Series:
+    """The series of a signal in a segment."""
+    return Series(segment.dimension, segment.value, signal)

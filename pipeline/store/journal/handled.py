@@ -1,0 +1,24 @@
+"""Which events of the journal a worker has handled: marked in the transaction of the effect, so that it is had once."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, text
+
+from pipeline.store.db.bulk import as_json
+
+_MARK = text(
+    "INSERT INTO handled (seq, part) "
+    "SELECT seq, part FROM json_to_recordset(CAST(:rows AS json)) AS given(seq bigint, part text) ORDER BY seq, part "
+    "ON CONFLICT DO NOTHING RETURNING seq, part"
+)
+
+
+def mark(connection: Connection, places: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Mark these parts of events as handled. Returns those that were not before.
+
+    One that another transaction is just marking is waited for.
+    """
+    if not places:
+        return set()
+    rows = as_json(list(places), ("seq", "part"))
+    return {(seq, part) for seq, part in connection.execute(_MARK, {"rows": rows})}

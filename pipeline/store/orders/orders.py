@@ -1,0 +1,176 @@
+"""Orders in and out of the database, and the figures that follow from every change of one."""
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, func, select
+
+from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.domain.orders.facts import Facts
+from pipeline.domain.orders.order import Order
+from pipeline.domain.reports.counts import contribution, difference
+from pipeline.store.db.bulk import add, among, remove, upsert
+from pipeline.store.schema.tables import orders, rollups
+
+_encode = msgspec.json.Encoder().encode
+_facts = msgspec.json.Decoder(Facts)
+_dialogue = msgspec.json.Decoder(Dialogue)
+
+_Place = tuple[str, str, int]  # dimension, value, day
+_COUNTER = ("dimension", "value", "day", "counter", "n")
+
+
+class _Counted(Struct, frozen=True):
+    """What an order has added to the rollups. Stored with it, so that a later version of the rules takes away exactly
+    what an earlier one added."""
+
+    places: tuple[_Place, ...] = ()
+    counts: dict[str, int] = {}
+
+
+_counted = msgspec.json.Decoder(_Counted)
+
+
+class _Loaded:
+    """One order of this transaction, and how it was stored."""
+
+    __slots__ = ("counted", "dialogue", "facts", "order", "size")
+
+    def __init__(self, order: Order, facts: bytes, dialogue: bytes, counted: _Counted) -> None:
+        self.order = order
+        self.facts = facts
+        self.dialogue = dialogue
+        self.counted = counted
+        self.size = _size(order)
+
+
+def _size(order: Order) -> tuple[object, ...]:
+    """What is different if anything that counts is: lists only grow, but for questions that are due; they move on."""
+    facts, dialogue = order.facts, order.dialogue
+    return (
+        dialogue.claim,
+        len(facts.revisions),
+        len(facts.promises),
+        len(dialogue.asks),
+        len(dialogue.due),
+        len(dialogue.refusals),
+        len(dialogue.answers),
+    )
+
+
+class OrderStore:
+    """The orders of one transaction. Every order handed out is counted anew and written by `flush`."""
+
+    def __init__(self, connection: Connection, levels: tuple[Level, ...]) -> None:
+        self._connection = connection
+        self._levels = levels
+        self._loaded: dict[str, _Loaded] = {}
+        self._touched: dict[str, _Loaded] = {}
+        self._deltas: dict[_Place, dict[str, int]] = {}
+
+    def load(self, order_ids: Collection[str]) -> None:
+        """Read these orders at once; unknown ones become new."""
+        missing = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._loaded]
+        if not missing:
+            return
+        query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue, orders.c.counted)
+        for order_id, *texts in self._connection.execute(
+            query.where(among(self._connection, orders.c.order_id, missing))
+        ):
+            facts, dialogue, counted = (text.encode() for text in texts)
+            order = Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue))
+            self._loaded[order_id] = _Loaded(order, facts, dialogue, _counted.decode(counted))
+        for order_id in missing:
+            if order_id not in self._loaded:
+                self._loaded[order_id] = _Loaded(Order(order_id), b"", b"", _Counted())
+
+    def get(self, order_id: str) -> Order:
+        """The order, to be changed in place."""
+        loaded = self._loaded.get(order_id)
+        if loaded is None:
+            self.load([order_id])
+            loaded = self._loaded[order_id]
+        self._touched[order_id] = loaded
+        return loaded.order
+
+    def peek(self, order_id: str) -> Order:
+        """A loaded order, only to look at."""
+        return self._loaded[order_id].order
+
+    def _count_touched(self) -> None:
+        """Take the changes since the last call into the figures."""
+        for loaded in self._touched.values():
+            size = _size(loaded.order)
+            if size == loaded.size:  # a scan on the way, say
+                continue
+            loaded.size = size
+            before, after = loaded.counted, self._count(loaded.order)
+            if before.places == after.places:
+                self._add(after.places, difference(before.counts, after.counts))
+            else:  # another day or other dimensions: it moves as a whole
+                self._add(before.places, difference(before.counts, {}))
+                self._add(after.places, after.counts)
+            loaded.counted = after
+        self._touched.clear()
+
+    def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
+        """The fleet's counters summed over those days, what is not written yet included."""
+        self._count_touched()
+        query = (
+            select(rollups.c.counter, func.sum(rollups.c.n))
+            .where(rollups.c.dimension == TOTAL[0], rollups.c.value == TOTAL[1])
+            .where(rollups.c.day.between(first_day, last_day))
+            .group_by(rollups.c.counter)
+        )
+        sums = {counter: int(n) for counter, n in self._connection.execute(query)}
+        for (dimension, _, day), counts in self._deltas.items():
+            if dimension == TOTAL[0] and first_day <= day <= last_day:
+                for counter, n in counts.items():
+                    sums[counter] = sums.get(counter, 0) + n
+        return sums
+
+    def flush(self) -> None:
+        """Write the orders that changed."""
+        self._count_touched()
+        changed = []
+        for order_id, loaded in self._loaded.items():
+            facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
+            if facts != loaded.facts or dialogue != loaded.dialogue:
+                changed.append((order_id, facts.decode(), dialogue.decode(), _encode(loaded.counted).decode()))
+        upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
+
+    def flush_figures(self) -> None:
+        """Write the figures. Last of all: these rows are everybody's, and whoever has them keeps others waiting."""
+        rows = sorted(
+            (dimension, value, day, counter, n)
+            for (dimension, value, day), counts in self._deltas.items()
+            for counter, n in counts.items()
+            if n
+        )
+        add(self._connection, rollups, rows, ("n",), _COUNTER)
+        # A counter that is back at nothing leaves no trace of the way there.
+        remove(self._connection, rollups, [(*row[:4], 0) for row in rows if row[4] < 0], _COUNTER)
+
+    def _count(self, order: Order) -> _Counted:
+        counts = contribution(order)
+        if not counts:
+            return _Counted()
+        facts = order.facts
+        return _Counted(_places(tuple(facts.latest.dimensions.items()), facts.day(), self._levels), counts)
+
+    def _add(self, places: Sequence[_Place], counts: dict[str, int]) -> None:
+        if not counts:
+            return
+        for place in places:
+            sums = self._deltas.setdefault(place, {})
+            for counter, n in counts.items():
+                sums[counter] = sums.get(counter, 0) + n
+
+
+@lru_cache(maxsize=16_384)
+def _places(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[_Place, ...]:
+    segments = [Segment(*TOTAL), *segments_of(dict(dimensions), levels)]
+    return tuple((segment.dimension, segment.value, day) for segment in segments)
