@@ -19,7 +19,7 @@ from bench.contender import Ground, How, Measured, latencies, rate, rate_togethe
 from bench.events import load, make_topics
 from deploy.kafka.native import Node
 from pipeline.bench.running import quantile
-from tests.support.postgres import postgres_server
+from tests.support.servers.postgres import postgres_server
 
 EVENTS = 30_000
 ROUNDS = 3

@@ -20,7 +20,7 @@ from bench.events import load, make_topics, trickle
 from bench.peers.work import Orders, Reported
 from deploy.postgres.native import libpq_url
 from pipeline.store.db.engine import migrate
-from tests.support.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 STEADY_RATE = 300  # events a second: well below what the slowest can do
 _WARM = 60  # events before anything is measured

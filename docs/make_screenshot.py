@@ -17,10 +17,10 @@ sys.path.insert(0, str(ROOT))
 from pipeline.app.installation import open_installation, play_demo  # noqa: E402
 from pipeline.demo.company import LEVELS, Company  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
-from tests.builders import at  # noqa: E402
 from tests.e2e.test_pages_in_chromium import app_of  # noqa: E402
-from tests.support import browsing  # noqa: E402
-from tests.support.doors import Clock, services  # noqa: E402
+from tests.support.builders import at  # noqa: E402
+from tests.support.requests.doors import Clock, services  # noqa: E402
+from tests.support.servers import browsing  # noqa: E402
 
 DAYS, SEED = 60, 7  # enough for the first alerts
 WIDTH, HEIGHT = 1280, 1400

@@ -12,18 +12,14 @@ from hypothesis import settings
 from sqlalchemy import URL
 
 from deploy.kafka import native
-from tests.support import kafka, postgres
-from tests.support.ways import Unavailable, missing
+from tests.support.servers import kafka, postgres
+from tests.support.servers.ways import Unavailable, missing
 
 # The default is repeatable, so that a red build is red again on the next machine. `explore` looks for what
 # nobody has seen yet: HYPOTHESIS_PROFILE=explore make test
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-
-# The modes and databases of a test of behaviour: `pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)`.
-EVERYWHERE = ("sqlite", "postgresql", "cluster")
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +96,7 @@ def postgresql_database_url(
 @pytest.fixture
 def cluster_database_url(postgresql_database_url: str, _suite_topics: tuple[str, str]) -> str:
     """For tests that run in both modes: the builders make a cluster of it, with Kafka between relay and worker."""
-    from tests.support.steps import for_cluster
+    from tests.support.running.steps import for_cluster
 
     return for_cluster(postgresql_database_url, *_suite_topics)
 
@@ -108,7 +104,7 @@ def cluster_database_url(postgresql_database_url: str, _suite_topics: tuple[str,
 @pytest.fixture(scope="session")
 def _suite_topics(kafka_broker: kafka.KafkaBroker) -> Iterator[tuple[str, str]]:
     """Broker and prefix of the topics that all those tests use one after the other."""
-    from tests.support.wire import wire
+    from tests.support.running.wire import wire
 
     found = kafka_broker.bootstrap, kafka_broker.new_prefix()
     between = wire(*found)

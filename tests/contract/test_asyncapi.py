@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from docs import make_asyncapi
-from tests.support.npm import installed, unavailable
+from tests.support.servers.npm import installed, unavailable
 
 _CHECK = """
 const { Parser } = require("@asyncapi/parser");

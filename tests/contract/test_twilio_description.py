@@ -14,10 +14,10 @@ from pipeline.notifiers.channels.twilio import sms
 from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.port import Accepted, Found
 from tests.support import provider as stub
-from tests.support.prism import Held, Violation, prism
+from tests.support.paths import SHARED
 from tests.support.provider import ACCOUNT, TOKEN, Provider
-from tests.support.shared import SHARED
-from tests.unit.test_twilio import TO, adapter, message
+from tests.support.requests.messages import TO, adapter, message
+from tests.support.servers.prism import Held, Violation, prism
 
 DESCRIPTION = SHARED / "data" / "twilio" / "twilio_api_v2010.yaml"
 SERVICE = "MG" + "1" * 32

@@ -11,13 +11,10 @@ from sqlalchemy import make_url, select
 
 from pipeline.store.asks.conversations import inbound_messages
 from pipeline.store.db.engine import connect, reading
-from tests.e2e.test_up import folder, start
-from tests.integration.test_webhooks import ACCOUNT, KEY, SID, signed, text
-from tests.support.doors import PUBLIC_URL
-from tests.support.postgres import PostgresServer
-from tests.support.process import SECONDS, Up
-
-__all__ = ["folder", "start"]
+from tests.support.requests.doors import PUBLIC_URL
+from tests.support.requests.twilio_calls import ACCOUNT, KEY, SID, signed, text
+from tests.support.running.process import SECONDS, Up
+from tests.support.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 

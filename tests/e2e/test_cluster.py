@@ -19,11 +19,12 @@ from pipeline.consumers.cluster.outbox_writer import Appender
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.events.contract import BadEvent
 from pipeline.store.people.vault import Vault
-from tests.builders import completed, contact, scanned
-from tests.support.kafka import KafkaBroker
-from tests.support.postgres import PostgresServer
+from tests.support.builders import completed, contact, scanned
+from tests.support.paths import ROOT
 from tests.support.provider import ACCOUNT, TOKEN, Provider
-from tests.support.roles import ROOT, Cluster, cluster, until
+from tests.support.running.roles import Cluster, cluster, until
+from tests.support.servers.kafka import KafkaBroker
+from tests.support.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 

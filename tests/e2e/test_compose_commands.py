@@ -20,11 +20,12 @@ from deploy.postgres import native as postgres
 from pipeline.app.installation import create_key
 from pipeline.demo.door import Door
 from pipeline.store.db.engine import connect
-from tests.builders import completed, scanned
-from tests.support.compose import CHOSEN, ROLES
-from tests.support.containers import WATCHERS, Containers, servers
-from tests.support.process import ROOT, SECONDS
-from tests.support.roles import until
+from tests.support.builders import completed, scanned
+from tests.support.paths import ROOT
+from tests.support.running.process import SECONDS
+from tests.support.running.roles import until
+from tests.support.servers.compose import CHOSEN, ROLES
+from tests.support.servers.containers import WATCHERS, Containers, servers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -18,7 +18,7 @@ from pipeline.demo.company import LIVE_FROM
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.people import api_keys
 from pipeline.store.schema.tables import asks, journal, phone_messages
-from tests.support.process import SECONDS, Up
+from tests.support.running.process import SECONDS, Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

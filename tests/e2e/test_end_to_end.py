@@ -12,9 +12,9 @@ from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 from pipeline.app.installation import create_key, open_database
 from pipeline.settings import Settings
-from tests.builders import completed, contact, scanned
-from tests.support import browsing
-from tests.support.process import TOKEN, Up
+from tests.support.builders import completed, contact, scanned
+from tests.support.running.process import TOKEN, Up
+from tests.support.servers import browsing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

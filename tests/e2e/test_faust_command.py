@@ -12,8 +12,9 @@ import pytest
 
 from deploy.kafka.native import free_port
 from pipeline.store.schema.tables import orders
-from tests.builders import completed, contact
-from tests.support.roles import ROOT, Cluster, Process, cluster, until
+from tests.support.builders import completed, contact
+from tests.support.paths import ROOT
+from tests.support.running.roles import Cluster, Process, cluster, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 

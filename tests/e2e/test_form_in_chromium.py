@@ -20,10 +20,11 @@ from pipeline.web.http.headers import on_the_way_out
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.internal.demo_phone import phone
 from pipeline.web.public.form import form
-from tests.builders import at, embedded
-from tests.integration.test_spine import rows
-from tests.support import browsing, doors
-from tests.support.doors import PHONE, TOKEN, Ticking
+from tests.support.builders import at, embedded
+from tests.support.requests import doors
+from tests.support.requests.doors import PHONE, TOKEN, Ticking
+from tests.support.servers import browsing
+from tests.support.stored import rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

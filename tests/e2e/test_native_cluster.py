@@ -15,9 +15,10 @@ import pytest
 
 from deploy.kafka import native as kafka
 from deploy.postgres import native as postgres
-from tests.support.process import ROOT, SECONDS, environment
-from tests.support.roles import until
-from tests.support.ways import Unavailable, missing
+from tests.support.paths import ROOT
+from tests.support.running.process import SECONDS, environment
+from tests.support.running.roles import until
+from tests.support.servers.ways import Unavailable, missing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

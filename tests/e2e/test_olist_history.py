@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.shared import SHARED
+from tests.support.paths import ROOT, SHARED
 
-ROOT = Path(__file__).parents[2]
 HISTORY = SHARED / "data" / "olist"
 FIGURES = SHARED / "reference" / "olist_2017_figures.json"
 

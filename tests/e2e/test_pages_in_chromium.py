@@ -29,11 +29,11 @@ from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.services import Services
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
-from tests.builders import VAULT, answered, at, completed, contact, embedded, scanned, take
-from tests.integration.test_dashboard import POLYGLOT
-from tests.integration.test_reports import raise_alert
-from tests.support import browsing
-from tests.support.doors import Clock, services
+from tests.support.alert_rows import raise_alert
+from tests.support.builders import VAULT, answered, at, completed, contact, embedded, scanned, take
+from tests.support.polyglot import POLYGLOT
+from tests.support.requests.doors import Clock, services
+from tests.support.servers import browsing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from pipeline.domain.events.contract import OWN_SOURCE
 from pipeline.store.db.engine import connect, migrate, reading
 from pipeline.store.people import api_keys
 from pipeline.store.schema.tables import journal
-from tests.builders import at, completed, scanned
-from tests.support.process import ROOT, SECONDS, TOKEN, Up, environment
+from tests.support.builders import at, completed, scanned
+from tests.support.paths import ROOT
 from tests.support.provider import ACCOUNT, NUMBER, Provider
 from tests.support.provider import TOKEN as SIGNING
+from tests.support.running.process import SECONDS, TOKEN, Up, environment
 
 pytestmark = pytest.mark.e2e
 
@@ -37,11 +38,6 @@ def unvarnished(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def key(folder: Path) -> str:
     url = f"sqlite:///{folder / 'unvarnished.db'}"
     migrate(url)
@@ -50,20 +46,6 @@ def key(folder: Path) -> str:
         made = api_keys.create(connection, "erp", False, at())
     engine.dispose()
     return made
-
-
-@pytest.fixture
-def start(folder: Path) -> Iterator[Callable[..., Up]]:
-    started: list[Up] = []
-
-    def _start(**settings: str) -> Up:
-        started.append(Up(folder, **settings))
-        return started[-1]
-
-    yield _start
-    for up in started:
-        if up.process.poll() is None:
-            up.end(signal.SIGKILL)
 
 
 def stored(folder: Path) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.consumers.embedded import Embedded
-from tests.builders import embedded
+from tests.support.builders import embedded
 
 
 @pytest.fixture

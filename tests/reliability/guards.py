@@ -16,7 +16,8 @@ from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 _COPIED = ("pipeline", "deploy", "tests")
 _SECONDS = 60  # for one test
 
@@ -31,8 +32,8 @@ class Guard(NamedTuple):
     tests: tuple[str, ...]
 
 
-_DISPATCHER = "tests/integration/test_dispatcher.py::"
-_ADAPTER = "tests/unit/test_twilio.py::test_every_other_answer_has_its_outcome_after_a_single_post"
+_DISPATCHER = "tests/integration/consumers/sending/test_dispatcher.py::"
+_ADAPTER = "tests/unit/notifiers/channels/test_twilio.py::test_every_other_answer_has_its_outcome_after_a_single_post"
 
 GUARDS = (
     Guard(
@@ -115,7 +116,7 @@ GUARDS = (
         "pipeline/consumers/conversation.py",
         "    if not store.receive(connection, row):\n        return HEARD_BEFORE\n",
         "    store.receive(connection, row)\n",
-        ("tests/integration/test_conversation.py::test_the_same_message_twice_does_nothing[sqlite]",),
+        ("tests/integration/consumers/test_conversation.py::test_the_same_message_twice_does_nothing[sqlite]",),
     ),
     Guard(
         "a signature is over the configured address",
@@ -123,7 +124,7 @@ GUARDS = (
         'address = services.settings.public_url + request.scope["path"]',
         'address = str(request.base_url).rstrip("/") + request.scope["path"]',
         (
-            "tests/integration/test_webhooks.py::"
+            "tests/integration/web/test_webhooks.py::"
             "test_the_configured_address_is_signed_whatever_the_request_says[sqlite]",
         ),
     ),
@@ -134,7 +135,7 @@ GUARDS = (
         '        opened = _event(found, "", Filled("on_time"), Said("on_time"), services.now())\n'
         "        await services.submit([opened])\n"
         '        if found.standing is not None and "amend" not in request.query_params:\n',
-        ("tests/integration/test_forms.py::test_a_hundred_prefetches_leave_it_unanswered[sqlite]",),
+        ("tests/integration/web/test_forms.py::test_a_hundred_prefetches_leave_it_unanswered[sqlite]",),
     ),
 )
 

@@ -19,9 +19,9 @@ from pipeline.consumers.intake import Incoming
 from pipeline.sources.olist import LEVELS, OlistHistory
 from pipeline.store.db.engine import connect, migrate, reading
 from pipeline.store.schema.tables import answers, orders, rollups
-from tests.builders import embedded
+from tests.support.builders import embedded
 from tests.support.dump import dump
-from tests.support.postgres import postgres_server
+from tests.support.servers.postgres import postgres_server
 
 KILLS = 3
 BATCH = 2_000

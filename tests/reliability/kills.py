@@ -39,8 +39,8 @@ from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal.journal import get, read_type
 from pipeline.store.reads import reports
 from pipeline.store.schema.tables import answers, asks, claims, journal, phone_messages
-from tests.builders import completed, contact, scanned
-from tests.support.process import Process, Up
+from tests.support.builders import completed, contact, scanned
+from tests.support.running.process import Process, Up
 
 OUTSIDE = "outside"  # source, and name of the key
 STARTING = 0.2  # share of kills that hit a process which is not up yet

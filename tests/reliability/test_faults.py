@@ -7,8 +7,8 @@ import pytest
 from tests.reliability.faults import scenarios
 from tests.reliability.faults.told import told
 from tests.reliability.faults.trial import Ground, run
-from tests.support.kafka import KafkaBroker
-from tests.support.postgres import PostgresServer
+from tests.support.servers.kafka import KafkaBroker
+from tests.support.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.reliability]
 

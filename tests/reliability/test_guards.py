@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability.guards import GUARDS, ROOT, Guard, copied, red
+from tests.reliability.guards import GUARDS, Guard, copied, red
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.reliability
 

@@ -17,8 +17,8 @@ from sqlalchemy import Engine, event, select
 from pipeline.consumers.embedded import Embedded
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.schema.tables import alerts, asks, journal
-from tests.builders import embedded
 from tests.reliability import worker
+from tests.support.builders import embedded
 from tests.support.dump import dump
 from tests.support.streams import AFTER_ALL, LEVELS, stream, take_all
 

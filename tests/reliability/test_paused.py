@@ -14,10 +14,10 @@ import pytest
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.sending.dispatcher import LEASE, Dispatcher
 from pipeline.domain.asking.ask_states import LOOK_AFTER
-from tests.builders import at
-from tests.support.live import dispatcher, live, states, twilio
-from tests.support.living import begin
+from tests.support.builders import at
 from tests.support.provider import Provider
+from tests.support.running.live import dispatcher, live, states, twilio
+from tests.support.running.living import begin
 
 pytestmark = [
     pytest.mark.reliability,

@@ -22,10 +22,10 @@ from pipeline.consumers.runtime.failpoints import PLACES
 from pipeline.domain.asking.ask_states import LOOK_AFTER, TERMINAL, State
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.schema.tables import asks, journal
-from tests.builders import at, embedded
-from tests.support.live import states, webhook
-from tests.support.living import number, order_id, run
+from tests.support.builders import at, embedded
 from tests.support.provider import MADE, Answer, Provider, When
+from tests.support.running.live import states, webhook
+from tests.support.running.living import number, order_id, run
 
 pytestmark = [pytest.mark.reliability, pytest.mark.slow]
 

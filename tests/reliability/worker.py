@@ -6,7 +6,7 @@ from sqlalchemy import Engine, event
 
 from pipeline.app.installation import Installation, play_demo
 from pipeline.demo.company import LEVELS, Company
-from tests.builders import VAULT, embedded
+from tests.support.builders import VAULT, embedded
 
 SEED, DAYS, BATCH = 7, 4, 50
 

@@ -11,8 +11,8 @@ from sqlalchemy import URL
 
 from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from tests.builders import answered, asked, at, completed, contact, incoming, repromised, scanned
-from tests.support.postgres import PostgresServer
+from tests.support.builders import answered, asked, at, completed, contact, incoming, repromised, scanned
+from tests.support.servers.postgres import PostgresServer
 
 LEVELS = "depot:2,carrier:1,depot+carrier:2"
 # Every timer of a stream that begins on MONDAY is due before.

@@ -11,12 +11,12 @@ from pipeline.notifiers.port import Accepted, Message, Sent, Unknown
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect, migrate
 from pipeline.store.unit_of_work import Setup
-from tests.builders import VAULT
 from tests.reliability.faults.judging import Essence, essence
 from tests.reliability.faults.told import Item, phone
-from tests.support.live import dispatcher
+from tests.support.builders import VAULT
+from tests.support.running.live import dispatcher
 
-# As `tests.support.roles` sets it: nobody is asked at night, except here.
+# As `tests.support.running.roles` sets it: nobody is asked at night, except here.
 POLICY = Settings(quiet_hours="00:00-00:00").policy
 SETUP = Setup(parse_levels("depot:20,carrier:10"), 1.0, POLICY, sending=True)
 

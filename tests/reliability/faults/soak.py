@@ -24,7 +24,7 @@ from pipeline.demo.door import Door
 from tests.reliability.faults.trial import fresh, ground
 from tests.reliability.faults.watching import Watch
 from tests.support.provider import Provider
-from tests.support.roles import PARTITIONS, Cluster, Process, until
+from tests.support.running.roles import PARTITIONS, Cluster, Process, until
 
 EVENTS = 1_000_000
 ROLES = ("web", "relay", "worker", "worker", "dispatcher")

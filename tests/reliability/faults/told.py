@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tests.builders import completed, contact, repromised, scanned
+from tests.support.builders import completed, contact, repromised, scanned
 from tests.support.streams import stream
 
 LIVE = "LIVE-"  # what the orders are called about which somebody is asked

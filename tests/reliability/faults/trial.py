@@ -26,9 +26,9 @@ from tests.reliability.faults.watching import (
     progress_of_relays,
     progress_of_workers,
 )
-from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.provider import ACCOUNT, TOKEN, Provider
-from tests.support.roles import PARTITIONS, Cluster, Process, cluster, until
+from tests.support.running.roles import PARTITIONS, Cluster, Process, cluster, until
+from tests.support.servers.postgres import PostgresServer, postgres_server
 from tests.support.sound import unsound
 
 ROLES = ("web", "relay", "relay", "worker", "worker", "dispatcher", "dispatcher")

@@ -1,0 +1,138 @@
+"""`unvarnished doctor`: what is wrong is said, with what to do, and nothing is changed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.store.db.engine import connect
+from pipeline.store.people import api_keys
+from tests.support.builders import at, completed, embedded, take
+
+KEY = "00" * 32
+
+
+def doctor(folder: Path, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Its exit code, and what it found by name."""
+    known = {f"UNVARNISHED_{name}": value for name, value in ({"DATA_DIR": str(folder)} | settings).items()}
+    done = CliRunner().invoke(app, ["doctor", "--format", "json"], env=known, catch_exceptions=False)
+    return done.exit_code, {check["name"]: check for check in json.loads(done.stdout)}
+
+
+def wrong(found: dict[str, dict[str, Any]]) -> set[str]:
+    assert all(check["advice"] for check in found.values() if check["wrong"])
+    return {name for name, check in found.items() if check["wrong"]}
+
+
+@contextmanager
+def changing(url: str) -> Iterator[Connection]:
+    engine = connect(url)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def well(database_url: str) -> dict[str, str]:
+    """Settings of an installation where nothing is wrong."""
+    with changing(database_url) as connection:
+        api_keys.create(connection, "erp", False, at())
+    return {"DATABASE_URL": database_url, "MASTER_KEY": KEY}
+
+
+def test_where_all_is_well_it_ends_with_zero(tmp_path: Path, well: dict[str, str]) -> None:
+    code, found = doctor(tmp_path, **well)
+    assert (code, wrong(found)) == (0, set())
+    assert "schema" in found["database"]["found"]
+
+
+def test_where_nothing_was_begun_it_says_so_and_begins_nothing(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path / "data")
+    assert (code, wrong(found)) == (1, {"master key", "database"})
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_folder_that_cannot_be_is_said_where_it_fails(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    _, found = doctor(taken / "data")
+    assert "data folder" in wrong(found)
+    assert found["data folder"]["found"].startswith(str(taken))
+    _, found = doctor(tmp_path / "data" / "below")
+    assert "data folder" not in wrong(found), "it can be made"
+
+
+def test_an_older_schema_has_to_be_migrated(tmp_path: Path, well: dict[str, str]) -> None:
+    with changing(well["DATABASE_URL"]) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    code, found = doctor(tmp_path, **well)
+    assert (code, wrong(found)) == (1, {"database"})
+    assert "unvarnished migrate" in found["database"]["advice"]
+
+
+def test_another_master_key_than_the_database_was_begun_with_is_noticed(tmp_path: Path, well: dict[str, str]) -> None:
+    runtime = embedded(well["DATABASE_URL"])
+    take(runtime, completed("SO-1"))
+    runtime.engine.dispose()
+    code, found = doctor(tmp_path, **well)
+    assert (code, wrong(found)) == (1, {"sealed data"})
+
+
+def test_without_an_api_key_nobody_gets_in(tmp_path: Path, database_url: str) -> None:
+    _, found = doctor(tmp_path, DATABASE_URL=database_url, MASTER_KEY=KEY)
+    assert wrong(found) == {"API keys"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "UNVARNISHED_TWILIO_ACCOUNT_SID"),
+        ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "secret", "TWILIO_FROM": "+15005550006"}, "this machine"),
+        (
+            {
+                "TWILIO_ACCOUNT_SID": "AC1",
+                "TWILIO_AUTH_TOKEN": "secret",
+                "TWILIO_FROM": "+15005550006",
+                "PUBLIC_URL": "http://ask.example.com",
+            },
+            "not encrypted",
+        ),
+    ],
+)
+def test_a_provider_that_cannot_work_is_noticed(
+    tmp_path: Path, well: dict[str, str], settings: dict[str, str], said: str
+) -> None:
+    code, found = doctor(tmp_path, NOTIFIER="twilio_sms", **well, **settings)
+    assert (code, wrong(found)) == (1, {"notifier"})
+    assert said in found["notifier"]["found"]
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_database_that_is_away_is_said_once_for_each_look_and_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://nobody:opensesame@127.0.0.1:1/nothing"
+    code, found = doctor(tmp_path, DATABASE_URL=url, MASTER_KEY=KEY)
+    assert code == 1
+    assert {"database", "API keys"} <= wrong(found)
+    assert "opensesame" not in json.dumps(found)
+
+
+def test_of_a_cluster_it_looks_at_broker_and_topics(
+    tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    cluster = {
+        "DATABASE_URL": postgresql_database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+    }
+    _, found = doctor(tmp_path, **cluster)
+    assert wrong(found) == {"master key", "API keys", "sign-in token", "topics"}
+    assert "unvarnished topics create" in found["topics"]["advice"]
+    assert "Kafka" in found["broker"]["found"]
+    _, found = doctor(tmp_path, **cluster | {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    assert {"broker", "topics"} <= wrong(found)

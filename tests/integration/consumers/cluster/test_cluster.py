@@ -1,0 +1,412 @@
+"""Several workers on one database: what they do together is what one would have done alone."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import event as sqlalchemy_event
+
+from pipeline import metrics
+from pipeline.consumers.cluster import runner as cluster_runner
+from pipeline.consumers.cluster.outbox_writer import Appender
+from pipeline.consumers.cluster.runner import ClusterRunner, Record, Relayed
+from pipeline.consumers.intake import Incoming
+from pipeline.consumers.routing import PROCESSORS
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import BadEvent
+from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.store.db.engine import reading
+from pipeline.store.evidence.evidence import EvidenceStore, Null
+from pipeline.store.journal.journal import SHARDS, Entry, append, shard_of
+from pipeline.store.schema.tables import answers, asks, dead_letters, journal, orders, outbox, pairs, rollups, timers
+from tests.support.builders import MONDAY, VAULT, answered, at, completed, contact, embedded, incoming, scanned
+from tests.support.dump import dump
+from tests.support.metrics import value
+from tests.support.running.cluster import Cluster
+from tests.support.running.cluster_work import denied, side_by_side
+from tests.support.running.steps import for_cluster
+from tests.support.sound import unsound
+from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, arrivals, stream, take_all, with_duplicates
+
+T = TypeVar("T")
+POLICY = Policy(account_cap=2, sample_rate=0.8)
+SEEDS = st.integers(0, 2**32)
+few = hypothesis_settings(max_examples=3, phases=(Phase.generate,))
+# How far each process of the cluster is, and nobody else: the rest of the database is the same in both modes.
+BOOKKEEPING = {"outbox", "handled", "state"}
+
+
+@pytest.fixture(scope="module")
+def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    server = request.getfixturevalue("postgres_server")
+    made = Databases(Path(), None, server, request.getfixturevalue("_migrated_postgres_database"))
+    yield made
+    made.drop()
+
+
+@contextmanager
+def cluster_on(databases: Databases, policy: Policy = POLICY) -> Iterator[Cluster]:
+    cluster = Cluster(databases.fresh(), policy, LEVELS)
+    try:
+        yield cluster
+    finally:
+        cluster.engine.dispose()
+
+
+@pytest.fixture
+def cluster(databases: Databases) -> Iterator[Cluster]:
+    with cluster_on(databases) as cluster:
+        yield cluster
+
+
+def alone(databases: Databases, told: Sequence[Told]) -> Engine:
+    """The embedded mode's database after all of it."""
+    runtime = embedded(databases.fresh(), POLICY, LEVELS)
+    take_all(runtime, told)
+    return runtime.engine
+
+
+def rows(cluster: Cluster, query: Select[Any]) -> list[Any]:
+    with reading(cluster.engine) as connection:
+        return list(connection.execute(query))
+
+
+def essence(engine: Engine) -> dict[str, Any]:
+    """What no order of receipt may change: facts, claims as they stand, answers, states of the asks, figures."""
+    with reading(engine) as connection:
+        found = list(connection.execute(select(orders.c.order_id, orders.c.facts, orders.c.dialogue)))
+        heard = [column for column in answers.c if column.name != "received_at"]
+        put = select(asks.c.order_id, asks.c.contact_id, asks.c.purpose, asks.c.reason, asks.c.state)
+        return {
+            "facts": {row.order_id: row.facts for row in found},
+            "claims": {row.order_id: msgspec.json.decode(row.dialogue, type=Dialogue).claim for row in found},
+            "answers": sorted(map(repr, connection.execute(select(*heard)))),
+            "asks": sorted(map(repr, connection.execute(put))),
+            "figures": sorted(map(repr, connection.execute(select(rollups).where(rollups.c.n != 0)))),
+        }
+
+
+def in_batches(rng: Random, records: Sequence[Record], worker: ClusterRunner, stage: str = "take") -> None:
+    """Have a worker do all of these, some of them twice: as many at once as chance has it, and from a little before."""
+    place = 0
+    while place < len(records):
+        size = rng.randint(1, 25)
+        getattr(worker, stage)(records[max(0, place - rng.randint(0, 5)) : place + size], MONDAY)
+        place += size
+
+
+def settle(cluster: Cluster, rng: Random, workers: int) -> None:
+    """Hand over what waits until nothing follows from it: each event to one worker, each part of a pair to one, too."""
+    several = [cluster.worker() for _ in range(workers)]
+    while told := cluster.relay():
+        shares: list[tuple[list[Relayed], list[Relayed]]] = [([], []) for _ in several]
+        for one in told:
+            # A part has a worker of its own, as a partition has; an event may come to any.
+            share = shares[shard_of(one.part) % workers] if one.part else rng.choice(shares)
+            share[bool(one.part)].append(one)
+        side_by_side(*(partial(_both_stages, rng.random(), *one) for one in zip(several, shares, strict=True)))
+
+
+def finish(cluster: Cluster, rng: Random) -> None:
+    """Hand over what waits, and let time pass until nothing is due any more."""
+    settle(cluster, rng, 3)
+    while cluster.worker().tick(AFTER_ALL, 7):
+        settle(cluster, rng, 3)
+
+
+def _both_stages(seed: float, worker: ClusterRunner, share: tuple[list[Relayed], list[Relayed]]) -> None:
+    events, parts = share
+    in_batches(Random(seed), events, worker)
+    in_batches(Random(seed), parts, worker, "observe")
+
+
+def deal(rng: Random, records: Sequence[T], hands: int) -> list[list[T]]:
+    """Every record to one hand or to two, whatever order it speaks of."""
+    dealt: list[list[T]] = [[] for _ in range(hands)]
+    for record in records:
+        for hand in rng.sample(dealt, rng.choice((1, 1, 2))):
+            hand.append(record)
+    return dealt
+
+
+def is_sound(cluster: Cluster) -> None:
+    """What holds in every installation."""
+    assert unsound(cluster.engine, cluster.setup) == []
+
+
+@pytest.mark.parametrize("historic", [True, False], ids=["historic", "live"])
+@hypothesis_settings(few, max_examples=2)
+@given(seed=SEEDS)
+def test_step_by_step_a_cluster_does_what_the_embedded_mode_does(
+    databases: Databases, seed: int, historic: bool
+) -> None:
+    told = stream(seed, orders=6, historic=historic)
+    one = alone(databases, told)
+    expected = dump(one, BOOKKEEPING)
+    one.dispose()
+    runtime = embedded(for_cluster(databases.fresh()), POLICY, LEVELS)
+    take_all(runtime, told)
+    assert dump(runtime.engine, BOOKKEEPING) == expected
+    runtime.engine.dispose()
+
+
+@pytest.mark.parametrize("door", ["topics", "http"])
+@few
+@given(seed=SEEDS)
+def test_what_several_workers_do_at_once_is_what_one_does(databases: Databases, seed: int, door: str) -> None:
+    """Duplicates, overlapping batches, events of one order in two workers at once."""
+    rng, told = Random(seed), stream(seed)
+    one = alone(databases, told)
+    expected = essence(one)
+    one.dispose()
+    before = value(metrics.RETRIES)
+    with cluster_on(databases) as cluster:
+        outside = list(arrivals(with_duplicates(rng, told)))
+        records: Sequence[Record] = outside
+        if door == "http":
+            appender = Appender(cluster.engine, VAULT)
+            side_by_side(*(partial(appender.absorb_all, [hand]) for hand in deal(rng, outside, 3)))
+            records = cluster.relay()
+        shares = [(Random(rng.random()), hand, cluster.worker()) for hand in deal(rng, records, 4)]
+        side_by_side(*(partial(in_batches, *share) for share in shares))
+        assert value(metrics.RETRIES) == before, "nobody waits for each other in a circle"
+        finish(cluster, rng)
+        assert essence(cluster.engine) == expected
+        is_sound(cluster)
+
+
+@few
+@given(seed=SEEDS)
+def test_asking_timers_and_answers_beside_each_other_stay_sound(databases: Databases, seed: int) -> None:
+    rng, told = Random(seed), stream(seed, orders=16, historic=False)
+    one = alone(databases, told)
+    expected = essence(one)
+    one.dispose()
+    with cluster_on(databases) as cluster:
+
+        def _tick() -> None:
+            worker = cluster.worker()
+            for day in range(0, 60, 2):
+                worker.tick(at(days=day), 3)
+
+        shares = [(Random(rng.random()), hand, cluster.worker()) for hand in deal(rng, list(arrivals(told)), 3)]
+        side_by_side(_tick, _tick, *(partial(in_batches, *share) for share in shares))
+        finish(cluster, rng)
+        found = essence(cluster.engine)
+        assert {name: found[name] for name in ("facts", "claims", "answers")} == {
+            name: expected[name] for name in ("facts", "claims", "answers")
+        }
+        assert rows(cluster, select(timers)) == []
+        is_sound(cluster)
+
+
+def test_two_workers_keep_to_the_cap_of_an_account(databases: Databases) -> None:
+    with cluster_on(databases, Policy(account_cap=3)) as cluster:
+        known = [incoming(completed(f"SO-{n}", contacts=[contact(f"c{n}")])) for n in range(24)]
+        cluster.worker().take(known, MONDAY)
+        delivered = [incoming(scanned(f"SO-{n}", at(hours=2))) for n in range(24)]
+        hands = [delivered[n::4] for n in range(4)]
+        side_by_side(*(partial(in_batches, Random(1), hand, cluster.worker()) for hand in hands))
+        reasons = Counter(row.reason for row in rows(cluster, select(asks.c.reason)))
+        assert reasons == {None: 3, "account_cap": 21}
+
+
+def test_an_event_in_two_workers_at_once_has_one_effect(cluster: Cluster) -> None:
+    raws = [completed(), scanned(time=at(hours=2)), answered(time=at(hours=3), arrival="late")]
+    done = []
+    side_by_side(*(lambda: done.append(cluster.worker().take([*map(incoming, raws)], MONDAY)) for _ in range(4)))
+    assert sorted((one.new, one.duplicates) for one in done) == [(0, 3), (0, 3), (0, 3), (3, 0)]
+    assert len(rows(cluster, select(answers))) == 1
+    (pair,) = [one for one in cluster.relay() if one.part == "fleet"]
+    assert pair.seq > 0
+
+
+def test_a_zombie_beside_the_writer_of_a_segment_changes_nothing(databases: Databases) -> None:
+    told = [raw for n in range(12) for raw in denied(n)]
+    with cluster_on(databases) as cluster:
+        cluster.worker().take([*map(incoming, told)], MONDAY)
+        parts = [one for one in cluster.relay() if one.part]
+        before = value(metrics.RETRIES)
+        side_by_side(*(lambda: in_batches(Random(2), parts, cluster.worker(), "observe") for _ in range(3)))
+        assert value(metrics.RETRIES) == before
+        is_sound(cluster)
+        per_segment = select(pairs.c.value, func.count()).group_by(pairs.c.value)
+        assert {n for _, n in rows(cluster, per_segment)} == {12}
+
+
+def test_two_writers_of_a_segment_count_one_after_the_other(cluster: Cluster) -> None:
+    told = [raw for n in range(16) for raw in denied(n)]
+    cluster.worker().take([*map(incoming, told)], MONDAY)
+    parts = [one for one in cluster.relay() if one.part]
+    by_order = [[one for one in parts if one.seq % 2 == half] for half in (0, 1)]
+    side_by_side(*(partial(in_batches, Random(3), half, cluster.worker(), "observe") for half in by_order))
+    is_sound(cluster)
+    assert {n for _, n in rows(cluster, select(pairs.c.value, func.count()).group_by(pairs.c.value))} == {16}
+
+
+def test_a_pair_of_an_earlier_day_that_comes_late_counts_where_the_evidence_is(cluster: Cluster) -> None:
+    told = [denied(n) for n in (0, 1, 5)]
+    second = answered("SO-1", at(days=6), "ben", arrival="on_time")  # changes the pair that came late
+    cluster.worker().take([incoming(raw) for raws in told for raw in raws], MONDAY)
+    parts = sorted((one for one in cluster.relay() if one.part), key=lambda one: -one.seq)
+    cluster.worker().observe(parts[:4], MONDAY)
+    cluster.worker().observe(parts[4:], MONDAY)
+    is_sound(cluster)
+    cluster.worker().take([incoming(second)], MONDAY)
+    cluster.worker().observe([one for one in cluster.relay() if one.part], MONDAY)
+    assert {row.x for row in rows(cluster, select(pairs.c.x).where(pairs.c.order_id == "SO-1"))} == {0.5}
+    is_sound(cluster)
+
+
+def test_a_month_s_null_frozen_by_two_workers_at_once_is_one(cluster: Cluster) -> None:
+    worker = cluster.worker()
+    worker.take([*map(incoming, denied(0))], MONDAY)
+    parts = [one for one in cluster.relay() if one.part]
+    assert len(parts) == 4
+    side_by_side(*(partial(cluster.worker().observe, [one], MONDAY) for one in parts))
+    frozen = [line for line in dump(cluster.engine) if line.startswith("nulls ")]
+    assert len(frozen) == 1
+    assert "signal='on_time'" in frozen[0]
+
+
+def test_a_null_that_another_worker_froze_just_before_is_the_one_that_counts(cluster: Cluster) -> None:
+    first, second = Null(300, 1.5, 0.07), Null(250, 1.0, 0.05)
+    with cluster.engine.begin() as connection:
+        ours = EvidenceStore(connection)
+        assert ours.null("on_time", "2026-03") is None
+        with cluster.engine.begin() as other:
+            assert EvidenceStore(other).freeze("on_time", "2026-03", first) == first
+        assert ours.freeze("on_time", "2026-03", second) == first
+        assert ours.null("on_time", "2026-03") == first
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@contextmanager
+def dying_before_commit(engine: Engine) -> Iterator[None]:
+    def _die(*_: object) -> None:
+        raise Killed
+
+    sqlalchemy_event.listen(engine, "commit", _die)
+    try:
+        yield
+    finally:
+        sqlalchemy_event.remove(engine, "commit", _die)
+
+
+def test_a_batch_is_done_once_however_often_it_is_taken(databases: Databases) -> None:
+    told = stream(5, historic=False)
+    with cluster_on(databases) as cluster:
+        worker, batch = cluster.worker(), list(arrivals(told))
+        with dying_before_commit(cluster.engine), pytest.raises(Killed):
+            worker.take(batch, MONDAY)
+        assert rows(cluster, select(journal)) == []
+        assert worker.take(batch, MONDAY).new == len(batch)
+        once = dump(cluster.engine)
+        again = worker.take(batch, MONDAY)
+        assert (again.new, again.duplicates) == (0, len(batch))
+        assert dump(cluster.engine) == once
+        pairs_told = [one for one in cluster.relay() if one.part]
+        with dying_before_commit(cluster.engine), pytest.raises(Killed):
+            worker.observe(pairs_told, MONDAY)
+        assert rows(cluster, select(pairs)) == []
+        assert worker.observe(pairs_told, MONDAY).new == len(pairs_told)
+        once = dump(cluster.engine)
+        assert worker.observe(pairs_told, MONDAY).duplicates == len(pairs_told)
+        assert dump(cluster.engine) == once
+
+
+def test_timers_that_a_killed_worker_was_firing_are_fired_by_the_next(cluster: Cluster) -> None:
+    cluster.worker().take([incoming(completed())], MONDAY)
+    with dying_before_commit(cluster.engine), pytest.raises(Killed):
+        cluster.worker().tick(at(days=3), 10)
+    fired: list[int] = []
+    side_by_side(*(lambda: fired.append(cluster.worker().tick(at(days=3), 10)) for _ in range(3)))
+    assert sorted(fired) == [0, 0, 1]
+    ((purpose, decided_at),) = rows(cluster, select(asks.c.purpose, asks.c.decided_at))
+    assert (purpose, decided_at) == ("missing_scan", at(hours=3 + 24))
+
+
+def test_what_cannot_be_processed_is_set_aside_and_the_rest_goes_through(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def _refuse(event: Any, *rest: Any) -> None:
+        if event.data.order_id == "SO-1":
+            raise BadEvent("has no business here", "data.order_id")
+
+    monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "delivery.updated": _refuse})
+    garbage = Incoming(b"{", "orders", "orders:0:17")
+    refused = Incoming(scanned("SO-1"), "deliveries", "deliveries:3:4")
+    batch = [garbage, incoming(completed("SO-1")), refused, incoming(scanned("SO-2"))]
+    done = cluster.worker().take(batch, MONDAY)
+    assert (done.new, [one.record for one in done.dead]) == (2, [garbage, refused])
+    assert [one.bad.field for one in done.dead] == ["", "data.order_id"]
+    letters = rows(cluster, select(dead_letters).order_by(dead_letters.c.position))
+    assert [letter.position for letter in letters] == ["deliveries:3:4", "orders:0:17"]
+    assert VAULT.open_letter(letters[1].raw) == b"{"
+    again = cluster.worker().take(batch, MONDAY)
+    assert (again.new, again.duplicates, len(again.dead)) == (0, 3, 1)
+
+    refused_too = Relayed(1, "", scanned("SO-1", event_id="other"), at(hours=1))
+    no_part = Relayed(2, "depot=Nowhere", pair_payload(cluster), at(hours=1))
+    assert [one.record for one in cluster.worker().take([refused_too], MONDAY).dead] == [refused_too]
+    assert [one.record for one in cluster.worker().observe([no_part], MONDAY).dead] == [no_part]
+    positions = {letter.position for letter in rows(cluster, select(dead_letters))}
+    assert {"journal:1", "journal:2"} < positions
+
+
+def pair_payload(cluster: Cluster) -> bytes:
+    cluster.worker().take([*map(incoming, denied(7))], MONDAY)
+    return next(one.payload for one in cluster.relay() if one.part)
+
+
+def entry(event_id: str, order_id: str) -> Entry:
+    return Entry("erp", event_id, "order.completed", False, MONDAY, "{}", order_id)
+
+
+def waiting(connection: Connection) -> list[int]:
+    return list(connection.execute(select(outbox.c.seq).order_by(outbox.c.seq)).scalars())
+
+
+def test_a_place_that_is_committed_late_is_still_there_for_the_relay(cluster: Cluster) -> None:
+    with cluster.engine.connect() as slow, slow.begin():
+        (early,) = append(slow, [entry("a", "SO-1")])
+        with cluster.engine.begin() as quick:
+            (late,) = append(quick, [entry("b", "SO-2")])
+        with reading(cluster.engine) as connection:
+            assert waiting(connection) == [late]
+    assert early is not None
+    assert late is not None
+    assert early < late
+    with reading(cluster.engine) as connection:
+        assert waiting(connection) == [early, late]
+
+
+def test_what_is_told_of_one_order_shares_a_shard_and_keeps_its_order(cluster: Cluster) -> None:
+    with cluster.engine.begin() as connection:
+        # Written in the order of their ids, and numbered in the order in which they came.
+        places = append(connection, [entry(name, "SO-1") for name in ("z", "b", "z", "a")])
+        assert places[2] is None
+        assert sorted(filter(None, places)) == [place for place in places if place is not None]
+        assert append(connection, [entry("c", "SO-1")], publish=False) != [None]
+        shards = list(connection.execute(select(outbox.c.shard)).scalars())
+        assert shards == [shard_of("SO-1")] * 3
+    assert {shard_of(f"SO-{n}") for n in range(400)} == set(range(SHARDS))
+
+
+def test_what_a_worker_takes_from_a_topic_is_not_published_again(cluster: Cluster) -> None:
+    cluster.worker().take([*map(incoming, denied(0))], MONDAY)
+    types = [row.type for row in rows(cluster, select(journal.c.type).join(outbox, outbox.c.seq == journal.c.seq))]
+    assert types == ["fulfilment.compared"]

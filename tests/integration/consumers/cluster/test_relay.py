@@ -1,0 +1,123 @@
+"""From the journal to Kafka: everything, in the order of each key, by one relay or by several."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from pipeline.consumers.cluster.kafka import client
+from pipeline.consumers.cluster.relay import RelayThread
+from pipeline.settings import Settings
+from pipeline.store.journal import journal
+from pipeline.store.journal.journal import Entry
+from pipeline.store.schema.tables import dead_letters, outbox
+from tests.support.builders import LEVELS, VAULT, at, completed
+from tests.support.running.roles import PARTITIONS, Cluster, cluster, until
+
+EVENTS = "unvarnished-events"
+
+
+@pytest.fixture
+def made(tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, topic_prefix: str) -> Iterator[Cluster]:
+    with cluster(tmp_path, postgresql_database_url, kafka_bootstrap, topic_prefix) as empty:
+        yield empty
+
+
+@pytest.fixture
+def relay(made: Cluster) -> Iterator[Callable[[], RelayThread]]:
+    """Start one, as often as wanted."""
+    started: list[RelayThread] = []
+
+    def _producer() -> KafkaProducer:
+        return client.producer(Settings(kafka_bootstrap_servers=made.bootstrap))
+
+    def _start() -> RelayThread:
+        one = RelayThread(made.engine, VAULT, LEVELS, made.prefix, _producer, lambda: datetime.now(UTC))
+        started.append(one)
+        one.start()
+        return one
+
+    yield _start
+    for one in started:
+        one.stop()
+        assert one.ended.exception() is None
+
+
+def entries(*order_ids: str, **data: Any) -> list[Entry]:
+    """Orders as the door puts them into the journal, each with an id of its own."""
+    made = []
+    for n, order_id in enumerate(order_ids):
+        name = f"{order_id}:{n}"
+        raw = completed(order_id, event_id=name, **data).decode()
+        made.append(Entry("erp", name, "order.completed", False, at(), raw, order_id))
+    return made
+
+
+def append(made: Cluster, some: Sequence[Entry]) -> None:
+    with made.engine.begin() as connection:
+        journal.append(connection, some)
+
+
+def waiting(made: Cluster) -> int:
+    return len(made.rows(outbox))
+
+
+def places(made: Cluster) -> dict[bytes, list[int]]:
+    """The places in the journal that were told, by key."""
+    found = defaultdict(list)
+    for record in sorted(made.told(EVENTS), key=lambda record: (record.partition, record.offset)):
+        found[record.key].append(int(dict(record.headers)["seq"]))
+    return found
+
+
+def test_two_relays_publish_everything_once_and_each_key_in_its_order(
+    made: Cluster, relay: Callable[[], RelayThread]
+) -> None:
+    append(made, entries(*(f"SO-{n % 40}" for n in range(1_000))))
+    relay()
+    relay()
+    for start in range(5):
+        append(made, entries(*(f"SO-{n}-{start}" for n in range(40))))
+    until(lambda: not waiting(made), "everything told")
+    told = places(made)
+    assert sum(map(len, told.values())) == 1_200
+    assert all(several == sorted(set(several)) for several in told.values())
+
+
+def test_what_is_committed_late_is_not_passed_by(made: Cluster, relay: Callable[[], RelayThread]) -> None:
+    relay()
+    with made.engine.begin() as late:
+        [place] = journal.append(late, entries("SO-late"))
+        append(made, entries("SO-early"))
+        until(lambda: b"SO-early" in places(made), "what came behind it")
+        assert b"SO-late" not in places(made)
+    until(lambda: places(made).get(b"SO-late") == [place], "what was late")
+
+
+@pytest.fixture
+def small_topic(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Somebody has made the topic of events with less room than we would."""
+    with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
+        admin.create_topics(
+            {topic_prefix + EVENTS: {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": "20000"}}}
+        )
+
+
+@pytest.mark.usefixtures("small_topic")
+def test_what_the_broker_refuses_for_good_is_set_aside_and_the_rest_goes_on(
+    made: Cluster, relay: Callable[[], RelayThread]
+) -> None:
+    before, behind = [f"SO-{n}" for n in range(20)], [f"SO-{n}" for n in range(20, 40)]
+    many = [{"sku": f"GLV-{n}", "ordered": 1, "delivered": 1} for n in range(1_000)]
+    append(made, [*entries(*before), *entries("SO-large", lines=many), *entries(*behind)])
+    one = relay()
+    until(lambda: not waiting(made), "an empty outbox")
+    assert {key.decode() for key in places(made)} == {*before, *behind}
+    [letter] = made.rows(dead_letters)
+    assert (letter["position"], letter["topic"]) == ("journal:21", "")
+    assert "MessageSizeTooLargeError" in letter["reason"]
+    assert not one.troubles()

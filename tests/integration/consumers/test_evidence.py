@@ -1,0 +1,554 @@
+"""The evidence of every segment: what is stored is what a replay of its pairs gives, and the alerts follow from it."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, target
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, func, select
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.domain.detection import alerting, baseline, detector, resolver
+from pipeline.domain.detection.intervals import breakdown_rho
+from pipeline.store.db.engine import reading
+from pipeline.store.evidence.evidence import EvidenceStore, Series
+from pipeline.store.schema.tables import alerts, evidence, fleet_days, journal, nulls, pairs
+from tests.support.builders import MONDAY, answered, asked, at, completed, contact, embedded, repromised, scanned, take
+from tests.support.modes import EVERYWHERE
+from tests.support.stored import HISTORIC, rows, told
+from tests.support.streams import Databases
+
+everywhere = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
+LEVELS = "depot:2,carrier:1"
+PEOPLE = [contact(name) for name in ("ana", "ben", "cleo")]
+ON_TIME_AT_LYON = Series("depot", "Lyon", "on_time")
+
+
+def asked_about(order_id: str, time: datetime, depot: str = "Lyon", account: str = "A-1", **data: Any) -> list[bytes]:
+    """A historic order, delivered on time by the record; everybody is asked a little later."""
+    known: dict[str, Any] = {
+        "account": {"id": account},
+        "contacts": PEOPLE,
+        "dimensions": {"depot": depot, "carrier": "Nordex"},
+    }
+    questions = [asked(order_id, time + timedelta(hours=2), who["id"], account_id=account) for who in PEOPLE]
+    order = completed(order_id, time, **known, **HISTORIC, **data)
+    return [order, scanned(order_id, time + timedelta(hours=1)), *questions]
+
+
+def one_pair(n: int, day: float, late: bool = True, **more: Any) -> list[bytes]:
+    """An order with its first answer; an account of its own unless said otherwise."""
+    order_id, time = f"SO-{n}", at(days=day)
+    known = {"account": f"A-{n}"} | more
+    arrival = "late" if late else "on_time"
+    return [*asked_about(order_id, time, **known), answered(order_id, time + timedelta(hours=3), arrival=arrival)]
+
+
+def take_pairs(runtime: Embedded, lates: str, first_day: int = 0, first: int = 0) -> None:
+    """A pair a day: `x` denies, `.` agrees."""
+    for n, mark in enumerate(lates):
+        take(runtime, *one_pair(first + n, first_day + n, mark == "x"))
+
+
+# --- what is stored is what a replay gives ------------------------------------------------------------------
+
+
+class Said(NamedTuple):
+    """One answer about one of the orders of a plan."""
+
+    order: int
+    who: str
+    late: bool
+
+
+class Plan(NamedTuple):
+    """Orders as (day, depot, account), and the answers in the order of receipt, with the days that pass in between."""
+
+    orders: list[tuple[int, str, str]]
+    answers: list[tuple[int, Said]]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    depots, accounts = st.sampled_from(("Lyon", "Lyon", "Nancy")), st.sampled_from(("A-1", "A-2", "A-3"))
+    orders = draw(st.lists(st.tuples(st.just(0), depots, accounts), min_size=8, max_size=24))
+    # Mostly late, or no alert would ever open; the second and third voices come any time and change earlier pairs.
+    said = st.builds(
+        Said,
+        st.integers(0, len(orders) - 1),
+        st.sampled_from(("ana", "ana", "ben", "cleo")),
+        st.sampled_from((True, True, True, False)),
+    )
+    answers = st.lists(st.tuples(st.sampled_from((0, 0, 0, 0, 1, 2, 40)), said), min_size=10, max_size=60)
+    return Plan(orders, draw(answers))
+
+
+def play(runtime: Embedded, plan: Plan) -> None:
+    begun = [
+        raw
+        for number, (day, depot, account) in enumerate(plan.orders)
+        for raw in asked_about(f"SO-{number}", at(days=day), depot, account)
+    ]
+    take(runtime, *begun)
+    day, raws = 1, []
+    for number, (passed, said) in enumerate(plan.answers):
+        day += passed
+        time = at(days=day) + timedelta(minutes=number)
+        arrival = "late" if said.late else "on_time"
+        score = {"value": 2 if said.late else 9}
+        raws.append(answered(f"SO-{said.order}", time, said.who, f"answer {number}", arrival=arrival, score=score))
+    take(runtime, *raws)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    if request.param == "sqlite":
+        migrated: Path = request.getfixturevalue("_migrated_sqlite_file")
+        made = Databases(tmp_path_factory.mktemp("evidence"), migrated, None, None)
+    else:
+        server = request.getfixturevalue("postgres_server")
+        made = Databases(Path(), None, server, request.getfixturevalue("_migrated_postgres_database"))
+    yield made
+    made.drop()
+
+
+@hypothesis_settings(max_examples=10, phases=(Phase.generate,))
+@given(plan=plans(), batch=st.sampled_from((5, 100)))
+def test_every_stored_state_is_the_fold_of_its_pairs_and_every_alert_follows_from_it(
+    databases: Databases, plan: Plan, batch: int
+) -> None:
+    runtime = embedded(databases.fresh(), levels=LEVELS, batch=batch)
+    try:
+        play(runtime, plan)
+        target(float(len(rows(runtime, alerts))))
+        check_states(runtime)
+        check_places(runtime)
+        check_alerts(runtime)
+    finally:
+        runtime.engine.dispose()
+
+
+def threshold(series: Series) -> float:
+    """Two levels share one false alarm a year: A of the series' level, in days."""
+    return baseline.threshold({"depot": 2, "carrier": 1}[series.dimension], 2, 1.0)
+
+
+def states(connection: Connection) -> dict[tuple[Series, int], str]:
+    return {(Series(*row[:3]), row.day): row.state for row in connection.execute(select(evidence))}
+
+
+def check_states(runtime: Embedded) -> None:
+    """Each day's state is stored as a fold from the first pair gives it, to the last bit: by our own loop, and by the
+    store's in a transaction that leaves nothing behind."""
+    with runtime.engine.connect() as connection, connection.begin() as transaction:
+        stored = states(connection)
+        for series in {series for series, _ in stored}:
+            again = EvidenceStore(connection)
+            again.fold(series, 0, threshold(series))
+            again.flush()
+        assert states(connection) == stored
+        transaction.rollback()
+    assert replayed(runtime) == stored
+
+
+def replayed(runtime: Embedded) -> dict[tuple[Series, int], str]:
+    """By the domain alone."""
+    query = select(pairs).order_by(pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n)
+    with reading(runtime.engine) as connection:
+        counted = connection.execute(query).all()
+    after: dict[tuple[Series, int], str] = {}
+    for series, group in groupby(counted, lambda row: Series(row.dimension, row.value, row.signal)):
+        state, seen = alerting.Evidence(), []
+        for row in group:
+            seen.append(alerting.Pair(row.day, row.x, row.delta, row.account_id, row.order_id))
+            alerting.observe(state, seen[-1], threshold(series), lambda k, seen=seen: seen[-k:])  # type: ignore[misc]
+            after[series, row.day] = msgspec.json.encode(state).decode()
+    return after
+
+
+def check_places(runtime: Embedded) -> None:
+    """Numbered without gaps, days in order, no account more than three orders a day, no order twice."""
+    with reading(runtime.engine) as connection:
+        series = (pairs.c.dimension, pairs.c.value, pairs.c.signal)
+        per_day = select(func.count()).select_from(pairs).group_by(*series, pairs.c.account_id, pairs.c.day)
+        assert max(connection.execute(per_day).scalars(), default=0) <= detector.CAP_PER_ACCOUNT_DAY
+        counted = connection.execute(
+            select(*series, pairs.c.n, pairs.c.day, pairs.c.order_id).order_by(*series, pairs.c.n)
+        )
+        for _, group in groupby(counted.all(), lambda row: row[:3]):
+            numbered = list(group)
+            assert [row.n for row in numbered] == list(range(1, len(numbered) + 1))
+            assert [row.day for row in numbered] == sorted(row.day for row in numbered)
+            assert len({row.order_id for row in numbered}) == len(numbered)
+
+
+_KINDS = {"watch": 0, "single_account_dispute": 1, "divergence": 2}
+_SEVERITIES = {None: 0, "minor": 1, "major": 2, "critical": 3}
+
+
+def check_alerts(runtime: Embedded) -> None:
+    """Open exactly where the evidence says so, and told: opened, then only ever graver, then perhaps resolved."""
+    open_ones = {Series(a["dimension"], a["value"], a["signal"]) for a in rows(runtime, alerts) if a["state"] == "open"}
+    latest: dict[Series, str] = {}
+    with reading(runtime.engine) as connection:
+        for (series, _), state in sorted(states(connection).items()):
+            latest[series] = state
+    alerted = {series for series, state in latest.items() if msgspec.json.decode(state)["alert"] is not None}
+    assert open_ones == alerted
+
+    for alert in rows(runtime, alerts):
+        history = story(runtime, alert["alert_id"])
+        whats = [what for what, _ in history]
+        assert whats[0] == "opened"
+        assert whats[-1] == "resolved" or alert["state"] == "open"
+        assert set(whats[1:-1]) <= {"escalated"}
+        graveness = [(_KINDS[data["kind"]], _SEVERITIES[data["severity"]]) for _, data in history]
+        for number, (before, after) in enumerate(pairwise(graveness), 1):
+            assert after[0] >= before[0], history
+            assert after[1] >= before[1], history
+            assert after != before or whats[number] == "resolved", history
+        last = history[-1][1]
+        assert {name: alert[name] for name in ("kind", "state", "severity")} == {
+            name: last[name] for name in ("kind", "state", "severity")
+        }
+
+
+def story(runtime: Embedded, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """What was told of an alert: opened, escalated, resolved, each with its data."""
+    query = select(journal.c.type, journal.c.payload).where(journal.c.type.like("alert.%")).order_by(journal.c.seq)
+    with reading(runtime.engine) as connection:
+        all_told = [(row.type, msgspec.json.decode(row.payload)["data"]) for row in connection.execute(query)]
+    return [(kind.removeprefix("alert."), data) for kind, data in all_told if data["alert_id"] == alert_id]
+
+
+# --- pairs --------------------------------------------------------------------------------------------------
+
+
+@everywhere
+def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: Embedded) -> None:
+    for n in range(5):
+        take(runtime, *one_pair(n, n / 24, account="A-1", depot="Lyon" if n < 4 else "Nancy"))
+    take(runtime, *one_pair(5, 1, account="A-1"), *one_pair(6, 1.1, account="A-2"))
+    by_segment: dict[str, list[str]] = {}
+    for pair in sorted(rows(runtime, pairs), key=lambda pair: pair["n"]):
+        by_segment.setdefault(pair["value"], []).append(pair["order_id"])
+    assert by_segment["Lyon"] == ["SO-0", "SO-1", "SO-2", "SO-5", "SO-6"]
+    assert by_segment["Nancy"] == ["SO-4"], "the cap is each segment's own"
+
+
+@everywhere
+def test_an_order_beyond_the_cap_does_not_come_in_when_it_is_answered_again(runtime: Embedded) -> None:
+    for n in range(4):
+        take(runtime, *one_pair(n, n / 24, account="A-1"))
+    take(runtime, answered("SO-3", at(days=2), "ben", arrival="on_time"))
+    assert {pair["order_id"] for pair in rows(runtime, pairs)} == {"SO-0", "SO-1", "SO-2"}
+
+
+@everywhere
+def test_an_amended_pair_keeps_its_place_its_day_and_its_null(runtime: Embedded) -> None:
+    take_pairs(runtime, "xxx")
+    before = {(pair["value"], pair["n"]): pair for pair in rows(runtime, pairs)}
+    take(runtime, answered("SO-0", at(days=9), "ben", arrival="on_time"))
+    after = {(pair["value"], pair["n"]): pair for pair in rows(runtime, pairs)}
+    changed = [key for key in before if before[key] != after[key]]
+    assert sorted(changed) == [("Lyon", 1), ("Nordex", 1)]
+    assert after["Lyon", 1] == before["Lyon", 1] | {"x": 0.5}
+    check_states(runtime)
+
+
+# --- alerts -------------------------------------------------------------------------------------------------
+
+
+def of_the_depot(runtime: Embedded, state: str | None = None) -> dict[str, Any]:
+    """The one alert of the depot, or the one in that state."""
+    (alert,) = [a for a in rows(runtime, alerts) if a["dimension"] == "depot" and state in (None, a["state"])]
+    return alert
+
+
+def kind_now(runtime: Embedded) -> str | None:
+    """Of the depot's alert, as its evidence stands."""
+    with reading(runtime.engine) as connection:
+        alert = EvidenceStore(connection).state(ON_TIME_AT_LYON).alert
+    return None if alert is None else alert.kind
+
+
+@everywhere
+def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable[..., Embedded]) -> None:
+    runtime = start(levels=LEVELS)
+    take(runtime, *[raw for n in range(5) for raw in one_pair(n, n, account="A-1")])
+    opened = of_the_depot(runtime)
+    assert (opened["alert_id"], opened["kind"], opened["state"]) == (
+        "on_time/depot/Lyon/1",
+        "single_account_dispute",
+        "open",
+    )
+    told_of = story(runtime, opened["alert_id"])[0][1]["evidence"]
+    assert told_of == msgspec.json.decode(opened["evidence"])
+    n = told_of["run_n"]
+    assert told_of | {"low": 0, "high": 1, "log10_e": 0, "breakdown_rho": 0} == {
+        "pairs_before": n - 1,
+        "since": MONDAY.date().isoformat(),
+        "run_n": n,
+        "run_rate": 1.0,
+        "null": 0.05,
+        "low": 0,
+        "high": 1,
+        "log10_e": 0,
+        "accounts": 1,
+        "breakdown_rho": 0,
+        "orders": [f"SO-{k}" for k in range(n)],
+    }
+    assert 0.05 < told_of["low"] < 1.0 == told_of["high"]
+    assert 10 ** told_of["log10_e"] >= threshold(ON_TIME_AT_LYON)
+    assert told_of["breakdown_rho"] == pytest.approx(breakdown_rho(told_of["low"], 0.05))
+
+    take_pairs(runtime, "xxxx", first_day=6, first=5)  # others join: it is not one account's quarrel
+    take_pairs(runtime, "." * 30, first_day=11, first=9)
+    assert [what for what, _ in story(runtime, "on_time/depot/Lyon/1")] == ["opened", "escalated", "resolved"]
+    _, (_, risen), (_, over) = story(runtime, "on_time/depot/Lyon/1")
+    assert (risen["kind"], risen["severity"]) == ("divergence", "critical")
+    assert risen["evidence"]["accounts"] > 1
+    assert risen["evidence"]["run_n"] > n
+    assert over["evidence"] == risen["evidence"], "what it rested on, not the recovery"
+    alert = of_the_depot(runtime)
+    assert alert["state"] == "resolved"
+    assert alert["opened_at"] == opened["opened_at"] < alert["resolved_at"] == alert["changed_at"]
+    check_alerts(runtime)
+
+    take_pairs(runtime, "xxxxxx", first_day=50, first=50)
+    assert of_the_depot(runtime, "open")["alert_id"] == "on_time/depot/Lyon/2"
+
+
+@everywhere
+def test_an_amendment_that_takes_the_reason_away_resolves_the_alert(start: Callable[..., Embedded]) -> None:
+    runtime = start(levels=LEVELS)
+    take_pairs(runtime, "xxxxx")
+    alert = of_the_depot(runtime)
+    assert alert["state"] == "open"
+    for n in range(5):  # a second voice of each order says it was on time
+        take(runtime, answered(f"SO-{n}", at(days=20, hours=n), "ben", arrival="on_time"))
+        take(runtime, answered(f"SO-{n}", at(days=20, hours=n + 0.5), "ana", arrival="on_time"))
+    alert = of_the_depot(runtime)
+    assert alert["state"] == "resolved"
+    assert {pair["x"] for pair in rows(runtime, pairs)} == {0.0}
+    assert [what for what, _ in story(runtime, alert["alert_id"])] == ["opened", "resolved"]
+    check_states(runtime)
+    check_alerts(runtime)
+
+
+@everywhere
+def test_an_amendment_can_open_an_alert(start: Callable[..., Embedded]) -> None:
+    runtime = start(levels=LEVELS)
+    take_pairs(runtime, ".....")
+    for n in range(5):
+        take(runtime, answered(f"SO-{n}", at(days=20, hours=n), "ana", arrival="late"))
+    alert = of_the_depot(runtime)
+    assert (alert["state"], alert["kind"]) == ("open", "divergence")
+    check_states(runtime)
+    check_alerts(runtime)
+
+
+@everywhere
+def test_what_was_told_is_not_told_again_after_an_amendment_took_it_back(start: Callable[..., Embedded]) -> None:
+    """An alert becomes lesser in silence; when it rises again to what was told, nothing is new."""
+    runtime = start(levels=LEVELS)
+    take_pairs(runtime, "xxxxx")
+    alert = of_the_depot(runtime)
+    assert (alert["kind"], alert["severity"]) == ("divergence", "critical")
+    for n in range(3, 6):  # one account goes on complaining, the others take it back
+        take(runtime, *one_pair(10 + n, 6 + n / 24, account="A-0"))
+    for n in range(6, 9):
+        take(runtime, *one_pair(10 + n, 7 + n / 24, account="A-0"))
+    for n in range(1, 5):
+        take(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
+    assert kind_now(runtime) == "single_account_dispute"
+    take_pairs(runtime, "xxxxx", first_day=11, first=30)
+    assert kind_now(runtime) == "divergence"
+    assert [what for what, _ in story(runtime, alert["alert_id"])] == ["opened"]
+    check_alerts(runtime)
+
+
+def test_an_alert_that_became_lesser_in_silence_is_resolved_as_what_it_was_told_to_be(
+    start: Callable[..., Embedded],
+) -> None:
+    runtime = start(levels=LEVELS)
+    take_pairs(runtime, "xxxxx")
+    for n in range(6):
+        take(runtime, *one_pair(10 + n, 6 + n // 3 + n / 24, account="A-0"))
+    for n in range(1, 5):
+        take(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
+    assert kind_now(runtime) == "single_account_dispute"
+    take_pairs(runtime, "." * 40, first_day=11, first=30)
+    assert kind_now(runtime) is None
+    opened, resolved = (data for _, data in story(runtime, "on_time/depot/Lyon/1"))
+    assert (
+        (opened["kind"], opened["severity"]) == (resolved["kind"], resolved["severity"]) == ("divergence", "critical")
+    )
+    check_alerts(runtime)
+
+
+def alert_of(kind: alerting.Kind, severity: alerting.Severity | None, since: int = 1) -> alerting.OpenAlert:
+    ending = resolver.Resolver(0.2)
+    return alerting.OpenAlert(kind, severity, 0, 1, since, 5, 0.5, 0.05, 0.2, 4.0, ending)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        (None, None, None),
+        (None, alert_of("watch", None), "opened"),
+        (alert_of("divergence", "major"), None, "resolved"),
+        (alert_of("watch", None), alert_of("watch", None), None),
+        (alert_of("watch", "minor"), alert_of("single_account_dispute", "minor"), "escalated"),
+        (alert_of("divergence", "minor"), alert_of("divergence", "critical"), "escalated"),
+        (alert_of("divergence", "critical"), alert_of("divergence", "minor"), None),
+        (alert_of("divergence", "critical"), alert_of("watch", None), None),
+        (alert_of("divergence", "major", since=1), alert_of("divergence", "major", since=9), None),
+    ],
+)
+def test_a_fold_done_again_tells_only_what_is_new_and_never_something_lesser(
+    before: alerting.OpenAlert | None, after: alerting.OpenAlert | None, what: str | None
+) -> None:
+    transition = alerting.difference(before, after)
+    assert (transition and transition.what) == what
+    if transition is not None:
+        assert transition.alert == (after or before)
+        assert transition.alert is not after, "later pairs must not change what was told"
+
+
+# --- nulls --------------------------------------------------------------------------------------------------
+
+# The first moments of two months: what counts as honest in April comes from before the first of it.
+MARCH, APRIL, MAY = at(), datetime(2026, 4, 1, tzinfo=MONDAY.tzinfo), datetime(2026, 5, 1, tzinfo=MONDAY.tzinfo)
+
+
+def scored(n: int, time: datetime, value: int) -> list[bytes]:
+    """An order delivered as promised that gets this score of five, all within an hour."""
+    order_id = f"S-{n}"
+    return [
+        completed(order_id, time, account={"id": f"A-{n}"}, contacts=PEOPLE, **HISTORIC),
+        scanned(order_id, time),
+        asked(order_id, time, account_id=f"A-{n}"),
+        answered(order_id, time + timedelta(minutes=30), score={"value": value, "scale": 5}),
+    ]
+
+
+def fleet(runtime: Embedded, n: int, unhappy: int, time: datetime, first: int = 0) -> None:
+    """So many scores on one day, the first of them unhappy ones."""
+    take(runtime, *[raw for k in range(n) for raw in scored(first + k, time, 1 if k < unhappy else 5)])
+
+
+def experience_nulls(runtime: Embedded) -> dict[str, tuple[int, float | None]]:
+    return {row["month"]: (row["pairs"], row["delta"]) for row in rows(runtime, nulls) if row["signal"] == "experience"}
+
+
+def test_under_two_hundred_pairs_nothing_counts_as_honest_and_nothing_is_evidence(runtime: Embedded) -> None:
+    fleet(runtime, 199, 20, MARCH)
+    fleet(runtime, 1, 1, APRIL, first=500)
+    assert experience_nulls(runtime) == {"2026-03": (0, None), "2026-04": (199, None)}
+    assert rows(runtime, pairs) == []
+    assert rows(runtime, evidence) == []
+    assert {(row["day"], row["n"], row["total"]) for row in rows(runtime, fleet_days)} == {
+        (MARCH.toordinal(), 199, 20.0),
+        (APRIL.toordinal(), 1, 1.0),
+    }
+
+
+def test_a_months_null_is_the_fleets_mean_before_it_and_stays_what_it_was(runtime: Embedded) -> None:
+    fleet(runtime, 200, 20, MARCH)
+    fleet(runtime, 3, 3, APRIL, first=500)
+    assert experience_nulls(runtime)["2026-04"] == (200, 0.1), "its own month does not count"
+    # March turns out worse, after April began.
+    regrets = [
+        answered(f"S-{k}", APRIL + timedelta(days=1, minutes=k), score={"value": 1, "scale": 5}) for k in range(20, 40)
+    ]
+    take(runtime, *regrets)
+    (march,) = [row for row in rows(runtime, fleet_days) if row["day"] == MARCH.toordinal()]
+    assert (march["n"], march["total"]) == (200, 40.0)
+    fleet(runtime, 1, 1, APRIL + timedelta(days=2), first=600)
+    assert experience_nulls(runtime)["2026-04"] == (200, 0.1)
+    assert {pair["delta"] for pair in rows(runtime, pairs)} == {0.1}
+    fleet(runtime, 1, 0, MAY, first=700)
+    assert experience_nulls(runtime)["2026-05"] == (204, 44 / 204)
+    assert {
+        (pair["order_id"], pair["delta"]) for pair in rows(runtime, pairs) if pair["order_id"] in ("S-600", "S-700")
+    } == {
+        ("S-600", 0.1),
+        ("S-700", 44 / 204),
+    }
+
+
+def test_what_is_older_than_ninety_days_no_longer_says_what_is_honest(runtime: Embedded) -> None:
+    july = datetime(2026, 7, 1, tzinfo=MONDAY.tzinfo)
+    fleet(runtime, 3, 3, july - timedelta(days=91))
+    fleet(runtime, 200, 30, july - timedelta(days=90), first=100)
+    fleet(runtime, 1, 0, july + timedelta(days=4), first=500)  # counted from the first of the month all the same
+    assert experience_nulls(runtime)["2026-07"] == (200, 0.15)
+
+
+def test_the_null_of_on_time_grows_with_how_much_likelier_the_late_are_to_answer(runtime: Embedded) -> None:
+    raws = []
+    for n in range(40):
+        time, late = MARCH + timedelta(minutes=n), n < 10
+        order_id = f"R-{n}"
+        raws += [
+            completed(order_id, time, account={"id": f"A-{n}"}, contacts=PEOPLE, **HISTORIC),
+            scanned(order_id, time + timedelta(hours=20 if late else 1)),
+            asked(order_id, time + timedelta(hours=21), account_id=f"A-{n}"),
+        ]
+        # Eight of ten late orders are answered, twelve of thirty others: twice as often.
+        if n < 8 or 10 <= n < 22:
+            raws.append(answered(order_id, time + timedelta(hours=22), arrival="late" if late else "on_time"))
+    take(runtime, *raws)
+    take(runtime, *one_pair(1, (APRIL - MARCH).days + 1))
+    found = {row["month"]: row for row in rows(runtime, nulls) if row["signal"] == "on_time"}
+    assert (found["2026-03"]["rho"], found["2026-03"]["delta"]) == (1.0, 0.05), "nothing is known yet"
+    rho = baseline.rho(2.0)
+    assert rho > 1.5
+    assert found["2026-04"]["rho"] == pytest.approx(rho)
+    assert found["2026-04"]["delta"] == pytest.approx(baseline.delta_on_responders(0.05, rho))
+    assert {pair["delta"] for pair in rows(runtime, pairs) if pair["order_id"] == "SO-1"} == {found["2026-04"]["delta"]}
+
+
+def test_the_fleets_sums_are_the_same_to_the_last_bit_whatever_the_batches(start: Callable[..., Embedded]) -> None:
+    """Thirds added up in another grouping end in another bit, and so would every null made from them."""
+    raws = [raw for n in range(12) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
+    for n in range(12):
+        for who, late in (("ana", True), ("ben", False), ("cleo", n % 3 == 0)):
+            raws.append(answered(f"SO-{n}", at(hours=4, days=n % 2), who, arrival="late" if late else "on_time"))
+    runtime = start(batch=7)
+    take(runtime, *raws)
+    for signal_day in rows(runtime, fleet_days):
+        total = 0.0
+        for pair in told(runtime, "fulfilment.compared"):
+            seen = pair["observations"].get(signal_day["signal"])
+            if seen is not None and seen["day"] == signal_day["day"]:
+                total += seen["x"] - (seen["previous"] or 0.0)
+        assert signal_day["total"] == total, (signal_day, date.fromordinal(signal_day["day"]))
+
+
+def test_moving_the_promise_after_the_question_takes_no_pair_away(runtime: Embedded) -> None:
+    take_pairs(runtime, "xx")
+    before = rows(runtime, pairs)
+    take(runtime, repromised("SO-0", at(days=8), at(hours=-5), "moved back"))
+    take(runtime, answered("SO-0", at(days=9), "ana", arrival="late", comment="Late, as I said."))
+    assert rows(runtime, pairs) == before
+
+
+@everywhere
+def test_moving_an_order_takes_no_pair_away_from_where_it_was_counted(runtime: Embedded) -> None:
+    """Else correcting an unhappy order's depot between two answers would be a way to lose the second one."""
+    raws = [raw for n in range(3) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
+    take(runtime, *raws)
+    take(runtime, answered("SO-1", at(days=1), "ana", arrival="on_time"))
+    elsewhere = completed("SO-1", at(days=2), event_id="moved", dimensions={"depot": "Nancy"}, **HISTORIC)
+    take(runtime, elsewhere, answered("SO-1", at(days=3), "ben", arrival="late"))
+    (pair,) = [pair for pair in rows(runtime, pairs) if pair["signal"] == "on_time" and pair["dimension"] == "depot"]
+    assert (pair["order_id"], pair["x"]) == ("SO-1", 0.5)
+    assert pair["value"] != "Nancy"

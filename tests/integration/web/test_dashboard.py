@@ -1,0 +1,435 @@
+"""The pages for people: what they say, whom they never trust, what they cost."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import event, text
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.domain.asking.ask_states import State
+from pipeline.domain.asking.eligibility import Reason
+from pipeline.domain.asking.policy import Policy
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.reads import pages
+from pipeline.store.schema.tables import asks
+from pipeline.web.http import assets
+from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.orders import words
+from tests.support.alert_rows import raise_alert
+from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned, take
+from tests.support.polyglot import POLYGLOT
+from tests.support.requests.doors import Clock, client, services
+
+Page = Callable[[str], str]
+ALLOWED_SCRIPT = re.compile(r"^/static/[a-z]+\.js\?v=[0-9a-f]{16}$")
+
+
+class Checked(HTMLParser):
+    """Collects what a strict Content-Security-Policy would refuse, and all text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[str] = []
+        self.text: list[str] = []
+        self.ids: list[str] = []
+        self._script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._script = tag == "script"
+        if tag == "script" and not ALLOWED_SCRIPT.match(given.get("src") or ""):
+            self.refused.append(f"script {given}")
+        if tag in ("style", "img", "iframe", "object", "base"):
+            self.refused.append(tag)
+        for name, value in attrs:
+            if name.startswith("on") or name in ("style", "srcdoc") or (value or "").lower().startswith("javascript:"):
+                self.refused.append(f"{tag} {name}={value}")
+            if name in ("href", "src", "action") and not (value or "").startswith(("/", "#")):
+                self.refused.append(f"{tag} leads elsewhere: {value}")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+        if self._script and data.strip():
+            self.refused.append("a script of its own")
+
+
+def read(html: str) -> str:
+    """The text of a page that a strict policy would take as it is."""
+    checked = Checked()
+    checked.feed(html)
+    assert checked.refused == []
+    assert len(set(checked.ids)) == len(checked.ids)
+    return " ".join(" ".join(checked.text).split())
+
+
+@pytest.fixture
+def browser(runtime: Embedded) -> Iterator[TestClient[Litestar]]:
+    known = services(runtime, Clock(at()))
+    with client(*dashboard.routes(known)) as made:
+        yield made
+
+
+@pytest.fixture
+def page(browser: TestClient[Litestar]) -> Page:
+    def _page(address: str, status: int = 200) -> str:
+        found = browser.get(address)
+        assert found.status_code == status
+        assert found.headers["content-type"].startswith("text/html")
+        return read(found.text)
+
+    return _page
+
+
+def lived(runtime: Embedded, number: int, depot: str = "Lyon", **said: Any) -> None:
+    """An order delivered on time by the record, asked about and answered."""
+    order_id, when = f"{depot}-{number}", at(days=number * 0.01)
+    take(
+        runtime,
+        completed(
+            order_id,
+            when,
+            account={"id": f"A-{order_id}", "name": f"{depot} Works {number}"},
+            contacts=[contact(f"c-{order_id}", phone=f"+4477009001{number:02d}")],
+            dimensions={"depot": depot, "carrier": "Nordex"},
+        ),
+        scanned(order_id, when + timedelta(hours=1)),
+        answered(order_id, when + timedelta(hours=2), f"c-{order_id}", **said),
+    )
+
+
+def test_the_first_sentence_says_what_is_claimed_what_was_lived_and_how_far_apart(
+    runtime: Embedded, page: Page
+) -> None:
+    for number in range(40):
+        lived(runtime, number, arrival="on_time" if number % 2 else "late", score={"value": 9 if number % 2 else 2})
+    shown = page("/")
+    assert "Operations reports 100.0% of deliveries on time." in shown
+    assert "Customers of the same deliveries say 50.0%." in shown
+    assert re.search(r"At least \d+\.\d points of that claim are not what they lived\.", shown)
+    assert "Difference, in points +50.0" in shown
+    assert "40 of 40 deliveries" in shown
+
+
+def test_below_ten_answers_no_point_is_shown(runtime: Embedded, page: Page) -> None:
+    for number in range(10):
+        lived(runtime, number, arrival="late")
+    lived(runtime, 11, depot="Metz", arrival="late")
+    shown = page("/")
+    assert "Metz" in shown
+    assert "not enough answers yet (1 of 10)" in shown
+    assert "claimed 100.0%, experienced not enough answers yet (1 of 10)" in shown  # what the strip is called
+    assert shown.index("Lyon") < shown.index("Metz")  # known to be worst before hardly known
+
+
+def test_level_and_time_are_chosen_by_plain_parameters(
+    runtime: Embedded, page: Page, browser: TestClient[Litestar]
+) -> None:
+    lived(runtime, 1, arrival="late")
+    assert "by depot" in page("/")  # the finest level
+    assert "Nordex" in page("/?by=carrier")
+    assert "From 2 March 2026 · as of" in page("/?from=2026-03-02&to=")
+    assert "so there is nothing to compare yet" in page("/?to=2026-03-01")
+    for wrong, why in (
+        ("by=town", "by: no level 'town' is counted here; there are: depot, carrier"),
+        ("from=yesterday", "from: 'yesterday' is not a date as in 2026-11-20"),
+        ("to=2026-02-30", "to: '2026-02-30' is not a date"),
+        ("from=2026-03-02&to=2026-03-01", "from: 2026-03-02 is after 2026-03-01"),
+    ):
+        refused = browser.get(f"/?{wrong}")
+        assert refused.status_code == 400
+        assert why in read(refused.text)
+
+
+def test_an_empty_installation_says_so(page: Page) -> None:
+    shown = page("/")
+    assert "so there is nothing to compare yet" in shown
+    assert "None: nowhere do the answers contradict the claims enough to say so." in shown
+    assert "No evidence yet: no claim has met an answer so far." in shown
+    assert "No customer has written a word yet." in shown
+    assert "No order was completed in this time." in shown
+    assert "nobody stands out" in shown
+
+
+def test_the_funnel_gives_every_loss_its_reason(runtime: Embedded, page: Page) -> None:
+    take(runtime, completed("SO-1", contacts=[]), scanned("SO-1", at(hours=1)))
+    take(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
+    take(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
+    shown = page("/")
+    for told in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
+        assert told in shown
+    assert "no consent to be asked is on record" in shown
+    assert "too few to know what is usual, so no evidence and no alerts yet" not in shown  # no pair at all so far
+
+
+def test_newest_words_come_first_with_the_claim_beside_them(runtime: Embedded, page: Page) -> None:
+    lived(runtime, 1, arrival="on_time", comment="All well")
+    lived(runtime, 2, arrival="late", score={"value": 3}, comment="Two hours too late")
+    lived(runtime, 3, arrival="on_time")
+    shown = page("/")
+    assert shown.index("Two hours too late") < shown.index("All well")
+    assert "3 of 10, unhappy Says: it came late. Claimed: on time, in full." in shown
+    assert "too few to know what is usual, so no evidence and no alerts yet" in shown
+
+
+def test_open_alerts_are_told_in_sentences_with_the_orders_behind_them(runtime: Embedded, page: Page) -> None:
+    with runtime.engine.begin() as connection:
+        raise_alert(connection, "on_time/depot/Lyon/1")
+        raise_alert(connection, "on_time/depot/Metz/1", value="Metz", state="resolved", resolved_at=at(days=25))
+    lived(runtime, 1, arrival="late")
+    shown = page("/")
+    assert "Critical: depot Lyon, on time" in shown
+    assert "10 accounts are behind it" not in shown
+    assert "12 accounts are behind it" in shown
+    assert "Over (1)" in shown
+    assert 'href="/orders/SO-1"' in dashboard_html(runtime)
+    assert "alert" in shown[shown.index("Lyon") :][:20]  # flagged in the table, too
+
+
+def test_unresolved_questions_are_told_with_their_orders_and_what_to_do(
+    runtime: Embedded, browser: TestClient[Litestar], page: Page
+) -> None:
+    for n in range(12):
+        person, account = [contact(phone=f"+4477009002{n:02}")], {"id": f"A-{n}"}
+        take(
+            runtime,
+            completed(f"SO-{n}", at(hours=n), contacts=person, account=account),
+            scanned(f"SO-{n}", at(hours=n)),
+        )
+    assert "unresolved" not in page("/")
+
+    def _set(order_ids: list[str], state: str, sending_at: datetime) -> None:
+        with runtime.engine.begin() as connection:
+            connection.execute(
+                asks.update().where(asks.c.order_id.in_(order_ids)).values(state=state, sending_at=sending_at)
+            )
+
+    _set(["SO-1"], "unresolved", at(hours=1))
+    shown = page("/")
+    assert "1 question is unresolved Nobody knows whether it was sent" in shown
+    assert "search the provider’s log for the customer’s number" in shown
+    assert "Of the last 7 days, the newest first: SO-1" in shown
+    assert '<a href="/orders/SO-1">' in browser.get("/").text
+    _set([f"SO-{n}" for n in range(12)], "unresolved", at(hours=1))
+    assert "12 questions are unresolved" in page("/")
+    assert "the newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
+    _set([f"SO-{n}" for n in range(12)], "unresolved", at(days=-8))
+    assert "unresolved" not in page("/"), "by now somebody has seen to them"
+    _set(["SO-1"], "answered", at(hours=1))  # so it did arrive
+    assert "unresolved" not in page("/")
+
+
+def dashboard_html(runtime: Embedded) -> str:
+    with client(*dashboard.routes(services(runtime, Clock(at())))) as made:
+        return made.get("/").text
+
+
+def story(runtime: Embedded, order_id: str = "SO-1") -> None:
+    """An order with everything: moved promises, scans, a second word of operations, refusals, an amended answer."""
+    people = [contact("ana"), contact("bo", role="gatekeeper", phone="+447700900124")]
+    take(
+        runtime,
+        completed(order_id, at(), contacts=people, promised_at=at(hours=3)),
+        repromised(order_id, at(hours=4), at(hours=9), reason="truck broke down", by="desk-3"),
+        scanned(order_id, at(hours=5), "out_for_delivery", note="gate code 17"),
+        scanned(order_id, at(hours=6)),
+        answered(order_id, at(hours=7), "ana", arrival="late", score={"value": 2}, comment="We waited all day"),
+        answered(order_id, at(hours=8), "ana", arrival="late", score={"value": 4}, condition=["damaged"]),
+        completed(
+            order_id,
+            at(hours=10),
+            event_id="again",
+            contacts=people,
+            promised_at=at(hours=9),
+            lines=[{"sku": "GLV-9", "ordered": 10, "delivered": 8}],
+        ),
+    )
+
+
+def test_an_order_is_told_in_the_order_of_time(runtime: Embedded, page: Page) -> None:
+    story(runtime)
+    shown = page("/orders/SO-1")
+    timeline_text = shown[shown.index("What happened, in the order of time") :]
+    places = [
+        timeline_text.index(words)
+        for words in (
+            "Promised by 2 March 2026, 12:00",
+            "Reported as completed",
+            "people who could be asked: ana (receiver), bo (gatekeeper)",
+            "The first promise passed",
+            "Promise moved to 2 March 2026, 18:00",
+            "reason given: truck broke down",
+            "Scan: out for delivery",
+            "note: gate code 17",
+            "Scan: delivered",
+            "Claim: on time by the latest promise, late by the first, in full",
+            "Asked ana (receiver) by SMS",
+            "Not asked: bo (gatekeeper)",
+            "ana (receiver) answers by SMS: it came late; 2 of 10, unhappy",
+            "We waited all day",
+            "amended later by the same person; both are kept",
+            "Claim and answer compared: embellished",
+            "ana (receiver) answers by SMS: it came late; damaged; 4 of 10, unhappy",
+            "Reported again (revision 2)",
+            "GLV-9: 8 of 10 delivered",
+            "Claim changed (revision 2)",
+        )
+    ]
+    assert places == sorted(places)
+    assert "because people in this role are not asked" in shown
+    assert "Embellished: claimed on time and in full and delivered well, and the customer says otherwise." in shown
+    assert "Frozen at that moment" in shown
+    assert "Today the record says: on time by the latest promise, late by the first, not in full." in shown
+
+
+def test_an_order_names_the_alerts_it_is_behind_and_no_others(runtime: Embedded, page: Page) -> None:
+    story(runtime)
+    early, late = {"since": "2026-03-01"}, {"since": "2026-04-01"}
+    with runtime.engine.begin() as connection:
+        raise_alert(connection, "on_time/depot/Lyon/1", proof=early)
+        raise_alert(
+            connection, "on_time/carrier/Nordex/1", dimension="carrier", value="Nordex", proof=late | {"orders": []}
+        )
+        raise_alert(connection, "on_time/depot/Metz/1", value="Metz", proof=early)
+    shown = page("/orders/SO-1")
+    assert "Critical: depot Lyon, on time Its evidence" in shown
+    assert "carrier Nordex, on time" not in shown
+    assert "depot Metz" not in shown
+
+
+@pytest.mark.parametrize(
+    "order_id", ["SO-1", "2026/11/SO 1", "..", "50%25 off", "a?b#c&d=e", "Bestellung-ß-注文", "/x/", POLYGLOT]
+)
+def test_every_order_is_found_under_its_own_address(runtime: Embedded, page: Page, order_id: str) -> None:
+    take(runtime, completed(order_id, account={"id": "A-1", "name": "Right Place"}), scanned(order_id, at(hours=1)))
+    assert "Right Place" in page(dashboard.order_address(order_id))
+
+
+def test_unknown_orders_are_not_found_and_the_finder_waits_for_an_id(page: Callable[..., str]) -> None:
+    for address in ("/orders/nobody", "/orders?q=nobody", "/orders/a/b"):
+        assert "Nothing was ever heard of an order" in page(address, status=404)
+    assert "Find an order" in page("/orders")
+    assert "Find an order" in page("/orders?q=+")
+
+
+def test_an_answer_without_its_order_has_a_page_already(runtime: Embedded, page: Page) -> None:
+    take(runtime, answered("SO-9", at(), comment="Where is it?", arrival="not_received"))
+    shown = page("/orders/SO-9")
+    assert "Where is it?" in shown
+    assert "there was no question whose claim could be held against the answer" in shown
+
+
+def test_hostile_text_stays_text_in_every_field(runtime: Embedded, browser: TestClient[Litestar]) -> None:
+    bad = POLYGLOT
+    take(
+        runtime,
+        completed(
+            bad,
+            at(),
+            account={"id": bad, "name": bad, "tier": bad[:100]},
+            contacts=[contact(bad)],
+            dimensions={"depot": bad, "carrier": bad, bad[:100]: bad},
+            lines=[{"sku": bad[:100], "ordered": 1, "delivered": 1}],
+            _={"source": bad},
+        ),
+        repromised(bad, at(hours=1), at(hours=9), reason=bad, by=bad),
+        scanned(bad, at(hours=2), note=bad, shipment_id=bad),
+        asked(bad, at(hours=3), bad, channel=bad[:100]),
+        answered(bad, at(hours=4), bad, arrival="late", comment=bad, channel=bad[:100]),
+    )
+    with runtime.engine.begin() as connection:
+        raise_alert(connection, bad, value=bad, signal="on_time", proof={"orders": [bad]})
+    for address in ("/", "/?by=carrier", dashboard.order_address(bad), f"/orders/{'x' * 300}", "/?by=%3Cscript%3E"):
+        html = browser.get(address).text
+        shown = read(html)
+        assert "<img" not in html
+        assert "49" not in re.findall(r"\b49\b", shown.replace("{{7*7}}", ""))
+    assert "{{7*7}}" in read(browser.get(dashboard.order_address(bad)).text)
+
+
+def test_pages_keep_to_the_policy_they_are_served_with(browser: TestClient[Litestar]) -> None:
+    policy = browser.get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_style_and_script_have_addresses_that_follow_their_content(browser: TestClient[Litestar]) -> None:
+    for name, kind in (("pages.css", "text/css"), ("pages.js", "javascript"), ("icon.svg", "image/svg+xml")):
+        found = browser.get(assets.asset(name))
+        assert found.status_code == 200
+        assert kind in found.headers["content-type"]
+    assert browser.get("/static/../dashboard.py").status_code == 404
+    assert assets.asset("pages.css") != assets.asset("pages.js").replace("js", "css")
+
+
+def test_no_page_looks_through_the_orders(runtime: Embedded, browser: TestClient[Litestar]) -> None:
+    story(runtime)
+    asked_of_orders: list[str] = []
+
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if re.search(r"FROM (orders|answers|journal|asks|claims)\b", statement):
+            asked_of_orders.append(" ".join(statement.split()))
+
+    event.listen(runtime.engine, "before_cursor_execute", _note)
+    browser.get("/")
+    browser.get("/orders/SO-1")
+    assert asked_of_orders
+    for statement in asked_of_orders:
+        assert re.search(
+            r"WHERE \w+\.(order_id|id) (=|IN)|(comment IS NOT NULL|state = 'unresolved') .*ORDER BY .* LIMIT", statement
+        ), statement
+
+
+def test_newest_words_and_unresolved_questions_are_read_along_their_index(sqlite_database_url: str) -> None:
+    engine = connect(sqlite_database_url)
+    plans: list[str] = []
+
+    def _explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT answers", "SELECT asks")):
+            rows = connection.connection.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            plans.append(" ".join(str(row[3]) for row in rows))
+
+    event.listen(engine, "before_cursor_execute", _explain)
+    with reading(engine) as connection:
+        assert pages.verbatims(connection, 5) == []
+        assert pages.unresolved(connection, at(), 5) == (0, 0, ())
+        connection.execute(text("SELECT 1"))
+    engine.dispose()
+    assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in its order, and no sorting
+    assert "SEARCH asks USING INDEX asks_unresolved (sending_at>?)" in plans[1]
+
+
+def test_a_page_is_made_again_only_when_something_happened(runtime: Embedded, browser: TestClient[Litestar]) -> None:
+    lived(runtime, 1, arrival="on_time", comment="First")
+    statements: list[str] = []
+    browser.get("/")
+    event.listen(
+        runtime.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: statements.append(statement),
+    )
+    assert "First" in browser.get("/").text
+    assert not any("rollups" in statement for statement in statements)
+    lived(runtime, 2, arrival="on_time", comment="Second")
+    assert "Second" in browser.get("/").text
+
+
+def test_every_reason_and_every_state_has_words_of_its_own() -> None:
+    for reason in Reason:
+        assert words.why_not(reason) != words.plain_word(reason)
+    assert set(State) <= set(words.STATES)
+
+
+def test_a_capped_account_reads_as_left_in_peace(start: Callable[..., Embedded]) -> None:
+    runtime = start(policy=Policy(account_cap=1))
+    people = [contact("ana"), contact("bo", phone="+447700900124")]
+    take(runtime, completed(contacts=people), scanned(time=at(hours=1)))
+    with client(*dashboard.routes(services(runtime, Clock(at())))) as made:
+        assert "because this customer was asked often enough these days" in read(made.get("/orders/SO-1").text)

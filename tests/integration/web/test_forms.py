@@ -1,0 +1,313 @@
+"""The mini-form: what it shows to whom, what it records, and what it never does."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import event
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.domain.asking.ask_states import hashed
+from pipeline.store.schema.tables import answers, asks, journal
+from pipeline.web.public.form import form, links
+from tests.support.builders import answered, at, take
+from tests.support.dump import dump
+from tests.support.modes import EVERYWHERE
+from tests.support.requests import doors
+from tests.support.requests.doors import TOKEN, Clock
+from tests.support.stored import rows, told
+
+pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
+
+ANSWER = {"arrival": "late", "goods": ["damaged", "papers_missing"], "score": "4", "comment": "Box 3 was wet."}
+HEADERS = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(at(hours=3))
+
+
+@pytest.fixture
+def client(runtime: Embedded, clock: Clock) -> Iterator[TestClient[Litestar]]:
+    with doors.client(*form.routes(doors.services(runtime, clock))) as made:
+        yield made
+
+
+def submission(page: str) -> str:
+    found = re.search(r'name="submission" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def post(client: TestClient[Litestar], fields: dict[str, Any], token: str = TOKEN) -> Any:
+    return client.post(f"/f/{token}", content=urlencode(fields, doseq=True), headers=HEADERS)
+
+
+def said(runtime: Embedded) -> list[dict[str, Any]]:
+    return sorted(rows(runtime, answers), key=lambda row: row["answered_at"])
+
+
+def test_an_answer_is_recorded_compared_and_shown(runtime: Embedded, client: TestClient[Litestar]) -> None:
+    doors.sent(runtime)
+    page = client.get(f"/f/{TOKEN}")
+    assert (page.status_code, page.headers["content-language"]) == (200, "en")
+    answer = post(client, ANSWER | {"submission": submission(page.text)})
+    assert answer.status_code == 200
+    for shown in ("Thank you", "Yes, but late", "Something is damaged", "Papers are missing", "4 of 10", "Box 3 was"):
+        assert shown in answer.text
+    (row,) = rows(runtime, answers)
+    assert (row["channel"], row["arrival"], row["complete"], row["score"]) == ("form", "late", False, 4)
+    assert (row["condition"], row["comment"]) == ("damaged,papers_missing", "Box 3 was wet.")
+    assert rows(runtime, asks)[0]["state"] == "answered"
+    assert told(runtime, "fulfilment.compared")[0]["verdict"] == "embellished"
+
+
+def test_a_hundred_prefetches_leave_it_unanswered(runtime: Embedded, client: TestClient[Litestar]) -> None:
+    doors.sent(runtime)
+    before = dump(runtime.engine)
+    for n in range(100):
+        assert client.get(f"/f/{TOKEN}", params={"amend": "1"} if n % 2 else {}).status_code == 200
+    assert client.head(f"/f/{TOKEN}").status_code in (200, 405)
+    assert dump(runtime.engine) == before
+    assert rows(runtime, asks)[0]["state"] == "sent"
+
+
+def test_a_dump_of_the_database_opens_no_form(runtime: Embedded, clock: Clock) -> None:
+    doors.sent(runtime)
+    everything = "\n".join(dump(runtime.engine))
+    assert TOKEN not in everything
+    candidates = set(re.findall(r"[A-Za-z0-9_-]{16,}", everything)) | {hashed(TOKEN), hashed(TOKEN)[:22]}
+    with doors.client(*form.routes(doors.services(runtime, clock, wrong_links_a_minute=10_000))) as client:
+        for candidate in candidates:
+            assert client.get(f"/f/{candidate}").status_code == 404
+
+
+def test_who_guesses_links_has_to_wait_and_whoever_has_one_does_not(
+    runtime: Embedded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors.sent(runtime)
+    french = {"accept-language": "fr"}
+    with doors.client(*form.routes(doors.services(runtime, clock, wrong_links_a_minute=3))) as client:
+        for _ in range(5):
+            assert client.get(f"/f/{TOKEN}").status_code == 200, "right ones are not counted"
+        guesses = [client.get("/f/" + f"{n:022}", headers=french) for n in range(5)]
+        assert [guess.status_code for guess in guesses] == [404, 404, 404, 429, 429]
+        assert 1 <= int(guesses[-1].headers["retry-after"]) <= 60
+        assert (guesses[-1].headers["content-language"], "patienter" in guesses[-1].text) == ("fr", True)
+        assert post(client, ANSWER, "A" * 22).status_code == 429
+        assert client.get(f"/f/{TOKEN}").status_code == 200
+        assert post(client, ANSWER).status_code == 200
+        clock.moment += timedelta(days=15)
+        assert client.get(f"/f/{TOKEN}").status_code == 404, "nor is one that was right once"
+        # All that are over the limit share one query; what no token looks like costs none.
+        monkeypatch.setattr(links, "_SHARED_SECONDS", 0.5)
+        with queries(runtime) as asked, ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(lambda n: client.get(f"/f/{n:022}").status_code, range(8))) == {429}
+            assert client.get("/f/short").status_code == 429
+        assert len(asked) <= 2
+
+
+@contextmanager
+def queries(runtime: Embedded) -> Iterator[list[str]]:
+    """The statements that are executed meanwhile."""
+    seen: list[str] = []
+
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(runtime.engine, "before_cursor_execute", _note)
+    yield seen
+    event.remove(runtime.engine, "before_cursor_execute", _note)
+
+
+def test_unknown_used_up_and_expired_look_alike_but_for_one_kind_sentence(
+    runtime: Embedded, client: TestClient[Litestar], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors.sent(runtime)
+    for wrong in ("A" * 22, "A" * 21, "A" * 200, "%00" * 22, "../../etc/passwd", "'; DROP TABLE asks; --"):
+        assert client.get(f"/f/{wrong}").status_code == 404
+    unknown, unknown_post = client.get("/f/" + "A" * 22), post(client, ANSWER, "A" * 22)
+    monkeypatch.setattr(links, "MAX_ANSWERS", 1)
+    assert post(client, ANSWER).status_code == 200
+    used, used_post = client.get(f"/f/{TOKEN}"), post(client, ANSWER | {"score": "9"})
+    for other in (unknown_post, used, used_post):
+        assert (other.status_code, other.text) == (404, unknown.text)
+        assert {k: v for k, v in other.headers.items() if k != "date"} == dict(unknown.headers)
+    clock.moment = at(hours=2) + timedelta(days=14, seconds=1)
+    expired = client.get(f"/f/{TOKEN}")
+    assert expired.status_code == 404
+    kind = re.search(r'<p class="kind">.*?</p>\n', expired.text, re.DOTALL)
+    assert kind
+    assert expired.text.replace(kind[0], "") == unknown.text
+    assert post(client, ANSWER).status_code == 404
+    assert len(rows(runtime, answers)) == 1
+
+
+def test_a_link_is_open_for_fourteen_days_from_sending(
+    runtime: Embedded, client: TestClient[Litestar], clock: Clock
+) -> None:
+    doors.sent(runtime)
+    clock.moment = at(hours=2) + timedelta(days=14)
+    assert client.get(f"/f/{TOKEN}").status_code == 200
+
+
+def test_an_amended_answer_counts_and_the_one_before_is_kept(
+    runtime: Embedded, client: TestClient[Litestar], clock: Clock
+) -> None:
+    doors.sent(runtime)
+    post(client, ANSWER | {"submission": "one"})
+    shown = client.get(f"/f/{TOKEN}")
+    assert "Your answer is recorded" in shown.text
+    assert "Box 3" not in shown.text, "a link is passed on: words are for the one who wrote them"
+    again = client.get(f"/f/{TOKEN}", params={"amend": "1"})
+    for name in ("arrival-late", "goods-damaged", "goods-papers_missing", "score-4"):
+        assert re.search(rf'id="{name}"[^>]* checked', again.text), name
+    clock.moment = at(hours=4)
+    amended = post(client, {"submission": submission(again.text), "arrival": "late", "goods": "complete", "score": "8"})
+    assert "You have answered 2 times" in amended.text
+    first, second = said(runtime)
+    assert (first["score"], first["condition"], first["comment"]) == (4, "damaged,papers_missing", "Box 3 was wet.")
+    assert (second["score"], second["complete"], second["condition"]) == (8, True, "")
+    assert second["comment"] == "Box 3 was wet.", "words left empty leave those that stand"
+    assert [pair["observations"]["experience"]["x"] for pair in told(runtime, "fulfilment.compared")] == [1.0, 0.0]
+
+
+def test_the_same_submission_twice_counts_once(runtime: Embedded, client: TestClient[Litestar], clock: Clock) -> None:
+    doors.sent(runtime)
+    fields = ANSWER | {"submission": submission(client.get(f"/f/{TOKEN}").text)}
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(lambda _: post(client, fields), range(4)))
+    clock.moment = at(hours=4)
+    pages.append(post(client, fields))
+    assert [page.status_code for page in pages] == [200] * 5
+    assert len(rows(runtime, answers)) == 1
+    assert len([row for row in rows(runtime, journal) if row["type"] == "feedback.received"]) == 1
+    # Back in the browser, something else chosen, sent again: that is another answer.
+    assert post(client, fields | {"score": "9"}).status_code == 200
+    assert [row["score"] for row in said(runtime)] == [4, 9]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"arrival": ""}, "arrival"),
+        ({"arrival": "yesterday"}, "arrival"),
+        ({"goods": ["complete", "damaged"]}, "goods"),
+        ({"goods": "<script>"}, "goods"),
+        ({"score": "11"}, "score"),
+        ({"score": "٤"}, "score"),
+        ({"score": "-1"}, "score"),
+        ({"comment": "x" * 1_601}, "comment"),
+    ],
+)
+def test_bad_input_shows_the_form_again_with_the_field_named(
+    runtime: Embedded, client: TestClient[Litestar], change: dict[str, Any], field: str
+) -> None:
+    doors.sent(runtime)
+    page = post(client, ANSWER | change)
+    assert page.status_code == 422
+    assert page.text.count("<li><a href=") == 1
+    assert f'id="{field}-mistake"' in page.text
+    assert re.search(rf'aria-describedby="[^"]*{field}-mistake', page.text)
+    assert re.search(rf'<(?:input|textarea)[^>]* name="{field}"[^>]* aria-invalid="true"', page.text)
+    assert "Please check: Your delivery</title>" in page.text
+    assert rows(runtime, answers) == []
+
+
+def test_a_mistake_loses_nothing_that_was_filled_in(runtime: Embedded, client: TestClient[Litestar]) -> None:
+    doors.sent(runtime)
+    page = post(client, ANSWER | {"arrival": "", "comment": "</textarea><script>alert(1)</script>\n{{ 7*7 }}"}).text
+    assert re.search(r'id="score-4"[^>]* checked', page)
+    assert "&lt;/textarea&gt;&lt;script&gt;alert(1)&lt;/script&gt;\n{{ 7*7 }}</textarea>" in page
+    assert "<script" not in page
+
+
+def test_what_never_came_has_no_condition(runtime: Embedded, client: TestClient[Litestar]) -> None:
+    doors.sent(runtime)
+    assert post(client, {"arrival": "not_received", "goods": ["complete", "damaged"]}).status_code == 200
+    (row,) = rows(runtime, answers)
+    assert (row["arrival"], row["complete"], row["condition"], row["score"]) == ("not_received", None, "", None)
+
+
+def test_line_ends_count_once_and_control_characters_not_at_all(
+    runtime: Embedded, client: TestClient[Litestar]
+) -> None:
+    doors.sent(runtime)
+    assert post(client, {"arrival": "on_time", "comment": "a\r\n" * 800}).status_code == 200
+    assert post(client, {"arrival": "on_time", "comment": "wet\x00 \x1b[31mbox"}).status_code == 200
+    comments = [row["comment"] for row in rows(runtime, answers)]
+    assert ("a\n" * 800).strip() in comments
+    assert "wet [31mbox" in comments
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe", b"arrival=%ff%fe&comment=%00%ed%a0%80", b"&".join([b"a=1"] * 100), b"{}", b"", b"%" * 60_000]
+)
+def test_whatever_is_sent_is_answered_and_nothing_breaks(
+    runtime: Embedded, client: TestClient[Litestar], body: bytes
+) -> None:
+    doors.sent(runtime)
+    assert client.post(f"/f/{TOKEN}", content=body, headers=HEADERS).status_code in (400, 422)
+    assert rows(runtime, answers) == []
+
+
+def test_a_body_over_64_kib_is_refused(runtime: Embedded, client: TestClient[Litestar]) -> None:
+    doors.sent(runtime)
+    assert client.post(f"/f/{TOKEN}", content=b"arrival=late&comment=" + b"x" * 65_536).status_code == 413
+    assert rows(runtime, answers) == []
+
+
+def test_it_speaks_the_contacts_language_unless_another_is_chosen(
+    runtime: Embedded, client: TestClient[Litestar]
+) -> None:
+    doors.sent(runtime, language="fr-CA", timezone="Europe/Paris")
+    page = client.get(f"/f/{TOKEN}", headers={"accept-language": "en"})
+    assert '<html lang="fr">' in page.text
+    assert "Comment s’est passée votre livraison" in page.text
+    assert '<html lang="en">' in client.get(f"/f/{TOKEN}", params={"lang": "en"}).text
+    assert '<html lang="fr">' in client.get(f"/f/{TOKEN}", params={"lang": "xx"}).text
+    answer = post(client, {"arrival": "on_time", "goods": "complete", "score": "9", "lang": "fr"})
+    assert "9 sur 10" in answer.text
+    assert "2 mars 2026" in answer.text
+    assert "13:00 (Europe/Paris)" in answer.text, "twelve in London: the contact's own clock"
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("fr;q=0.4, en;q=0.9", "en"), ("de, fr-BE;q=0.8", "fr"), ("", "en"), ("fr;q=0", "en"), (",;q=,fr;q=x", "en")],
+)
+def test_strangers_are_answered_in_the_browsers_language(
+    client: TestClient[Litestar], header: str, language: str
+) -> None:
+    page = client.get("/f/" + "A" * 22, headers={"accept-language": header})
+    assert f'<html lang="{language}">' in page.text
+
+
+def test_the_page_names_nobody_and_runs_no_script(runtime: Embedded, client: TestClient[Litestar]) -> None:
+    doors.sent(runtime, name="Ana Canary", email="ana.canary@example.com")
+    pages = [client.get(f"/f/{TOKEN}"), post(client, ANSWER), client.get(f"/f/{TOKEN}", params={"amend": "1"})]
+    for page in pages:
+        for secret in ("Canary", "7700900123", "ana", "A-1", "<script", "style=", "onclick"):
+            assert secret not in page.text.replace("language", ""), secret
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        assert page.headers["cache-control"] == "no-store"
+        assert page.headers["referrer-policy"] == "no-referrer"
+
+
+def test_an_answer_by_another_system_can_be_amended_by_the_form(
+    runtime: Embedded, client: TestClient[Litestar]
+) -> None:
+    doors.sent(runtime)
+    take(runtime, answered(time=at(hours=2.5), arrival="on_time", score={"value": 5, "scale": 5}, complete=True))
+    shown = client.get(f"/f/{TOKEN}")
+    assert "5 of 5" in shown.text
+    assert post(client, {"arrival": "on_time", "goods": "complete"}).status_code == 200
+    assert said(runtime)[-1]["score"] is None

@@ -1,0 +1,159 @@
+"""Alive, ready, measured; and who may look at the internal listener."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.runtime.write_queue import Writer
+from pipeline.settings import Settings
+from pipeline.store.db.engine import connect
+from pipeline.web.auth.token import COOKIE
+from pipeline.web.http.server import internal_app, public_app
+from pipeline.web.http.services import Services
+from pipeline.web.internal import health
+from tests.support.requests.ingesting import problem, services_of
+from tests.support.running.writing import SECONDS, busy, writing
+
+TOKEN = "a-token-that-was-printed-at-start"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+HTML = {"accept": "text/html,application/xhtml+xml"}
+
+
+async def _nothing(_: Sequence[Incoming]) -> Taken:
+    raise AssertionError("nobody submits here")
+
+
+@pytest.fixture
+def services(runtime: Embedded) -> Services:
+    return services_of(runtime, _nothing)
+
+
+@pytest.fixture
+def client(services: Services) -> Iterator[TestClient[Any]]:
+    with TestClient(internal_app(services, TOKEN)) as made:
+        made.follow_redirects = False
+        yield made
+
+
+def test_health_needs_no_sign_in(client: TestClient[Any]) -> None:
+    assert client.get("/livez").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_it_is_not_ready_while_the_database_is_away(services: Services) -> None:
+    away = connect("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with TestClient(internal_app(replace(services, engine=away), TOKEN)) as client:
+        assert client.get("/livez").status_code == 200
+        answer = client.get("/readyz")
+        assert "database" in problem(answer, 503)["detail"]
+        assert answer.headers["retry-after"]
+        assert "\nunvarnished_ready 0.0\n" in client.get("/metrics", headers=BEARER).text
+    with TestClient(internal_app(services, TOKEN)) as client:
+        assert "\nunvarnished_ready 1.0\n" in client.get("/metrics", headers=BEARER).text
+
+
+def test_a_database_that_stalls_is_asked_once_and_not_waited_for(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = threading.Semaphore(0), threading.Event()
+
+    def _stall(_: object) -> None:
+        asked.release()
+        answer.wait()
+
+    monkeypatch.setattr(health, "_DATABASE_SECONDS", 0.05)
+    monkeypatch.setattr(health._Database, "_ask", _stall)
+    with TestClient(internal_app(services, TOKEN)) as client:
+        for _ in range(10):
+            problem(client.get("/readyz"), 503)
+        answer.set()
+    assert asked.acquire(blocking=False)
+    assert not asked.acquire(blocking=False), "once at a time"
+
+
+class _Away:
+    """A writer whose last transaction failed."""
+
+    alive, away, behind = True, True, 0.0
+
+
+def test_it_is_not_ready_without_a_writer_that_writes(
+    runtime: Embedded, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def _ready(writer: Writer) -> Any:
+        with TestClient(internal_app(services, TOKEN, health.of_writer(writer))) as client:
+            return client.get("/readyz")
+
+    with writing(runtime, is_open=False) as (writer, gate):
+        assert _ready(writer).status_code == 200
+        busy(writer, gate)
+        monkeypatch.setattr(health, "_BEHIND_SECONDS", 0)
+        assert "wait longer" in problem(_ready(writer), 503)["detail"]
+        monkeypatch.undo()
+        gate.trouble.append(KeyError("a bug"))
+        gate.open.set()
+        assert writer.ended.exception(SECONDS)
+        assert "ended" in problem(_ready(writer), 503)["detail"]
+    assert "does not reach" in problem(_ready(_Away()), 503)["detail"]  # type: ignore[arg-type]
+
+
+def test_metrics_tell_requests_by_route_and_nothing_of_persons(client: TestClient[Any], services: Services) -> None:
+    problem(client.get("/metrics"), 401)
+    client.get("/livez")
+    client.get("/nothing/+447700900123")
+    with TestClient(public_app(services)) as public:
+        public.request("BREW", "/v1/events?phone=+447700900123")
+    text = client.get("/metrics", headers=BEARER).text
+    assert 'unvarnished_http_requests_total{listener="internal",method="GET",route="/livez",status="2xx"}' in text
+    assert 'unvarnished_http_requests_total{listener="internal",method="GET",route="other",status="4xx"}' in text
+    assert 'unvarnished_http_requests_total{listener="public",method="other",route="other",status="4xx"}' in text
+    assert "447700900123" not in text
+    assert "unvarnished_waiting_events" in text
+
+
+def test_the_printed_link_is_exchanged_for_a_cookie(client: TestClient[Any]) -> None:
+    answer = client.get("/sign-in", params={"token": TOKEN})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
+    assert TOKEN not in cookie
+    assert client.get("/metrics").status_code == 200, "the client keeps the cookie"
+
+
+def test_the_token_may_be_pasted_too(client: TestClient[Any]) -> None:
+    page = client.get("/sign-in")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
+    assert "<form" in page.text
+    assert client.post("/sign-in", data={"token": TOKEN}).status_code == 303
+    assert client.get("/metrics").status_code == 200
+
+
+def test_a_wrong_token_opens_nothing(client: TestClient[Any]) -> None:
+    for answer in (client.get("/sign-in", params={"token": "x"}), client.post("/sign-in", data={"token": "x"})):
+        assert answer.status_code == 401
+        assert "set-cookie" not in answer.headers
+    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}, {"cookie": f"{COOKIE}=x"}):
+        problem(client.get("/metrics", headers=headers), 401)
+    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in", "a browser is shown where"
+    problem(client.get("/openapi.json"), 401)
+
+
+def test_a_page_of_another_origin_cannot_use_the_cookie(services: Services) -> None:
+    with TestClient(internal_app(services, TOKEN), base_url="http://127.0.0.1:8081") as client:
+        for origin, status in (("http://127.0.0.1:8080", 403), ("null", 403), ("http://127.0.0.1:8081", 401)):
+            answer = client.post("/sign-in", data={"token": "x"}, headers={"origin": origin})
+            assert answer.status_code == status
+
+
+def test_settings_name_what_cannot_work() -> None:
+    assert Settings(public_port=9000).public_url == "http://127.0.0.1:9000"
+    assert Settings(public_url="https://ask.example.com/").public_url == "https://ask.example.com"
+    for wrong in ({"public_url": "ask.example.com"}, {"sign_in_token": "short"}, {"public_port": 70_000}):
+        with pytest.raises(ValueError, match="validation error"):
+            Settings(**wrong)

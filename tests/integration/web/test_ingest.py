@@ -1,0 +1,250 @@
+"""`POST /v1/events`: what is taken, what is refused and with which words, and who may send at all."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.runtime.write_queue import Bounds, Busy, Writer
+from pipeline.store.db.engine import reading
+from pipeline.store.people import api_keys
+from pipeline.store.schema.tables import asks, dead_letters, journal, orders
+from pipeline.web.http.server import public_app
+from pipeline.web.http.services import Services
+from tests.support.builders import answered, asked, at, cloud, completed, repromised, scanned
+from tests.support.malformed import MALFORMED
+from tests.support.requests.ingesting import HEADERS, LIMITS, problem, services_of
+from tests.support.stored import rows
+
+JSON, EVENT, BATCH = "application/json", "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+@dataclass
+class Door:
+    """The public listener over a real writer and database."""
+
+    client: TestClient[Any]
+    runtime: Embedded
+    services: Services
+    key: str
+
+    def post(self, body: bytes | str, media: str = EVENT, key: str | None = None, **headers: str) -> Any:
+        auth = {"authorization": f"Bearer {self.key if key is None else key}", "content-type": media}
+        return self.client.post("/v1/events", content=body, headers=auth | headers)
+
+    def batch(self, *raws: bytes, media: str = BATCH) -> Any:
+        return self.post(b"[" + b",".join(raws) + b"]", media)
+
+    def make_key(self, name: str, history: bool = False) -> str:
+        with self.runtime.engine.begin() as connection:
+            return api_keys.create(connection, name, history, at())
+
+
+@pytest.fixture
+def door(runtime: Embedded) -> Iterator[Door]:
+    writer = Writer(runtime.runner, Bounds(100, 1_000, 1 << 20), lambda: at(hours=4))
+    writer.start()
+
+    async def _submit(batch: Sequence[Incoming]) -> Taken:
+        return await asyncio.wrap_future(writer.submit(batch))
+
+    services = services_of(runtime, _submit)
+    with runtime.engine.begin() as connection:
+        key = api_keys.create(connection, "erp", False, at())
+    with TestClient(public_app(services)) as client:
+        yield Door(client, runtime, services, key)
+    writer.stop()
+
+
+def test_an_event_is_durable_processed_and_answered(door: Door) -> None:
+    answer = door.post(completed())
+    assert (answer.status_code, answer.json()) == (202, {"new": 1, "duplicates": 0})
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    assert [row["order_id"] for row in rows(door.runtime, orders)] == ["SO-1"]
+    assert rows(door.runtime, journal)[0]["received_at"] == at(hours=4), "received now, whenever it happened"
+    assert door.post(completed()).json() == {"new": 0, "duplicates": 1}
+    assert door.post(scanned(time=at(hours=2))).status_code == 202
+    assert len(rows(door.runtime, asks)) == 1
+
+
+@pytest.mark.parametrize("media", [BATCH, JSON, JSON + "; charset=utf-8"])
+def test_a_batch_is_taken_as_a_whole_and_counted(door: Door, media: str) -> None:
+    door.post(completed("SO-1"))
+    answer = door.batch(completed("SO-1"), completed("SO-2"), repromised("SO-2", at(), at(days=2)), media=media)
+    assert (answer.status_code, answer.json()) == (202, {"new": 2, "duplicates": 1})
+
+
+def test_plain_json_may_be_one_event(door: Door) -> None:
+    assert door.post(b"\n " + completed(), JSON).json() == {"new": 1, "duplicates": 0}
+
+
+def test_what_is_wrong_with_an_event_is_said_by_field_and_nothing_is_kept(door: Door) -> None:
+    for name, (raw, field) in MALFORMED.items():
+        status, named = (413, "") if len(raw) > LIMITS["event_bytes"] else (422, field)
+        assert problem(door.post(raw), status).get("field", "") == named, name
+    assert rows(door.runtime, journal) == rows(door.runtime, dead_letters) == []
+
+
+def test_of_a_batch_the_good_ones_go_through_and_the_others_are_named(door: Door) -> None:
+    late = cloud("order.repromised", "r", at(), {"order_id": "SO-2", "promised_at": "soon, soon"})
+    large = completed("SO-3", lines=[{"sku": f"{n:080}", "ordered": 1} for n in range(200)])
+    answer = door.batch(completed("SO-1"), late, b"17", large, completed("SO-1"), completed("SO-4"))
+    assert answer.status_code == 207
+    body = answer.json()
+    assert (body["new"], body["duplicates"]) == (2, 1)
+    assert [(refused["index"], refused["field"]) for refused in body["refused"]] == [
+        (1, "data.promised_at"),
+        (2, ""),
+        (3, ""),
+    ]
+    assert all(refused["reason"] for refused in body["refused"])
+    assert {row["order_id"] for row in rows(door.runtime, orders)} == {"SO-1", "SO-4"}
+    assert rows(door.runtime, dead_letters) == [], "whoever sent them was told"
+
+
+def test_a_batch_of_which_nothing_can_be_taken_is_refused_one_by_one(door: Door) -> None:
+    body = problem(door.batch(asked("SO-1", at()), b"{}"), 422)
+    assert [(refused["index"], refused["field"]) for refused in body["refused"]] == [(0, "type"), (1, "specversion")]
+
+
+def test_nobody_answers_asks_or_alerts_in_our_name(door: Door) -> None:
+    for raw in (answered(arrival="on_time"), asked("SO-1", at())):
+        assert problem(door.post(raw), 422)["field"] == "type"
+    problem(door.post(cloud("alert.opened", "a", at(), {})), 422)
+    named = cloud("order.completed", "SO-1:delivery:ana", at(), json.loads(completed())["data"], source="unvarnished")
+    assert problem(door.post(named), 422)["field"] == "source"
+
+
+def test_history_needs_a_key_made_for_it(door: Door) -> None:
+    old, key = completed(time=at(days=-300), _={"historic": True}), door.make_key("import", history=True)
+    assert problem(door.post(old), 422)["field"] == "historic"
+    assert door.post(old, key=key).status_code == 202
+    assert door.post(scanned(time=at(days=-299))).status_code == 202
+    assert rows(door.runtime, asks) == []
+
+
+def test_binary_mode_is_the_same_event(door: Door) -> None:
+    envelope = json.loads(completed("SO-Ä"))
+    data = json.dumps(envelope.pop("data"))
+    headers = {f"ce-{name}": value for name, value in envelope.items()}
+    headers["ce-id"] = "SO-%C3%84:completed"
+    assert door.post(data, JSON, **headers).json() == {"new": 1, "duplicates": 0}
+    assert door.post(completed("SO-Ä")).json() == {"new": 0, "duplicates": 1}
+    assert problem(door.post(data, JSON, **headers | {"ce-time": "yesterday"}), 422)["field"] == "time"
+    assert problem(door.post(data, JSON, **headers | {"ce-historic": "true"}), 422)["field"] == "historic"
+    assert problem(door.post('{} , "id": "2"', JSON, **headers), 422)["field"] == "data"
+
+
+def test_what_is_no_request_of_ours_is_refused(door: Door) -> None:
+    for body, media, status in (
+        (completed(), "text/plain", 415),
+        (completed(), "", 415),
+        (b"[" + completed(), BATCH, 422),
+        (completed(), BATCH, 422),
+        (b"[]", BATCH, 422),
+        (b"[" * 100_000, BATCH, 413),
+        (b"[" * 40_000, BATCH, 422),
+        (b"[" + b",".join([b"1"] * 21) + b"]", BATCH, 413),
+        (b" " * 60_000, EVENT, 413),
+        (b" " * 30_000, EVENT, 413),
+        (b"", EVENT, 422),
+    ):
+        problem(door.post(body, media), status)
+
+
+def test_unknown_paths_and_methods_are_problems_too(door: Door) -> None:
+    problem(door.client.get("/nothing/here"), 404)
+    problem(door.client.delete("/v1/events"), 405)
+
+
+def test_wrong_revoked_and_missing_keys_look_the_same(door: Door) -> None:
+    revoked = door.make_key("old")
+    assert door.post(completed(), key=revoked).status_code == 202
+    with door.runtime.engine.begin() as connection:
+        api_keys.revoke(connection, "old", at())
+    fresh = TestClient(public_app(door.services))  # one that has not held it in memory for the last second
+    with fresh:
+        for header in ({}, {"authorization": f"Bearer {revoked}"}, {"authorization": f"Basic {door.key}"}):
+            answer = fresh.post("/v1/events", content=b"{}", headers=header)
+            assert problem(answer, 401)["detail"] == "this needs a working API key: Authorization: Bearer KEY"
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert (
+            fresh.post("/v1/events", content=b"{}", headers={"authorization": f"bearer {door.key}"}).status_code == 415
+        )
+
+
+def test_a_key_is_kept_as_a_digest_and_its_name_is_taken_for_ever(door: Door) -> None:
+    with reading(door.runtime.engine) as connection:
+        (kept,) = api_keys.listed(connection)
+    assert door.key not in repr(kept)
+    assert kept.digest == api_keys.digest_of(door.key)
+    with pytest.raises(ValueError, match="choose another name"):
+        door.make_key("erp")
+    with pytest.raises(ValueError, match="no key named"), door.runtime.engine.begin() as connection:
+        api_keys.revoke(connection, "nobody", at())
+
+
+def test_too_many_wrong_keys_have_to_wait_and_do_not_lock_out_the_right_one(door: Door) -> None:
+    services = services_of(door.runtime, door.services.submit, wrong_keys_a_minute=3)
+    with TestClient(public_app(services)) as client:
+        statuses = [client.post("/v1/events", headers={"authorization": "Bearer x"}).status_code for _ in range(4)]
+        assert statuses == [401, 401, 401, 429]
+        answer = client.post("/v1/events", headers={"authorization": "Bearer x"})
+        assert problem(answer, 429)
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
+        assert client.post("/v1/events", content=completed(), headers=good).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "error", [Busy("7 events wait"), OperationalError("", {}, Exception("gone")), NoConnection("none free")]
+)
+def test_what_cannot_be_made_durable_now_is_to_be_sent_again(door: Door, error: Exception) -> None:
+    async def _submit(_: Sequence[Incoming]) -> Taken:
+        raise error
+
+    with TestClient(public_app(replace(door.services, submit=_submit))) as client:
+        good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
+        answer = client.post("/v1/events", content=completed(), headers=good)
+        problem(answer, 503)
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_waiting_has_an_end(door: Door) -> None:
+    async def _submit(_: Sequence[Incoming]) -> Taken:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    with TestClient(public_app(services_of(door.runtime, _submit, answer_seconds=0.05))) as client:
+        good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
+        assert "not durable yet" in problem(client.post("/v1/events", content=completed(), headers=good), 503)["detail"]
+
+
+def test_a_bug_is_an_error_without_its_words(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    def _now() -> datetime:
+        raise RuntimeError(f"+44{7700900123}")
+
+    with TestClient(public_app(replace(door.services, now=_now))) as client:
+        good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
+        body = problem(client.post("/v1/events", content=completed(), headers=good), 500)
+    assert "bug" in body["detail"]
+    assert "RuntimeError" in caplog.text
+    assert "447700900123" not in caplog.text + repr(body)
+
+
+def test_the_description_tells_what_may_be_sent(door: Door) -> None:
+    description = door.client.get("/openapi.json").json()
+    assert description["openapi"].startswith("3.1")
+    operation = description["paths"]["/v1/events"]["post"]
+    assert set(operation["requestBody"]["content"]) == {JSON, EVENT, BATCH}
+    assert {"202", "207", "422", "503"} <= set(operation["responses"])
+    assert operation["security"] == [{"key": []}]

@@ -1,0 +1,110 @@
+"""Short ways to say an event, a day, an installation: tests name only what they are about."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import Incoming
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.events.contract import KINDS, Event
+from pipeline.domain.events.decoding import decode
+from pipeline.store.people.vault import Vault
+from pipeline.store.unit_of_work import Setup
+from tests.support.running import steps
+
+MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+VAULT = Vault(bytes(range(32)))
+LEVELS = parse_levels("depot:20,carrier:10")
+
+
+def at(days: float = 0, hours: float = 0) -> datetime:
+    """A moment counted from Monday, 2 March 2026, 9:00 UTC."""
+    return MONDAY + timedelta(days=days, hours=hours)
+
+
+def cloud(kind: str, event_id: str, time: datetime, data: dict[str, Any], **more: Any) -> bytes:
+    """One CloudEvent as JSON."""
+    envelope = {"specversion": "1.0", "id": event_id, "source": "erp", "type": kind, "time": time, "data": data}
+    return msgspec.json.encode(envelope | more)
+
+
+def incoming(raw: bytes, received_at: datetime | None = None) -> Incoming:
+    """An event at the door, on the topic where its type belongs."""
+    kind = KINDS[msgspec.json.decode(raw)["type"]]
+    return Incoming(raw, kind.topic, "test:1", None, received_at)
+
+
+def contact(contact_id: str = "ana", **more: Any) -> dict[str, Any]:
+    """A receiver who agreed to SMS and has a phone (a number reserved for fiction)."""
+    known: dict[str, Any] = {
+        "id": contact_id,
+        "role": "receiver",
+        "phone": "+447700900123",
+        "language": "en",
+        "consent": {"sms": True, "source": "contract"},
+    }
+    return known | more
+
+
+def completed(order_id: str = "SO-1", time: datetime = MONDAY, event_id: str = "", **data: Any) -> bytes:
+    """`order.completed`, promised for noon of its day unless said otherwise; envelope attributes under `_`."""
+    envelope = data.pop("_", {})
+    known: dict[str, Any] = {
+        "order_id": order_id,
+        "account": {"id": "A-1"},
+        "contacts": [contact()],
+        "dimensions": {"depot": "Lyon", "carrier": "Nordex"},
+        "lines": [{"sku": "GLV-9", "ordered": 10, "delivered": 10}],
+        "promised_at": time + timedelta(hours=3),
+    }
+    return cloud("order.completed", event_id or f"{order_id}:completed", time, known | data, **envelope)
+
+
+def repromised(order_id: str, time: datetime, promised_at: datetime | str, event_id: str = "", **data: Any) -> bytes:
+    """`order.repromised`."""
+    known = {"order_id": order_id, "promised_at": promised_at, "reason": "customer agreed", "by": "dispatch"}
+    return cloud("order.repromised", event_id or f"{order_id}:repromised:{time:%d%H%M}", time, known | data)
+
+
+def scanned(
+    order_id: str = "SO-1", time: datetime = MONDAY, status: str = "delivered", event_id: str = "", **data: Any
+) -> bytes:
+    """`delivery.updated`."""
+    known = {"order_id": order_id, "status": status, "at": time}
+    suffix = f"{data.get('shipment_id', '')}:{time:%d%H%M}"
+    return cloud("delivery.updated", event_id or f"{order_id}:{status}:{suffix}", time, known | data)
+
+
+def asked(order_id: str, time: datetime, contact_id: str = "ana", event_id: str = "", **data: Any) -> bytes:
+    """`feedback.requested` by another system."""
+    known = {"order_id": order_id, "contact_id": contact_id, "account_id": "A-1"}
+    return cloud("feedback.requested", event_id or f"{order_id}:asked:{contact_id}", time, known | data)
+
+
+def answered(
+    order_id: str = "SO-1", time: datetime = MONDAY, contact_id: str = "ana", event_id: str = "", **data: Any
+) -> bytes:
+    """`feedback.received`."""
+    known: dict[str, Any] = {"order_id": order_id, "contact_id": contact_id, "answered_at": time}
+    unique = event_id or f"{order_id}:answered:{contact_id}:{time:%d%H%M}"
+    return cloud("feedback.received", unique, time, known | data)
+
+
+def event(raw: bytes) -> Event:
+    """The checked event."""
+    return decode(raw)
+
+
+def embedded(url: str, policy: Policy | None = None, levels: str = "depot:20,carrier:10", batch: int = 100) -> Embedded:
+    """The embedded runtime on a migrated database, or its like on a cluster's."""
+    setup = Setup(parse_levels(levels), 1.0, policy or Policy())
+    return steps.runtime(url, VAULT, setup, batch)
+
+
+def take(runtime: Embedded, *raws: bytes, received_at: datetime | None = None) -> None:
+    """Store and process these events, received when they happened unless said otherwise."""
+    for _ in runtime.take(incoming(raw, received_at) for raw in raws):
+        pass

@@ -1,0 +1,40 @@
+"""Requests with events, and what is said of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import Incoming
+from pipeline.settings import Settings
+from pipeline.store.unit_of_work import Setup
+from pipeline.web.http.services import Services
+from tests.support.builders import LEVELS, VAULT, at
+
+LIMITS: dict[str, Any] = {"events_a_request": 20, "event_bytes": 20_000, "events_body_bytes": 50_000}
+
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "x-robots-tag": "noindex",
+}
+
+
+def services_of(runtime: Embedded, submit: Callable[[Sequence[Incoming]], Any], **limits: Any) -> Services:
+    setup = Setup(LEVELS, 1.0, Settings().policy)
+    return Services(runtime.engine, VAULT, setup, Settings(**LIMITS | limits), submit, lambda: at(hours=4))
+
+
+def problem(answer: Any, status: int) -> dict[str, Any]:
+    """The problem's body, checked as any problem is."""
+    body: dict[str, Any] = answer.json()
+    assert answer.status_code == status, body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    return body

@@ -1,0 +1,235 @@
+"""A cluster of real processes on the test's own topics and database: roles that are started, killed and looked at."""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from sqlalchemy import Engine, Table, select
+
+from deploy.kafka.native import free_port
+from pipeline.app.installation import create_key
+from pipeline.consumers.cluster.kafka import topics
+from pipeline.demo.door import Door
+from pipeline.settings import Settings
+from pipeline.store.db.engine import connect, reading
+from tests.support.paths import ROOT
+
+SECONDS = 60.0  # until a test gives up
+TOKEN = "the-token-of-these-tests"
+PARTITIONS = 4
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T | None], what: str, seconds: float = SECONDS) -> T:
+    """The first answer that is true, looked for again and again."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = found()
+        if answer:
+            return answer
+        threading.Event().wait(0.05)
+    raise AssertionError(f"not within {seconds:.0f} seconds: {what}")
+
+
+class Process:
+    """A role that runs, or all of them ("up"). What it prints and logs is kept."""
+
+    def __init__(self, role: str, command: Sequence[str], environment: dict[str, str], log: IO[bytes]) -> None:
+        self.role = role
+        self._log = log
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @cached_property
+    def port(self) -> int:
+        """Where its internal listener is; it is waited for until it says so."""
+        name = "internal " if self.role in ("web", "up") else f"{self.role}:"
+        said = re.compile(rf"^ *{name} +http://[^:]+:(\d+)\n", re.MULTILINE)
+
+        def _found() -> str | None:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the {self.role} did not start: {self.log}")
+            found = said.search(self.log)
+            return found and found[1]
+
+        return int(until(_found, f"where the {self.role} listens"))
+
+    @property
+    def log(self) -> str:
+        """What it has printed and logged."""
+        return Path(self._log.name).read_text()
+
+    def logged(self) -> list[dict[str, Any]]:
+        """What it has logged, line by line."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """What its internal listener answers."""
+        one = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        try:
+            one.request("GET", path, headers={"authorization": f"Bearer {TOKEN}"})
+            answer = one.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            one.close()
+
+    @property
+    def resident(self) -> int:
+        """The bytes it has in memory; 0 once it has ended."""
+        with suppress(OSError):
+            return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+        return 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is no more."""
+        return self._process.poll() is not None
+
+    def ready(self) -> bool:
+        """Whether it says so."""
+        return self.get("/readyz")[0] == 200
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        _, text = self.get("/metrics")
+        return sum(float(found) for found in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """What it ends with."""
+        return self._process.wait(SECONDS)
+
+    def end(self, number: int) -> int:
+        """Send a signal, and wait for the end. Returns what it ended with."""
+        self.signal(number)
+        return self.wait()
+
+    def close(self) -> None:
+        """Make an end, if it has not come to one."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+
+class Cluster:
+    """Settings that all roles share, what they work on, and the processes there are."""
+
+    def __init__(self, folder: Path, database_url: str, bootstrap: str, prefix: str, **settings: str) -> None:
+        self.public_port = free_port()
+        self._folder = folder
+        ours = {
+            "DATA_DIR": str(folder),
+            "DATABASE_URL": database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "KAFKA_TOPIC_PREFIX": prefix,
+            "KAFKA_PARTITIONS": str(PARTITIONS),
+            "LEVELS": "depot:20,carrier:10",
+            "QUIET_HOURS": "00:00-00:00",
+            "SIGN_IN_TOKEN": TOKEN,
+            "LOG_LEVEL": "debug",
+            "PUBLIC_HOST": "127.0.0.1",
+            "PUBLIC_PORT": str(self.public_port),
+            "PUBLIC_URL": f"http://127.0.0.1:{self.public_port}",
+            **dict.fromkeys(("INTERNAL_PORT", "WORKER_PORT", "DISPATCHER_PORT", "RELAY_PORT"), "0"),
+        }
+        self._ours = ours | settings
+        self.bootstrap, self.prefix = bootstrap, prefix
+        self.engine: Engine = connect(database_url, cluster=True)
+        self.onlooker: Engine = connect(database_url)  # may stay in a transaction, and stand in everybody's way
+        self.processes: list[Process] = []
+
+    def settings(self) -> Settings:
+        """What its processes are told."""
+        return Settings(**{name.lower(): value for name, value in self._ours.items()})  # type: ignore[arg-type]
+
+    def make_topics(self) -> None:
+        """All that there are."""
+        topics.create(self.settings())
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """What a process of it sees."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
+        return kept | {f"UNVARNISHED_{name}": value for name, value in (self._ours | settings).items()}
+
+    def start(self, *roles: str, **settings: str) -> list[Process]:
+        """Start some side by side, and return once each shows how it is."""
+        started = [self.launch(role, **settings) for role in roles]
+        for process in started:
+            assert process.port
+        return started
+
+    def launch(self, role: str, *command: str, **settings: str) -> Process:
+        """Start one, by its own command or another one, and wait for nothing."""
+        ours = (sys.executable, "-m", "pipeline", *(["up"] if role == "up" else ["run", role]))
+        log = tempfile.NamedTemporaryFile(dir=self._folder, prefix=f"{role}-", suffix=".log", delete=False)  # noqa: SIM115
+        self.processes.append(Process(role, command or ours, self.environment(**settings), log))
+        return self.processes[-1]
+
+    def door(self, history: bool = False) -> Door:
+        """The web role's public listener, with a key to it."""
+        return Door(f"http://127.0.0.1:{self.public_port}", create_key(self.engine, f"erp-{free_port()}", history))
+
+    def rows(self, table: Table) -> list[dict[str, Any]]:
+        """A whole table."""
+        with reading(self.engine) as connection:
+            return [dict(row) for row in connection.execute(select(table)).mappings()]
+
+    def produce(self, topic: str, records: Sequence[tuple[bytes, list[tuple[str, bytes]]]]) -> None:
+        """Write records as another system would; each value's order is its key."""
+        with KafkaProducer(bootstrap_servers=self.bootstrap) as producer:
+            for value, headers in records:
+                key = re.search(rb'"order_id":"([^"]+)"', value)
+                producer.send(self.prefix + topic, value, key[1] if key else b"?", headers)
+            producer.flush()
+
+    def told(self, topic: str) -> list[Any]:
+        """Every record of a topic."""
+        with KafkaConsumer(bootstrap_servers=self.bootstrap) as consumer:
+            partitions = [TopicPartition(self.prefix + topic, n) for n in range(PARTITIONS)]
+            consumer.assign(partitions)
+            consumer.seek_to_beginning()
+            left = sum(consumer.end_offsets(partitions).values())
+            found: list[Any] = []
+            while len(found) < left:
+                for records in consumer.poll(1_000).values():
+                    found += records
+            return found
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self.processes:
+            process.close()
+        self.engine.dispose()
+        self.onlooker.dispose()
+
+
+@contextmanager
+def cluster(folder: Path, database_url: str, bootstrap: str, prefix: str, **settings: str) -> Iterator[Cluster]:
+    """A cluster with its topics and no process yet."""
+    made = Cluster(folder, database_url, bootstrap, prefix, **settings)
+    try:
+        made.make_topics()
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,73 @@
+"""A real browser on real pages: Debian's Chromium, a server on a free port, and the accessibility checker."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.paths import ROOT
+from tests.support.servers.npm import installed, unavailable
+
+_HERE = ROOT / "tests" / "e2e"
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The machine's own Chromium; without a sandbox, because tests may run as root in a container."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        unavailable("no Chromium on this machine: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(app: Litestar) -> Iterator[str]:
+    """The application on a free port of this machine; yields its address."""
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=2)
+    started, server = threading.Event(), uvicorn.Server(config)
+    run_main_loop = server.main_loop
+
+    async def _main_loop() -> None:
+        started.set()
+        await run_main_loop()
+
+    server.main_loop = _main_loop  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert started.wait(30), "the server did not start"
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def violations(page: Page) -> list[str]:
+    """What the accessibility checker finds wrong with a page as it stands, a line each."""
+    page.evaluate(_axe())
+    found: list[dict[str, Any]] = page.evaluate(
+        "rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", _RULES
+    )
+    return [
+        f"{one['id']} ({one['impact']}): {one['help']}: {json.dumps([node['html'][:160] for node in one['nodes'][:3]])}"
+        for one in found
+    ]
+
+
+@lru_cache
+def _axe() -> str:
+    """The checker's source, installed from its lock file the first time."""
+    return (installed(_HERE) / "axe-core" / "axe.min.js").read_text()

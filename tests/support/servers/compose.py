@@ -1,0 +1,33 @@
+"""`docker-compose.yml` as Compose itself reads it."""
+
+import json
+import os
+from functools import cache
+from typing import Any
+
+from tests.support.servers import tools
+
+# What whoever starts it has to choose.
+CHOSEN = {
+    "UNVARNISHED_DB_PASSWORD": "a-password-of-the-database",
+    "UNVARNISHED_MASTER_KEY": "0" * 64,
+    "UNVARNISHED_SIGN_IN_TOKEN": "a-token-to-sign-in-with",
+    "GRAFANA_PASSWORD": "a-password-of-grafana",
+}
+FILES = ("docker-compose.yml", "deploy/compose.embedded.yml")
+ROLES = ("web", "worker", "dispatcher", "relay")
+OURS = ("migrate", "topics", *ROLES)
+
+
+@cache
+def services(file: str = FILES[0]) -> dict[str, Any]:
+    """Its services, with everything filled in. Raises AssertionError with what Compose complains of."""
+    found: dict[str, Any] = json.loads(config(file, CHOSEN))["services"]
+    return found
+
+
+def config(file: str, chosen: dict[str, str]) -> str:
+    """The same, as Compose prints it, with these variables and none of the machine's. No .env is read."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    arguments = ("--env-file", os.devnull, "-f", file, "config", "--no-env-resolution", "--format", "json")
+    return tools.run("docker-compose", *arguments, environment=kept | chosen)

@@ -1,0 +1,24 @@
+"""What an installation has stored, as tests read it."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from pipeline.consumers.embedded import Embedded
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.tables import journal
+
+HISTORIC: dict[str, Any] = {"_": {"historic": True}}
+
+
+def rows(runtime: Embedded, table: Table) -> list[dict[str, Any]]:
+    with reading(runtime.engine) as connection:
+        return [dict(row) for row in connection.execute(select(table)).mappings()]
+
+
+def told(runtime: Embedded, kind: str) -> list[dict[str, Any]]:
+    """What we said ourselves, oldest first."""
+    with reading(runtime.engine) as connection:
+        query = select(journal.c.payload).where(journal.c.type == kind, journal.c.outgoing).order_by(journal.c.seq)
+        return [json.loads(text)["data"] for text in connection.execute(query).scalars()]

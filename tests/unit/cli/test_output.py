@@ -1,0 +1,214 @@
+"""The terminal pages: what they say at 80 and 120 columns, with and without Unicode."""
+
+import io
+from datetime import date
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from pipeline.cli.output import show_alerts, show_diagnosis, show_report
+from pipeline.cli.output.plots import ASCII, UNICODE, Mark, axis_of, bar, dumbbell, scale_line
+from pipeline.domain.reports.diagnosis import diagnose
+from pipeline.domain.reports.figures import figures_of
+from pipeline.store.reads.reports import NullState
+from tests.support.figures_reference import REFERENCE
+from tests.support.findings import alert, fleet
+
+SMALL = {
+    "completed": 12,
+    "delivered": 12,
+    "on_time": 11,
+    "on_time:stated": 12,
+    "on_time:11": 4,
+    "on_time:10": 1,
+}
+WORSE = REFERENCE | {"on_time:10": 400, "on_time:11": 450}
+SCORES = {"score:5:5": 700, "score:5:4": 200, "score:5:1": 100}
+DEPOTS = {"Lyon": REFERENCE, "Lille": WORSE, "Nice": SMALL}
+# A history of scores: nobody was ever asked when the goods came.
+HISTORY = {name: n for name, n in REFERENCE.items() if not name.startswith(("on_time:0", "on_time:1"))} | SCORES
+
+
+def page(width: int = 80, encoding: str = "utf-8") -> tuple[Console, io.BytesIO]:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    return Console(file=file, width=width, force_terminal=False, color_system=None), raw
+
+
+def report(segments: dict[str, dict[str, int]], total: dict[str, int], width: int = 80, encoding: str = "utf-8") -> str:
+    console, raw = page(width, encoding)
+    show_report(console, figures_of(total), "depot", {name: figures_of(counts) for name, counts in segments.items()})
+    return raw.getvalue().decode(encoding)
+
+
+def line_of(text: str, start: str, after: str = "") -> str:
+    return next(line for line in text[text.index(after) :].splitlines() if line.startswith(start))
+
+
+def by_depot(text: str) -> list[str]:
+    """The names of the first table of segments, in their order."""
+    lines = text[text.index("by depot") :].splitlines()[3:]
+    return [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in DEPOTS][: len(DEPOTS)]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
+def test_no_line_is_longer_than_the_terminal_and_none_breaks_it(width: int, encoding: str) -> None:
+    odd = {"Saint-Étienne-du-Rouvray Nord 京都": REFERENCE, "bad\x1b[31m[red]x": SMALL, "\ud800": WORSE}
+    for total in (REFERENCE | SCORES, HISTORY):
+        segments = {name: counts | SCORES for name, counts in odd.items()} if total is not HISTORY else {"ü": HISTORY}
+        text = report(segments, total, width, encoding)
+        assert "\x1b" not in text
+        assert max(cell_len(line) for line in text.splitlines()) <= width
+
+
+def test_the_whole_fleet_is_told_with_interval_and_number() -> None:
+    text = report({}, REFERENCE | SCORES)
+    assert "90.0%" in line_of(text, "Claimed on time")
+    assert line_of(text, "Experienced on time").split()[3:6] == ["85.0%", "(81.5–88.2)", "1,000"]
+    assert "5.0 (1.8–8.5)" in line_of(text, "  gap, in points")
+    assert "4.40" in line_of(text, "Mean score of 5")
+    assert "1,000 scores" in line_of(text, "Scenario NPS")
+
+
+def test_every_loss_of_the_funnel_is_there_with_its_count() -> None:
+    text = report({}, REFERENCE)
+    assert "300" in line_of(text, "  asked recently")
+    assert "200" in line_of(text, "  no consent")
+    assert "2,480" in line_of(text, "  no answer")
+    assert "100" in line_of(text, "  still under way")
+
+
+def test_segments_come_worst_first_and_the_unknown_last() -> None:
+    assert by_depot(report(DEPOTS, REFERENCE)) == ["Lille", "Lyon", "Nice"]
+
+
+def test_below_ten_pairs_there_is_no_point() -> None:
+    text = report(DEPOTS, REFERENCE)
+    nice = line_of(text, "Nice", "by depot")
+    assert "not enough answers yet" in nice
+    assert UNICODE.claimed in nice
+    assert UNICODE.lived not in nice
+    assert UNICODE.lived in line_of(text, "Lille", "by depot")
+
+
+def test_claimed_and_experienced_are_explained_below_the_table() -> None:
+    text = report(DEPOTS, REFERENCE)
+    assert "Claimed: delivered by the latest promise" in text
+    assert "Experienced: what" in text
+
+
+def test_a_wide_terminal_shows_the_gap_as_a_number() -> None:
+    assert "gap, points" in report(DEPOTS, REFERENCE, 120)
+    assert "gap, points" not in report(DEPOTS, REFERENCE, 80)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_history_of_scores_shows_who_was_unhappy_although_on_time(width: int) -> None:
+    calmer = HISTORY | {"on_time:detractor": 20}
+    text = report({"Calm": calmer, "Loud": HISTORY}, HISTORY, width)
+    assert "No customer told when the goods came." in text
+    loud = line_of(text, "Loud", "by depot")
+    assert loud.split()[1:5] == ["90.0%", "9.4%", "(6.2–13.5)", "850"]
+    assert text.index("\nLoud") < text.index("\nCalm")
+    scores = text[text.index("Scores and scenario NPS") :]
+    assert "4.40 (4." in line_of(scores, "Calm")
+    assert "60 (" in line_of(scores, "Calm")
+
+
+def test_both_tables_of_pairs_and_every_sign_are_there() -> None:
+    full = {
+        **REFERENCE,
+        **{"in_full": 3_900, "in_full:stated": 4_000, "in_full:11": 900, "in_full:10": 60, "in_full:00": 40},
+        **{"perfect": 3_000, "perfect:stated": 4_000, "condition:papers_missing": 7, "condition:damaged": 31},
+        **{"missed_first": 600, "rescued": 150, "stated_arrival": 500, "scanned_early": 40},
+        **{"risk": 99, "risk:unreachable": 30, "clean": 999, "clean:unreachable": 60, "score:10:3": 20},
+    }
+    text = report({}, full)
+    assert line_of(text, "claimed on time").split()[3:] == ["800", "50"]
+    assert line_of(text, "claimed late").split()[2:] == ["5", "145"]
+    assert line_of(text, "claimed in full").split()[3:] == ["900", "60"]
+    assert "(" in line_of(text, "Experienced in full")
+    assert "75.0% (" in line_of(text, "Perfect orders")
+    assert "damaged 31, papers missing 7" in line_of(text, "Customers complain of")
+    assert "25.0% (" in line_of(text, "Promise moved once missed")
+    assert "5.0 points" in line_of(text, "On time gained by moving")
+    assert "8.0% (" in line_of(text, "Came long after the scan")
+    assert "5.0 (3.4–7.4)" in line_of(text, "Nobody to ask on problems")
+    assert line_of(text, "3  ").split() == ["3", "20", "100.0%", UNICODE.bar * 48]
+
+
+@pytest.mark.parametrize("told", [{}, {"on_time:11": 9}])
+def test_a_fleet_of_which_too_little_is_known_gets_no_points(told: dict[str, int]) -> None:
+    unknown = {name: n for name, n in REFERENCE.items() if not name.startswith("on_time:") or "stated" in name}
+    text = report({"Lyon": unknown}, unknown | told)
+    assert "not enough answers yet" in line_of(text, "Experienced on time")
+    assert "gap, in points" not in text
+
+
+def test_an_empty_time_says_so() -> None:
+    assert "No order was completed in this time." in report({}, {})
+
+
+def test_a_signal_without_a_null_says_how_much_is_missing() -> None:
+    console, raw = page()
+    nulls = [NullState("experience", None, None, None, 143), NullState("on_time", "2026-03", 0.05, 1.0, 9)]
+    show_report(console, figures_of(REFERENCE), nulls=nulls, period=(date(2026, 1, 1), date(2026, 3, 31)))
+    text = raw.getvalue().decode()
+    assert "from 1 January 2026 to 31 March 2026" in text
+    assert "experience: 143 of 200 pairs in 90 days" in text
+    assert "on_time:" not in text
+
+
+def test_alerts_are_grouped_by_what_they_ask_of_the_reader() -> None:
+    console, raw = page(120)
+    alerts = [
+        alert(value="Ended", state="resolved"),
+        alert(value="Watched", kind="watch", severity=None),
+        alert(value="Silent", state="unverified"),
+        alert(value="Open"),
+    ]
+    show_alerts(console, alerts)
+    text = raw.getvalue().decode()
+    places = [text.index(name) for name in ("Open (1)", "Shown, not paged (1)", "Unverified (1)", "Over (1)")]
+    assert places == sorted(places)
+    names = [text.index(f": depot {name}") for name in ("Open", "Watched", "Silent", "Ended")]
+    assert names == sorted(names)
+
+
+def test_no_alert_is_told_without_acquitting_anybody() -> None:
+    console, raw = page()
+    show_alerts(console, [])
+    assert "None: nowhere do the answers contradict the claims enough" in raw.getvalue().decode()
+
+
+def test_the_last_paragraph_names_who_embellishes_and_how() -> None:
+    console, raw = page(120)
+    show_diagnosis(console, "depot", diagnose("depot", fleet(Lille={"scanned_early": 120})))
+    text = " ".join(raw.getvalue().decode().split())
+    assert 'Depot Lille scans "delivered" early' in text
+
+
+def test_a_dumbbell_puts_the_marks_where_the_figures_are() -> None:
+    line = dumbbell(Mark(claimed=1.0, lived=0.5, low=0.4, high=0.7), (0.0, 1.0), 11, UNICODE).plain
+    assert line == "    ├○─┤  ●"
+    assert dumbbell(Mark(0.5, 0.52, 0.1, 1.0), (0.4, 0.9), 6, ASCII).plain == "<@--->"
+    assert dumbbell(Mark(), (0.0, 1.0), 4, UNICODE).plain == "    "
+
+
+def test_an_axis_has_round_ends_around_the_points() -> None:
+    marks = [Mark(0.93, 0.84, 0.2, 0.9), Mark(0.99)]
+    assert axis_of(marks, 0.1, (0.0, 1.0)) == pytest.approx((0.7, 1.0))
+    assert axis_of([Mark(0.7)], 0.1, (0.0, 1.0)) == pytest.approx((0.7, 0.8))
+    assert axis_of([Mark(1.0)], 0.1, (0.0, 1.0)) == pytest.approx((0.9, 1.0))
+    assert axis_of([], 0.1, (0.0, 1.0)) == (0.0, 1.0)
+    assert scale_line("0%", "100%", 10) == "0%    100%"
+
+
+def test_a_bar_is_as_long_as_its_share_and_never_hides_what_there_is() -> None:
+    assert bar(0.5, 10, UNICODE) == "█████"
+    assert bar(0.0, 10, UNICODE) == ""
+    assert bar(0.0001, 10, UNICODE) == "▏"
+    assert bar(0.0001, 10, ASCII) == "#"
+    assert bar(7.0, 4, ASCII) == "####"

@@ -1,0 +1,208 @@
+"""Records of Kafka as events, in both modes of CloudEvents, and events as records."""
+
+from collections.abc import Mapping
+from string import ascii_lowercase, digits
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.consumers.cluster.kafka.events import Record, incoming, outgoing
+from pipeline.consumers.intake import Incoming
+from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent, Event
+from pipeline.domain.events.decoding import decode
+from tests.support.builders import answered, asked, at, cloud, completed, repromised, scanned
+
+STRUCTURED = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+JSON = ("content-type", b"application/json")
+EVENTS = (completed(), repromised("SO-1", at(1), at(2)), scanned(), asked("SO-1", at(1)), answered(comment="Où ça ?"))
+ALERT = {
+    "alert_id": "on_time/depot/Lyon/1",
+    "signal": "on_time",
+    "dimension": "depot",
+    "value": "Lyon",
+    "kind": "divergence",
+    "state": "open",
+    "severity": "critical",
+    "evidence": {},
+}
+
+
+def record(value: bytes | None, *headers: tuple[str, bytes | None], topic: str = "orders") -> Record:
+    return Record(topic, 3, 17, value, headers)
+
+
+def binary(raw: bytes, **other: bytes) -> Record:
+    """The same event in binary mode, with other attributes where they are named."""
+    event = msgspec.json.decode(raw)
+    data = msgspec.json.encode(event.pop("data"))
+    attributes = {name: value.encode() for name, value in event.items()} | other
+    return record(data, JSON, *((f"ce_{name}", value) for name, value in attributes.items()))
+
+
+def read(found: Incoming) -> Event:
+    assert found.fault is None, found.fault
+    return decode(found.raw)
+
+
+def fault(found: Incoming) -> BadEvent:
+    """What is wrong, as the intake will see it."""
+    with pytest.raises(BadEvent) as caught:
+        raise found.fault or _decoding(found)
+    return caught.value
+
+
+def _decoding(found: Incoming) -> BadEvent:
+    try:
+        decode(found.raw, found.topic)
+    except BadEvent as bad:
+        return bad
+    raise AssertionError("nothing is wrong with it")
+
+
+@pytest.mark.parametrize("raw", EVENTS)
+def test_an_event_is_the_same_in_either_mode(raw: bytes) -> None:
+    assert read(incoming(record(raw, STRUCTURED))) == read(incoming(binary(raw))) == decode(raw)
+
+
+@pytest.mark.parametrize("headers", [(), (JSON,), (("content-type", None),), (("traceparent", b"\xff"),)])
+def test_an_envelope_needs_no_header_to_be_read(headers: tuple[tuple[str, bytes | None], ...]) -> None:
+    assert read(incoming(record(completed(), *headers))) == decode(completed())
+
+
+def test_a_binary_event_needs_no_content_type() -> None:
+    told = binary(completed())
+
+    assert read(incoming(told._replace(headers=told.headers[1:]))) == decode(completed())
+
+
+def test_a_structured_event_is_believed_over_headers_beside_it() -> None:
+    beside = (("ce_specversion", b"1.0"), ("ce_id", b"other"))
+
+    assert read(incoming(record(completed(), STRUCTURED, *beside))) == decode(completed())
+
+
+def test_an_attribute_is_utf8_and_not_percent_encoded() -> None:
+    assert read(incoming(binary(completed(), id="SO-Ä%41".encode()))).id == "SO-Ä%41"
+
+
+def test_history_can_be_told_in_binary_mode() -> None:
+    assert read(incoming(binary(completed(), historic=b"true"))).historic
+    assert not read(incoming(binary(completed(), historic=b"false"))).historic
+    assert fault(incoming(binary(completed(), historic=b"perhaps"))).field == "historic"
+
+
+def test_an_attribute_we_do_not_know_is_kept() -> None:
+    assert msgspec.json.decode(incoming(binary(completed(), traceparent=b"00-1")).raw)["traceparent"] == "00-1"
+
+
+def test_where_it_came_from_is_told_by_the_name_on_the_cluster_and_checked_by_the_name_in_the_contract() -> None:
+    found = incoming(record(completed(), topic="eu.orders"), prefix="eu.", received_at=at(1))
+
+    assert (found.topic, found.position, found.received_at) == ("orders", "kafka:eu.orders:3:17", at(1))
+
+
+@pytest.mark.parametrize(
+    ("broken", "field", "reason"),
+    [
+        (record(None, STRUCTURED), "", "no value"),
+        (record(b"{}", ("content-type", b"application/cloudevents+avro")), "content-type", "avro"),
+        (record(b"[]", ("content-type", b"application/cloudevents-batch+json")), "content-type", "batch"),
+        (record(b"{}", ("content-type", b"application/\xff")), "content-type", "not UTF-8 at byte 12"),
+        (record(b"{}", ("content-type", b"text/csv"), ("ce_specversion", b"1.0")), "content-type", "text/csv"),
+        (record(b"not JSON", JSON, ("ce_specversion", b"1.0")), "data", "not JSON"),
+        (record(b"[" * 100_000, JSON, ("ce_specversion", b"1.0")), "data", "not JSON"),
+        (binary(completed(), id=b"\xc3"), "id", "not UTF-8"),
+        (binary(completed(), id=b"\x00"), "id", "NUL"),
+        (binary(completed(), time=b"yesterday"), "time", ""),
+        (binary(completed(), specversion=b"0.3"), "specversion", ""),
+        (record(b"not JSON"), "", "malformed"),
+        (record(completed(), topic="deliveries"), "type", "belongs on topic"),
+    ],
+)
+def test_what_is_broken_names_the_field_and_why(broken: Record, field: str, reason: str) -> None:
+    bad = fault(incoming(broken))
+
+    assert bad.field == field
+    assert reason in bad.reason
+
+
+def test_what_is_broken_keeps_its_bytes() -> None:
+    assert incoming(record(b"\xff\x00", JSON, ("ce_specversion", b"1.0"))).raw == b"\xff\x00"
+    assert incoming(record(None)).raw == b""
+
+
+names = st.one_of(
+    st.sampled_from(["content-type", "ce_specversion", "ce_id", "ce_data", "ce_historic", "ce_Id", "ce_"]),
+    st.text(st.characters(), max_size=20),
+)
+attributes = st.text(ascii_lowercase + digits, min_size=1, max_size=20)
+values = st.one_of(st.none(), st.binary(max_size=50), st.sampled_from([STRUCTURED[1], JSON[1], b"1.0", b"true"]))
+bodies = st.one_of(st.none(), st.binary(max_size=200), st.sampled_from([*EVENTS, b"{}", b"[]", b"null", b'"\\ud800"']))
+
+
+@given(bodies, st.lists(st.tuples(names, values), max_size=8))
+@example(b"{" * (MAX_EVENT_BYTES + 1), [("ce_specversion", b"1.0")])
+@example(b'{"a":' * 10_000, [("ce_specversion", b"1.0"), ("ce_\ud800", b"1")])
+def test_nothing_that_can_stand_in_a_record_raises(
+    value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
+    found = incoming(Record("orders", 0, 0, value, headers))
+
+    assert found.position == "kafka:orders:0:0"
+    if found.fault is not None:
+        assert found.raw == (value or b"")
+        return
+    try:
+        decode(found.raw, found.topic)
+    except BadEvent:
+        return
+    found.raw.decode()
+
+
+@given(st.text(max_size=20), st.dictionaries(attributes, st.text(max_size=20), max_size=5))
+def test_attributes_arrive_as_they_were_sent(event_id: str, others: Mapping[str, str]) -> None:
+    known = msgspec.json.decode(completed())
+    del known["data"]
+    sent = known | {name: text for name, text in others.items() if name not in {*known, "data", "historic"}}
+    sent |= {"id": event_id, "datacontenttype": "application/json"}
+    headers = [(f"ce_{name}", text.encode()) for name, text in sent.items()]
+
+    arrived = msgspec.json.decode(incoming(record(b"{}", *headers)).raw)
+
+    assert arrived == sent | {"data": {}}
+
+
+def compared() -> bytes:
+    data: dict[str, Any] = {
+        "order_id": "SO-1",
+        "account_id": "A-1",
+        "dimensions": {},
+        "claim": {},
+        "experience": {},
+        "verdict": "agrees",
+        "observations": {},
+    }
+    return cloud("fulfilment.compared", "SO-1:1", at(), data)
+
+
+@pytest.mark.parametrize(
+    ("raw", "topic", "key"),
+    [
+        (asked("SO-1", at()), "feedback", "SO-1"),
+        (answered("SO-Ä"), "feedback", "SO-Ä"),
+        (compared(), "truth", "SO-1"),
+        (cloud("alert.opened", "1", at(), ALERT), "alerts", "depot=Lyon"),
+        (cloud("alert.resolved", "2", at(), ALERT), "alerts", "depot=Lyon"),
+    ],
+)
+def test_what_we_tell_goes_to_its_topic_by_order_and_alerts_by_segment(raw: bytes, topic: str, key: str) -> None:
+    kind = msgspec.json.decode(raw)["type"]
+
+    told = outgoing(kind, raw.decode(), prefix="eu.")
+
+    assert (told.topic, told.key.decode(), told.value) == (f"eu.{topic}", key, raw)
+    back = incoming(Record(told.topic, 0, 0, told.value, told.headers), prefix="eu.")
+    assert decode(back.raw, back.topic) == decode(raw)

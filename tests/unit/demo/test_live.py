@@ -1,0 +1,296 @@
+"""The live demo: stories moved to now that tell the same, blocks that are sent until they are taken, and answers."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.app.serving import DEMO_SETTINGS
+from pipeline.demo.answering import Answering, fields_of
+from pipeline.demo.company import LIVE_FROM, Company, events_of, is_live
+from pipeline.demo.deliveries import FASTEST, PLACE, SHORTEST, Block, Deliveries, next_block, told
+from pipeline.demo.door import Door, Refused
+from pipeline.demo.drive import Place, days_before_live
+from pipeline.demo.installed import Installed
+from pipeline.demo.replies import reply
+from pipeline.demo.story import Story
+from pipeline.domain.events.contract import FeedbackRequested
+from pipeline.domain.events.decoding import decode
+from pipeline.domain.orders.claims import claim_of
+from pipeline.domain.orders.facts import Facts
+from pipeline.settings import Settings, Unusable
+from pipeline.web.public.form.form import _check, _fields
+from tests.support.running.demo_pipeline import Pipeline
+
+NOW = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
+SECONDS = 20  # until a test gives up
+
+
+@cache
+def company() -> Company:
+    return Company()
+
+
+@cache
+def stories() -> list[Story]:
+    """Every kind of story: some hundred orders are enough for a wish for a day, moves and corrections."""
+    return [story for day in range(LIVE_FROM, LIVE_FROM + 4) for story in company().stories(day)]
+
+
+def claim(story: Story) -> tuple[bool | None, ...]:
+    """What its events make the record say."""
+    facts = Facts()
+    for _, incoming in events_of(story):
+        event = decode(incoming.raw)
+        take = {"order.completed": facts.complete, "order.repromised": facts.repromise, "delivery.updated": facts.scan}
+        take[event.type](event)
+    said = claim_of(facts)
+    return said.on_time_first, said.on_time_latest, said.on_time_requested, said.in_full
+
+
+# Over every change of the clocks, and by days without a whole number of hours.
+@given(story=st.sampled_from(range(400)), by=st.timedeltas(timedelta(days=-6_000), timedelta(days=1_000)))
+def test_a_story_at_another_time_tells_the_same(story: int, by: timedelta) -> None:
+    told_there = stories()[story]
+    told_here = told_there.shifted(by)
+    assert claim(told_here) == claim(told_there)
+    for what in ("late", "claimed_late", "scanned_early"):
+        assert getattr(told_here, what) == getattr(told_there, what)
+    assert told_here.last == told_there.last + by
+    assert [decode(one.raw).id for _, one in events_of(told_here)] == [
+        decode(one.raw).id for _, one in events_of(told_there)
+    ]
+
+
+def test_the_stories_moved_are_of_every_kind() -> None:
+    found = stories()[:400]
+    assert {isinstance(story.requested, str) for story in found} == {True, False}
+    for kind in ("move", "corrected", "scanned", "late", "scanned_early", "claimed_late"):
+        assert {bool(getattr(story, kind)) for story in found} == {True, False}, kind
+
+
+def test_the_last_event_of_a_live_order_happens_now() -> None:
+    block = Block(LIVE_FROM, 0, 100, 0, NOW)
+    newest: dict[str, datetime] = {}
+    for event in map(decode, told(company(), block)):
+        newest[event.data.order_id] = max(event.time, newest.get(event.data.order_id, event.time))
+    assert len(newest) == 100
+    assert set(newest.values()) == {NOW}
+
+
+def test_blocks_follow_each_other_through_the_days_without_a_gap() -> None:
+    block, seen = None, list[str]()
+    while block is None or block.day < LIVE_FROM + 2:
+        block = next_block(company(), block, 7, NOW)
+        assert block.before == len(seen)
+        seen += [story.order_id for story in company().stories(block.day)[block.number : block.number + block.size]]
+        assert block.sent == len(seen)
+    assert seen == [story.order_id for story in stories()[: len(seen)]]
+    assert all(is_live(order_id) for order_id in seen)
+
+
+def test_no_history_has_a_live_order() -> None:
+    assert not any(is_live(story.order_id) for story in company().stories(3_650))
+    assert not is_live("OUT-5000-001")
+
+
+def test_the_fastest_pace_fits_into_a_request() -> None:
+    most = round(FASTEST * SHORTEST / 60)
+    sizes = [len(told(company(), Block(LIVE_FROM, number, most, 0, NOW))) for number in range(0, 100, most)]
+    assert max(sizes) < Settings().events_a_request / 2
+
+
+# --- sending ---------------------------------------------------------------------------------------------------------
+
+
+class Doorman(Door):
+    """A door that takes what it is told to, and remembers everything it was brought."""
+
+    def __init__(self, answers: Iterator[bool], enough: int) -> None:
+        super().__init__("http://127.0.0.1:1", "key")
+        self.brought: list[Sequence[bytes]] = []
+        self.done = threading.Event()
+        self._answers = answers
+        self._enough = enough
+
+    def bring(self, events: Sequence[bytes]) -> bool:
+        self.brought.append(events)
+        if len(self.brought) >= self._enough:
+            self.done.set()
+        return next(self._answers, True)
+
+
+@pytest.fixture
+def deliver() -> Iterator[Callable[..., Doorman]]:
+    """Deliver until the door was brought enough, then stop as a process does."""
+    running: list[Deliveries] = []
+
+    def _deliver(kept: Pipeline, enough: int, *answers: bool, most: int | None = None, pace: float = 3_000) -> Doorman:
+        clock = iter(NOW + timedelta(seconds=n) for n in range(10_000))
+        door = Doorman(iter(answers), enough)
+        running.append(Deliveries(kept, Company(), door, pace, most, lambda: next(clock)))
+        running[-1].start()
+        assert door.done.wait(SECONDS)
+        running[-1].stop()
+        assert running[-1].ended.exception(SECONDS) is None
+        return door
+
+    yield _deliver
+    for one in running:
+        one.stop()
+
+
+def test_what_was_not_taken_is_sent_again_with_the_same_content(deliver: Callable[..., Doorman]) -> None:
+    door = deliver(Pipeline(), 3, False, True)
+    assert door.brought[0] == door.brought[1] != door.brought[2]
+
+
+def test_who_starts_again_sends_the_block_that_was_on_its_way_and_then_the_next(
+    deliver: Callable[..., Doorman],
+) -> None:
+    kept = Pipeline()
+    first = deliver(kept, 1, *[False] * 1_000)
+    place = kept.values[PLACE]
+    again = deliver(kept, 2)
+    assert again.brought[0] == first.brought[0]
+    assert msgspec.json.decode(kept.values[PLACE], type=Block).before >= msgspec.json.decode(place, type=Block).sent
+    assert not {decode(raw).id for raw in again.brought[1]} & {decode(raw).id for raw in again.brought[0]}
+
+
+def test_so_many_are_delivered_in_all_starts_together(deliver: Callable[..., Doorman]) -> None:
+    kept = Pipeline()
+    deliver(kept, 2, most=60)
+    deliver(kept, 2, most=60)
+    assert msgspec.json.decode(kept.values[PLACE], type=Block).sent <= 60
+    last = deliver(kept, 1, most=60)
+    orders = {decode(raw).data.order_id for raw in last.brought[-1]}
+    assert msgspec.json.decode(kept.values[PLACE], type=Block).sent == 60
+    assert f"SO-{LIVE_FROM}-059" in orders
+
+
+def test_a_door_that_will_never_take_it_ends_the_deliveries_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    class Shut(Door):
+        def bring(self, events: Sequence[bytes]) -> bool:
+            raise Refused("v1 answered 401")
+
+    running = Deliveries(Pipeline(), Company(), Shut("http://127.0.0.1:1", "key"), 60, None, lambda: NOW)
+    running.start()
+    assert isinstance(running.ended.exception(SECONDS), Refused)
+    assert not running.alive
+    assert "deliveries" in caplog.text
+
+
+# --- the history before ----------------------------------------------------------------------------------------------
+
+
+def test_before_going_on_live_no_day_up_to_yesterday_is_missing() -> None:
+    today = date(2026, 11, 24)
+    assert days_before_live(date(2026, 8, 26), 90, Place(), today) == 90
+    assert days_before_live(date(2026, 8, 26), 30, Place(), today) == 90, "started again a while later"
+    for start, days, place in (
+        (date(2026, 8, 26), 91, Place()),
+        (date(2026, 8, 26), 90, Place(block=361)),
+        (today, 1, Place()),
+        (date(2010, 1, 1), 90, Place()),
+    ):
+        with pytest.raises(Unusable):
+            days_before_live(start, days, place, today)
+
+
+# --- answering -------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_said_on_the_form_as_the_story_has_it() -> None:
+    checked = 0
+    for story in stories()[:200]:
+        for person in story.people:
+            timed = reply(7, story, person, FeedbackRequested(story.order_id, person.id), story.last)
+            if timed is None:
+                continue
+            said = decode(timed[1].raw).data
+            body = urlencode(fields_of(said, "x")).encode()
+            filled = _check(_fields(body), lambda text: text)
+            assert filled.errors == {}
+            assert dict(parse_qsl(body.decode()))["submission"] == "x"
+            assert filled.arrival == said.arrival
+            assert filled.goods == (tuple(said.condition) or (("complete",) if said.complete else ()))
+            assert filled.score == (None if said.score is None else str(said.score.value))
+            assert filled.comment == (said.comment or "")
+            checked += 1
+    assert checked > 30
+
+
+def test_most_of_those_who_are_asked_leave_it_to_the_visitor() -> None:
+    asked = [(s, p) for s in stories() for p in s.people if p.role in ("receiver", "user", "purchaser") and p.consent]
+    answers = [reply(7, s, p, FeedbackRequested(s.order_id, p.id), s.last) for s, p in asked]
+    assert 0.3 < sum(answer is not None for answer in answers) / len(asked) < 0.5
+
+
+class Phones(Installed):
+    """The live questions of one day, each on its phone; who said something by hand has answered."""
+
+    def __init__(self, by_hand: set[tuple[str, str]]) -> None:
+        self.by_hand = by_hand
+        people = [(s, p) for s in stories()[:20] for p in s.people if p.phone and p.role == "receiver"]
+        self.asked = [FeedbackRequested(story.order_id, person.id) for story, person in people]
+        self.said = {(r.order_id, r.contact_id) for r in self.asked if answer_to(r) is not None}
+
+    def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
+        return [(n, NOW, request) for n, request in enumerate(self.asked, 1) if n > seq]
+
+    def answered(self, order_id: str, contact_id: str) -> bool:
+        return (order_id, contact_id) in self.by_hand
+
+    def text_about(self, order_id: str, number: str) -> str | None:
+        return f"How was {order_id}? http://127.0.0.1:1/f/{order_id} STOP to end"
+
+
+def answer_to(request: FeedbackRequested) -> object:
+    asked = company().asked(request)
+    assert asked is not None
+    return reply(7, *asked, request, asked[0].last)
+
+
+class Forms(Door):
+    """Takes a form only when it comes for the second time, and is done when it has taken enough."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__("http://127.0.0.1:1", "")
+        self.sent: list[tuple[str, Sequence[tuple[str, str]]]] = []
+        self.done = threading.Event()
+        self._enough = enough
+
+    def fill_in(self, token: str, fields: Sequence[tuple[str, str]]) -> bool:
+        again = (token, fields) in self.sent
+        self.sent.append((token, fields))
+        if len(self.sent) >= 2 * self._enough:
+            self.done.set()
+        return again
+
+
+def test_who_answered_by_hand_is_left_alone_and_what_was_not_taken_is_sent_again() -> None:
+    phones = Phones(set())
+    phones.by_hand = set(sorted(phones.said)[:2])
+    wanted = {order_id for order_id, _ in phones.said - phones.by_hand}
+    forms = Forms(len(wanted))
+    running = Answering(phones, Company(), forms, FASTEST)
+    running.start()
+    assert forms.done.wait(SECONDS)
+    running.stop()
+    assert running.ended.exception(SECONDS) is None
+    assert len(wanted) > 2
+    assert Counter(token for token, _ in forms.sent) == dict.fromkeys(wanted, 2)
+
+
+def test_what_the_user_has_set_holds_in_the_live_demo_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNVARNISHED_QUIET_HOURS", "22:00-06:00")
+    policy = Settings().otherwise(**DEMO_SETTINGS).policy
+    assert policy.quiet_from.hour == 22
+    assert policy.contact_rest == timedelta(0)

@@ -1,0 +1,44 @@
+"""The alerting rules: each comes when it should and not otherwise, watches what we export, and says what to do."""
+
+import re
+
+import pytest
+from prometheus_client import REGISTRY
+
+import pipeline.metrics  # noqa: F401 - exports them
+from tests.support.paths import ROOT
+from tests.support.servers import tools
+
+FOLDER = ROOT / "deploy" / "prometheus"
+RULES = (FOLDER / "rules.yml").read_text(encoding="utf-8")
+WORLDS = (FOLDER / "rules.test.yml").read_text(encoding="utf-8")
+ALERTS = re.findall(r"- alert: (\w+)", RULES)
+
+
+def test_each_alert_comes_when_it_should_and_not_otherwise() -> None:
+    for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "rules.test.yml"]):
+        tools.run("promtool", *arguments, folder=FOLDER)
+
+
+def test_each_alert_has_a_world_in_which_it_comes() -> None:
+    assert len(ALERTS) == len(set(ALERTS)) > 5
+    assert set(re.findall(r'alertname="(\w+)"', WORLDS)) == set(ALERTS)
+
+
+def test_each_alert_says_how_urgent_it_is_and_what_to_do() -> None:
+    for told in RULES.split("- alert: ")[1:]:
+        assert re.search(r"severity: (page|ticket)\n", told), told
+        assert re.search(r"summary: .{20}", told), told
+        assert re.search(r"action: >-\n +.{20}", told), told
+
+
+def test_what_the_rules_watch_is_exported() -> None:
+    families = [family for family in REGISTRY.collect() if family.name.startswith("unvarnished_")]
+    exported = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    assert set(re.findall(r"unvarnished_\w+", "".join(re.findall(r"expr: .*?labels:", RULES, re.DOTALL)))) <= exported
+
+
+@pytest.mark.parametrize("outcome", ["unresolved", "not_accepted", "unknown", "accepted"])
+def test_what_an_alert_counts_is_there_before_it_happens(outcome: str) -> None:
+    """Else the first one would bring its own series, which is no increase."""
+    assert REGISTRY.get_sample_value("unvarnished_asks_total", {"outcome": outcome}) is not None

@@ -1,0 +1,243 @@
+"""Who would be asked, or why not: every gate, in their order, and what a customer can be asked at most."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.domain.asking.eligibility import NOBODY, WITHIN_REACH, Decision, History, Reason, address, decide, nearest
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import Contact, Purpose
+from pipeline.domain.orders.claims import NO_CLAIM
+from pipeline.domain.orders.dialogue import Ask
+from pipeline.domain.orders.order import Order
+from tests.support.builders import at, completed, contact, event
+
+NOW = at(days=20)
+POLICY = Policy()
+NOTHING = History({}, 0, frozenset())
+BY_MAIL: dict[str, Any] = {"phone": None, "email": "ana@example.com", "consent": {"email": True}}
+
+
+def order_of(*contacts: dict[str, Any], order_id: str = "SO-1", historic: bool = False) -> Order:
+    order = Order(order_id)
+    order.facts.complete(event(completed(order_id, contacts=list(contacts), _={"historic": historic})))
+    return order
+
+
+def reasons(
+    order: Order, history: History = NOTHING, policy: Policy = POLICY, purpose: Purpose = "delivery"
+) -> list[Reason | None]:
+    return [decision.reason for decision in decide(order, purpose, history, policy, NOW)]
+
+
+def people(count: int) -> list[dict[str, Any]]:
+    return [contact(f"c{n}", phone=f"+4477009001{n:02}") for n in range(count)]
+
+
+# --- each gate ----------------------------------------------------------------------------------------------
+
+
+def test_a_receiver_who_agreed_and_has_a_phone_is_asked() -> None:
+    assert decide(order_of(contact()), "delivery", NOTHING, POLICY, NOW) == [Decision("ana", None, "sms")]
+
+
+def test_nobody_is_asked_about_the_past() -> None:
+    assert decide(order_of(contact(), historic=True), "delivery", NOTHING, POLICY, NOW) == [
+        Decision(NOBODY, Reason.HISTORIC)
+    ]
+
+
+def test_an_order_without_contacts_reaches_nobody() -> None:
+    assert decide(order_of(), "delivery", NOTHING, POLICY, NOW) == [Decision(NOBODY, Reason.NO_REACHABLE_CONTACT)]
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("receiver", None),
+        ("user", None),
+        ("purchaser", None),
+        ("decision_maker", Reason.WRONG_ROLE),
+        ("gatekeeper", Reason.WRONG_ROLE),
+    ],
+)
+def test_only_some_roles_are_asked(role: str, expected: Reason | None) -> None:
+    assert reasons(order_of(contact(role=role))) == [expected]
+
+
+def test_which_roles_are_asked_is_a_setting() -> None:
+    assert reasons(order_of(contact(role="gatekeeper")), policy=Policy(roles=frozenset({"gatekeeper"}))) == [None]
+
+
+@pytest.mark.parametrize("consent", [None, {}, {"sms": False, "email": False}])
+def test_without_a_record_of_consent_nobody_is_asked(consent: dict[str, bool] | None) -> None:
+    assert reasons(order_of(contact(consent=consent))) == [Reason.NO_CONSENT]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected", "channel"),
+    [
+        ({"consent": {"sms": True}}, None, "sms"),
+        (BY_MAIL, None, "email"),
+        ({"email": "ana@example.com", "consent": {"sms": True, "email": True}}, None, "sms"),
+        ({"email": "ana@example.com", "phone": None, "consent": {"sms": True, "email": True}}, None, "email"),
+        ({"phone": None, "email": "ana@example.com", "consent": {"sms": True}}, Reason.NO_REACHABLE_CONTACT, "email"),
+        ({"email": None, "consent": {"email": True}}, Reason.NO_REACHABLE_CONTACT, "email"),
+        ({"phone": None, "email": None}, Reason.NO_REACHABLE_CONTACT, "email"),
+    ],
+)
+def test_a_person_is_reached_where_they_agreed_to_be(
+    known: dict[str, Any], expected: Reason | None, channel: str
+) -> None:
+    assert decide(order_of(contact(**known)), "delivery", NOTHING, POLICY, NOW) == [Decision("ana", expected, channel)]
+
+
+def test_whoever_opted_out_is_left_in_peace_under_that_address_only() -> None:
+    history = History({}, 0, frozenset({"ana@example.com"}))
+    assert reasons(order_of(contact(**BY_MAIL)), history) == [Reason.OPTED_OUT]
+    assert reasons(order_of(contact(email="ana@example.com")), history) == [None], "the phone is another address"
+
+
+@pytest.mark.parametrize(
+    ("rested", "expected"),
+    [
+        (timedelta(0), Reason.ASKED_RECENTLY),
+        (POLICY.contact_rest - timedelta(seconds=1), Reason.ASKED_RECENTLY),
+        (POLICY.contact_rest, None),
+    ],
+)
+def test_a_contact_rests_between_two_questions(rested: timedelta, expected: Reason | None) -> None:
+    assert reasons(order_of(contact()), History({"ana": NOW - rested}, 0, frozenset())) == [expected]
+    assert reasons(order_of(contact("ben")), History({"ana": NOW - rested}, 0, frozenset())) == [None]
+
+
+def test_an_account_is_asked_so_often_in_a_period_and_no_more() -> None:
+    policy = Policy(account_cap=3)
+    assert reasons(order_of(contact()), History({}, 2, frozenset()), policy) == [None]
+    assert reasons(order_of(contact()), History({}, 3, frozenset()), policy) == [Reason.ACCOUNT_CAP]
+
+
+def test_the_cap_holds_within_one_order() -> None:
+    expected = [None, None, Reason.ACCOUNT_CAP, Reason.ACCOUNT_CAP]
+    assert reasons(order_of(*people(4)), History({}, 1, frozenset()), Policy(account_cap=3)) == expected
+
+
+def test_whoever_is_refused_uses_up_no_place_under_the_cap() -> None:
+    refused, *others = people(3)
+    assert reasons(order_of(refused | {"consent": None}, *others), policy=Policy(account_cap=2)) == [
+        Reason.NO_CONSENT,
+        None,
+        None,
+    ]
+
+
+def test_one_phone_is_asked_once_about_an_order_whatever_names_it_has() -> None:
+    assert reasons(order_of(contact("ana"), contact("ben"))) == [None, Reason.DUPLICATE]
+
+
+def test_whoever_was_asked_before_about_the_order_is_a_duplicate_also_under_another_name() -> None:
+    order = order_of(contact("ana"), contact("ben"), contact("cleo", phone="+447700900999"))
+    order.dialogue.asks.append(Ask("ana", "missing_scan", at(), NO_CLAIM))
+    assert reasons(order) == [Reason.DUPLICATE, Reason.DUPLICATE, None]
+
+
+def test_whoever_was_asked_for_this_purpose_is_not_asked_again_at_a_new_address() -> None:
+    order = order_of(contact("ana"))
+    order.dialogue.asks.append(Ask("gone", "delivery", at(), NO_CLAIM))
+    assert reasons(order) == [None], "somebody else was"
+    order.dialogue.asks.append(Ask("ana", "delivery", at(), NO_CLAIM))
+    assert reasons(order) == [Reason.DUPLICATE]
+
+
+def test_a_person_named_twice_is_decided_upon_once() -> None:
+    """One person in two roles; two decisions about one contact could not both be recorded."""
+    twice = order_of(contact("ana", role="gatekeeper"), contact("ana", role="receiver"))
+    assert decide(twice, "delivery", NOTHING, POLICY, NOW) == [Decision("ana", None, "sms")]
+    assert reasons(order_of(contact("ana"), contact("ana"))) == [None]
+
+
+# --- the gates together -------------------------------------------------------------------------------------
+
+GATES = [
+    Reason.HISTORIC,
+    Reason.WRONG_ROLE,
+    Reason.NO_CONSENT,
+    Reason.NO_REACHABLE_CONTACT,
+    Reason.OPTED_OUT,
+    Reason.SAMPLED_OUT,
+    Reason.ASKED_RECENTLY,
+    Reason.DUPLICATE,
+    Reason.ACCOUNT_CAP,
+]
+FAILING: dict[Reason, dict[str, Any]] = {
+    Reason.WRONG_ROLE: {"role": "gatekeeper"},
+    Reason.NO_CONSENT: {"consent": None},
+    Reason.NO_REACHABLE_CONTACT: {"phone": None},
+}
+
+
+@pytest.mark.parametrize("first", range(len(GATES)), ids=lambda n: GATES[n])
+def test_the_first_gate_that_is_not_passed_is_the_reason(first: int) -> None:
+    """Failing it and all that come after it."""
+    failed = set(GATES[first:])
+    changes: dict[str, Any] = {}
+    for reason, change in FAILING.items():
+        if reason in failed:
+            changes |= change
+    history = History(
+        {"ana": NOW} if Reason.ASKED_RECENTLY in failed else {},
+        10 if Reason.ACCOUNT_CAP in failed else 0,
+        frozenset({"+447700900123"}) if Reason.OPTED_OUT in failed else frozenset(),
+    )
+    order = order_of(contact(**changes), historic=Reason.HISTORIC in failed)
+    if Reason.DUPLICATE in failed:
+        order.dialogue.asks.append(Ask("ana", "delivery", at(), NO_CLAIM))
+    rate = 0.0 if Reason.SAMPLED_OUT in failed else 1.0
+    assert reasons(order, history, Policy(sample_rate=rate)) == [GATES[first]]
+
+
+def test_of_several_refusals_the_one_that_came_closest_is_the_orders() -> None:
+    assert nearest([Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.WRONG_ROLE]) is Reason.OPTED_OUT
+    assert nearest(["account_cap", "historic"]) is Reason.ACCOUNT_CAP
+    for nearer, further in zip(list(Reason)[1:], Reason, strict=False):
+        assert nearest([further, nearer]) is nearest([nearer, further]) is nearer
+
+
+def test_within_reach_is_whoever_could_have_been_asked() -> None:
+    never = {Reason.HISTORIC, Reason.WRONG_ROLE, Reason.NO_CONSENT, Reason.NO_REACHABLE_CONTACT, Reason.OPTED_OUT}
+    never.add(Reason.REJECTED)
+    assert set(Reason) - never == WITHIN_REACH
+
+
+# --- the sample ---------------------------------------------------------------------------------------------
+
+
+def sampled(rate: float, count: int = 4_000) -> set[str]:
+    policy = Policy(sample_rate=rate)
+    named = (f"SO-{n}" for n in range(count))
+    return {order_id for order_id in named if reasons(order_of(contact(), order_id=order_id), policy=policy) == [None]}
+
+
+def test_the_sample_is_as_large_as_it_should_be_and_always_the_same() -> None:
+    third = sampled(0.3)
+    assert third == sampled(0.3)
+    assert 1_200 - 120 < len(third) < 1_200 + 120, "more than four standard deviations would be no accident"
+    assert sampled(0.0, 200) == set()
+    assert len(sampled(1.0, 200)) == 200
+
+
+def test_a_larger_sample_holds_the_smaller_one() -> None:
+    assert sampled(0.2, 500) < sampled(0.5, 500)
+
+
+def test_two_people_of_one_order_are_sampled_each_for_themselves() -> None:
+    policy = Policy(sample_rate=0.5)
+    pairs = [reasons(order_of(*people(2), order_id=f"SO-{n}"), policy=policy) for n in range(100)]
+    assert {(first is None, second is None) for first, second in pairs} == {
+        (a, b) for a in (True, False) for b in (True, False)
+    }
+
+
+def test_an_address_is_the_phone_where_messages_are_agreed_to() -> None:
+    assert address(Contact("ana", "receiver", phone="digest")) is None
