@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Answers of customers: what they state, which of them is current, scores, and how text messages are parsed."""

@@ -1,7 +1,7 @@
-"""What a text message says: the port every reader of replies fits, and the first reader.
+"""Parsing of text messages: the port that every reader of replies implements, and the first reader.
 
-The first reader takes numbers, yes and no, a few set phrases and the words of control, in English and French. It would
-rather leave something to a person than read a wrong code: what it does not know stays what it is, words.
+The first reader understands numbers, yes and no, a few set phrases and control words, in English and French. It prefers
+no code to a wrong code: text that it does not understand becomes a comment for a person to read.
 """
 
 import re
@@ -12,18 +12,18 @@ from msgspec import Struct
 
 from pipeline.domain.events.contract import Arrival, Condition
 
-_MAX_LINES = 50  # that are looked at one by one
-MAX_TEXT = 1_600  # characters: the longest text a provider delivers; what comes after is not read
+_MAX_LINES = 50  # lines that are examined one by one
+MAX_TEXT = 1_600  # characters: the longest text a provider delivers; the rest is not parsed
 
 Question = Literal["arrival", "score", "comment"]
 Control = Literal["stop", "start", "help"]
 
 
-class Reading(Struct, frozen=True, omit_defaults=True):
-    """What was understood of one text.
+class ParsedReply(Struct, frozen=True, omit_defaults=True):
+    """What one text states.
 
-    `comment`: its words, where they say more than the codes. `unclear`: there was something to read and nothing came
-    of it. A reading of nothing that is not unclear is a machine's answer, or "nothing to add".
+    `comment`: the text itself, where it says more than the codes. `unclear`: there was a text, and none of it was
+    understood. A reply without content that is not unclear is an automatic reply, or "nothing to add".
     """
 
     arrival: Arrival | None = None
@@ -36,53 +36,57 @@ class Reading(Struct, frozen=True, omit_defaults=True):
 
 
 class Reader(Protocol):
-    """Reads one text as the answer to the question that stood when it came.
+    """Parses a text as the answer to the question that was open when it was received.
 
-    Pure, in time linear in the text, and never more than MAX_TEXT characters of it. `language` is the contact's
-    (BCP 47) or None; words of control hold in every language whatever it is.
+    Pure, linear in the length of the text, and limited to its first MAX_TEXT characters. `language` is the contact's
+    (BCP 47) or None; control words are understood in every language.
     """
 
-    def read(self, text: str, question: Question, language: str | None) -> Reading:
-        """What the text says."""
+    def read(self, text: str, question: Question, language: str | None) -> ParsedReply:
+        """Parse one text."""
         ...
 
 
-NOTHING = Reading()
-UNCLEAR = Reading(unclear=True)
+NOTHING = ParsedReply()
+UNCLEAR = ParsedReply(unclear=True)
 
-_YES = Reading(arrival="on_time", complete=True)
-_LATE = Reading(arrival="late")
-_NOT_WHOLE = Reading(complete=False)
-_NEVER = Reading(arrival="not_received")
-_OPTIONS = {"1": _YES, "2": _LATE, "3": _NOT_WHOLE, "4": _NEVER}
-
-
-def _only(condition: Condition) -> Reading:
-    return Reading(conditions=(condition,), complete=False)
+_YES = ParsedReply(arrival="on_time", complete=True)
+_LATE = ParsedReply(arrival="late")
+_INCOMPLETE = ParsedReply(complete=False)
+_NOT_RECEIVED = ParsedReply(arrival="not_received")
+_OPTIONS = {"1": _YES, "2": _LATE, "3": _INCOMPLETE, "4": _NOT_RECEIVED}
 
 
-def _phrases(reading: Reading, *phrases: str) -> dict[str, Reading]:
-    return dict.fromkeys(phrases, reading)
+def _condition_only(condition: Condition) -> ParsedReply:
+    return ParsedReply(conditions=(condition,), complete=False)
 
 
-# Whole texts, without courtesy, accents and punctuation. Anything longer is for a reader of natural language.
-_SAYINGS: dict[str, Reading] = {
+def _phrases(parsed: ParsedReply, *phrases: str) -> dict[str, ParsedReply]:
+    return dict.fromkeys(phrases, parsed)
+
+
+# Whole texts, without courtesies, accents and punctuation. Longer texts need a reader of natural language.
+_SET_PHRASES: dict[str, ParsedReply] = {
     **_phrases(_YES, "yes", "y", "yep", "yeah", "yup", "ok", "okay", "all good", "all ok", "all fine", "\U0001f44d"),
     **_phrases(_YES, "yes all good", "yes all ok", "yes to both", "on time and complete", "yes on time and complete"),
     **_phrases(_YES, "oui", "ouais", "oui tout est ok", "tout est ok", "tout ok", "tout va bien", "tout est bon"),
     **_phrases(_YES, "a l'heure et complet", "a l'heure et complete", "oui a l'heure et au complet"),
     **_phrases(_YES, "a l'heure et au complet", "oui a l'heure et complet", "oui tout va bien"),
-    **_phrases(Reading(arrival="on_time"), "on time", "not late", "yes on time", "a l'heure", "pas en retard"),
-    **_phrases(Reading(complete=True), "complete", "all there", "nothing missing", "complet", "au complet"),
+    **_phrases(ParsedReply(arrival="on_time"), "on time", "not late", "yes on time", "a l'heure", "pas en retard"),
+    **_phrases(ParsedReply(complete=True), "complete", "all there", "nothing missing", "complet", "au complet"),
     **_phrases(_LATE, "late", "it was late", "too late", "yes but late", "en retard", "oui mais en retard"),
-    **_phrases(_NEVER, "not received", "nothing received", "never came", "never arrived", "nothing yet"),
-    **_phrases(_NEVER, "did not arrive", "didn't arrive", "non recu", "non recue", "pas recu", "rien recu"),
-    **_phrases(_NEVER, "toujours rien recu", "jamais recu", "pas arrive", "jamais arrive", "toujours rien"),
-    **_phrases(_NOT_WHOLE, "incomplete or damaged", "incomplete ou endommagee", "incomplet ou endommage"),
-    **_phrases(_only("incomplete"), "incomplete", "incomplet"),
-    **_phrases(_only("damaged"), "damaged", "broken", "endommage", "endommagee", "casse"),
-    **_phrases(_only("papers_missing"), "no papers", "papers missing", "pas de papiers"),
-    **_phrases(_only("wrong"), "wrong item", "wrong goods", "mauvais article"),
+    **_phrases(_NOT_RECEIVED, "not received", "nothing received", "never came", "never arrived", "nothing yet"),
+    **_phrases(_NOT_RECEIVED, "did not arrive", "didn't arrive", "non recu", "non recue", "pas recu", "rien recu"),
+    **_phrases(_NOT_RECEIVED, "toujours rien recu", "jamais recu", "pas arrive", "jamais arrive", "toujours rien"),
+    **_phrases(_INCOMPLETE, "incomplete or damaged", "incomplete ou endommagee", "incomplet ou endommage"),
+    # The words of the options in a question.
+    **_phrases(_INCOMPLETE, "missing or damaged", "missing/damaged", "manquant ou abime", "manquant/abime"),
+    **_phrases(_LATE, "retard"),
+    **_phrases(_NOT_RECEIVED, "non livre", "non livree"),
+    **_phrases(_condition_only("incomplete"), "incomplete", "incomplet"),
+    **_phrases(_condition_only("damaged"), "damaged", "broken", "endommage", "endommagee", "casse"),
+    **_phrases(_condition_only("papers_missing"), "no papers", "papers missing", "pas de papiers"),
+    **_phrases(_condition_only("wrong"), "wrong item", "wrong goods", "mauvais article"),
 }
 
 _NUMBERS = {
@@ -93,8 +97,8 @@ _NUMBERS = {
     )
     for value, word in enumerate(words.split())
 }
-_NAYS = frozenset({"no", "n", "nope", "non", "\U0001f44e"})
-_NOTHING_TO_ADD = _NAYS | {
+_NEGATIONS = frozenset({"no", "n", "nope", "non", "\U0001f44e"})
+_NOTHING_TO_ADD = _NEGATIONS | {
     *("nothing", "none", "nothing to add", "no nothing", "no comment", "that's all", "n/a"),
     *("rien", "ras", "r.a.s", "rien a signaler", "rien a ajouter", "rien de plus", "non rien", "c'est tout"),
 }
@@ -122,7 +126,7 @@ _HELP_WORDS = frozenset(
 _NOT = r"(?<!not )(?<!n't )(?<!dont )(?<!never )"
 _STOP_IT = r"\b(?:arretez|arrete|arreter|cessez|stoppez) (?:de |d')?"
 _MESSAGES = r"(?:sms|texts?|text messages?|messages?|msgs?|textos?)\b"
-# Opting out in plain wording. Each speaks of the messages themselves: goods, trucks and drivers may stop as they like.
+# Opting out in free wording. Each pattern refers to the messages themselves: goods, trucks and drivers may stop, too.
 _STOP_WORDINGS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -153,20 +157,20 @@ _QUOTED = re.compile(r"(?:\bwrote|\ba ecrit) ?:$")
 _CLOSING = re.compile(
     r"^(?:--$|sent from my |envoye de(?:puis)? mon |(?:kind |best |warm )?regards\b|cordialement\b|cdlt\b|bien a vous)"
 )
-# A number that is an answer stands alone or before a full stop, comma, dash or line end, and then a space.
+# A number is an answer if it is alone, or followed by a full stop, comma, dash or line end and then a space.
 _LEADING = re.compile(r"^(10|[0-9])(?: ?/ ?10| out of 10| sur 10)?(?: ?[.,;:!)-]+(?= |$)| ?\n|$)")
 _TWO_OPTIONS = re.compile(r"^([1-4]) ?(?:and|et|&|\+) ?([1-4])$")
 _OPTION_SCORE = re.compile(r"^([1-4])[ ,;]+(10|[0-9])$")
 _MARKED = re.compile(r"^(10|[0-9])(?: ?/ ?10| out of 10| sur 10)\b[ .,;:!-]*")
-_TAKEN_BACK = re.compile(r"\b(?:sorry|meant|mean|no|wrong key|oops|pardon|non|erreur|plutot|voulais)\b")
+_CORRECTION = re.compile(r"\b(?:sorry|meant|mean|no|wrong key|oops|pardon|non|erreur|plutot|voulais)\b")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
 class PlainReader:
     """Numbers, yes and no, set phrases, STOP, START and HELP, in English and French."""
 
-    def read(self, text: str, question: Question, language: str | None) -> Reading:
-        """What the text says. The two languages are read side by side: people mix them, and no word has two senses."""
+    def read(self, text: str, question: Question, language: str | None) -> ParsedReply:
+        """Parse one text, in both languages at once: people mix them, and no word has two meanings."""
         kept = _without_quotes(text[:MAX_TEXT])
         plain = _plain(kept)
         if _MACHINE.match(plain):
@@ -175,14 +179,14 @@ class PlainReader:
         if control is None:
             return _answer(kept, plain, question)
         rest = _LEADING.match(plain)
-        told = _OPTIONS.get(rest[1]) if rest and question == "arrival" else None
-        if told is None:
-            return Reading(control=control)
-        return Reading(arrival=told.arrival, complete=told.complete, control=control)
+        option = _OPTIONS.get(rest[1]) if rest and question == "arrival" else None
+        if option is None:
+            return ParsedReply(control=control)
+        return ParsedReply(arrival=option.arrival, complete=option.complete, control=control)
 
 
 def control_of(plain: str) -> Control | None:
-    """Whether a plain text (see `_plain`) is about the messages themselves: in one word, or in plain wording."""
+    """The control word that a plain text (see `_plain`) contains or paraphrases; None if it contains none."""
     words = [word for word in _words(plain) if word not in _COURTESY]
     bare = " ".join(words)
     named = {word for word in words if not word.isdigit()}
@@ -198,42 +202,42 @@ def control_of(plain: str) -> Control | None:
     return None
 
 
-def _answer(kept: str, plain: str, question: Question) -> Reading:
+def _answer(kept: str, plain: str, question: Question) -> ParsedReply:
     bare = " ".join(word for word in _words(plain) if word not in _COURTESY)
     if question == "comment":
         return _comment(kept, plain, bare)
-    said = _SAYINGS.get(bare)
-    if said is not None and (question == "arrival" or bare not in _SAYINGS_OF_ASSENT):
-        return said
-    read = _arrival(plain, bare, kept) if question == "arrival" else _score(plain, bare, kept)
-    if read is not None:
-        return read
-    return Reading(comment=kept) if _has_words(bare) else UNCLEAR
+    phrase = _SET_PHRASES.get(bare)
+    if phrase is not None and (question == "arrival" or bare not in _ASSENTS):
+        return phrase
+    parsed = _arrival(plain, bare, kept) if question == "arrival" else _score(plain, bare, kept)
+    if parsed is not None:
+        return parsed
+    return ParsedReply(comment=kept) if _has_words(bare) else UNCLEAR
 
 
-# "OK" or a thumb after the question for a score is no score, and says nothing new of the delivery either.
-_SAYINGS_OF_ASSENT = frozenset(bare for bare, reading in _SAYINGS.items() if reading is _YES and " " not in bare)
+# "OK" or a thumb after the question for a score is no score, and nothing new about the delivery.
+_ASSENTS = frozenset(bare for bare, parsed in _SET_PHRASES.items() if parsed is _YES and " " not in bare)
 
 
-def _arrival(plain: str, bare: str, kept: str) -> Reading | None:
+def _arrival(plain: str, bare: str, kept: str) -> ParsedReply | None:
     both = _TWO_OPTIONS.match(plain)
     if both:
         options = {both[1], both[2]}
-        return Reading(arrival="late", complete=False) if options == {"2", "3"} else UNCLEAR
+        return ParsedReply(arrival="late", complete=False) if options == {"2", "3"} else UNCLEAR
     pair = _OPTION_SCORE.match(plain)
     if pair:
         option = _OPTIONS[pair[1]]
-        return Reading(arrival=option.arrival, complete=option.complete, score=int(pair[2]))
+        return ParsedReply(arrival=option.arrival, complete=option.complete, score=int(pair[2]))
     if bare in _OPTIONS:
         return _OPTIONS[bare]
     first = _LEADING.match(plain)
     if first and first[1] in _OPTIONS and "/" not in first[0]:
         option, rest = _OPTIONS[first[1]], plain[first.end() :].strip()
-        if _TAKEN_BACK.search(rest):
-            return Reading(comment=kept)
+        if _CORRECTION.search(rest):
+            return ParsedReply(comment=kept)
         second = _LEADING.match(rest)
         words = rest[second.end() :].strip() if second else rest
-        return Reading(
+        return ParsedReply(
             arrival=option.arrival,
             complete=option.complete,
             score=int(second[1]) if second else None,
@@ -242,36 +246,36 @@ def _arrival(plain: str, bare: str, kept: str) -> Reading | None:
     return None
 
 
-def _score(plain: str, bare: str, kept: str) -> Reading | None:
+def _score(plain: str, bare: str, kept: str) -> ParsedReply | None:
     if bare in _NUMBERS:
-        return Reading(score=_NUMBERS[bare])
-    if bare in _SAYINGS_OF_ASSENT or plain.startswith("-"):
+        return ParsedReply(score=_NUMBERS[bare])
+    if bare in _ASSENTS or plain.startswith("-"):
         return UNCLEAR
     first = _LEADING.match(bare) or _LEADING.match(plain) or _MARKED.match(plain)
     if first is None:
         return None
     rest = plain[first.end() :].strip() if plain.startswith(first[0]) else ""
-    if _TAKEN_BACK.search(rest):
-        return Reading(comment=kept)
-    return Reading(score=int(first[1]), comment=kept if _worth_keeping(rest) else None)
+    if _CORRECTION.search(rest):
+        return ParsedReply(comment=kept)
+    return ParsedReply(score=int(first[1]), comment=kept if _worth_keeping(rest) else None)
 
 
-def _comment(kept: str, plain: str, bare: str) -> Reading:
+def _comment(kept: str, plain: str, bare: str) -> ParsedReply:
     if not bare:
         return NOTHING if plain else UNCLEAR
-    if bare in _NOTHING_TO_ADD or bare in _SAYINGS_OF_ASSENT:
+    if bare in _NOTHING_TO_ADD or bare in _ASSENTS:
         return NOTHING
     marked = _MARKED.match(plain)
     score = int(marked[1]) if marked else None
     if score is None and not _has_words(bare):
         return UNCLEAR
     words = plain[marked.end() :].strip() if marked else plain
-    return Reading(score=score, comment=kept if _worth_keeping(words) and words != "from me" else None)
+    return ParsedReply(score=score, comment=kept if _worth_keeping(words) and words != "from me" else None)
 
 
 def _has_words(bare: str) -> bool:
-    """Whether there is anything a person could read: not a bare no, a lone letter, a figure."""
-    return bare not in _NAYS and len(_LETTER.findall(bare)) > 1
+    """Whether the text has words: more than a bare "no", a single letter or a number."""
+    return bare not in _NEGATIONS and len(_LETTER.findall(bare)) > 1
 
 
 def _worth_keeping(words: str) -> bool:
@@ -284,7 +288,7 @@ def _words(plain: str) -> list[str]:
 
 
 def _without_quotes(text: str) -> str:
-    """The text its sender wrote: without the quoted question, the device's boast and the signature below."""
+    """The text that its sender wrote: without the quoted question, the device's signature and the closing."""
     lines: list[str] = []
     for line in text.replace("\r\n", "\n").replace("\r", "\n").strip().split("\n", _MAX_LINES):
         plain = _plain(line)
@@ -298,16 +302,16 @@ def _without_quotes(text: str) -> str:
 
 
 def _storable(char: str) -> bool:
-    """No control characters and no halves of a character: no database and no screen can hold them."""
+    """Whether databases and screens can represent the character: no control characters, no surrogates."""
     return unicodedata.category(char) not in {"Cc", "Cs"}
 
 
 def _plain(text: str) -> str:
-    """Lower case without accents, with one kind of apostrophe, dash and space, line ends kept."""
+    """Lower case without accents, with one kind of apostrophe, dash and space; line ends are kept."""
     bare = text.casefold()
     if not bare.isascii():
         decomposed = unicodedata.normalize("NFKD", bare)[:MAX_TEXT]  # one character may become eighteen
         bare = "".join(char for char in decomposed if unicodedata.category(char) not in {"Mn", "Me", "Cf", "Sk"})
-        for odd, even in (("’", "'"), ("‘", "'"), ("–", "-"), ("—", "-")):
-            bare = bare.replace(odd, even)
+        for variant, plain in (("’", "'"), ("‘", "'"), ("–", "-"), ("—", "-")):
+            bare = bare.replace(variant, plain)
     return "\n".join(" ".join(line.split()) for line in bare.split("\n") if line.strip())

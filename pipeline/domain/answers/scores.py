@@ -1,11 +1,11 @@
-"""Scores and the scenario NPS: would they recommend us, after this one fulfilment?"""
+"""Scores, and who counts as a detractor or promoter: would the customer recommend us, after this fulfilment?"""
 
 from collections.abc import Mapping
 
 from pipeline.domain.events.contract import Score
 
 SCALES: Mapping[int, range] = {5: range(1, 6), 10: range(11)}
-# Detractors and promoters by scale: 0-6 and 9-10 of ten (Reichheld 2003); on five, 1-2 and 5.
+# Detractors and promoters by scale: 0-6 and 9-10 on the scale to 10 (Reichheld 2003), 1-2 and 5 on the scale to 5.
 DETRACTOR_UP_TO = {5: 2, 10: 6}
 PROMOTER_FROM = {5: 5, 10: 9}
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Whom to ask, when and on which channel: eligibility, channels, quiet hours, the decision to send, ask states."""

@@ -1,7 +1,7 @@
-"""The life of an ask: its states and how they may follow each other, when it may go out, and how long it is looked for.
+"""The life of an ask: its states, how they may follow each other, and when to look for a message of unknown outcome.
 
-No state is ever left for one of a lower rank, however late, doubled or disordered the news comes. The one way back is
-to `due`, for the definite word that nothing was sent, and that is a new attempt.
+No news (late, repeated or out of order) moves an ask to a state of a lower rank. The one exception leads back to `due`:
+once it is certain that nothing was sent, there is a new attempt.
 """
 
 from collections.abc import Mapping
@@ -12,49 +12,50 @@ from hashlib import sha256
 from pipeline.domain.asking.eligibility import Reason
 
 
-class State(StrEnum):
-    """Where an ask stands."""
+class AskState(StrEnum):
+    """The state of an ask, as the table of asks stores it."""
 
     DUE = "due"
-    SENDING = "sending"  # committed to be sent: from here on only the provider's word tells what happened
-    UNKNOWN = "unknown"  # it may or may not have been sent; being looked for, never sent again
-    UNRESOLVED = "unresolved"  # looked for long enough and not found
+    SENDING = "sending"  # committed to be sent: from here on only the provider knows what happened
+    UNKNOWN = "unknown"  # it may or may not have been sent: it is looked up, and never sent again
+    UNRESOLVED = "unresolved"  # looked up until the last time in LOOK_AFTER, and not found
     SENT = "sent"
-    FAILED = "failed"  # the provider took it and could not deliver it
+    FAILED = "failed"  # the provider accepted it and could not deliver it
     DELIVERED = "delivered"
-    EXPIRED = "expired"  # nobody answered in time
+    EXPIRED = "expired"  # not answered in time
     NOT_ASKED = "not_asked"
     ANSWERED = "answered"
 
 
-class Outcome(StrEnum):
-    """What is known of the last attempt to send."""
+class SendOutcome(StrEnum):
+    """The outcome of the last attempt to send."""
 
     ACCEPTED = "accepted"
     NOT_ACCEPTED = "not_accepted"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
-    OPTED_OUT = "opted_out"  # before the first byte left
+    OPTED_OUT = "opted_out"  # or withdrew consent; before the first byte was sent
+    NO_CHANNEL = "no_channel"  # the contact does not agree to this channel, or it does not exist here
     GIVEN_UP = "given_up"  # never accepted within the policy's `send_within`
 
 
-RANK: Mapping[State, int] = {
-    State.DUE: 0,
-    State.SENDING: 1,
-    State.UNKNOWN: 2,
-    State.UNRESOLVED: 3,
-    State.SENT: 4,
-    State.FAILED: 5,
-    State.DELIVERED: 6,  # the phone's own word stands against an earlier failure
-    State.NOT_ASKED: 7,
-    State.EXPIRED: 8,
-    State.ANSWERED: 9,
+RANK: Mapping[AskState, int] = {
+    AskState.DUE: 0,
+    AskState.SENDING: 1,
+    AskState.UNKNOWN: 2,
+    AskState.UNRESOLVED: 3,
+    AskState.SENT: 4,
+    AskState.FAILED: 5,
+    AskState.DELIVERED: 6,  # the phone's own confirmation counts more than an earlier failure
+    AskState.NOT_ASKED: 7,
+    AskState.EXPIRED: 8,
+    AskState.ANSWERED: 9,
 }
-# Where an ask stays unless an answer, or a late word of the provider, says better.
-TERMINAL = frozenset({State.UNRESOLVED, State.FAILED, State.EXPIRED, State.NOT_ASKED, State.ANSWERED})
-_ENDED = frozenset({State.UNRESOLVED, State.FAILED, State.NOT_ASKED})
-# When to look for a message of unknown outcome, counted from the moment it was committed to be sent. The provider's
-# list may lag by hours: that it is absent proves nothing at first.
+# An ask leaves these only by an answer or by a late report of the provider.
+TERMINAL = frozenset({AskState.UNRESOLVED, AskState.FAILED, AskState.EXPIRED, AskState.NOT_ASKED, AskState.ANSWERED})
+_ENDED = frozenset({AskState.UNRESOLVED, AskState.FAILED, AskState.NOT_ASKED})
+# When to look up a message of unknown outcome, counted from the moment it was committed to be sent. The provider's list
+# may lag by hours: at first, absence proves nothing.
 LOOK_AFTER = (
     timedelta(minutes=1),
     timedelta(minutes=5),
@@ -63,32 +64,36 @@ LOOK_AFTER = (
     timedelta(hours=4),
     timedelta(hours=24),
 )
-LOOK_AGAIN = timedelta(hours=1)  # when the last look itself failed: nothing may be concluded from that
+LOOK_AGAIN = timedelta(hours=1)  # after the last lookup if it failed: a failed lookup proves nothing
 
 
-def before(new: State) -> frozenset[State]:
-    """The states that may be left for `new`. Expiry is of questions that were put: it does not hide an earlier end."""
-    lower = frozenset(state for state in State if RANK[state] < RANK[new])
-    return lower - _ENDED if new is State.EXPIRED else lower
+def before(new: AskState) -> frozenset[AskState]:
+    """The states that `new` may follow. Only a question that was asked can expire, so expiry hides no earlier end."""
+    lower = frozenset(state for state in AskState if RANK[state] < RANK[new])
+    return lower - _ENDED if new is AskState.EXPIRED else lower
 
 
-def loss(state: State, outcome: Outcome | None) -> Reason | None:
-    """Why an ask that was to be sent was not put to anybody; None: it was, or may still be."""
-    if state is State.UNRESOLVED:
+def loss(state: AskState, outcome: SendOutcome | None) -> Reason | None:
+    """The reason why a due ask was not sent; None: it was sent, or may still be."""
+    if state is AskState.UNRESOLVED:
         return Reason.UNRESOLVED
-    if state is not State.NOT_ASKED:
+    if state is not AskState.NOT_ASKED:
         return None
     return _LOSSES.get(outcome, Reason.NOT_SENT) if outcome is not None else Reason.NOT_SENT
 
 
-_LOSSES = {Outcome.OPTED_OUT: Reason.OPTED_OUT, Outcome.REJECTED: Reason.REJECTED}
+_LOSSES = {
+    SendOutcome.OPTED_OUT: Reason.OPTED_OUT,
+    SendOutcome.NO_CHANNEL: Reason.NO_CHANNEL,
+    SendOutcome.REJECTED: Reason.REJECTED,
+}
 
 
 def next_look(sending_at: datetime, now: datetime) -> datetime | None:
-    """When a message of unknown outcome is looked for next; None: a look at `now` is the last."""
+    """When to look up a message of unknown outcome next; None: the lookup at `now` is the last."""
     return next((sending_at + after for after in LOOK_AFTER if sending_at + after > now), None)
 
 
 def hashed(token: str) -> str:
-    """A link's or a callback's token as it is kept: whoever reads the database can open nothing with it."""
+    """The hash under which the token of a link or a callback is stored: the database never holds the token itself."""
     return sha256(token.encode()).hexdigest()

@@ -1,26 +1,43 @@
-"""How much a customer may be asked: limits, waits and quiet hours, as values."""
+"""How customers may be asked: on which channels, how often, and at which hours."""
 
 from dataclasses import dataclass
 from datetime import time, timedelta
 
-from pipeline.domain.events.contract import Role
+from pipeline.domain.asking.channels import SMS, Channel
+from pipeline.domain.events.contract import ContactRole
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How much a customer may be asked. Rates and periods are settings, so that they can be shown and changed."""
+    """How customers may be asked. Rates and periods are settings; the composition root supplies the channels."""
 
-    roles: frozenset[Role] = frozenset({"receiver", "user", "purchaser"})
+    roles: frozenset[ContactRole] = frozenset({"receiver", "user", "purchaser"})
     contact_rest: timedelta = timedelta(days=7)
+    """Time between two questions to one contact."""
     account_cap: int = 10
+    """Questions to one account within `account_period`, at most."""
     account_period: timedelta = timedelta(days=7)
     sample_rate: float = 1.0
+    """Share of the orders that are asked about."""
     probe_after: timedelta = timedelta(hours=24)
+    """From a missed promise without a delivery scan to the question about it."""
     answer_within: timedelta = timedelta(days=14)
-    # The rest is for a world in which questions are really sent.
-    ask_after: timedelta = timedelta(0)  # from the delivery to the question
-    send_within: timedelta = timedelta(hours=48)  # from the decision: what could not be sent by then is given up
-    remind_after: timedelta | None = timedelta(hours=48)  # from the question to its only reminder; None: no reminder
-    quiet_from: time = time(20)  # local time of the recipient
+    """From a question to its expiry."""
+    channels: tuple[Channel, ...] = (SMS,)
+    """The channels of this installation, in order of preference."""
+    # The rest applies only where questions are really sent.
+    ask_after: timedelta = timedelta(0)
+    """From the delivery to the question."""
+    send_within: timedelta = timedelta(hours=48)
+    """From the decision to the latest time of sending: afterwards the question is given up."""
+    remind_after: timedelta | None = timedelta(hours=48)
+    """From the question to its only reminder; None: no reminder."""
+    quiet_from: time = time(20)
+    """Start of quiet hours, local time of the recipient."""
     quiet_until: time = time(8)
-    zones: frozenset[str] = frozenset({"UTC"})  # where people of unknown zone may live
+    zones: frozenset[str] = frozenset({"UTC"})
+    """Time zones assumed for recipients whose zone is unknown."""
+
+    def channel(self, name: str | None) -> Channel | None:
+        """The channel of that name; None if this installation does not have it."""
+        return next((channel for channel in self.channels if channel.name == name), None)

@@ -5,49 +5,54 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from pipeline.domain.asking.channels import MAX_QUEUE_TIME
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.times import zone
 
-MAX_VALIDITY = timedelta(hours=4)  # older than that, the question is not of the moment any more
-MIN_VALIDITY = timedelta(minutes=2)  # a message that could lie in the queue for less is not sent before quiet hours
+MIN_VALIDITY = timedelta(minutes=2)  # a message that may wait for less than this is not sent before quiet hours
 _HORIZON = timedelta(days=3)  # far enough to find the next open hour wherever there is one
 _MINUTE = timedelta(minutes=1)
 
 
 def zones_of(recipient: str | None, order: str | None, policy: Policy) -> frozenset[str]:
-    """The zones whose quiet hours hold for somebody: their own, else the order's, else wherever they may live."""
+    """The zones whose quiet hours apply to a recipient: their own, else the order's, else the policy's."""
     known = recipient or order
     return frozenset({known}) if known is not None else policy.zones
 
 
 def due_at(happened_at: datetime, now: datetime, zones: Collection[str], policy: Policy) -> datetime | None:
-    """When to ask about what happened: after the wait, outside quiet hours. None: every hour is quiet for somebody."""
+    """When to ask about an event: after the policy's wait, outside quiet hours. None: there is no such time."""
     return open_from(max(now, happened_at + policy.ask_after), zones, policy)
 
 
 def open_from(moment: datetime, zones: Collection[str], policy: Policy) -> datetime | None:
-    """The first instant from `moment` on at which a message may be sent, UTC; None if there is none in sight."""
+    """The first instant from `moment` on at which a message may be sent, UTC; None if there is none within 3 days."""
     if _may_go(moment, zones, policy):
         return moment
     return next((edge for edge in _edges(moment, zones, policy) if _may_go(edge, zones, policy)), None)
 
 
-def validity(now: datetime, zones: Collection[str], policy: Policy) -> timedelta | None:
-    """How long a message may wait in the provider's queue: it ends before quiet hours begin. None: not now."""
-    return _validity(now, frozenset(zones), policy)
+def validity(
+    now: datetime, zones: Collection[str], policy: Policy, longest: timedelta = MAX_QUEUE_TIME
+) -> timedelta | None:
+    """How long a message may wait in the provider's queue: at most `longest`, and never into quiet hours.
+
+    None: it must not be sent now.
+    """
+    return _validity(now, frozenset(zones), policy, longest)
 
 
-@lru_cache(maxsize=256)  # many asks are looked at in one moment, and live in few zones
-def _validity(now: datetime, zones: frozenset[str], policy: Policy) -> timedelta | None:
+@lru_cache(maxsize=256)  # many asks are due at one moment, and their recipients live in few zones
+def _validity(now: datetime, zones: frozenset[str], policy: Policy, longest: timedelta) -> timedelta | None:
     until = _quiet_from(now, zones, policy)
     if until is None:
-        return MAX_VALIDITY
-    left = min(until - now, MAX_VALIDITY)
+        return longest
+    left = min(until - now, longest)
     return left if left >= MIN_VALIDITY else None
 
 
 def quiet(moment: datetime, name: str, policy: Policy) -> bool:
-    """Whether it is quiet hours in that zone. They may pass midnight; if they begin and end alike there are none."""
+    """Whether `moment` is within quiet hours in that zone. They may cross midnight; equal ends mean no quiet hours."""
     at = moment.astimezone(zone(name)).time()
     begin, end = policy.quiet_from, policy.quiet_until
     if begin <= end:
@@ -60,21 +65,21 @@ def _may_go(moment: datetime, zones: Collection[str], policy: Policy) -> bool:
 
 
 def _quiet_from(moment: datetime, zones: Collection[str], policy: Policy) -> datetime | None:
-    """The first instant from `moment` on that is quiet for somebody; None: none is in sight."""
+    """The first instant from `moment` on that is quiet in any zone; None: none within 3 days."""
     edges = (moment, *_edges(moment, zones, policy))
     return next((edge for edge in edges if any(quiet(edge, name, policy) for name in zones)), None)
 
 
 def _edges(moment: datetime, zones: Collection[str], policy: Policy) -> list[datetime]:
-    """Every instant behind `moment` at which quiet hours may begin or end somewhere, in order."""
+    """Every instant after `moment` at which quiet hours may begin or end in any zone, sorted."""
     hours = (policy.quiet_from, policy.quiet_until)
     found = {edge for where in map(zone, zones) for edge in _edges_of(moment.astimezone(where).date(), where, *hours)}
     return sorted(edge for edge in found if moment < edge <= moment + _HORIZON)
 
 
-@lru_cache(maxsize=1024)  # worked out anew for every question they would cost more than everything else about it
+@lru_cache(maxsize=1024)  # computing them for every question would cost more than the rest of its processing
 def _edges_of(day: date, where: ZoneInfo, *hours: time) -> tuple[datetime, ...]:
-    """Those of a zone, for every moment of a day there."""
+    """The instants at which quiet hours may begin or end in one zone, for any moment of `day` there."""
     found = [*_clock_changes(day, where)]
     for n in range(-1, _HORIZON.days + 2):
         for at in hours:
@@ -85,7 +90,7 @@ def _edges_of(day: date, where: ZoneInfo, *hours: time) -> tuple[datetime, ...]:
 
 
 def _clock_changes(day: date, where: ZoneInfo) -> Iterator[datetime]:
-    """Where the clocks are changed within the horizon: the time of day jumps, perhaps into quiet hours or out."""
+    """The clock changes within the horizon: the local time jumps, perhaps into quiet hours or out of them."""
     low, step = datetime.combine(day, time(), UTC) - timedelta(days=1), timedelta(days=1)
     for _ in range(_HORIZON.days + 3):
         begin, end = low, low + step
@@ -103,7 +108,7 @@ def _offset(moment: datetime, where: ZoneInfo) -> timedelta | None:
 
 
 def parse_hours(text: str) -> tuple[time, time]:
-    """Quiet hours as settings say them, "20:00-08:00". Raises ValueError."""
+    """Parse quiet hours as settings have them, such as "20:00-08:00". Raises ValueError."""
     begin, dash, end = text.partition("-")
     try:
         if not dash:

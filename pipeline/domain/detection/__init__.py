@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The detector of divergence: pairs, evidence, baselines, alert rules and confidence intervals."""

@@ -1,34 +1,38 @@
-"""The baseline of a signal: which share of denials is still honest, and the threshold of an alert."""
+"""The baseline of a signal (the largest honest share of contradictions) and the threshold of alerts.
+
+Source of the formulas: docs/statistics.md, "The baseline".
+"""
 
 import math
 
 DELTA0 = 0.05
-"""Share of honest customers who misremember."""
+"""Share of honest customers who misremember and contradict a true claim."""
 DAYS_PER_YEAR = 365
-NULL_MIN_PAIRS = 200
-"""Pairs of the fleet's trailing 90 days below which an experience null is a guess, so there is none."""
+BASELINE_MIN_PAIRS = 200
+"""Pairs in the fleet's trailing 90 days below which the experience signal has no baseline."""
 RHO_CEILING = 3.0
+"""Largest response ratio that is assumed."""
 
 
 def rho(rho_hat: float | None) -> float:
-    """How many times as often those who feel they waited answer, in [1, 3].
+    """The response ratio in [1, 3]: how many times as often customers answer who experienced a late delivery.
 
-    `rho_hat`: response rate of orders that operations itself calls late / response rate of the others; None
-    if it cannot be estimated. 95 % and 97 % are how well customers tell the two apart, which `rho_hat`
-    dilutes. Without an estimate 1: too high a `rho` costs months of delay, so it is never guessed high.
+    `rho_hat`: response rate of orders that operations itself reports late / response rate of the others; None if it
+    cannot be estimated. Customers perceive 95 % of late and 97 % of punctual deliveries as such, which dilutes
+    `rho_hat`; the formula undoes that. Without an estimate the ratio is 1: too high a ratio delays alerts by months.
     """
     if rho_hat is None or math.isnan(rho_hat):
         return 1.0
     undiluted = 0.97 - 0.05 * rho_hat
-    if undiluted <= 0.0:  # beyond a ratio of 19.4 the formula turns over; its limit from below is infinite
+    if undiluted <= 0.0:  # beyond a ratio of 19.4 the formula changes sign; its limit from below is infinite
         return RHO_CEILING
     return min(max((0.95 * rho_hat - 0.03) / undiluted, 1.0), RHO_CEILING)
 
 
 def response_ratio(late_asked: int, late_answered: int, other_asked: int, other_answered: int) -> float | None:
-    """`rho_hat`: response rate of the orders called late over that of the others.
+    """`rho_hat`: response rate of the orders reported late over that of the others.
 
-    None while there is none: nobody asked, or nobody answered, on either side.
+    Counts are orders. None while either group has no asked or no answered order.
     """
     if late_asked <= 0 or other_asked <= 0 or late_answered <= 0 or other_answered <= 0:
         return None
@@ -36,27 +40,28 @@ def response_ratio(late_asked: int, late_answered: int, other_asked: int, other_
 
 
 def delta_on_responders(delta0: float, rho: float) -> float:
-    """The honest rate `delta0` of all customers as it shows among those who answer."""
+    """The honest rate `delta0` of all customers as it appears among those who answer: ``rho d / (1 + (rho - 1) d)``."""
     return rho * delta0 / (1.0 + (rho - 1.0) * delta0)
 
 
-def experience_null(n: int, total: float) -> float | None:
-    """The null of the experience signal: the mean of `n` values of x that add up to `total`.
+def experience_baseline(n: int, total: float) -> float | None:
+    """The baseline of the experience signal: the mean of `n` values of x with the sum `total`.
 
-    None under 200 pairs. A fleet without one unhappy answer gets 0.5/(n+1), since a null of exactly 0 would
-    let a single answer prove anything; a fleet without a happy one stays as far below 1.
+    None below 200 pairs. A fleet without any unhappy answer gets 0.5/(n+1): with a baseline of exactly 0 a single
+    answer would prove divergence. A fleet without any happy answer stays as far below 1.
     """
-    if n < NULL_MIN_PAIRS:
+    if n < BASELINE_MIN_PAIRS:
         return None
     edge = 0.5 / (n + 1)
     return min(total / n, 1.0 - edge) if total > 0.0 else edge
 
 
 def threshold(segments: int, levels: int, budget: float) -> float:
-    """A, in days: cross when R >= A.
+    """The threshold A in days (an alert opens when R >= A): ``365 * segments * levels / budget``.
 
-    `segments`: configured capacity of the level (not how many there happen to be: a replay must alarm alike);
-    `levels`: how many share the budget equally; `budget`: false alarms a year for the whole fleet.
+    `segments`: configured capacity of the level, not the current number of segments, so that a replay gives the same
+    alerts; `levels`: number of levels that share the budget equally; `budget`: false alarms a year for the whole
+    fleet. Raises ValueError unless all are positive.
     """
     if segments <= 0 or levels <= 0 or budget <= 0.0:
         raise ValueError(f"segments, levels and budget must be positive, got {segments}, {levels}, {budget}")

@@ -1,11 +1,11 @@
-"""When does the claim stop matching the experience? The evidence of one segment, as numbers.
+"""The detector: evidence that claims no longer match experience, for one segment and signal.
 
-An e-detector: a number R that, while the claim is honest, grows by no more than one a day on average, however
-many answers come and however often anybody looks. Reaching A by chance takes A days or more on average. What
-is made of a crossing stands in `alerting`. Source of all formulas: DIVERGENCE.md.
+An e-detector is a number R that grows by at most one a day on average while the claims are honest, however many answers
+arrive and however often it is checked. So R reaches A by chance after A days or more on average. `alerting` decides
+what follows when R crosses A. Source of the formulas: docs/statistics.md, "The detector".
 
-Units: days are whole days since year 1 (`date.toordinal()`); `x` in [0, 1] is how much of the claim the
-customer denies (0 agrees, 1 denies); `delta` is the largest mean of `x` that is still honest.
+Units: days are whole days since year 1 (`date.toordinal()`); `x` in [0, 1] is how far the customer contradicts the
+claim (0 agrees, 1 contradicts); `delta` is the baseline, the largest mean of `x` that is still honest.
 """
 
 import math
@@ -14,23 +14,22 @@ from typing import Annotated
 import msgspec
 
 BETS = (0.03, 0.06, 0.12, 0.24, 0.48)
+"""The fraction of the evidence that each component of the mixture stakes on every pair."""
 CAP_PER_ACCOUNT_DAY = 3
-"""Orders per (segment, account, day) that count, first come: nobody floods the statistic."""
-# Cutting R off only ever lowers evidence, so no false alarm comes of it, and JSON has no word for infinity.
+"""Orders per (segment, account, day) that count, in order of receipt: no single account dominates the statistic."""
+# A cap can only lower evidence, so it causes no false alarm; and JSON cannot represent infinity.
 EVIDENCE_CAP = 1e300
-_Three = tuple[float, float, float]
 _Ten = tuple[float, float, float, float, float, float, float, float, float, float]
 _Floats = Annotated[list[float], msgspec.Meta(min_length=5, max_length=5)]
 _Ints = Annotated[list[int], msgspec.Meta(min_length=5, max_length=5)]
-# Answers are 0, 1 or a fraction of a few stakeholders, nulls change monthly: a handful of entries in
-# practice. The limit holds for the nulls and for the answers under each, so 16,384 entries (about 6 MB) at
-# the very worst.
+# Answers are 0, 1 or a fraction of a few stakeholders, baselines change monthly: a handful of entries in practice. The
+# limit applies to the baselines and to the answers under each: at most 16,384 entries (about 6 MB).
 _CACHE_LIMIT = 128
 _factors: dict[float, dict[float, _Ten]] = {}
 
 
-def _learn_factors(delta: float, x: float) -> _Ten:
-    """The five factors ``1 - f + f x / delta`` and their logarithms, from now on looked up."""
+def _cache_factors(delta: float, x: float) -> _Ten:
+    """The five factors ``1 - f + f x / delta`` and their logarithms, added to the cache."""
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta must lie strictly between 0 and 1, got {delta}")
     if not 0.0 <= x <= 1.0:
@@ -47,7 +46,7 @@ def _learn_factors(delta: float, x: float) -> _Ten:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The stretch of pairs that a bet's evidence comes from: how many, their sum of x, and its first day."""
+    """The latest pairs, from which a bet's evidence stems: their number, their sum of x, and the first day."""
 
     n: int
     sum: float
@@ -55,14 +54,15 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
+        """Mean of x."""
         return self.sum / self.n
 
 
 class Detector(msgspec.Struct):
-    """Mixture Shiryaev-Roberts e-detector in calendar time; O(1) state, and JSON keeps every bit of it.
+    """Mixture Shiryaev-Roberts e-detector in calendar time. The state is O(1) and survives JSON bit for bit.
 
-    Per bet j: evidence ``R_j <- (R_j + m)(1 - f_j + f_j x / delta)``, where m is 1 for the first pair and
-    then the whole days since the previous one; and a log-CUSUM (restart when <= 0) that marks the run.
+    Per bet j: evidence ``R_j <- (R_j + m)(1 - f_j + f_j x / delta)``, where m is 1 for the first pair and then the
+    whole days since the previous one; and a log-CUSUM (restarted when <= 0) that delimits the run.
     """
 
     by_bet: _Floats = msgspec.field(default_factory=lambda: [0.0] * 5)
@@ -73,15 +73,15 @@ class Detector(msgspec.Struct):
     last_day: int | None = None
 
     def step(self, day: int, x: float, delta: float) -> float:
-        """Take in one pair; out comes the new R.
+        """Add one pair; returns the new R in days.
 
-        A day earlier than the last one counts as the last one: time adds mass once, it never gives it back.
+        A day before the last one counts as the last one: each day adds its mass once.
         """
-        # Written out per bet: it runs for every answer in every segment, and a loop costs half as much again.
+        # Unrolled per bet: it runs for every answer in every segment, and a loop takes half as long again.
         try:
             e0, e1, e2, e3, e4, l0, l1, l2, l3, l4 = _factors[delta][x]
         except KeyError:
-            e0, e1, e2, e3, e4, l0, l1, l2, l3, l4 = _learn_factors(delta, x)
+            e0, e1, e2, e3, e4, l0, l1, l2, l3, l4 = _cache_factors(delta, x)
         by_bet, cusum, n, sums, since = self.by_bet, self.cusum, self.run_n, self.run_sum, self.run_since
         r0, r1, r2, r3, r4 = by_bet
         last = self.last_day
@@ -145,15 +145,17 @@ class Detector(msgspec.Struct):
 
     @property
     def log10_evidence(self) -> float:
+        """log10 of R in days."""
         return log10_days(self.evidence)
 
     @property
     def lead(self) -> int:
-        """Index of the bet with the most evidence; the smallest one of equals."""
+        """Index of the bet with the most evidence; of equal bets the smallest index."""
         return self.by_bet.index(max(self.by_bet))
 
     @property
     def lead_bet(self) -> float:
+        """The bet with the most evidence, as a fraction."""
         return BETS[self.lead]
 
     @property
@@ -166,14 +168,13 @@ class Detector(msgspec.Struct):
 
 
 def log10_days(evidence: float) -> float:
-    """The logarithm of an amount of evidence, in days; minus infinity for none."""
+    """log10 of an evidence in days; minus infinity for none."""
     return math.log10(evidence) if evidence > 0.0 else -math.inf
 
 
-def may_count(claimed_well: bool, counted: int, cap: int = CAP_PER_ACCOUNT_DAY) -> bool:
-    """Does an order enter the evidence, `counted` orders of its account having done so that day?
+def may_count(counted: int, cap: int = CAP_PER_ACCOUNT_DAY) -> bool:
+    """Whether another order enters the evidence, after `counted` orders of its account on that day.
 
-    Decided once, at its first answer: a later answer neither brings in an order that was left out nor uses up
-    a place.
+    Decided once, at the order's first answer: a later answer does not change whether the order counts.
     """
-    return claimed_well and counted < cap
+    return counted < cap

@@ -1,10 +1,10 @@
-"""Intervals that stay true however often somebody looks at the dashboard.
+"""Confidence intervals that hold however often the dashboard is read.
 
-An ordinary 95 % interval holds for one look at a sample size fixed beforehand. Ours are confidence sequences
-(method of mixtures): over a whole calendar period the truth lies inside *every* interval shown, with
-probability 1 - alpha. They are a little wider, and nobody has to promise not to look.
+An ordinary 95 % interval holds for one look at a sample size fixed beforehand. These are confidence sequences (method
+of mixtures): over a whole calendar period the true value lies inside *every* interval shown, with probability
+1 - alpha. They are slightly wider and allow any number of looks.
 
-Source of the formulas: DIVERGENCE.md, "The interval to show".
+Source of the formulas: docs/statistics.md, "Intervals".
 """
 
 import math
@@ -18,7 +18,7 @@ _LOG_BETA_HALF = math.log(math.pi)  # ln B(1/2, 1/2)
 
 
 def _edge(outside: float, inside: float, excluded: Callable[[float], bool]) -> float:
-    """The point between `outside` and `inside` where `excluded` stops holding (one change assumed)."""
+    """The point between `outside` and `inside` where `excluded` becomes false (assumed to change once)."""
     for _ in range(_HALVINGS):
         middle = (outside + inside) / 2
         if excluded(middle):
@@ -56,7 +56,7 @@ def rate_interval(s: float, n: float, alpha: float = 0.05) -> tuple[float, float
 def gap_interval(n10: float, n01: float, n0: float, alpha: float = 0.05) -> tuple[float, float]:
     """Interval for the paired gap q10 - q01, in [-1, 1].
 
-    `n10`: orders claimed well and lived badly; `n01`: the reverse; `n0`: both agree. All g where the
+    `n10`: orders with a good claim and a bad experience; `n01`: the reverse; `n0`: both agree. All g where the
     Dirichlet(1/2,1/2,1/2) mixture of the trinomial likelihood does not beat the best likelihood under
     q10 - q01 = g by 1/alpha or more. No orders: (-1, 1).
     """
@@ -79,9 +79,10 @@ def gap_interval(n10: float, n01: float, n0: float, alpha: float = 0.05) -> tupl
 
 
 def mean_interval(total: float, n: float, low: float, high: float, alpha: float = 0.05) -> tuple[float, float]:
-    """Interval for the mean of `n` scores that lie between `low` and `high` and add up to `total`.
+    """Interval for the mean of `n` scores that lie between `low` and `high` and have the sum `total`.
 
-    The scores are stretched onto [0, 1], where `rate_interval` holds for any bounded value.
+    The scores are scaled to [0, 1], where `rate_interval` holds for any bounded value. Raises ValueError unless
+    low < high.
     """
     if not low < high:
         raise ValueError(f"a score needs low < high, got {low} and {high}")
@@ -93,11 +94,10 @@ def mean_interval(total: float, n: float, low: float, high: float, alpha: float 
 
 
 def breakdown_rho(d_low: float, delta0: float) -> float:
-    """How many times as often the unhappy would have to answer to explain the disagreement away.
+    """How many times as often unhappy customers must answer for response bias alone to explain the disagreement.
 
-    `d_low`: lower end of the disagreement rate among answers; `delta0`: honest misremembering. Below 1 the
-    finding needs no explanation: it is compatible with honesty as it stands.
-    ``rho* = d_L (1 - delta0) / (delta0 (1 - d_L))``
+    `d_low`: lower end of the disagreement rate among answers; `delta0`: share of honest customers who misremember.
+    Below 1 the rate is compatible with honest claims. ``rho* = d_L (1 - delta0) / (delta0 (1 - d_L))``
     """
     if not 0.0 < delta0 < 1.0:
         raise ValueError(f"delta0 must lie strictly between 0 and 1, got {delta0}")
@@ -107,23 +107,15 @@ def breakdown_rho(d_low: float, delta0: float) -> float:
 
 
 class Poststratified(msgspec.Struct, frozen=True, kw_only=True):
-    """Claimed beside experienced for everything a segment completed, not only for those who answered.
+    """Claimed and experienced shares over all completed orders of a segment, not only the answered ones.
 
-    Shares in [0, 1]; the gap is claimed minus experienced. `experienced` and `gap` are None while a group
-    that has weight (claimed on time, claimed late) has no answer at all: there is an interval, but no point.
+    Shares in [0, 1]; the gap is claimed minus experienced. `gap` is None while a group with a weight (claimed on time,
+    claimed late) has no answer at all: there is an interval, but no point.
     """
 
     claimed: float
-    experienced: float | None
     gap: float | None
     gap_interval: tuple[float, float]
-    certain_share_of_claimed: tuple[float, float]
-    """Share of the orders claimed on time that were not, assuming nothing about those who kept silent."""
-    disagreement_interval: tuple[float, float]
-    """P(late | claimed on time) among answers, at alpha/2."""
-    d_pop_if_rho2: tuple[float, float]
-    """The same over all orders, if those who waited answer twice as often."""
-    breakdown_rho: float
 
 
 def poststratified(
@@ -135,9 +127,8 @@ def poststratified(
     completed: int,
     claimed_on_time: int,
     alpha: float = 0.05,
-    delta0: float = 0.05,
 ) -> Poststratified | None:
-    """Weigh the answers by the census of claims: C = claimed share, gap = C d - (1-C) e.
+    """Weight the answers by the census of claims: C = claimed share, gap = C d - (1-C) e.
 
     Answered orders by (claimed, experienced): `n10` claimed on time but late for the customer, `n11` on time
     for both, `n00` late for both, `n01` claimed late but on time for the customer. `completed` and
@@ -148,34 +139,19 @@ def poststratified(
         return None
     claimed = claimed_on_time / completed
     unclaimed = 1.0 - claimed
-    told_well, told_badly = n10 + n11, n00 + n01
-    d_low, d_high = rate_interval(n10, told_well, alpha / 2)
-    e_low, e_high = rate_interval(n01, told_badly, alpha / 2)
+    answered_on_time, answered_late = n10 + n11, n00 + n01  # by claim
+    d_low, d_high = rate_interval(n10, answered_on_time, alpha / 2)
+    e_low, e_high = rate_interval(n01, answered_late, alpha / 2)
     gap = None
-    if (told_well or not claimed) and (told_badly or not unclaimed):
-        d = n10 / told_well if told_well else 0.0
-        e = n01 / told_badly if told_badly else 0.0
+    if (answered_on_time or not claimed) and (answered_late or not unclaimed):
+        d = n10 / answered_on_time if answered_on_time else 0.0
+        e = n01 / answered_late if answered_late else 0.0
         gap = claimed * d - unclaimed * e
-    certain = (0.0, 1.0)
-    if claimed_on_time:
-        # Answers of one period may belong to orders of the one before; a share never leaves [0, 1].
-        certain = (min(n10 / claimed_on_time, 1.0), max((claimed_on_time - n11) / claimed_on_time, 0.0))
     return Poststratified(
         claimed=claimed,
-        experienced=None if gap is None else claimed - gap,
         gap=gap,
         gap_interval=(claimed * d_low - unclaimed * e_high, claimed * d_high - unclaimed * e_low),
-        certain_share_of_claimed=certain,
-        disagreement_interval=(d_low, d_high),
-        d_pop_if_rho2=(_among_all(d_low, 2.0), _among_all(d_high, 2.0)),
-        breakdown_rho=breakdown_rho(d_low, delta0),
     )
-
-
-def _among_all(d: float, rho: float) -> float:
-    """The rate over all orders behind rate `d` among answers, if those who waited answer `rho` times as
-    often."""
-    return d / (d + rho * (1.0 - d))
 
 
 def _best_trinomial(n10: float, n01: float, n0: float, g: float) -> float:

@@ -1,13 +1,14 @@
-"""The pair: the claim of one order beside what its customer says of it."""
+"""The pair: the claim about one order, compared with what its customer experienced."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
+from pipeline.domain.answers.answer import Answer
 from pipeline.domain.answers.scores import is_detractor
 from pipeline.domain.orders.claims import Claim
-from pipeline.domain.orders.dialogue import Answer, Placed
+from pipeline.domain.orders.dialogue import CountedPair
 from pipeline.domain.orders.order import Order
 
 Verdict = Literal["agrees", "embellished", "understated"]
@@ -19,10 +20,10 @@ SIGNALS = (ON_TIME, IN_FULL, EXPERIENCE)
 
 
 class Experience(Struct, frozen=True):
-    """What the customer's people say of an order, each figure the mean of `stakeholders` who spoke of it, in [0, 1].
+    """What the customer's people state about an order. Each share is the mean over those who mention it, in [0, 1].
 
-    `late`: late or never came. `incomplete`: not complete, damaged or wrong. `faulty`: that, or papers missing.
-    `detractor`: by the score. None: unsaid.
+    `late`: late or never received. `incomplete`: not complete, damaged or wrong. `faulty`: that, or papers missing.
+    `detractor`: by the score. None: not mentioned. `stakeholders`: number of people who answered.
     """
 
     late: float | None
@@ -32,25 +33,26 @@ class Experience(Struct, frozen=True):
     stakeholders: int
 
 
-_SILENCE = Experience(None, None, None, None, 0)
+_NO_EXPERIENCE = Experience(None, None, None, None, 0)
 
 
 def experience_of(answers: Sequence[Answer]) -> Experience:
-    """The experience told by the standing answers, one per stakeholder."""
+    """The experience that the current answers state, one answer per stakeholder."""
     if not answers:
-        return _SILENCE
+        return _NO_EXPERIENCE
+    about_goods = [answer for answer in answers if answer.complete is not None or answer.condition]
     return Experience(
-        _mean([float(a.arrival != "on_time") for a in answers if a.arrival is not None]),
-        _mean([float(_incomplete(a)) for a in answers if a.complete is not None or a.condition]),
-        _mean([float(_incomplete(a) or bool(a.condition)) for a in answers if a.complete is not None or a.condition]),
-        _mean([float(is_detractor(a.score)) for a in answers if a.score is not None]),
+        _mean([float(answer.arrival != "on_time") for answer in answers if answer.arrival is not None]),
+        _mean([float(_incomplete(answer)) for answer in about_goods]),
+        _mean([float(_incomplete(answer) or bool(answer.condition)) for answer in about_goods]),
+        _mean([float(is_detractor(answer.score)) for answer in answers if answer.score is not None]),
         len(answers),
     )
 
 
 def _incomplete(answer: Answer) -> bool:
-    """Papers missing is a complaint of its own: the goods did come."""
-    return answer.complete is False or any(said != "papers_missing" for said in answer.condition)
+    """Missing papers alone do not count: the goods did arrive."""
+    return answer.complete is False or any(condition != "papers_missing" for condition in answer.condition)
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -58,7 +60,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def observations(claim: Claim | None, experience: Experience) -> dict[str, float]:
-    """`x` per signal: how far the customer contradicts what was claimed. Only what was claimed well is observed."""
+    """`x` per signal: how far the customer contradicts a good claim, in [0, 1]. Other claims are not observed."""
     found: dict[str, float] = {}
     if claim is None:
         return found
@@ -72,7 +74,7 @@ def observations(claim: Claim | None, experience: Experience) -> dict[str, float
 
 
 def verdict(claim: Claim | None, experience: Experience) -> Verdict:
-    """`embellished`: claimed well and lived badly in any respect; `understated`: claimed badly and lived well."""
+    """`embellished`: good claim, bad experience in any respect; `understated`: bad claim, good experience."""
     if any(x >= 0.5 for x in observations(claim, experience).values()):
         return "embellished"
     if claim is not None and (
@@ -83,17 +85,19 @@ def verdict(claim: Claim | None, experience: Experience) -> Verdict:
     return "agrees"
 
 
-def settle(order: Order, claim: Claim, experience: Experience, today: int) -> dict[str, tuple[Placed, float | None]]:
-    """The pairs that an answer settles or changes: per signal where it stands now, and its `x` before (None: new).
+def pair_changes(
+    order: Order, claim: Claim, experience: Experience, today: int
+) -> dict[str, tuple[CountedPair, float | None]]:
+    """The pairs that an answer adds or changes: per signal the pair now, and its `x` before (None: a new pair).
 
-    `claim` is the one that stood when the question was sent; `today` the ordinal of the day of receipt. A pair stays
-    where its first answer stood.
+    `claim` is the claim frozen with the question; `today` the ordinal of the day of receipt. A pair keeps the day of
+    its first answer.
     """
-    changed: dict[str, tuple[Placed, float | None]] = {}
+    changed: dict[str, tuple[CountedPair, float | None]] = {}
     for signal, x in observations(claim, experience).items():
-        before = order.dialogue.placed.get(signal)
+        before = order.dialogue.pairs.get(signal)
         if before is None:
-            changed[signal] = (Placed(today, x), None)
+            changed[signal] = (CountedPair(today, x), None)
         elif before.x != x:
-            changed[signal] = (Placed(before.day, x), before.x)
+            changed[signal] = (CountedPair(before.day, x), before.x)
     return changed

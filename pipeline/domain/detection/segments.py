@@ -1,4 +1,4 @@
-"""Segments: orders that share the values of one or more dimensions, at every configured level at once."""
+"""Segments: orders that share the values of one or more dimensions, at every configured level."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,21 +8,32 @@ _JOIN = "+"
 
 
 class Level(NamedTuple):
-    """One level of segments: `name` is a dimension or several joined by "+"; `capacity` its configured number S."""
+    """One level of segments: `name` is a dimension or several joined by "+".
+
+    `capacity`: the configured number of segments, from which the threshold of alerts is computed.
+    """
 
     name: str
     capacity: int
 
 
 class Segment(NamedTuple):
-    """One segment: the level's name and the value (values joined by "+" as the name's dimensions are)."""
+    """One segment: the level's name, and the value (several values are joined by "+" in the same order)."""
 
     dimension: str
     value: str
 
 
+class Series(NamedTuple):
+    """One signal of one segment: what evidence is collected for, and what an alert is about."""
+
+    dimension: str
+    value: str
+    signal: str
+
+
 def parse_levels(text: str) -> tuple[Level, ...]:
-    """Read "region:27,depot:40,region+carrier:200". Raises ValueError with a sentence."""
+    """Parse levels such as "region:27,depot:40,region+carrier:200". Raises ValueError whose message is for users."""
     levels = []
     for part in filter(None, (item.strip() for item in text.split(","))):
         name, _, capacity = part.rpartition(":")
@@ -37,7 +48,7 @@ def parse_levels(text: str) -> tuple[Level, ...]:
 
 
 def segments_of(dimensions: Mapping[str, str], levels: Sequence[Level]) -> list[Segment]:
-    """The segments an order belongs to: one per level of which it carries every dimension."""
+    """The segments an order belongs to: one for each level whose dimensions it has."""
     found = []
     for level in levels:
         value = dimensions.get(level.name)

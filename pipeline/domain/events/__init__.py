@@ -1,0 +1,1 @@
+"""The event contract: the data of each event, its bounds, and decoding from CloudEvents."""

@@ -1,5 +1,4 @@
-"""CloudEvents in binary mode, where the attributes travel beside the data, as the structured JSON that everything here
-reads. HTTP and Kafka write the attributes differently; what they say is the same."""
+"""CloudEvents in structured JSON: from binary mode (HTTP and Kafka carry attributes as headers), and of our own."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +11,7 @@ STRUCTURED, BATCH, JSON = "application/cloudevents+json", "application/cloudeven
 
 
 def structured(attributes: Mapping[str, str], data: bytes) -> bytes:
-    """One event as structured JSON, of its attributes by name and its data as JSON. Raises BadEvent if it is none."""
+    """One event in structured JSON, from its attributes by name and its data. Raises BadEvent if `data` is no JSON."""
     try:
         checked = msgspec.json.decode(data, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

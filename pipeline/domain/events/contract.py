@@ -1,4 +1,4 @@
-"""The events of the contract: what each says, on which topic, and within which bounds. `decoding` checks them."""
+"""The events of the contract: the data of each, its topic and its bounds. `decoding` checks them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,18 +7,20 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger body is refused before it is parsed
+MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger event is refused before it is parsed
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
-EventId = Annotated[str, Meta(min_length=1, max_length=500)]  # ours join the ids of an order and a contact
+EventId = Annotated[
+    str, Meta(min_length=1, max_length=500)
+]  # ids of our own events join those of an order and a contact
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=8_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
-# A date ("2026-11-20") or a time with offset: msgspec cannot hold the union, `times.deadline` tells them apart.
+# A date ("2026-11-20") or a time with offset: msgspec cannot express the union, `times.deadline` distinguishes them.
 DateOrInstant = Annotated[str, Meta(min_length=10, max_length=40)]
 Quantity = Annotated[float, Meta(ge=0, le=1e12)]
 
-Role = Literal["receiver", "user", "purchaser", "decision_maker", "gatekeeper"]
+ContactRole = Literal["receiver", "user", "purchaser", "decision_maker", "gatekeeper"]
 DeliveryStatus = Literal[
     "dispatched",
     "out_for_delivery",
@@ -34,7 +36,7 @@ Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
 
 
 class BadEvent(Exception):
-    """An event nobody can process: `field` is the path of what is wrong ("" for the whole), `reason` a sentence."""
+    """An invalid event: `field` is the path of the invalid field ("" for the whole event), `reason` a sentence."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
@@ -51,7 +53,7 @@ class Account(Struct, frozen=True, omit_defaults=True):
 
 
 class Consent(Struct, frozen=True, omit_defaults=True):
-    """What the contact agreed to, where that is recorded and since when. No record, no ask."""
+    """What the contact agreed to, where that is recorded and since when. Without a record they are never asked."""
 
     sms: bool = False
     email: bool = False
@@ -60,10 +62,10 @@ class Consent(Struct, frozen=True, omit_defaults=True):
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
-    """One person at the account. Past the door `phone` and `email` hold keyed digests, never the address itself."""
+    """One person at the account. After intake `phone` and `email` are keyed digests, never the address itself."""
 
     id: Id
-    role: Role
+    role: ContactRole
     name: Annotated[str, Meta(max_length=500)] | None = None
     phone: Annotated[str, Meta(max_length=500)] | None = None
     email: Annotated[str, Meta(max_length=500)] | None = None
@@ -81,14 +83,14 @@ class Line(Struct, frozen=True, omit_defaults=True):
 
 
 class DeliveredLine(Struct, frozen=True):
-    """What one shipment brought of a line."""
+    """The quantity of a line that one shipment delivered."""
 
     sku: Word
     delivered: Quantity
 
 
 class OrderCompleted(Struct, frozen=True):
-    """`order.completed`: fulfilment finished on the supplier's side. Sent again it revises what was said before."""
+    """`order.completed`: fulfilment finished on the supplier's side. A later one revises the earlier ones."""
 
     order_id: Id
     account: Account
@@ -104,7 +106,7 @@ class OrderCompleted(Struct, frozen=True):
 
 
 class OrderRepromised(Struct, frozen=True):
-    """`order.repromised`: the promise was moved; the first one is never forgotten."""
+    """`order.repromised`: the promise was moved; the first one is kept."""
 
     order_id: Id
     promised_at: DateOrInstant
@@ -114,7 +116,7 @@ class OrderRepromised(Struct, frozen=True):
 
 
 class DeliveryUpdated(Struct, frozen=True):
-    """`delivery.updated`: one scan. Without a `shipment_id` it speaks of the whole order, however many parcels."""
+    """`delivery.updated`: one scan. Without a `shipment_id` it concerns the whole order, however many parcels."""
 
     order_id: Id
     status: DeliveryStatus
@@ -128,16 +130,16 @@ class DeliveryUpdated(Struct, frozen=True):
 
 
 class FeedbackRequested(Struct, frozen=True):
-    """`feedback.requested`: one question went to one contact about one order."""
+    """`feedback.requested`: one question was sent to one contact about one order."""
 
     order_id: Id
     contact_id: Id
     purpose: Purpose = "delivery"
     channel: Word = "sms"
     account_id: Id | None = None
-    role: Role | None = None
+    role: ContactRole | None = None
     language: str | None = None
-    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (domain.claims.Claim)
+    claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (orders.claims.Claim)
 
 
 class Score(Struct, frozen=True):
@@ -148,7 +150,7 @@ class Score(Struct, frozen=True):
 
 
 class FeedbackReceived(Struct, frozen=True):
-    """`feedback.received`: one answer. `answered_at` null means it was before every other answer of its order."""
+    """`feedback.received`: one answer. Without `answered_at` it counts as given before all others of its order."""
 
     order_id: Id
     contact_id: Id
@@ -164,7 +166,7 @@ class FeedbackReceived(Struct, frozen=True):
 
 
 class Observation(Struct, frozen=True):
-    """What one order's pair contributes to one signal: `x` in [0, 1] now, `previous` if it stood otherwise before."""
+    """What one order's pair contributes to one signal: `x` in [0, 1], and the `previous` x if it was changed."""
 
     x: float
     day: int
@@ -172,13 +174,13 @@ class Observation(Struct, frozen=True):
 
 
 class FulfilmentCompared(Struct, frozen=True):
-    """`fulfilment.compared`: the pair. The claim is the one that stood when the question was sent."""
+    """`fulfilment.compared`: the pair. The claim is the one frozen when the question was sent."""
 
     order_id: Id
     account_id: Id
     dimensions: dict[str, str]
-    claim: Any  # domain.claims.Claim
-    experience: Any  # domain.pairs.Experience
+    claim: Any  # orders.claims.Claim
+    experience: Any  # detection.pairs.Experience
     verdict: Literal["agrees", "embellished", "understated"]
     observations: dict[str, Observation]
 
@@ -197,7 +199,7 @@ class AlertRaised(Struct, frozen=True):
 
 
 class Kind(NamedTuple):
-    """Where a type of event travels and what its `data` must be."""
+    """The topic of a type of event, and the type of its `data`."""
 
     topic: str
     data: type[Struct]
@@ -216,18 +218,18 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-# Evidence and alerts follow from what others tell; told by others they would be forgeries.
+# Only we emit evidence and alerts: from other sources they would be forged.
 CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
 OWN_SOURCE = "unvarnished"
 
 
 def key_of(data: Struct) -> str:
-    """What an event is about: those of one key are told to others in the order in which they came to be."""
+    """The partition key of an event: events with the same key are published in the order in which they were emitted."""
     return f"{data.dimension}={data.value}" if isinstance(data, AlertRaised) else str(getattr(data, "order_id", ""))
 
 
 class Event(NamedTuple):
-    """A checked event. `time` is when its source says it happened, `received_at` when we heard it; both UTC."""
+    """A checked event. `time`: when it happened, as its source states; `received_at`: when we received it; both UTC."""
 
     source: str
     id: str
@@ -239,7 +241,7 @@ class Event(NamedTuple):
 
 
 class Envelope(Struct, frozen=True):
-    """The CloudEvents attributes this product reads; others are kept in the stored text."""
+    """The CloudEvents attributes that the product reads; others remain in the stored text."""
 
     specversion: Literal["1.0"]
     id: EventId
@@ -247,4 +249,4 @@ class Envelope(Struct, frozen=True):
     type: Word
     time: Instant
     data: msgspec.Raw
-    historic: bool = False  # extension attribute: from the past, nobody is to be asked about it
+    historic: bool = False  # extension attribute: from historical data, no contact is asked about it

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 JSON in, checked events out, or one sentence naming the bad field."""
+"""Decoding: from CloudEvents 1.0 JSON to checked events, or one sentence that names the invalid field."""
 
 import json
 import re
@@ -31,7 +31,7 @@ _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
 def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = None) -> Event:
     """Check one CloudEvent in structured JSON.
 
-    `topic` is where it came from, if it came from one; `received_at` defaults to the event's own time (history).
+    `topic`: the topic it was read from, if any; `received_at` defaults to the event's own time (history).
     Raises BadEvent naming the field.
     """
     if len(raw) > MAX_EVENT_BYTES:
@@ -87,7 +87,7 @@ def _check_repromise(data: OrderRepromised) -> None:
 
 def _check_delivery(data: DeliveryUpdated) -> None:
     utc(data.at, "data.at")
-    if data.estimated_at is not None:  # only looked at: whatever the zone, it has to be a date or a time
+    if data.estimated_at is not None:  # not used further: in any zone it must be a date or a time
         deadline(data.estimated_at, "UTC", "data.estimated_at")
 
 
@@ -109,7 +109,7 @@ _CHECKS: Mapping[type[Struct], Any] = {
 
 
 def _bad(error: Exception, prefix: str) -> BadEvent:
-    """The decoder's complaint as ours: its `$.lines[0].sku` becomes `data.lines[0].sku`."""
+    """The decoder's error as a BadEvent: its `$.lines[0].sku` becomes `data.lines[0].sku`."""
     if isinstance(error, RecursionError):
         return BadEvent("nested too deep", prefix)
     message = str(error)
@@ -121,7 +121,7 @@ def _bad(error: Exception, prefix: str) -> BadEvent:
 
 
 def _check_text(raw: bytes) -> None:
-    """Refuse what no database can hold as text: bytes that are not UTF-8, NUL, lone surrogates."""
+    """Refuse what databases cannot store as text: bytes that are not UTF-8, NUL, lone surrogates."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -138,9 +138,9 @@ def _check_text(raw: bytes) -> None:
 def _check_strings(value: object, path: str) -> None:
     if isinstance(value, str):
         if "\x00" in value:
-            raise BadEvent("holds a NUL character", path)
+            raise BadEvent("contains a NUL character", path)
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise BadEvent("holds a lone surrogate", path)
+            raise BadEvent("contains a lone surrogate", path)
     elif isinstance(value, dict):
         for key, item in value.items():
             _check_strings(key, path)

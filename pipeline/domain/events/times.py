@@ -1,4 +1,4 @@
-"""What a time in an event means: in which zone, within which years, and until when a promise is kept."""
+"""Times in events: their zone, the years allowed, and the deadline of a promise."""
 
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
@@ -10,7 +10,7 @@ from pipeline.domain.events.contract import BadEvent, Instant
 
 
 def utc(moment: datetime, field: str) -> datetime:
-    """The same instant in UTC. Raises BadEvent outside the years 1970 to 2199, where no order of ours can lie."""
+    """The same instant in UTC. Raises BadEvent outside the years 1970 to 2199."""
     if not 1970 <= moment.year < 2200:
         raise BadEvent(f"the year {moment.year} is out of range (1970 to 2199)", field)
     return moment.astimezone(UTC)
@@ -18,7 +18,7 @@ def utc(moment: datetime, field: str) -> datetime:
 
 @lru_cache(maxsize=1_024)
 def zone(name: str, field: str = "data.timezone") -> ZoneInfo:
-    """The time zone of an IANA name. Raises BadEvent if there is none."""
+    """The time zone of an IANA name. Raises BadEvent if there is no such zone."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What operations claims of an order, by its facts: on time against which promise, and in full."""
+"""What operations claims about an order, from its facts: on time by which date, and in full."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from pipeline.domain.orders.facts import Facts
 
 
 class Claim(Struct, frozen=True, omit_defaults=True):
-    """What operations says of an order. None where it says nothing (not delivered, no such date, no quantities)."""
+    """What operations claims about an order. None: no claim (not delivered, no such date, no quantities)."""
 
     delivered_at: datetime | None = None
     on_time_first: bool | None = None
@@ -18,7 +18,7 @@ class Claim(Struct, frozen=True, omit_defaults=True):
 
     @property
     def on_time(self) -> bool | None:
-        """The claim as it is reported upstairs: against the promise that stood last."""
+        """The claim as companies usually report it: by the latest promise."""
         return self.on_time_latest
 
 
@@ -26,7 +26,7 @@ NO_CLAIM = Claim()
 
 
 def claim_of(facts: Facts) -> Claim:
-    """The claim as the record stands now."""
+    """The claim that follows from the current facts."""
     if not facts.known:
         return NO_CLAIM
     delivered_at = facts.delivered_at()
@@ -46,19 +46,19 @@ def _kept(delivered_at: datetime, by_when: datetime | None) -> bool | None:
 
 
 def _in_full(facts: Facts) -> bool | None:
-    """Whether every line came whole: by the shipments' own quantities where they give them, else by the order's."""
+    """Whether every line was delivered in full: by the quantities in scans if there are any, else by the order's."""
     lines = facts.latest.lines
     if not lines:
         return None
     by_shipment = {(scan.shipment, line.sku): line.delivered for scan in facts.scans for line in scan.lines or ()}
     if by_shipment:
-        brought: dict[str, float] = {}
+        delivered_by_sku: dict[str, float] = {}
         for (_, sku), quantity in by_shipment.items():
-            brought[sku] = brought.get(sku, 0.0) + quantity
-        wanted: dict[str, float] = {}
+            delivered_by_sku[sku] = delivered_by_sku.get(sku, 0.0) + quantity
+        ordered_by_sku: dict[str, float] = {}
         for line in lines:
-            wanted[line.sku] = wanted.get(line.sku, 0.0) + line.ordered
-        return all(brought.get(sku, 0.0) >= ordered for sku, ordered in wanted.items())
+            ordered_by_sku[line.sku] = ordered_by_sku.get(line.sku, 0.0) + line.ordered
+        return all(delivered_by_sku.get(sku, 0.0) >= ordered for sku, ordered in ordered_by_sku.items())
     if any(line.delivered is None for line in lines):
         return None
     return all((line.delivered or 0.0) >= line.ordered for line in lines)

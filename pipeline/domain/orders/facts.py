@@ -1,7 +1,7 @@
-"""An order as its events told it: every revision kept, and the same whatever the order in which they came.
+"""The facts that events report about an order. Every revision is kept.
 
-Facts depend only on which events were seen. They are stored as JSON with every change, so what stands in their lists is
-written as arrays: new fields go to the end and have a default.
+Facts depend only on which events were received, not on their order. They are stored as JSON; the elements of their
+lists are stored as arrays: new fields go to the end and have a default.
 """
 
 from bisect import insort
@@ -25,7 +25,7 @@ from pipeline.domain.events.times import deadline, zone
 
 
 class Revision(Struct, frozen=True, array_like=True):
-    """What one `order.completed` said."""
+    """The contents of one `order.completed`."""
 
     time: datetime
     source: str
@@ -43,7 +43,7 @@ class Revision(Struct, frozen=True, array_like=True):
 
 
 class Promise(Struct, frozen=True, array_like=True):
-    """One promise: delivered by `by_when` keeps it. `stated` is what the source wrote."""
+    """One promise, kept by a delivery until `by_when` (UTC). `stated` is the date or time as the source wrote it."""
 
     time: datetime
     source: str
@@ -55,7 +55,7 @@ class Promise(Struct, frozen=True, array_like=True):
 
 
 class Scan(Struct, frozen=True, array_like=True):
-    """What one `delivery.updated` said; without `shipment` it speaks of the whole order."""
+    """The contents of one `delivery.updated`; without `shipment` it concerns the whole order."""
 
     time: datetime
     source: str
@@ -67,11 +67,11 @@ class Scan(Struct, frozen=True, array_like=True):
     note: str | None = None
 
 
-def _rank(said: Revision | Promise | Scan) -> tuple[datetime, str, str]:
-    return (said.time, said.source, said.id)
+def _rank(fact: Revision | Promise | Scan) -> tuple[datetime, str, str]:
+    return (fact.time, fact.source, fact.id)
 
 
-class Whereabouts(Struct, frozen=True, array_like=True):
+class Attribution(Struct, frozen=True, array_like=True):
     """The account and the dimensions under which an order's pairs are counted."""
 
     account_id: str
@@ -79,7 +79,7 @@ class Whereabouts(Struct, frozen=True, array_like=True):
 
 
 class Facts(Struct, omit_defaults=True):
-    """The order's facts, each list sorted by when its source said it (ties: source, id)."""
+    """The order's facts, each list sorted by the event's own time, then source and id."""
 
     revisions: list[Revision] = field(default_factory=list)
     promises: list[Promise] = field(default_factory=list)
@@ -87,42 +87,42 @@ class Facts(Struct, omit_defaults=True):
 
     @property
     def known(self) -> bool:
-        """Whether the order itself was heard of: a scan may come before it."""
+        """Whether an `order.completed` was received: a scan may arrive before it."""
         return bool(self.revisions)
 
     @property
     def latest(self) -> Revision:
-        """What is said of the order now."""
+        """The current revision. Raises IndexError while the order is not `known`."""
         return self.revisions[-1]
 
     @property
     def first_promise(self) -> datetime | None:
-        """The end of the first promise ever stated, UTC."""
+        """The deadline of the first promise, UTC; None without any."""
         return self.promises[0].by_when if self.promises else None
 
     @property
     def latest_promise(self) -> datetime | None:
-        """The end of the promise that stands now, UTC."""
+        """The deadline of the current promise, UTC; None without any."""
         return self.promises[-1].by_when if self.promises else None
 
     @property
     def historic(self) -> bool:
-        """Whether the order comes from the past, so that nobody may be asked about it."""
+        """Whether the order comes from historical data: its contacts are not asked."""
         return self.revisions[-1].historic
 
     def day(self) -> int:
-        """The ordinal of the day the order was completed, where it is delivered: the day its figures belong to."""
+        """The ordinal of the day of completion in the order's time zone: its figures belong to that day."""
         revision = self.latest
         if revision.timezone is None:
             return revision.completed_at.toordinal()
         return revision.completed_at.astimezone(zone(revision.timezone)).toordinal()
 
-    def whereabouts(self) -> Whereabouts:
-        """Where the order belongs now."""
-        return Whereabouts(self.latest.account.id, self.latest.dimensions)
+    def attribution(self) -> Attribution:
+        """The account and dimensions of the current revision."""
+        return Attribution(self.latest.account.id, self.latest.dimensions)
 
-    def complete(self, event: Event) -> None:
-        """Take in an `order.completed`."""
+    def apply_completed(self, event: Event) -> None:
+        """Apply an `order.completed`."""
         data: OrderCompleted = event.data
         insort(
             self.revisions,
@@ -144,14 +144,14 @@ class Facts(Struct, omit_defaults=True):
             key=_rank,
         )
         if data.promised_at is not None:
-            self._promise(event, data.promised_at, data.timezone)
+            self._add_promise(event, data.promised_at, data.timezone)
 
-    def repromise(self, event: Event) -> None:
-        """Take in an `order.repromised`."""
+    def apply_repromised(self, event: Event) -> None:
+        """Apply an `order.repromised`."""
         data: OrderRepromised = event.data
-        self._promise(event, data.promised_at, data.timezone, data.by, data.reason)
+        self._add_promise(event, data.promised_at, data.timezone, data.by, data.reason)
 
-    def _promise(
+    def _add_promise(
         self,
         event: Event,
         stated: str,
@@ -166,8 +166,8 @@ class Facts(Struct, omit_defaults=True):
             key=_rank,
         )
 
-    def scan(self, event: Event) -> None:
-        """Take in a `delivery.updated`."""
+    def apply_scan(self, event: Event) -> None:
+        """Apply a `delivery.updated`."""
         data: DeliveryUpdated = event.data
         insort(
             self.scans,
@@ -185,28 +185,28 @@ class Facts(Struct, omit_defaults=True):
         )
 
     def delivered_at(self) -> datetime | None:
-        """When the last shipment arrived according to operations, UTC; None while one is missing or came back.
+        """When the last shipment arrived according to operations, UTC; None while one is missing or was returned.
 
-        A later statement about a shipment corrects an earlier one. A scan without a shipment speaks for all.
+        A later scan of a shipment corrects an earlier one. A scan without a shipment counts for all shipments.
         """
         arrived: dict[str | None, datetime] = {}
-        back: set[str | None] = set()
+        returned: set[str | None] = set()
         for scan in self.scans:
             if scan.status == "delivered":
                 arrived[scan.shipment] = scan.at
-                back = back - {scan.shipment} if scan.shipment else set()
+                returned = returned - {scan.shipment} if scan.shipment else set()
             elif scan.status == "returned":
-                back.add(scan.shipment)
+                returned.add(scan.shipment)
                 if scan.shipment is None:
                     arrived.clear()
                 else:
                     arrived.pop(scan.shipment, None)
-        if back or not arrived or (None not in arrived and len(arrived) < self.latest.shipments):
+        if returned or not arrived or (None not in arrived and len(arrived) < self.latest.shipments):
             return None
         return max(arrived.values())
 
 
 def contact_of(facts: Facts, contact_id: str) -> Contact | None:
-    """The contact of that id as the order names it now."""
+    """The contact of that id in the current revision; None if it names no such contact."""
     contacts: Iterable[Contact] = facts.latest.contacts if facts.known else ()
     return next((contact for contact in contacts if contact.id == contact_id), None)

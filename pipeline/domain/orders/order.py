@@ -1,4 +1,4 @@
-"""An order, in the two halves in which it is stored: what its events told, and what we did about it."""
+"""An order in the two parts in which it is stored: the facts from its events, and the dialogue about it."""
 
 from msgspec import Struct, field
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Figures of a segment: counters, indicators of embellishment, diagnosis, NPS, and alerts as reports show them."""

@@ -1,5 +1,6 @@
-"""An alert as reports, pages and messages show it."""
+"""An alert as reports, pages and messages show it, and the groups in which lists of alerts present them."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
@@ -7,9 +8,14 @@ from msgspec import Struct
 
 from pipeline.domain.detection.alerting import Kind, Severity
 
+AlertGroup = Literal["open", "information", "unverified", "resolved"]
+"""`open`: claims shown not to hold, which notify. `information`: open alerts that notify no one. `unverified`: open,
+but no answers arrive any more. `resolved`: over."""
+_GROUPS: tuple[AlertGroup, ...] = ("open", "information", "unverified", "resolved")  # most urgent first
+
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """An alert as it stands, with the evidence it rests on. Rates and the null lie in [0, 1]."""
+    """An alert with the evidence it rests on. Rates and the baseline (`null`) lie in [0, 1]."""
 
     alert_id: str
     signal: str
@@ -28,8 +34,26 @@ class Alert(Struct, frozen=True, kw_only=True):
     low: float
     high: float
     log10_e: float
-    """log10 of the evidence R, in days: an honest segment gets this far at most once in R days on average."""
+    """log10 of the evidence R, in days: an honest segment reaches R at most once in R days on average."""
     accounts: int
-    """Different accounts among those that disagree."""
+    """Number of accounts among the pairs that contradict the claim."""
     breakdown_rho: float | None
     orders: tuple[str, ...]
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the alert is one to act on: an open divergence."""
+        return self.state == "open" and self.kind == "divergence"
+
+    @property
+    def group(self) -> AlertGroup:
+        """The group under which lists present the alert."""
+        if self.state != "open":
+            return self.state
+        return "open" if self.notifies else "information"
+
+
+def grouped(alerts: Sequence[Alert]) -> list[tuple[AlertGroup, list[Alert]]]:
+    """The alerts by group, the most urgent group first, empty groups omitted; within a group in the given order."""
+    groups = [(name, [alert for alert in alerts if alert.group == name]) for name in _GROUPS]
+    return [(name, members) for name, members in groups if members]

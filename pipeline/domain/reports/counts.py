@@ -1,7 +1,7 @@
-"""What one order contributes to the figures of its segments and day, as counters that only ever add up.
+"""What one order contributes to the figures of its segments and day, as counters that are summed.
 
-A segment's figures are the sum of its orders' contributions, so a change of an order is the difference of two of them:
-no report has to scan orders, and the order in which events came leaves no trace.
+A segment's figures are the sum of its orders' contributions, so a change of an order is the difference of two
+contributions: no report scans orders, and the order in which events arrive does not matter.
 """
 
 from collections.abc import Mapping
@@ -16,39 +16,39 @@ from pipeline.domain.reports.embellishment import was_at_risk, was_missed, was_r
 Counts = Mapping[str, int]
 
 NOT_ASKED = "not_asked:"  # + eligibility.Reason
-PENDING = "pending"  # completed, and not delivered or missed yet, or the question is on its way
+PENDING = "pending"  # completed and neither delivered nor missed yet, or the question is not sent yet
 SCORE = "score:"  # + scale:score, delivered orders only
 CONDITION = "condition:"  # + events.Condition
 
 
 def contribution(order: Order) -> dict[str, int]:
-    """The counters of one order, as its record stands now. Empty while the order itself is unknown."""
+    """The counters of one order in its current state. Empty while no `order.completed` was received."""
     if not order.facts.known:
         return {}
     claim = order.dialogue.claim
     names = ["completed"]
     _coverage(order, claim, names)
-    experience = experience_of(order.dialogue.standing())
+    experience = experience_of(order.dialogue.current_answers())
     _claimed(claim, experience, names)
     if experience.stakeholders:
         _pairs(claim, experience, names)
         _answers(order, claim, experience, names)
     _signs(order, claim, names)
     counts = dict.fromkeys(names, 1)
-    if len(counts) < len(names):  # several people said the same
+    if len(counts) < len(names):  # several people gave the same answer
         counts = {name: names.count(name) for name in counts}
     return counts
 
 
 def difference(before: Counts, after: Counts) -> dict[str, int]:
-    """What has to be added to `before` to reach `after`; counters that stay are left out."""
+    """What to add to `before` to get `after`; unchanged counters are omitted."""
     changed = {name: n - before.get(name, 0) for name, n in after.items() if n != before.get(name, 0)}
     changed.update({name: -n for name, n in before.items() if name not in after})
     return changed
 
 
 def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
-    """Completed -> contactable -> asked -> answered, the reason of a loss, and who answers: the late or the others."""
+    """Completed -> contactable -> asked -> answered, the reason of a loss, and responses by late and other orders."""
     dialogue = order.dialogue
     if _reachable(dialogue):
         names.append("contactable")
@@ -71,14 +71,14 @@ def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
 
 
 def _reachable(dialogue: Dialogue) -> bool:
-    """Whether somebody could have been asked."""
+    """Whether a contact could have been asked."""
     if dialogue.asks or dialogue.due:
         return True
     return bool(dialogue.refusals) and nearest([refusal.reason for refusal in dialogue.refusals]) in WITHIN_REACH
 
 
 def _claimed(claim: Claim, experience: Experience, names: list[str]) -> None:
-    """What operations claims, against each date it may be measured by; `:stated` counts those that have the date."""
+    """What operations claims, by each date it may be measured by; `:stated` counts the orders that have the date."""
     if claim.delivered_at is None:
         return
     names.append("delivered")
@@ -96,9 +96,9 @@ def _claimed(claim: Claim, experience: Experience, names: list[str]) -> None:
 
 
 def _perfect(claim: Claim, experience: Experience) -> bool | None:
-    """In full x on time (the customer's date, else the first promise) x papers x condition, by both sides' word.
+    """In full x on time (by the customer's date, else the first promise) x papers x condition.
 
-    None while one of the factors is not known: papers and condition only the customer can tell.
+    Operations states the first two, the customer the others. None while one of the factors is unknown.
     """
     on_time = claim.on_time_first if claim.on_time_requested is None else claim.on_time_requested
     if on_time is None or claim.in_full is None or experience.faulty is None:
@@ -107,17 +107,17 @@ def _perfect(claim: Claim, experience: Experience) -> bool | None:
 
 
 def _pairs(claim: Claim, experience: Experience, names: list[str]) -> None:
-    """The two-by-two tables: first what is claimed, then what was lived (1 good, 0 bad)."""
-    for name, claimed, lived_badly in (
+    """The two-by-two tables: the first digit is the claim, the second the experience (1 good, 0 bad)."""
+    for name, claimed, bad_experience in (
         ("on_time", claim.on_time, experience.late),
         ("in_full", claim.in_full, experience.incomplete),
     ):
-        if claimed is not None and lived_badly is not None:
-            names.append(f"{name}:{int(claimed)}{int(lived_badly < 0.5)}")
+        if claimed is not None and bad_experience is not None:
+            names.append(f"{name}:{int(claimed)}{int(bad_experience < 0.5)}")
 
 
 def _answers(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
-    """Answers about delivered orders (the report's figures), and about those that never came."""
+    """Answers about delivered orders (the report's figures), and about those that were never delivered."""
     unhappy = experience.detractor is not None and experience.detractor >= 0.5
     delivered = claim.delivered_at is not None
     group = "delivered" if delivered else "undelivered"
@@ -128,17 +128,17 @@ def _answers(order: Order, claim: Claim, experience: Experience, names: list[str
         names.append("on_time:answered")
         if unhappy:
             names.append("on_time:detractor")
-    for answer in order.dialogue.standing() if delivered else ():
+    for answer in order.dialogue.current_answers() if delivered else ():
         if answer.score is not None:
             names.append(f"{SCORE}{answer.score.scale}:{answer.score.value}")
         names.extend(CONDITION + condition for condition in answer.condition)
 
 
 def _signs(order: Order, claim: Claim, names: list[str]) -> None:
-    """What the signs of embellishment are made from (see `embellishment`)."""
+    """The counts for the signs of embellishment (see `embellishment`)."""
     facts, dialogue = order.facts, order.dialogue
     if claim.delivered_at is not None:
-        for answer in dialogue.standing():
+        for answer in dialogue.current_answers():
             early = was_scanned_early(claim.delivered_at, answer.arrived_at)
             if early is not None:
                 names.append("stated_arrival")

@@ -1,8 +1,8 @@
-"""Which segment embellishes, and how: only what its own counters show, and only beside the rest of the fleet.
+"""Which segments embellish, and how: from their own counters, compared with the rest of the fleet.
 
-A name is a heavy thing to say of people who may be honest. So every rule asks for three things at once:
-enough cases, an interval (its risk split over all segments and rules) that stays clear of the rest of the
-fleet, and a distance that matters to somebody. What counts is the low end of the interval, never the point.
+Naming a segment accuses people who may be honest. So every rule requires three things at once: enough cases, an
+interval (whose error is split over all segments and rules) above the rest of the fleet, and a difference that matters.
+The rules use the lower end of the interval, never the point. See docs/statistics.md, "Who is named".
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,53 +12,53 @@ from msgspec import Struct, structs
 
 from pipeline.domain.reports.alerts import Alert
 from pipeline.domain.reports.counts import Counts
-from pipeline.domain.reports.embellishment import EARLY_SCAN_NULL
+from pipeline.domain.reports.embellishment import EARLY_SCAN_BASELINE
 from pipeline.domain.reports.figures import early_scans, missing_contacts, on_time_inflation, rescues
 from pipeline.domain.reports.scenario_nps import Figure
 
 How = Literal["scans_early", "redates", "asks_no_question", "not_confirmed"]
 
 ALPHA = 0.05
-"""Chance that an honest fleet gets anybody named by a rule, shared equally by all segments and rules."""
+"""Probability that a rule names any segment of an honest fleet, split equally over all segments and rules."""
 RULES = 3
 MIN_CASES = 10
-"""A habit is more than a bad week of one driver: below ten cases nothing is said, however large the share."""
+"""Below ten cases no segment is named, however large the share: one driver's bad week is no habit."""
 EARLY_SCAN_MARGIN = 0.05
-"""Above the rest, and above the 2 % at which honest memories of an arrival contradict a scan."""
+"""Required above the rest of the fleet, and above the 2 % of honest memories that contradict a scan."""
 RESCUE_MARGIN = 0.20
-"""Honest planners do move a promise that was missed, since the new date is news to the customer. Twenty
-points more than the others do is no longer news: it keeps the figure."""
+"""Honest planners, too, move a promise that was missed, to inform the customer of the new date. Twenty points more
+than elsewhere serves the figure instead."""
 RISK_RATIO_FLOOR = 3.0
-"""Orders at risk lack contacts for honest reasons, too (new accounts, odd places): up to twice as often."""
+"""Orders at risk also lack contacts for honest reasons (new accounts, odd addresses): up to twice as often."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One segment, one way, and what it rests on: shares in [0, 1], for `asks_no_question` a ratio."""
+    """One segment, one way to embellish, and its figures: shares in [0, 1], for `asks_no_question` a ratio."""
 
     dimension: str
     segment: str
     how: How
     cases: int
-    """Orders behind it; answers for `scans_early`."""
+    """Number of orders behind it; for `scans_early` of answers."""
     figure: Figure
-    """The segment's own; its interval is the plain 95 % one."""
+    """The segment's own figure, with its 95 % interval."""
     rest: float | None
-    """The same figure of all other segments together; for `not_confirmed` what honesty explains."""
+    """The same figure of all other segments together; for `not_confirmed` the baseline."""
     inflation: float | None = None
-    """For `redates`: what it adds to the segment's on-time share, as a difference of shares."""
+    """For `redates`: how much it adds to the segment's on-time share, as a difference of shares."""
     alerts: tuple[Alert, ...] = ()
-    """Open divergences of this segment: its customers contradict it, too."""
+    """Open divergences of this segment."""
 
 
-# The order in which the ways are told, the most tangible first.
+# In the order of presentation: the most tangible first.
 _WAYS: tuple[How, ...] = ("scans_early", "redates", "asks_no_question", "not_confirmed")
 
 
 def diagnose(dimension: str, segments: Mapping[str, Counts], alerts: Iterable[Alert] = ()) -> tuple[Finding, ...]:
-    """Who of one level's segments embellishes, and how; per way the one with most cases first.
+    """The segments of one level that embellish, and how; for each way the segment with most cases first.
 
-    `alerts` may hold any: only open divergences of this level count. A segment whose claim its customers deny
-    is named for that alone if no way shows how it comes about.
+    Of `alerts` only open divergences of this level count. A segment whose customers contradict its claims is named
+    `not_confirmed` if no rule shows how.
     """
     alerted = _open_divergences(dimension, alerts)
     alpha = ALPHA / (RULES * max(len(segments), 1))
@@ -81,7 +81,7 @@ def _scans_early(dimension: str, value: str, counts: Counts, rest: Counts, alpha
     if cases < MIN_CASES:
         return None
     strict, shown, others = early_scans(counts, alpha), early_scans(counts), early_scans(rest)
-    usual = max(others.value if others else 0.0, EARLY_SCAN_NULL)
+    usual = max(others.value if others else 0.0, EARLY_SCAN_BASELINE)
     if strict is None or shown is None or strict.low <= usual + EARLY_SCAN_MARGIN:
         return None
     return Finding(

@@ -1,6 +1,6 @@
-"""From summed counters to the figures of one segment, ready to be shown: nothing here counts, asks or stores.
+"""The figures of one segment, from its summed counters.
 
-Shares lie in [0, 1] and stay unrounded; only JSON rounds. The names of the counters are those of `counts`.
+Shares lie in [0, 1] and are not rounded. The names of the counters are those of `counts`.
 """
 
 import math
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from pipeline.domain.detection.intervals import poststratified, rate_interval
@@ -22,11 +23,11 @@ from pipeline.domain.reports.embellishment import (
 from pipeline.domain.reports.scenario_nps import Figure, Histogram, mean_score, nps
 
 ENOUGH_PAIRS = 10
-"""Answers below which a point says more about who answered than about the segment."""
+"""Answers below which no point is shown: it would reflect who answered rather than the segment."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """The figures others build on, under the names of the contract. Counts are orders, once delivered."""
+    """The figures of the read API, under the names of its contract. Counts are delivered orders."""
 
     delivered: int
     claimed_on_time: int
@@ -39,7 +40,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Against(Struct, frozen=True):
-    """A claim against one yardstick: `kept` of the `stated` orders for which it can be said."""
+    """A claim by one yardstick: `kept` out of the `stated` orders for which it can be determined."""
 
     yardstick: Literal["first promise", "latest promise", "requested date", "in full"]
     kept: int
@@ -47,12 +48,12 @@ class Against(Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """Kept share; None where the claim is never made."""
+        """The share kept; None without any such order."""
         return self.kept / self.stated if self.stated else None
 
 
 class TwoByTwo(Struct, frozen=True):
-    """Answered orders by what was claimed and what was lived: `n10` claimed well, lived badly, and so on."""
+    """Answered orders by claim and experience: `n10` good claim, bad experience, and so on."""
 
     n11: int
     n10: int
@@ -61,19 +62,19 @@ class TwoByTwo(Struct, frozen=True):
 
     @property
     def n(self) -> int:
-        """All pairs."""
+        """The number of pairs."""
         return self.n11 + self.n10 + self.n01 + self.n00
 
 
 class Loss(Struct, frozen=True):
-    """Orders nobody was asked about, for one reason (see `eligibility.Reason`)."""
+    """Orders without any question, for one reason (see `eligibility.Reason`)."""
 
     reason: str
     orders: int
 
 
 class Coverage(Struct, frozen=True, kw_only=True):
-    """Completed -> contactable -> asked -> answered, in orders; `losses`: not asked, largest first."""
+    """Completed -> contactable -> asked -> answered, in orders; `losses`: not asked, by reason, largest first."""
 
     completed: int
     contactable: int
@@ -81,11 +82,11 @@ class Coverage(Struct, frozen=True, kw_only=True):
     answered: int
     losses: tuple[Loss, ...]
     pending: int
-    """Neither delivered nor missed yet: nothing was to be decided."""
+    """Neither delivered nor missed yet, or the question is not sent yet."""
 
     @property
     def not_answered(self) -> int:
-        """Asked, and silent so far."""
+        """Asked, without an answer so far."""
         return max(self.asked - self.answered, 0)
 
 
@@ -93,19 +94,19 @@ class Signs(Struct, frozen=True, kw_only=True):
     """Signs of embellishment. None where the orders for it are missing."""
 
     rescue: Figure | None
-    """Promise moved after it was missed and then kept, among orders delivered after the first promise."""
+    """Share on time after the missed promise was moved, of the orders delivered after their first promise."""
     inflation: float | None
-    """On time against the latest promise minus on time against the first, as a difference of shares."""
+    """On time by the latest promise minus on time by the first, as a difference of shares."""
     early_scans: Figure | None
-    """Goods came more than 2 hours after the "delivered" scan, among stated arrivals."""
+    """Share of goods that arrived over 2 hours after the "delivered" scan, of the arrivals that customers state."""
     missing_contacts: Figure | None
-    """How many times as often as the others orders at risk have nobody to ask; n: orders at risk."""
+    """How many times as often orders at risk have no contact to ask as other orders; n: orders at risk."""
     contactable: float | None
-    """Share of the decided orders about which somebody could be asked."""
+    """Share of the decided orders with a contact who could be asked."""
 
 
 class Compared(Struct, frozen=True):
-    """Claimed beside experienced for all orders of a segment: the answers, weighed by the census of claims.
+    """Claimed and experienced share over all orders of a segment: the answers, weighted by the census of claims.
 
     The gap is claimed minus experienced, as a difference of shares; `n` of both figures: answered orders.
     """
@@ -116,30 +117,40 @@ class Compared(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """All that the report shows of one segment."""
+    """All figures that reports show about one segment."""
 
     row: Row
     claims: tuple[Against, ...]
     on_time: TwoByTwo
     in_full: TwoByTwo
     compared: Compared | None
-    """On time; None while no customer whose order was claimed on time has told."""
+    """On time; None until a customer states the arrival of an order that was claimed on time."""
     compared_in_full: Compared | None
     perfect: Figure | None
-    """In full x on time for the customer x papers x condition, where all of it is known."""
+    """In full x on time for the customer x papers x condition, of the orders where all are known."""
     unhappy: Figure | None
     """Detractors among the answered orders that were claimed on time."""
     conditions: tuple[tuple[str, int], ...]
-    """What the answers complain of, in answers, most frequent first."""
+    """The conditions that customers report, with the number of answers, most frequent first."""
     scores: Histogram
     scale: int
     """The scale `row.mean_score` is on: 5 or 10."""
     coverage: Coverage
     signs: Signs
 
+    @property
+    def experienced(self) -> Figure | None:
+        """Share of orders that were on time for the customer, of all orders; None as `compared` is."""
+        return None if self.compared is None else self.compared.experienced
+
+    @property
+    def gap(self) -> Figure | None:
+        """Claimed minus experienced, on time; None as `compared` is."""
+        return None if self.compared is None else self.compared.gap
+
 
 def row_of(counts: Counts) -> Row:
-    """The contract's figures from a segment's summed counters."""
+    """The figures of the read API, from a segment's summed counters."""
     histogram, compared = histogram_of(counts), _compared(counts, "on_time")
     return Row(
         delivered=counts.get("delivered", 0),
@@ -154,7 +165,7 @@ def row_of(counts: Counts) -> Row:
 
 
 def figures_of(counts: Counts) -> Figures:
-    """Everything the report shows, from a segment's summed counters."""
+    """All figures, from a segment's summed counters."""
     histogram = histogram_of(counts)
     return Figures(
         row=row_of(counts),
@@ -174,26 +185,13 @@ def figures_of(counts: Counts) -> Figures:
 
 
 def row_json(row: Row) -> dict[str, Any]:
-    """The row as the contract has it: figures as objects or null."""
-    return {
-        "delivered": row.delivered,
-        "claimed_on_time": row.claimed_on_time,
-        "answered": row.answered,
-        "answered_claimed_on_time": row.answered_claimed_on_time,
-        "claimed_on_time_but_detractor": row.claimed_on_time_but_detractor,
-        "mean_score": figure_json(row.mean_score),
-        "nps": figure_json(row.nps),
-        "experienced_on_time": figure_json(row.experienced_on_time),
-    }
-
-
-def figure_json(figure: Figure | None) -> dict[str, float | int] | None:
-    """`{"value", "low", "high", "n"}`, unrounded: rounding twice would move the last digit somebody compares."""
-    return None if figure is None else figure._asdict()
+    """The row as JSON of the contract, unrounded: rounding twice could change the last digit."""
+    found: dict[str, Any] = msgspec.to_builtins(row)
+    return found
 
 
 def share(hits: int, n: int, alpha: float = 0.05) -> Figure | None:
-    """`hits` of `n` with the interval that holds at every look; None without any."""
+    """`hits` of `n`, with the interval that holds at every look; None if `n` is 0."""
     return _with_interval(hits / n if n > 0 else None, hits, n, alpha)
 
 
@@ -223,7 +221,7 @@ def missing_contacts(counts: Counts, alpha: float = 0.05) -> Figure | None:
 
 
 def on_time_inflation(counts: Counts) -> float | None:
-    """What moving promises adds to the on-time share (a difference of shares); None without promises."""
+    """How much moving promises adds to the on-time share (a difference of shares); None without promises."""
     promised = counts.get("on_time:stated", 0)
     missed_first = counts.get("on_time_first:stated", 0) - counts.get("on_time_first", 0)
     return inflation(missed_first, promised - counts.get("on_time", 0), promised)
@@ -272,9 +270,9 @@ def _two_by_two(counts: Counts, claim: str) -> TwoByTwo:
 
 
 def _compared(counts: Counts, claim: str) -> Compared | None:
-    """Claimed beside experienced; None while nobody told of the orders that were claimed well."""
+    """Claimed and experienced share; None without answers about orders with a good claim."""
     pairs = _two_by_two(counts, claim)
-    weighed = poststratified(
+    weighted = poststratified(
         n10=pairs.n10,
         n11=pairs.n11,
         n00=pairs.n00,
@@ -282,15 +280,15 @@ def _compared(counts: Counts, claim: str) -> Compared | None:
         completed=counts.get(f"{claim}:stated", 0),
         claimed_on_time=counts.get(claim, 0),
     )
-    told = pairs.n10 + pairs.n11
-    if weighed is None or not told:
+    answered = pairs.n10 + pairs.n11
+    if weighted is None or not answered:
         return None
-    # Without a word from those claimed late, the point takes operations at its own word: late. A segment that
-    # calls next to nothing late would else never get a point. The interval leaves it open, as it must.
-    gap = weighed.claimed * pairs.n10 / told if weighed.gap is None else weighed.gap
-    low, high = weighed.gap_interval
-    value, bottom, top = (_clip(weighed.claimed - end) for end in (gap, high, low))
-    return Compared(weighed.claimed, Figure(value, bottom, top, pairs.n), Figure(gap, low, high, pairs.n))
+    # Without answers about orders claimed late, the point assumes that they were late as claimed. Otherwise a segment
+    # that reports almost nothing late would never get a point. The interval assumes nothing.
+    gap = weighted.claimed * pairs.n10 / answered if weighted.gap is None else weighted.gap
+    low, high = weighted.gap_interval
+    value, bottom, top = (_clip(weighted.claimed - end) for end in (gap, high, low))
+    return Compared(weighted.claimed, Figure(value, bottom, top, pairs.n), Figure(gap, low, high, pairs.n))
 
 
 def _clip(rate: float) -> float:
@@ -309,6 +307,6 @@ def _coverage(counts: Counts) -> Coverage:
 
 
 def _named(counts: Mapping[str, int], prefix: str) -> tuple[tuple[str, int], ...]:
-    """The counters behind a prefix without it, largest first (equals by name), those at zero left out."""
+    """The counters with a prefix, by the rest of their names: largest first (equals by name), zeros omitted."""
     found = [(name.removeprefix(prefix), n) for name, n in counts.items() if name.startswith(prefix) and n]
     return tuple(sorted(found, key=lambda item: (-item[1], item[0])))

@@ -1,13 +1,14 @@
 """Mean score and scenario NPS of a segment, each with its interval."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from pipeline.domain.answers.scores import DETRACTOR_UP_TO, PROMOTER_FROM
 from pipeline.domain.detection.intervals import gap_interval, mean_interval
 
 
-class Figure(NamedTuple):
+class Figure(Struct, frozen=True):
     """A figure with the interval that holds at every look, and the number of answers behind it."""
 
     value: float

@@ -1,0 +1,56 @@
+"""The channels on which customers can be asked, as values: which consent and which address each of them needs.
+
+A channel says nothing about how a message is sent; that is the notifier registered under the channel's name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from pipeline.domain.events.contract import Contact
+
+AddressKind = Literal["phone", "email"]
+"""The field of `Contact` that holds the address (its digest, once an event is stored)."""
+ConsentKind = Literal["sms", "email"]
+"""The field of `Consent` that records whether the contact agreed."""
+
+MAX_QUEUE_TIME = timedelta(hours=4)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One way to ask a customer."""
+
+    name: str
+    """Stored with every ask, and what settings, reports and notifiers call it."""
+    address_kind: AddressKind
+    consent_kind: ConsentKind
+    max_queue_time: timedelta = MAX_QUEUE_TIME
+    """How long a message may wait at the provider: afterwards the question is out of date."""
+
+    def consents(self, contact: Contact) -> bool:
+        """Whether the contact's consent to this channel is recorded."""
+        return contact.consent is not None and bool(getattr(contact.consent, self.consent_kind))
+
+    def address(self, contact: Contact) -> str | None:
+        """The digest of the contact's address on this channel; None if no address is known."""
+        digest: str | None = getattr(contact, self.address_kind)
+        return digest
+
+    def serves(self, contact: Contact) -> bool:
+        """Whether the contact agreed to this channel and has an address on it."""
+        return self.consents(contact) and self.address(contact) is not None
+
+
+SMS = Channel("sms", address_kind="phone", consent_kind="sms")
+
+
+def consents_to_any(contact: Contact) -> bool:
+    """Whether any consent is recorded, be it for a channel that this installation does not have."""
+    return contact.consent is not None and (contact.consent.sms or contact.consent.email)
+
+
+def serving_channel(contact: Contact, channels: Sequence[Channel]) -> Channel | None:
+    """The first of `channels` (in order of preference) that serves the contact; None if none does."""
+    return next((channel for channel in channels if channel.serves(contact)), None)
