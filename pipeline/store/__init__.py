@@ -1,1 +1,1 @@
-"""Where everything is kept: one code for SQLite and PostgreSQL."""
+"""The database: one implementation for SQLite and PostgreSQL. No other package contains SQL."""

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Asks: decisions to ask, claims of dispatchers, send outcomes, form links and conversations by text."""

@@ -1,7 +1,7 @@
-"""The asks that a dispatcher has to look at, each claimed by one of them at a time.
+"""Claims of asks: a dispatcher claims the asks that are to be processed, and each ask has one owner at a time.
 
-Every one has a `wake_at`: when a due ask is to go, when the lease of one that is being sent ends, when a message of
-unknown outcome is looked for again. What becomes of a message is told to `asks`.
+Every such ask has a `wake_at`: when it is due, when the lease on it ends, or when its message is looked up again. What
+becomes of a message is recorded in `outcomes`.
 """
 
 import secrets
@@ -13,27 +13,30 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
-from pipeline.domain.asking.ask_states import Outcome, State, hashed
+from pipeline.domain.asking.ask_states import AskState, SendOutcome, hashed
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import zones_of
-from pipeline.domain.asking.send_decision import End, Go, Standing, Wait, before_sending
+from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
 from pipeline.domain.events.contract import Contact, FeedbackRequested
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
-from pipeline.store.asks.outcomes import THIS_ASK, Key, change, lose, matching, parameters
-from pipeline.store.people.vault import Vault, e164
-from pipeline.store.schema.tables import asks, opt_outs, orders, people
+from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, end, matching, parameters
+from pipeline.store.people.opt_outs import opted_out
+from pipeline.store.people.vault import Vault, deliverable
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.orders import orders
+from pipeline.store.schema.people import people
 
 TOKEN_BYTES = 16  # 128 random bits
 _encode = msgspec.json.Encoder().encode
 _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
-_ON_ITS_WAY = (State.DUE, State.SENDING, State.UNKNOWN)
+_ON_ITS_WAY = (AskState.DUE, AskState.SENDING, AskState.UNKNOWN)
 _COMMIT_TO_SEND = (
     asks.update()
-    .where(*THIS_ASK, asks.c.state == State.DUE)
+    .where(*THIS_ASK, asks.c.state == AskState.DUE)
     .values(
-        state=State.SENDING,
+        state=AskState.SENDING,
         outcome=None,
         code=None,
         **{
@@ -55,9 +58,9 @@ _COMMIT_TO_SEND = (
 
 @dataclass(frozen=True)
 class Claimed:
-    """An ask this dispatcher has committed to send, once. Tokens are known here and nowhere else."""
+    """An ask that a dispatcher has committed to send, once. Its tokens are stored nowhere: only their hashes are."""
 
-    key: Key
+    key: AskKey
     attempt: int
     account_id: str
     channel: str
@@ -68,14 +71,14 @@ class Claimed:
     valid_for: timedelta
     zones: frozenset[str]
     sending_at: datetime
-    late: timedelta  # behind the time it was due
+    late: timedelta  # since it was due
 
 
 @dataclass(frozen=True)
-class Sought:
-    """An ask whose message may or may not have gone out."""
+class PendingLookup:
+    """An ask whose message may or may not have been sent."""
 
-    key: Key
+    key: AskKey
     attempt: int
     channel: str
     to: str | None = field(repr=False)
@@ -84,13 +87,13 @@ class Sought:
 
 
 class Claims(NamedTuple):
-    """What one look at the table gave a dispatcher to do. `ended` asks will not be sent."""
+    """The work that a dispatcher claimed in one transaction. The asks in `ended` will not be sent."""
 
     to_send: list[Claimed]
-    to_find: list[Sought]
+    to_find: list[PendingLookup]
     postponed: int
-    ended: list[Outcome]
-    recovered: int  # found as `sending` long after: somebody died or was paused over them
+    ended: list[SendOutcome]
+    recovered: int  # their lease ended while they were sent: their dispatcher died or was suspended
 
 
 def claim(
@@ -103,21 +106,21 @@ def claim(
     limit: int,
     lease: timedelta,
 ) -> Claims:
-    """Take up to `limit` asks that something has to be done about. The caller commits before it sends anything."""
+    """Claim up to `limit` asks that are to be processed at `now`. The caller commits before it sends anything."""
     claims = Claims([], [], 0, [], 0)
     rows = connection.execute(_waking(now, limit)).all()
     if not rows:
         return claims
-    known = _Known(connection, vault, rows)
+    context = _Context(connection, vault, policy, rows)
     postponed = recovered = 0
     to_send: list[dict[str, Any]] = []
     for row in rows:
-        key = Key(row.order_id, row.contact_id, row.purpose)
-        if row.state == State.DUE:
-            standing = known.standing(row, policy, channels)
-            decision = before_sending(standing, policy, now)
+        key = AskKey(row.order_id, row.contact_id, row.purpose)
+        if row.state == AskState.DUE:
+            eligibility = context.eligibility(row, channels)
+            decision = before_sending(eligibility, policy, now)
             if isinstance(decision, Go):
-                claimed, values = _prepare(known, row, decision, standing.zones, now)
+                claimed, values = _prepare(context, row, decision, eligibility.zones, now)
                 claims.to_send.append(claimed)
                 to_send.append(values | {"v_owner": owner, "v_wake_at": now + lease})
             elif isinstance(decision, Wait):
@@ -125,43 +128,44 @@ def claim(
                 change(connection, key, {"due_at": decision.until, "wake_at": decision.until})
             elif isinstance(decision, End):
                 claims.ended.append(decision.outcome)
-                lose(connection, key, State.NOT_ASKED, {"outcome": decision.outcome}, now)
+                end(connection, key, AskState.NOT_ASKED, {"outcome": decision.outcome}, now)
             continue
-        if row.state == State.SENDING:
+        if row.state == AskState.SENDING:
             recovered += 1
-            change(connection, key, {"state": State.UNKNOWN, "outcome": Outcome.UNKNOWN})
-        # Whoever claims it looks for it; if that one dies, somebody else does when the lease is over.
+            change(connection, key, {"state": AskState.UNKNOWN, "outcome": SendOutcome.UNKNOWN})
+        # The owner of the lease looks up the message. If it dies, another dispatcher does so when the lease has ended.
         change(connection, key, {"wake_at": now + lease})
-        to = known.number(row)
-        claims.to_find.append(Sought(key, row.attempt, row.channel, to, row.form_token_hash, row.sending_at))
+        to = context.address(row)
+        claims.to_find.append(PendingLookup(key, row.attempt, row.channel, to, row.form_token_hash, row.sending_at))
     if to_send:
         connection.execute(_COMMIT_TO_SEND, to_send)
     return claims._replace(postponed=postponed, recovered=recovered)
 
 
 def is_claimed(connection: Connection, claimed: Claimed) -> bool:
-    """Whether that claim stands in the database."""
-    query = select(asks.c.form_token_hash).where(*matching(claimed.key), asks.c.state == State.SENDING)
+    """Whether the database holds this claim."""
+    query = select(asks.c.form_token_hash).where(*matching(claimed.key), asks.c.state == AskState.SENDING)
     return connection.execute(query).scalar() == hashed(claimed.form_token)
 
 
 def next_wake(connection: Connection) -> datetime | None:
-    """When the next ask is to be looked at; None: there is none."""
+    """When the next ask is to be processed; None: there is none."""
     return connection.execute(select(func.min(asks.c.wake_at))).scalar()
 
 
-def waiting(connection: Connection) -> dict[State, int]:
-    """How many asks stand where a dispatcher still has to do something, by state."""
+def number_by_state(connection: Connection) -> dict[AskState, int]:
+    """How many asks dispatchers still have to process, by state."""
     query = select(asks.c.state, func.count()).where(asks.c.wake_at.is_not(None)).group_by(asks.c.state)
-    found = {State(state): n for state, n in connection.execute(query)}
+    found = {AskState(state): n for state, n in connection.execute(query)}
     return {state: found.get(state, 0) for state in _ON_ITS_WAY}
 
 
-class _Known:
-    """What is known of the orders and people that a few asks speak of."""
+class _Context:
+    """The orders, contacts and opt-outs that some asks refer to."""
 
-    def __init__(self, connection: Connection, vault: Vault, rows: Sequence[Row[Any]]) -> None:
+    def __init__(self, connection: Connection, vault: Vault, policy: Policy, rows: Sequence[Row[Any]]) -> None:
         self._vault = vault
+        self._policy = policy
         ids = {row.order_id for row in rows}
         query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue).where(orders.c.order_id.in_(ids))
         self._orders = {
@@ -173,43 +177,46 @@ class _Known:
             people.c.contact_id.in_({row.contact_id for row in rows}),
         )
         self._people = {(person.account_id, person.contact_id): person for person in connection.execute(of)}
-        digests = [person.phone_digest for person in self._people.values() if person.phone_digest is not None]
-        out = select(opt_outs.c.digest).where(opt_outs.c.digest.in_(digests))
-        self._opted_out = frozenset(connection.execute(out).scalars())
+        digests = {digest for person in self._people.values() for digest in (person.phone_digest, person.email_digest)}
+        self._opted_out = opted_out(connection, digests - {None})
 
     def contact(self, row: Row[Any]) -> Contact | None:
-        """The contact as the order names it now."""
+        """The contact as the order names it now; None: the order no longer names it."""
         facts, _ = self._orders[row.order_id]
         return next((contact for contact in facts.latest.contacts if contact.id == row.contact_id), None)
 
     def digest(self, row: Row[Any]) -> str | None:
-        """The digest of the number a message would go to."""
-        person = self._people.get((row.account_id, row.contact_id))
-        return None if person is None else person.phone_digest
-
-    def number(self, row: Row[Any]) -> str | None:
-        """The number itself, in E.164."""
-        person = self._people.get((row.account_id, row.contact_id))
-        if person is None or person.phone is None:
+        """The digest of the address that a message goes to; None if there is none, or no such channel."""
+        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
+        if person is None or channel is None:
             return None
-        return e164(self._vault.open(person.wrapped_key, person.phone))
+        digest: str | None = getattr(person, f"{channel.address_kind}_digest")
+        return digest
 
-    def standing(self, row: Row[Any], policy: Policy, channels: Collection[str]) -> Standing:
+    def address(self, row: Row[Any]) -> str | None:
+        """That address, as the channel sends to it."""
+        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
+        sealed = None if person is None or channel is None else getattr(person, channel.address_kind)
+        if person is None or channel is None or sealed is None:
+            return None
+        return deliverable(channel.address_kind, self._vault.open(person.wrapped_key, sealed))
+
+    def eligibility(self, row: Row[Any], channels: Collection[str]) -> SendEligibility:
         """What the decision to send depends on."""
         facts, _ = self._orders[row.order_id]
         contact = self.contact(row)
-        # A contact who was taken off the order is asked all the same: that must not be a way to avoid a question.
-        consents = contact is None or (contact.consent is not None and contact.consent.sms)
         digest = self.digest(row)
-        return Standing(
+        return SendEligibility(
             decided_at=row.decided_at,
-            willing=consents and digest not in self._opted_out,
-            reachable=digest is not None and row.channel in channels,
-            zones=zones_of(contact.timezone if contact else None, facts.latest.timezone, policy),
+            contact=contact,
+            channel=self._policy.channel(row.channel) if row.channel in channels else None,
+            address=digest,
+            opted_out=digest in self._opted_out,
+            zones=zones_of(contact.timezone if contact else None, facts.latest.timezone, self._policy),
         )
 
     def request(self, row: Row[Any]) -> FeedbackRequested:
-        """What is asked, with the claim as it stands at this moment."""
+        """The question, with the claim as it is at this moment."""
         _, dialogue = self._orders[row.order_id]
         contact = self.contact(row)
         return FeedbackRequested(
@@ -225,13 +232,13 @@ class _Known:
 
 
 def _prepare(
-    known: _Known, row: Row[Any], go: Go, zones: frozenset[str], now: datetime
+    context: _Context, row: Row[Any], go: Go, zones: frozenset[str], now: datetime
 ) -> tuple[Claimed, dict[str, Any]]:
-    """What a dispatcher needs to send the ask, and what is stored of it before it may."""
-    key = Key(row.order_id, row.contact_id, row.purpose)
-    to, request = known.number(row), known.request(row)
+    """What a dispatcher needs to send an ask, and what is stored before it may send it."""
+    key = AskKey(row.order_id, row.contact_id, row.purpose)
+    to, request = context.address(row), context.request(row)
     if to is None:
-        raise LookupError("an ask counts as reachable and has no number")
+        raise LookupError("an ask that may be sent has no address")
     claimed = Claimed(
         key=key,
         attempt=row.attempt + 1,
@@ -250,13 +257,13 @@ def _prepare(
         "v_attempt": claimed.attempt,
         "v_sending_at": now,
         "v_request": _encode(request).decode(),
-        "v_recipient": known.digest(row),
+        "v_recipient": context.digest(row),
         "v_form_token_hash": hashed(claimed.form_token),
         "v_callback_token_hash": hashed(claimed.callback_token),
     }
 
 
 def _waking(now: datetime, limit: int) -> Select[Any]:
-    """The asks that are to be looked at, oldest first; those another dispatcher is just looking at are passed over."""
+    """The asks to process, oldest first, without those that another dispatcher is just claiming."""
     query = select(asks).where(asks.c.wake_at <= now, asks.c.state.in_(_ON_ITS_WAY))
     return query.order_by(asks.c.wake_at).limit(limit).with_for_update(skip_locked=True)

@@ -1,6 +1,6 @@
-"""What became of an ask once it was claimed: no news of it, however late or often it comes, takes anything back.
+"""What became of claimed asks. No report, however late or repeated, moves an ask back to a lower state.
 
-`wake_at` says when a dispatcher has to look at it again (see `claiming`); None: never.
+The column `wake_at` says when a dispatcher has to process an ask next (see `claiming`); null: never.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,37 +10,40 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Integer, Row, Select, String, bindparam, func, or_, select
 
-from pipeline.domain.asking.ask_states import Outcome, State, before, hashed, loss, next_look
+from pipeline.domain.asking.ask_states import AskState, SendOutcome, before, hashed, loss, next_look
+from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Purpose
-from pipeline.store.db.bulk import among_rows, insert_new, upsert
-from pipeline.store.db.engine import is_cluster
-from pipeline.store.journal import journal
+from pipeline.store.db.bulk import among_rows, upsert
+from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders.timers import ASK_LOST
-from pipeline.store.schema.tables import Utc, asks, opt_outs, timers
+from pipeline.store.people import opt_outs
+from pipeline.store.people.opt_outs import OptOut
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.orders import timers
+from pipeline.store.schema.types import Utc
 
-_PROVIDER = "provider"  # who told us of an opt-out that came as an error code
-_encode = msgspec.json.Encoder().encode
+_PROVIDER = "provider"  # the source of an opt-out that came as an error code
 
-# What is done for every message is written for many at once: to build such a statement anew costs more than to run it.
-# Its ask is `THIS_ASK`, and `parameters` say which that is.
+# Statements that are run for every message are built once and executed for many messages: building one costs more than
+# running it. `THIS_ASK` selects the ask that `parameters` names.
 THIS_ASK = (
     asks.c.order_id == bindparam("b_order_id"),
     asks.c.contact_id == bindparam("b_contact_id"),
     asks.c.purpose == bindparam("b_purpose"),
 )
 _THIS_ATTEMPT = (*THIS_ASK, asks.c.attempt == bindparam("b_attempt"))
-_ACCEPT = {
+_SET_STATE = {
     state: asks.update()
     .where(*_THIS_ATTEMPT, or_(*(asks.c.state == earlier for earlier in sorted(before(state)))))
     .values(
         state=state,
-        outcome=Outcome.ACCEPTED,
+        outcome=SendOutcome.ACCEPTED,
         wake_at=None,
         code=func.coalesce(bindparam("v_code", type_=Integer), asks.c.code),
     )
-    for state in (State.SENT, State.FAILED, State.DELIVERED)
+    for state in (AskState.SENT, AskState.FAILED, AskState.DELIVERED)
 }
-_REMEMBER = (
+_SET_TIMES = (
     asks.update()
     .where(*_THIS_ATTEMPT)
     .values(
@@ -52,139 +55,151 @@ _REMEMBER = (
 _REQUEST = select(asks.c.sending_at, asks.c.request).where(*_THIS_ATTEMPT)
 
 
-class Key(NamedTuple):
-    """What there is at most one ask of."""
+class AskKey(NamedTuple):
+    """The key of an ask: there is at most one for each order, contact and purpose."""
 
     order_id: str
     contact_id: str
     purpose: Purpose
 
 
-class News(NamedTuple):
-    """That the provider has a message, and how far it has come: told by its answer, a callback, or its list."""
+class AcceptedMessage(NamedTuple):
+    """A message that the provider has, and how far it has come, by its answer, a callback, or its list of messages."""
 
-    key: Key
+    key: AskKey
     attempt: int
     provider_id: str
-    state: State = State.SENT
+    state: AskState = AskState.SENT
     code: int | None = None
 
 
-def accepted(connection: Connection, news: Sequence[News], now: datetime) -> None:
-    """Move asks on to what the provider told of them, and tell the processors of those that they have not heard of.
-
-    News of an attempt that is not the newest is of a message that was refused for certain: it changes nothing.
-    """
-    if not news:
-        return
-    journal.hold(connection)  # before any ask's row: processors lock in this order
-    hold(connection, {one.key for one in news})
-    for state in dict.fromkeys(one.state for one in news):
-        rows = [
-            parameters(one.key) | {"b_attempt": one.attempt, "v_code": one.code} for one in news if one.state is state
-        ]
-        connection.execute(_ACCEPT[state], rows)
-    rows = [
-        parameters(one.key)
-        | {
-            "b_attempt": one.attempt,
-            "v_provider_id": one.provider_id,
-            "v_now": now,
-            "v_delivered_at": now if one.state is State.DELIVERED else None,
-        }
-        for one in news
-    ]
-    connection.execute(_REMEMBER, rows)
-    _tell(connection, news, now)
-
-
-def hold(connection: Connection, keys: Collection[Key]) -> None:
-    """In a cluster: have these rows to ourselves, taken in the order in which everybody takes them."""
-    if keys and is_cluster(connection):
+def lock_asks(connection: Connection, keys: Collection[AskKey]) -> None:
+    """Lock these asks, in the order in which every process locks them. On SQLite the one writer holds them already."""
+    if keys and connection.dialect.name == "postgresql":
         rows = select(asks.c.state).where(among_rows(connection, list(asks.primary_key), keys))
         connection.execute(rows.order_by(*asks.primary_key).with_for_update()).all()
 
 
-def not_accepted(
-    connection: Connection, key: Key, attempt: int, owner: str, retry_at: datetime, code: int | None = None
+def record_accepted(
+    connection: Connection, journal: Journal, messages: Sequence[AcceptedMessage], now: datetime
+) -> None:
+    """Move asks on to what the provider reports, and append the questions to the journal, each once.
+
+    A report about an attempt that is not the newest changes nothing: that message was refused for certain.
+    """
+    if not messages:
+        return
+    journal.lock(connection)  # before the rows of asks: processors lock in this order
+    lock_asks(connection, {message.key for message in messages})
+    for state in dict.fromkeys(message.state for message in messages):
+        rows = [
+            parameters(message.key) | {"b_attempt": message.attempt, "v_code": message.code}
+            for message in messages
+            if message.state is state
+        ]
+        connection.execute(_SET_STATE[state], rows)
+    rows = [
+        parameters(message.key)
+        | {
+            "b_attempt": message.attempt,
+            "v_provider_id": message.provider_id,
+            "v_now": now,
+            "v_delivered_at": now if message.state is AskState.DELIVERED else None,
+        }
+        for message in messages
+    ]
+    connection.execute(_SET_TIMES, rows)
+    _append_requests(connection, journal, messages, now)
+
+
+def record_not_accepted(
+    connection: Connection, key: AskKey, attempt: int, owner: str, retry_at: datetime, code: int | None = None
 ) -> bool:
-    """Nothing was sent, for certain: the ask is due again, unless somebody else has taken over meanwhile."""
-    values = {"state": State.DUE, "outcome": Outcome.NOT_ACCEPTED, "due_at": retry_at, "wake_at": retry_at}
-    mine = (asks.c.state == State.SENDING, asks.c.owner == owner, asks.c.attempt == attempt)
+    """Certainly nothing was sent: the ask is due again at `retry_at`. False: another dispatcher has taken over."""
+    values = {"state": AskState.DUE, "outcome": SendOutcome.NOT_ACCEPTED, "due_at": retry_at, "wake_at": retry_at}
+    mine = (asks.c.state == AskState.SENDING, asks.c.owner == owner, asks.c.attempt == attempt)
     return change(connection, key, values | _coded(code), *mine)
 
 
-def rejected(connection: Connection, key: Key, attempt: int, code: int | None, opted_out: bool, now: datetime) -> bool:
-    """The provider refused it for good. With `opted_out` it knows that the person wants no messages; now we do, too."""
-    may = (asks.c.attempt == attempt, asks.c.state.in_((State.SENDING, State.UNKNOWN)))
-    if not change(connection, key, {"state": State.NOT_ASKED, "wake_at": None}, *may):
+def record_rejected(
+    connection: Connection, key: AskKey, attempt: int, code: int | None, opted_out: bool, now: datetime
+) -> bool:
+    """The provider refused the message for good; with `opted_out` because its recipient opted out there.
+
+    False: the ask is no longer in a state in which that matters.
+    """
+    expected = (asks.c.attempt == attempt, asks.c.state.in_((AskState.SENDING, AskState.UNKNOWN)))
+    if not change(connection, key, {"state": AskState.NOT_ASKED, "wake_at": None}, *expected):
         return False
-    lose(connection, key, State.NOT_ASKED, {"outcome": Outcome.REJECTED, **_coded(code)}, now)
+    end(connection, key, AskState.NOT_ASKED, {"outcome": SendOutcome.REJECTED, **_coded(code)}, now)
     if opted_out:
-        opt_out(connection, key, now)
+        record_opt_out(connection, key, now)
     return True
 
 
-def unknown(connection: Connection, key: Key, attempt: int, now: datetime) -> bool:
-    """It may have been sent: from now on it is looked for."""
-    row = connection.execute(_one(key)).one()
+def record_unknown(connection: Connection, key: AskKey, attempt: int, now: datetime) -> bool:
+    """The message may have been sent: from now on it is looked up. False: the ask has moved on."""
+    row = connection.execute(_locked(key)).one()
     look_at = next_look(row.sending_at, now) or now
-    return _move(connection, key, attempt, State.UNKNOWN, {"outcome": Outcome.UNKNOWN, "wake_at": look_at})
+    return _move(connection, key, attempt, AskState.UNKNOWN, {"outcome": SendOutcome.UNKNOWN, "wake_at": look_at})
 
 
-def absent(connection: Connection, key: Key, attempt: int, now: datetime) -> State:
-    """The provider's list does not have it: look again later, or after the last look give it up. Returns the state."""
-    row = connection.execute(_one(key)).one()
+def record_absent(connection: Connection, key: AskKey, attempt: int, now: datetime) -> AskState:
+    """The provider's list lacks the message: look it up again later, or end it after the last lookup.
+
+    Returns the state of the ask.
+    """
+    row = connection.execute(_locked(key)).one()
     look_at = next_look(row.sending_at, now)
     if look_at is not None:
-        change(connection, key, {"wake_at": look_at}, asks.c.state == State.UNKNOWN, asks.c.attempt == attempt)
-    elif _move(connection, key, attempt, State.UNRESOLVED, {"wake_at": None}):
-        lose(connection, key, State.UNRESOLVED, {}, now)
-        return State.UNRESOLVED
-    return State(row.state)
+        look_up_at(connection, key, attempt, look_at)
+    elif _move(connection, key, attempt, AskState.UNRESOLVED, {"wake_at": None}):
+        end(connection, key, AskState.UNRESOLVED, {}, now)
+        return AskState.UNRESOLVED
+    return AskState(row.state)
 
 
-def never_sent(connection: Connection, key: Key, attempt: int, now: datetime) -> None:
-    """It was looked for, and it is certain that nothing was sent: the ask is due again."""
-    values = {"state": State.DUE, "outcome": Outcome.NOT_ACCEPTED, "due_at": now, "wake_at": now}
-    change(connection, key, values, asks.c.state == State.UNKNOWN, asks.c.attempt == attempt)
+def record_never_sent(connection: Connection, key: AskKey, attempt: int, now: datetime) -> None:
+    """A lookup proved that nothing was sent: the ask is due again."""
+    values = {"state": AskState.DUE, "outcome": SendOutcome.NOT_ACCEPTED, "due_at": now, "wake_at": now}
+    change(connection, key, values, asks.c.state == AskState.UNKNOWN, asks.c.attempt == attempt)
 
 
-def look_again(connection: Connection, key: Key, attempt: int, at: datetime) -> None:
-    """The look itself failed: nothing follows from it but another one."""
-    change(connection, key, {"wake_at": at}, asks.c.state == State.UNKNOWN, asks.c.attempt == attempt)
+def look_up_at(connection: Connection, key: AskKey, attempt: int, at: datetime) -> None:
+    """Schedule the next lookup of a message of unknown outcome."""
+    change(connection, key, {"wake_at": at}, asks.c.state == AskState.UNKNOWN, asks.c.attempt == attempt)
 
 
-def by_callback(connection: Connection, callback_token: str) -> Row[Any] | None:
-    """The ask that a status callback speaks of."""
+def record_opt_out(connection: Connection, key: AskKey, now: datetime) -> None:
+    """The provider says that the address this ask went to has opted out."""
+    digest = connection.execute(select(asks.c.recipient).where(*matching(key))).scalar()
+    if digest is not None:
+        opt_outs.record(connection, {digest: OptOut(now, _PROVIDER)})
+
+
+def ask_by_callback(connection: Connection, callback_token: str) -> Row[Any] | None:
+    """The ask that a status callback with this token is about; None: there is none."""
     query = select(asks).where(asks.c.callback_token_hash == hashed(callback_token))
     return connection.execute(query).first()
 
 
-def opt_out(connection: Connection, key: Key, now: datetime) -> None:
-    """The person this ask went to wants no messages."""
-    digest = connection.execute(select(asks.c.recipient).where(*matching(key))).scalar()
-    if digest is not None:
-        insert_new(connection, opt_outs, [{"digest": digest, "at": now, "source": _PROVIDER}])
-
-
-def matching(key: Key) -> tuple[Any, ...]:
-    """The conditions that pick one ask."""
+def matching(key: AskKey) -> tuple[Any, ...]:
+    """The conditions that select one ask."""
     return (asks.c.order_id == key.order_id, asks.c.contact_id == key.contact_id, asks.c.purpose == key.purpose)
 
 
-def parameters(key: Key) -> dict[str, Any]:
-    """What a statement by `THIS_ASK` is run with."""
+def parameters(key: AskKey) -> dict[str, Any]:
+    """The parameters of a statement with the conditions `THIS_ASK`."""
     return {"b_order_id": key.order_id, "b_contact_id": key.contact_id, "b_purpose": key.purpose}
 
 
-def change(connection: Connection, key: Key, values: dict[str, Any], *where: Any) -> bool:
-    """Set these columns of an ask, if it still is as `where` says. Returns whether it was."""
+def change(connection: Connection, key: AskKey, values: dict[str, Any], *where: Any) -> bool:
+    """Set these columns of an ask if it meets the conditions. Returns whether it did."""
     return connection.execute(asks.update().where(*matching(key), *where).values(values)).rowcount == 1
 
 
-def lose(connection: Connection, key: Key, state: State, values: dict[str, Any], now: datetime) -> None:
-    """The question will not be put: say so to the processors, so that the loss is counted with its reason."""
+def end(connection: Connection, key: AskKey, state: AskState, values: dict[str, Any], now: datetime) -> None:
+    """The question will not be sent: end the ask, and set a timer by which processors count the reason."""
     change(connection, key, {"state": state, "wake_at": None, **values})
     if loss(state, values.get("outcome")) is not None:
         subject = f"{key.purpose}:{key.contact_id}"
@@ -192,35 +207,29 @@ def lose(connection: Connection, key: Key, state: State, values: dict[str, Any],
         upsert(connection, timers, [row])
 
 
-def _one(key: Key) -> Select[Any]:
+def _locked(key: AskKey) -> Select[Any]:
     return select(asks.c.state, asks.c.sending_at).where(*matching(key)).with_for_update()
 
 
-def _move(connection: Connection, key: Key, attempt: int, state: State, values: dict[str, Any]) -> bool:
-    """Move an ask to a state of a higher rank, by news of its newest attempt."""
+def _move(connection: Connection, key: AskKey, attempt: int, state: AskState, values: dict[str, Any]) -> bool:
+    """Move an ask to a state of a higher rank, by a report about its newest attempt."""
     return change(
         connection, key, {"state": state, **values}, asks.c.attempt == attempt, asks.c.state.in_(before(state))
     )
 
 
-def _tell(connection: Connection, news: Sequence[News], now: datetime) -> None:
-    """Put the questions into the journal as events, each once, so that the processors take them into the dialogue."""
+def _append_requests(
+    connection: Connection, journal: Journal, messages: Sequence[AcceptedMessage], now: datetime
+) -> None:
+    """Append the questions to the journal as `feedback.requested`, so that processors add them to the dialogue."""
     entries = []
-    for key, attempt, *_ in news:
+    for key, attempt, *_ in messages:
         row = connection.execute(_REQUEST, parameters(key) | {"b_attempt": attempt}).first()
         if row is None:
             continue
-        event_id = f"{key.order_id}:{key.purpose}:{key.contact_id}"
-        payload = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": OWN_SOURCE,
-            "type": "feedback.requested",
-            "time": row.sending_at,
-            "data": msgspec.Raw(row.request.encode()),
-        }
-        text = _encode(payload).decode()
-        entries.append(journal.Entry(OWN_SOURCE, event_id, "feedback.requested", False, now, text, key.order_id))
+        kind, event_id = "feedback.requested", f"{key.order_id}:{key.purpose}:{key.contact_id}"
+        payload = envelope(OWN_SOURCE, event_id, kind, row.sending_at, msgspec.Raw(row.request.encode()))
+        entries.append(Entry(OWN_SOURCE, event_id, kind, False, now, payload.decode(), key.order_id))
     journal.append(connection, entries)
 
 

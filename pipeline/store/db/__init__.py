@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Connections, locks, and statements that write many rows at once."""

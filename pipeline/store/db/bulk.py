@@ -1,8 +1,8 @@
-"""Writing many rows with one statement, the same on both databases.
+"""Statements that write many rows at once, with one interface for both databases.
 
-SQLite takes each row by itself. PostgreSQL takes all of them as one parameter, as JSON: a statement a batch, whatever
-its size. Each statement is compiled once and goes to the driver as it is: SQLAlchemy's own handling of every row would
-cost as much again as the database.
+SQLite gets the rows one by one. PostgreSQL gets all rows as one JSON parameter: one statement per batch, whatever its
+size. Each statement is compiled once and passed to the driver directly, because SQLAlchemy's handling of every row
+would cost as much as the database itself.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -37,20 +37,28 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pipeline.store.schema.tables import Utc, utc_text
+from pipeline.store.schema.types import Utc, utc_text
 
 Row = dict[str, Any]
 Rows = Sequence[Row] | Sequence[tuple[Any, ...]]  # tuples name their columns in the order of the call's `columns`
 
 
 def insert(connection: Connection, table: Table, rows: Rows, columns: tuple[str, ...] = ()) -> None:
-    """Insert rows. Here and below every row of a call names the same columns."""
+    """Insert rows. In this module, all rows of a call have the same columns."""
     _execute(connection, rows, columns, _inserting, table)
 
 
 def insert_new(connection: Connection, table: Table, rows: Rows) -> None:
-    """Insert rows; one that is there already stays as it is."""
+    """Insert rows; an existing row with the same primary key stays as it is."""
     _execute(connection, rows, (), _ignoring, table)
+
+
+def insert_once(connection: Connection, table: Table, row: Row) -> bool:
+    """Insert one row. False: the table has a row with its primary key already, which stays as it is."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    first = next(iter(table.primary_key))
+    statement = dialect.insert(table).values(row).on_conflict_do_nothing().returning(first)
+    return connection.execute(statement).first() is not None
 
 
 def upsert(
@@ -59,30 +67,30 @@ def upsert(
     rows: Rows,
     columns: tuple[str, ...] = (),
     newest: str | None = None,
-    holding: str | None = None,
+    prefer: str | None = None,
 ) -> None:
-    """Insert rows, or replace those of the same primary key.
+    """Insert rows, or replace those with the same primary key.
 
-    With `newest`, a column, a row replaces another only if it is not older by that column. With `holding`, another one,
-    a row that holds something there counts as newer than any that does not.
+    `newest` names a column: a row replaces another only if it is not older by that column. `prefer` names another
+    column: a row with a value there counts as newer than any row without one.
     """
-    _execute(connection, rows, columns, _replacing, table, newest, holding)
+    _execute(connection, rows, columns, _replacing, table, newest, prefer)
 
 
 def add(
     connection: Connection, table: Table, rows: Rows, amounts: tuple[str, ...], columns: tuple[str, ...] = ()
 ) -> None:
-    """Insert rows, or add their `amounts` to those of the same primary key."""
+    """Insert rows, or add their `amounts` (columns) to the rows with the same primary key."""
     _execute(connection, rows, columns, _adding, table, amounts)
 
 
 def remove(connection: Connection, table: Table, rows: Rows, columns: tuple[str, ...] = ()) -> None:
-    """Delete the rows of the table that hold just these values in these columns."""
+    """Delete the rows of the table that have exactly these values in these columns."""
     _execute(connection, rows, columns, _removing, table)
 
 
 def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """That the column holds one of these. PostgreSQL gets the same statement however many there are."""
+    """The condition that a column has one of these values. On PostgreSQL one statement serves any number of values."""
     if connection.dialect.name == "sqlite":
         return column.in_(values)
     return column == any_(literal(list(values), ARRAY(column.type)))
@@ -91,7 +99,7 @@ def among(connection: Connection, column: Column[Any], values: Collection[Any]) 
 def among_rows(
     connection: Connection, columns: Sequence[Column[Any]], rows: Collection[tuple[Any, ...]]
 ) -> ColumnElement[bool]:
-    """The same for several columns of a table that together hold one of these rows."""
+    """The condition that several columns of a table together equal one of these rows."""
     if connection.dialect.name == "sqlite":
         return tuple_(*columns).in_(rows)
     names = tuple(column.name for column in columns)
@@ -100,11 +108,11 @@ def among_rows(
 
 
 class _Compiled(NamedTuple):
-    """A statement as the driver wants it."""
+    """A statement in the form that the driver needs."""
 
     text: str
-    names: tuple[str, ...]  # of the parameters, in the order of their places
-    moments: list[int]  # places of instants that have to become text
+    names: tuple[str, ...]  # of the parameters, in their order
+    moments: list[int]  # indexes of the parameters that are instants and have to become text
 
 
 _Build = Callable[..., Insert | Delete]
@@ -127,14 +135,14 @@ def _execute(
 
 
 def as_json(rows: Rows, columns: tuple[str, ...] = ()) -> str:
-    """Rows as `json_to_recordset` takes them: instants with their offset, bytes in base64."""
+    """Rows in the form that `json_to_recordset` reads: instants with their offset, bytes in base64."""
     named = starmap(_row_of(columns), rows) if columns else rows
     return _encode([*named]).decode()
 
 
 @lru_cache
 def _row_of(columns: tuple[str, ...]) -> Callable[..., msgspec.Struct]:
-    """A row with these columns: made and encoded in a quarter of the time that a dictionary takes."""
+    """A class for rows with these columns: a quarter of the time of a dictionary to create and encode."""
     return msgspec.defstruct("Row", [(f"{name}", object) for name in columns])
 
 
@@ -144,9 +152,9 @@ def _one_by_one(rows: Rows, columns: tuple[str, ...], compiled: _Compiled) -> li
     if not compiled.moments:
         return values
     lists = [*map(list, values)]
-    for place in compiled.moments:
+    for index in compiled.moments:
         for row in lists:
-            row[place] = utc_text(row[place])
+            row[index] = utc_text(row[index])
     return [*map(tuple, lists)]
 
 
@@ -155,13 +163,13 @@ def _compile(dialect: Dialect, build: _Build, table: Table, columns: tuple[str, 
     statement = build(sqlite if dialect.name == "sqlite" else postgresql, table, columns, *how)
     compiled = statement.compile(dialect=dialect, column_keys=list(columns))
     names = tuple(compiled.positiontup or columns)
-    # Instants on SQLite are all that its driver does not take as they are.
-    moments = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Utc)]
+    # Only instants on SQLite need a conversion before the driver.
+    moments = [index for index, name in enumerate(names) if isinstance(table.c[name].type, Utc)]
     return _Compiled(str(compiled), names, moments)
 
 
 def _given(table: Table, columns: tuple[str, ...], rows: ColumnElement[str]) -> FromClause:
-    """The rows of the one parameter, with the types of the table's columns; bytes as the text they came as."""
+    """The rows of the one parameter, with the types of the table's columns; bytes still as text in base64."""
     types = [(name, table.c[name].type) for name in columns]
     typed = [column(name, Text() if isinstance(kind, LargeBinary) else kind) for name, kind in types]
     records = func.json_to_recordset(cast(rows, postgresql.JSON))
@@ -192,18 +200,18 @@ def _ignoring(dialect: Any, table: Table, columns: tuple[str, ...]) -> Insert:
     return made
 
 
-def _replacing(dialect: Any, table: Table, columns: tuple[str, ...], newest: str | None, holding: str | None) -> Insert:
+def _replacing(dialect: Any, table: Table, columns: tuple[str, ...], newest: str | None, prefer: str | None) -> Insert:
     statement = _insert(dialect, table, columns)
     keys = {key.name for key in table.primary_key}
     values = {name: statement.excluded[name] for name in columns if name not in keys}
-    where = None if newest is None else _rank(statement.excluded, newest, holding) >= _rank(table.c, newest, holding)
+    where = None if newest is None else _rank(statement.excluded, newest, prefer) >= _rank(table.c, newest, prefer)
     made: Insert = statement.on_conflict_do_update(index_elements=sorted(keys), set_=values, where=where)
     return made
 
 
-def _rank(row: Any, newest: str, holding: str | None) -> Any:
-    """What decides between two rows of one key."""
-    return row[newest] if holding is None else tuple_(row[holding].is_not(None), row[newest])
+def _rank(row: Any, newest: str, prefer: str | None) -> Any:
+    """The value by which the newer of two rows with one key is found."""
+    return row[newest] if prefer is None else tuple_(row[prefer].is_not(None), row[newest])
 
 
 def _adding(dialect: Any, table: Table, columns: tuple[str, ...], amounts: tuple[str, ...]) -> Insert:

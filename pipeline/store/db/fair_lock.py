@@ -1,32 +1,32 @@
-"""A lock that is given in the order in which it was asked for.
+"""A lock that threads get in the order in which they asked for it.
 
-SQLite lets one writer in at a time, but whoever finds it busy sleeps and looks again, up to a tenth of a second later,
-while those who come at the right moment pass by: a few writers are enough to make one of them wait for long.
+SQLite lets one writer in at a time. A writer that finds the database busy sleeps for up to a tenth of a second before
+it tries again. Others get in meanwhile: with a few writers, one of them would wait for long.
 """
 
 import threading
 from collections import deque
 
 
-class Turns:
-    """Whose turn it is among the threads of this process."""
+class FairLock:
+    """Shared by the threads of this process, first come, first served."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
-        self._taken = False
+        self._held = False
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many threads wait for it."""
         with self._mutex:
             return len(self._waiting)
 
-    def take(self, seconds: float) -> bool:
-        """Wait for one's turn. False: it did not come in time."""
+    def acquire(self, seconds: float) -> bool:
+        """Wait for the lock for at most so many seconds. Returns whether this thread got it."""
         with self._mutex:
-            if not self._taken:
-                self._taken = True
+            if not self._held:
+                self._held = True
                 return True
             mine = threading.Lock()
             mine.acquire()
@@ -35,14 +35,14 @@ class Turns:
             return True
         with self._mutex:
             if mine not in self._waiting:
-                return True  # it came in the very last moment
+                return True  # it was handed over at the last moment
             self._waiting.remove(mine)
             return False
 
-    def pass_on(self) -> None:
-        """The next one's turn. To be called by whoever has it, or for them."""
+    def release(self) -> None:
+        """Hand the lock over to the thread that has waited longest. Any thread may call this for its holder."""
         with self._mutex:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._taken = False
+                self._held = False

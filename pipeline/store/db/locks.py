@@ -1,7 +1,7 @@
-"""Who works on what, where several workers share a database: locks by name, held until the transaction ends.
+"""Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
-To wait for each other in a circle would be a deadlock, so whoever needs several kinds takes them in this order: orders,
-accounts, segments. Names of one kind are taken in one order here.
+A transaction that needs several kinds takes them in one order, or two could deadlock: orders, accounts, segments. Names
+of one kind are sorted here.
 """
 
 from collections.abc import Collection
@@ -12,16 +12,16 @@ from sqlalchemy import Connection, text
 
 Kind = Literal["order", "account", "segment"]
 
-# A function scan hands out an array's items as they stand in it.
-_HOLD = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key")
+# A function scan returns the items of an array in their order.
+_LOCK = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
-def hold(connection: Connection, kind: Kind, names: Collection[str]) -> None:
-    """Wait until these are ours alone, in one statement. PostgreSQL only."""
-    if names:
-        connection.execute(_HOLD, {"keys": sorted({_key(kind, name) for name in names})})
+def lock(connection: Connection, kind: Kind, names: Collection[str]) -> None:
+    """Wait for these locks and take them, in one statement. No effect on SQLite, which has one writer at a time."""
+    if names and connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"keys": sorted({_key(kind, name) for name in names})})
 
 
 def _key(kind: Kind, name: str) -> int:
-    """64 bits, signed: two names that share them would only wait for each other."""
+    """64 bits, signed. Two names with the same key only wait for each other."""
     return int.from_bytes(blake2b(f"{kind}\0{name}".encode(), digest_size=8).digest(), signed=True)

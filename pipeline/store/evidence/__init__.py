@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The evidence of segments, the baselines, and the alerts."""

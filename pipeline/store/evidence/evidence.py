@@ -1,7 +1,8 @@
-"""The evidence of every segment: its counted pairs, its state after each day, and what counts as honest.
+"""The evidence of every segment: its counted pairs, its state after each day, and the baselines.
 
-One writer, in the order of receipt. A state is a pure fold of the pairs below it. When an earlier pair changes, the
-fold starts again from the state before that pair's day and gives what a replay from the first pair would give.
+Each segment has one writer at a time, which follows the order of receipt. A state is a pure fold of the pairs up to its
+day. When an earlier pair changes, the fold starts again from the state before that pair's day. The result is that of a
+replay from the first pair.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,11 +13,11 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
 
 from pipeline.domain.detection import alerting
-from pipeline.domain.detection.segments import Segment
+from pipeline.domain.detection.segments import Series
 from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
-from pipeline.store.schema.tables import evidence, fleet_days, nulls, pairs
+from pipeline.store.schema.evidence import evidence, fleet_days, nulls, pairs
 
-WINDOW_DAYS = 90  # what a month's null is made from
+WINDOW_DAYS = 90  # before the start of a month: its baseline is estimated from the pairs of these days
 
 _encode = msgspec.json.Encoder().encode
 _state = msgspec.json.Decoder(alerting.Evidence)
@@ -32,16 +33,8 @@ _SET_X = (
 )
 
 
-class Series(NamedTuple):
-    """One signal of one segment."""
-
-    dimension: str
-    value: str
-    signal: str
-
-
-class Null(NamedTuple):
-    """What counts as honest for a signal in a month; `delta` None: too few pairs to say."""
+class Baseline(NamedTuple):
+    """What counts as honest for a signal in a month; `delta` None: too few pairs to estimate it."""
 
     pairs: int
     rho: float | None
@@ -57,31 +50,34 @@ class EvidenceStore:
         self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
         self._new: list[tuple[object, ...]] = []
         self._fleet: dict[tuple[str, int], tuple[int, float]] = {}
-        self._nulls: dict[tuple[str, str], Null | None] = {}
-        self._placed: dict[tuple[str, int], dict[Series, dict[str, int]]] = {}
+        self._baselines: dict[tuple[str, str], Baseline | None] = {}
+        self._numbers: dict[tuple[str, int], dict[Series, dict[str, int]]] = {}
         self._covered: dict[str, tuple[int, int]] = {}  # account -> first and last day that were read
 
-    # Nulls
+    # Baselines
 
-    def null(self, signal: str, month: str) -> Null | None:
-        """The frozen null of a month ("2017-05"); None if it was not frozen yet."""
+    def baseline(self, signal: str, month: str) -> Baseline | None:
+        """The frozen baseline of a month ("2017-05"); None if it is not frozen yet."""
         key = (signal, month)
-        if key not in self._nulls:
+        if key not in self._baselines:
             query = select(nulls.c.pairs, nulls.c.rho, nulls.c.delta).where(
                 nulls.c.signal == signal, nulls.c.month == month
             )
             row = self._connection.execute(query).one_or_none()
-            self._nulls[key] = None if row is None else Null(*row)
-        return self._nulls[key]
+            self._baselines[key] = None if row is None else Baseline(*row)
+        return self._baselines[key]
 
-    def freeze(self, signal: str, month: str, null: Null) -> Null:
-        """Freeze a month's null: it never changes afterwards. Returns it, or what another worker froze just before."""
-        insert_new(self._connection, nulls, [{"signal": signal, "month": month, **null._asdict()}])
-        self._nulls.pop((signal, month), None)
-        return self.null(signal, month) or null
+    def freeze(self, signal: str, month: str, baseline: Baseline) -> Baseline:
+        """Freeze the baseline of a month: it never changes again.
+
+        Returns the one that counts: this one, or what another worker froze earlier.
+        """
+        insert_new(self._connection, nulls, [{"signal": signal, "month": month, **baseline._asdict()}])
+        self._baselines.pop((signal, month), None)
+        return self.baseline(signal, month) or baseline
 
     def fleet(self, signal: str, before: date) -> tuple[int, float]:
-        """Number and sum of x of the fleet's pairs of the trailing 90 days before a day."""
+        """Number and sum of x of the fleet's pairs of the 90 days before a day."""
         last = before.toordinal() - 1
         query = select(fleet_days.c.day, fleet_days.c.n, fleet_days.c.total).where(
             fleet_days.c.signal == signal, fleet_days.c.day.between(last - WINDOW_DAYS + 1, last)
@@ -92,11 +88,14 @@ class EvidenceStore:
             for (name, day), sums in self._fleet.items()
             if name == signal and last - WINDOW_DAYS < day <= last
         }
-        # In one order, so that the last digit is the same on every database.
+        # Always in the same order, so that the last digit is the same on every database.
         return sum(n for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
 
     def count_fleet(self, signal: str, day: int, x: float, previous: float | None) -> None:
-        """Add one order's pair, or the change of one, to the fleet's day: one after the other, whatever the batch."""
+        """Add one order's pair, or its change from `previous`, to the fleet's sums of that day.
+
+        One by one, so that the sums do not depend on the size of batches.
+        """
         if (signal, day) not in self._fleet:
             query = select(fleet_days.c.n, fleet_days.c.total).where(
                 fleet_days.c.signal == signal, fleet_days.c.day == day
@@ -109,38 +108,36 @@ class EvidenceStore:
     # Pairs
 
     def load(self, accounts: Sequence[str], first_day: int, last_day: int) -> None:
-        """Read where the pairs of these accounts stand on those days, in one query."""
-        query = select(pairs.c.account_id, pairs.c.day, *_PLACE).where(
+        """Read the numbers of these accounts' pairs on those days, in one query."""
+        query = select(pairs.c.account_id, pairs.c.day, *_NUMBER).where(
             among(self._connection, pairs.c.account_id, accounts), pairs.c.day.between(first_day, last_day)
         )
-        for account, day, *place in self._connection.execute(query):
-            self._note(account, day, *place)
+        for account, day, *number in self._connection.execute(query):
+            self._remember(account, day, *number)
         for account in accounts:
             self._covered[account] = (first_day, last_day)
 
     def counted(self, series: Series, account: str, day: int) -> dict[str, int]:
-        """The account's orders that count in this series on that day, with the place of each."""
+        """The account's orders whose pairs count in this series on that day, with the number of each pair."""
         first, last = self._covered.get(account, (1, 0))
         if not first <= day <= last:
             self._write_pairs()
             self.load([account], min(first, day) if last else day, max(last, day))
-        return self._placed.get((account, day), {}).get(series, {})
+        return self._numbers.get((account, day), {}).get(series, {})
 
-    def append(
-        self, series: Series, pair: alerting.Pair, received_at: datetime, threshold: float
-    ) -> alerting.Transition | None:
-        """Count a new pair. Returns what the segment's alert did."""
+    def append(self, series: Series, pair: alerting.Pair, received_at: datetime) -> alerting.Evidence:
+        """Append a new pair. Returns the state before it, to which the caller adds the pair (`alerting.observe`)."""
         state = self.state(series)
         if state.last_day is not None and pair.day > state.last_day and (series, state.last_day) in self._days:
             self._days[series, state.last_day] = _encode(state)
         n = state.pairs + 1
         self._new.append((*series, n, pair.day, received_at, pair.account, pair.order, pair.x, pair.delta))
-        self._note(pair.account, pair.day, *series, n, pair.order)
+        self._remember(pair.account, pair.day, *series, n, pair.order)
         self._days[series, _day(state, pair)] = None
-        return alerting.observe(state, pair, threshold, lambda k: self.recent(series, n, k))
+        return state
 
     def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
-        """Change the x of pair number `n`, which stands on `day`. Returns what the segment's alert did."""
+        """Change the x of pair number `n`, of that day. Returns the transition of the segment's alert, if any."""
         before = self.state(series).alert
         self._write_pairs()
         key = {f"b_{name}": item for name, item in series._asdict().items()}
@@ -148,7 +145,7 @@ class EvidenceStore:
         return alerting.difference(before, self.fold(series, day, threshold).alert)
 
     def fold(self, series: Series, first_day: int, threshold: float) -> alerting.Evidence:
-        """Fold the pairs from that day on again, from the state before it. From day 0: a replay of all of them."""
+        """Fold the pairs from that day on again, from the state before that day. From day 0: a full replay."""
         self.flush()
         query = (
             select(evidence.c.state)
@@ -169,14 +166,14 @@ class EvidenceStore:
         return state
 
     def state(self, series: Series) -> alerting.Evidence:
-        """The evidence as it stands."""
+        """The current evidence of a series."""
         if series not in self._states:
             stored = self._connection.execute(_CURRENT, series._asdict()).scalar()
             self._states[series] = _state.decode(stored) if stored is not None else alerting.Evidence()
         return self._states[series]
 
     def load_states(self, wanted: Collection[Series]) -> None:
-        """Read the evidence of these at once; `state` reads one by itself."""
+        """Read the evidence of these series in one query; `state` reads a single one."""
         series = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
         newest = (
             select(*series, func.max(evidence.c.day).label("day"))
@@ -193,6 +190,12 @@ class EvidenceStore:
         """The `count` counted pairs that end with number `last`, oldest first."""
         self._write_pairs()
         return self._pairs(series, last - count + 1, last)
+
+    def current_run(self, series: Series) -> tuple[alerting.Evidence, list[alerting.Pair]]:
+        """The current state, and the pairs of its lead bet's run, oldest first."""
+        state = self.state(series)
+        run = state.detector.run
+        return state, [] if run is None else self.recent(series, state.pairs, run.n)
 
     def flush(self) -> None:
         """Write everything."""
@@ -220,13 +223,13 @@ class EvidenceStore:
             query = query.where(pairs.c.n <= last)
         return [alerting.Pair(*row) for row in self._connection.execute(query.order_by(pairs.c.n))]
 
-    def _note(self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str) -> None:
+    def _remember(self, account: str, day: int, dimension: str, value: str, signal: str, n: int, order: str) -> None:
         series = Series(dimension, value, signal)
-        self._placed.setdefault((account, day), {}).setdefault(series, {})[order] = n
+        self._numbers.setdefault((account, day), {}).setdefault(series, {})[order] = n
 
 
 def _day(state: alerting.Evidence, pair: alerting.Pair) -> int:
-    """The day whose state a pair changes: where several workers share the work, one of an earlier day may come late."""
+    """The day whose state a pair changes. In a cluster a pair of an earlier day may be late."""
     return pair.day if state.last_day is None else max(pair.day, state.last_day)
 
 
@@ -234,7 +237,7 @@ def _is(table: Table, series: Series) -> ColumnElement[bool]:
     return and_(table.c.dimension == series.dimension, table.c.value == series.value, table.c.signal == series.signal)
 
 
-# Built once: asked for every series of every batch.
+# Built once: executed for every series of every batch.
 _CURRENT = (
     select(evidence.c.state)
     .where(*(evidence.c[name] == bindparam(name) for name in Series._fields))
@@ -242,9 +245,4 @@ _CURRENT = (
     .limit(1)
 )
 _PAIR = (*Series._fields, "n", "day", "received_at", "account_id", "order_id", "x", "delta")
-_PLACE = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)
-
-
-def series_of(segment: Segment, signal: str) -> Series:
-    """The series of a signal in a segment."""
-    return Series(segment.dimension, segment.value, signal)
+_NUMBER = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)

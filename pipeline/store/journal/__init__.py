@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The journal of events, in embedded mode and in a cluster, with its outbox, spool and dead letters."""

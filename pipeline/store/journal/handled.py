@@ -1,4 +1,4 @@
-"""Which events of the journal a worker has handled: marked in the transaction of the effect, so that it is had once."""
+"""The published events that workers have handled: marked in the transaction of their effect, so that it occurs once."""
 
 from collections.abc import Collection
 
@@ -14,9 +14,9 @@ _MARK = text(
 
 
 def mark(connection: Connection, places: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
-    """Mark these parts of events as handled. Returns those that were not before.
+    """Mark these parts of events as handled. Returns those that were not handled before.
 
-    One that another transaction is just marking is waited for.
+    Waits for any part that another transaction is just marking.
     """
     if not places:
         return set()

@@ -1,4 +1,7 @@
-"""What was acknowledged while the database was away: one sealed file each, on disk before anybody is told so."""
+"""The spool: calls of a provider that were acknowledged while the database was unavailable.
+
+Each is one sealed file, on disk before the call is acknowledged.
+"""
 
 import os
 import threading
@@ -7,28 +10,28 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from pipeline import metrics
-from pipeline.settings import Unusable
+from pipeline.settings import ConfigurationError
 from pipeline.store.people.vault import Vault
 
 _SUFFIX = ".call"
-_BLOCK = 4_096  # bytes of disk that the smallest file takes
+_BLOCK = 4_096  # bytes of disk that the smallest file uses
 
 
-class Full(Exception):
-    """More waits than the spool may hold."""
+class SpoolFull(Exception):
+    """The spool has reached its limit."""
 
 
 class Spool:
-    """A folder of files named by when something was received and by its key, the oldest first.
+    """A folder of files, named by time of receipt and key, so that they sort by age.
 
-    One process has it at a time. What an earlier one left is waiting, also what that had set aside.
+    One process uses it at a time. Files of an earlier process are waiting, even if that process had set them aside.
     """
 
-    def __init__(self, folder: Path, vault: Vault, most_bytes: int) -> None:
-        """Raises Unusable if the folder cannot be made or read."""
+    def __init__(self, folder: Path, vault: Vault, max_bytes: int) -> None:
+        """Raises ConfigurationError if the folder cannot be created or read."""
         self._folder = folder
         self._vault = vault
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._waiting: dict[str, str] = {}  # key -> file name
         self._aside: dict[str, str] = {}
@@ -36,55 +39,57 @@ class Spool:
         try:
             self._open()
         except OSError as error:
-            raise Unusable(f"calls of the provider cannot be kept in {folder}: {error.strerror or error}") from None
-        self._tell()
+            raise ConfigurationError(
+                f"calls of the provider cannot be stored in {folder}: {error.strerror or error}"
+            ) from None
+        self._record_metrics()
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no file waits."""
         return not self._waiting
 
     def waiting(self) -> list[str]:
-        """The keys of what waits, oldest first."""
+        """The keys of the files that wait, oldest first."""
         with self._lock:
             return sorted(self._waiting, key=self._waiting.__getitem__)
 
     def put(self, key: str, received_at: datetime, plain: bytes) -> None:
-        """Keep something; it is on disk when this returns. A key that is held already is kept once.
+        """Store bytes under a key, unless the key is in use. They are on disk when this returns.
 
-        Raises Full, or OSError where the disk is; then nothing may be acknowledged.
+        Raises SpoolFull, or OSError if the disk fails. The call must not be acknowledged then.
         """
-        sealed = self._vault.seal_letter(plain)
+        sealed = self._vault.seal_bytes(plain)
         name = f"{received_at:%Y%m%dT%H%M%S.%f}-{key}{_SUFFIX}"
         with self._lock:
             if key in self._waiting or key in self._aside:
                 return
-            if self._bytes + _on_disk(len(sealed)) > self._most_bytes:
-                raise Full(f"{self._bytes} bytes wait to be written to the database")
+            if self._bytes + _on_disk(len(sealed)) > self._max_bytes:
+                raise SpoolFull(f"{self._bytes} bytes wait to be written to the database")
             self._write(name, sealed)
             self._waiting[key] = name
             self._bytes += _on_disk(len(sealed))
-            self._tell()
+            self._record_metrics()
 
     def read(self, key: str) -> bytes:
-        """What waits under a key. Raises OSError, or Sealed where it was altered or sealed with another master key."""
-        return self._vault.open_letter((self._folder / self._waiting[key]).read_bytes())
+        """The bytes stored under a key. Raises OSError or UnsealError."""
+        return self._vault.open_bytes((self._folder / self._waiting[key]).read_bytes())
 
     def remove(self, key: str) -> None:
-        """It is in the database now. Raises OSError."""
+        """Delete a file whose content is in the database now. Raises OSError."""
         path = self._folder / self._waiting[key]
         size = path.stat().st_size
         path.unlink()
         with self._lock:
             del self._waiting[key]
             self._bytes -= _on_disk(size)
-            self._tell()
+            self._record_metrics()
 
     def set_aside(self, key: str) -> None:
-        """It cannot be taken now: it stays on disk until the next start, and stands in nobody's way."""
+        """Skip a file that cannot be processed: it stays on disk and waits again after the next start."""
         with self._lock:
             self._aside[key] = self._waiting.pop(key)
-            self._tell()
+            self._record_metrics()
 
     def _open(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,21 +99,21 @@ class Spool:
                 self._waiting[path.stem.partition("-")[2]] = path.name
                 self._bytes += _on_disk(path.stat().st_size)
             else:
-                path.unlink()  # begun, and never acknowledged
+                path.unlink()  # incomplete, so its call was never acknowledged
 
     def _write(self, name: str, sealed: bytes) -> None:
-        number, begun = mkstemp(dir=self._folder)  # 0600
+        descriptor, incomplete = mkstemp(dir=self._folder)  # 0600
         try:
-            with open(number, "wb") as file:
+            with open(descriptor, "wb") as file:
                 file.write(sealed)
                 file.flush()
-                os.fsync(number)
-            os.link(begun, self._folder / name)  # it appears whole or not at all
+                os.fsync(descriptor)
+            os.link(incomplete, self._folder / name)  # the name appears when the file is complete, or not at all
         finally:
-            os.unlink(begun)
+            os.unlink(incomplete)
         _sync(self._folder)
 
-    def _tell(self) -> None:
+    def _record_metrics(self) -> None:
         metrics.SPOOLED.labels("waiting").set(len(self._waiting))
         metrics.SPOOLED.labels("set_aside").set(len(self._aside))
 
@@ -118,9 +123,9 @@ def _on_disk(size: int) -> int:
 
 
 def _sync(folder: Path) -> None:
-    """Have the folder's own entries on disk."""
-    number = os.open(folder, os.O_RDONLY)
+    """Write the folder's own entries to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Orders, their figures, and timers."""

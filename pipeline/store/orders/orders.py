@@ -1,4 +1,4 @@
-"""Orders in and out of the database, and the figures that follow from every change of one."""
+"""Orders in the database, and the figures that follow from every change of an order."""
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
@@ -9,11 +9,11 @@ from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
 from pipeline.domain.orders.dialogue import Dialogue
-from pipeline.domain.orders.facts import Facts
+from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
 from pipeline.store.db.bulk import add, among, remove, upsert
-from pipeline.store.schema.tables import orders, rollups
+from pipeline.store.schema.orders import orders, rollups
 
 _encode = msgspec.json.Encoder().encode
 _facts = msgspec.json.Decoder(Facts)
@@ -24,8 +24,10 @@ _COUNTER = ("dimension", "value", "day", "counter", "n")
 
 
 class _Counted(Struct, frozen=True):
-    """What an order has added to the rollups. Stored with it, so that a later version of the rules takes away exactly
-    what an earlier one added."""
+    """What an order has added to the rollups.
+
+    Stored with the order, so that a later version of the rules subtracts exactly what an earlier version added.
+    """
 
     places: tuple[_Place, ...] = ()
     counts: dict[str, int] = {}
@@ -35,7 +37,7 @@ _counted = msgspec.json.Decoder(_Counted)
 
 
 class _Loaded:
-    """One order of this transaction, and how it was stored."""
+    """One order of this transaction, and its stored form."""
 
     __slots__ = ("counted", "dialogue", "facts", "order", "size")
 
@@ -48,7 +50,7 @@ class _Loaded:
 
 
 def _size(order: Order) -> tuple[object, ...]:
-    """What is different if anything that counts is: lists only grow, but for questions that are due; they move on."""
+    """Differs whenever anything that counts has changed: lists only grow, except that due questions move on."""
     facts, dialogue = order.facts, order.dialogue
     return (
         dialogue.claim,
@@ -62,7 +64,7 @@ def _size(order: Order) -> tuple[object, ...]:
 
 
 class OrderStore:
-    """The orders of one transaction. Every order handed out is counted anew and written by `flush`."""
+    """The orders of one transaction. Every order that `get` returned is counted again and written by `flush`."""
 
     def __init__(self, connection: Connection, levels: tuple[Level, ...]) -> None:
         self._connection = connection
@@ -72,7 +74,7 @@ class OrderStore:
         self._deltas: dict[_Place, dict[str, int]] = {}
 
     def load(self, order_ids: Collection[str]) -> None:
-        """Read these orders at once; unknown ones become new."""
+        """Read these orders in one query; unknown ones become new."""
         missing = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._loaded]
         if not missing:
             return
@@ -97,27 +99,27 @@ class OrderStore:
         return loaded.order
 
     def peek(self, order_id: str) -> Order:
-        """A loaded order, only to look at."""
+        """A loaded order, to be read only."""
         return self._loaded[order_id].order
 
     def _count_touched(self) -> None:
-        """Take the changes since the last call into the figures."""
+        """Add the changes since the last call to the figures."""
         for loaded in self._touched.values():
             size = _size(loaded.order)
-            if size == loaded.size:  # a scan on the way, say
+            if size == loaded.size:  # for example a scan in transit
                 continue
             loaded.size = size
             before, after = loaded.counted, self._count(loaded.order)
             if before.places == after.places:
                 self._add(after.places, difference(before.counts, after.counts))
-            else:  # another day or other dimensions: it moves as a whole
+            else:  # another day or other dimensions: all counts move there
                 self._add(before.places, difference(before.counts, {}))
                 self._add(after.places, after.counts)
             loaded.counted = after
         self._touched.clear()
 
     def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
-        """The fleet's counters summed over those days, what is not written yet included."""
+        """The fleet's counters summed over those days, including what is not written yet."""
         self._count_touched()
         query = (
             select(rollups.c.counter, func.sum(rollups.c.n))
@@ -143,7 +145,7 @@ class OrderStore:
         upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
 
     def flush_figures(self) -> None:
-        """Write the figures. Last of all: these rows are everybody's, and whoever has them keeps others waiting."""
+        """Write the figures. Called last: every transaction writes these rows, and their locks block the others."""
         rows = sorted(
             (dimension, value, day, counter, n)
             for (dimension, value, day), counts in self._deltas.items()
@@ -151,7 +153,7 @@ class OrderStore:
             if n
         )
         add(self._connection, rollups, rows, ("n",), _COUNTER)
-        # A counter that is back at nothing leaves no trace of the way there.
+        # A counter that is back at 0 leaves no row.
         remove(self._connection, rollups, [(*row[:4], 0) for row in rows if row[4] < 0], _COUNTER)
 
     def _count(self, order: Order) -> _Counted:
@@ -174,3 +176,10 @@ class OrderStore:
 def _places(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[_Place, ...]:
     segments = [Segment(*TOTAL), *segments_of(dict(dimensions), levels)]
     return tuple((segment.dimension, segment.value, day) for segment in segments)
+
+
+def language_and_timezone(connection: Connection, order_id: str, contact_id: str) -> tuple[str | None, str | None]:
+    """The language and the time zone of a contact as the order names them now; None: not named."""
+    facts = connection.execute(select(orders.c.facts).where(orders.c.order_id == order_id)).scalar()
+    contact = None if facts is None else contact_of(_facts.decode(facts), contact_id)
+    return (None, None) if contact is None else (contact.language, contact.timezone)

@@ -1,4 +1,4 @@
-"""Work that becomes due: stored, so that it survives a restart, and fired by the clock of the events."""
+"""Timers: work that becomes due at a time. They survive a restart, and the time of events fires them."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,16 +8,15 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select, text
 
 from pipeline.store.db.bulk import as_json, remove, upsert
-from pipeline.store.schema.tables import timers
+from pipeline.store.schema.orders import timers
 
-ASK_LOST = "ask_lost"  # set by a dispatcher: a question that was due will not be put
-
+ASK_LOST = "ask_lost"  # set by a dispatcher: a due question will not be sent
 
 _KEY = ("kind", "order_id", "subject")
 
 
 class Timer(NamedTuple):
-    """One piece of work: sorted by when it is due, then by what it is, so that every run fires in the same order."""
+    """One timer. Sorted by due time, then by key, so that every run fires timers in the same order."""
 
     due_at: datetime
     kind: str
@@ -26,7 +25,7 @@ class Timer(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What there is at most one timer of."""
+        """The key: there is at most one timer with it."""
         return (self.kind, self.order_id, self.subject)
 
 
@@ -39,13 +38,13 @@ _CLAIM = text(
 
 
 def read_due(connection: Connection, until: datetime, limit: int | None = None) -> list[Timer]:
-    """The timers due by then, oldest first."""
+    """The timers due by that time, oldest first."""
     query = select(*_COLUMNS).where(timers.c.due_at <= until).order_by(*_COLUMNS).limit(limit)
     return [Timer(*row) for row in connection.execute(query)]
 
 
 def claim(connection: Connection, due: Sequence[Timer], until: datetime) -> list[Timer]:
-    """Delete those of these timers that are still there and still due. Returns them, oldest first. PostgreSQL only."""
+    """Delete those of these timers that are still stored and due. Returns them, oldest first. PostgreSQL only."""
     if not due:
         return []
     keys = as_json([timer.key for timer in due], _KEY)
@@ -53,9 +52,10 @@ def claim(connection: Connection, due: Sequence[Timer], until: datetime) -> list
 
 
 class TimerStore:
-    """The timers of one transaction: those of `found` that are due by `until` fire in it, and others are set.
+    """The timers of one transaction. Those of `found` that are due by `until` fire in it; others can be set.
 
-    None is set to a time before `earliest`, where whoever fires it has no other clock than its own time.
+    `earliest`: no timer is set to an earlier time. In a cluster a timer fires at its own due time, so it must not be
+    due before the event that sets it.
     """
 
     def __init__(self, connection: Connection, found: Iterable[Timer], until: datetime) -> None:
@@ -69,7 +69,7 @@ class TimerStore:
         self._gone: set[tuple[str, str, str]] = set()
 
     def order_ids(self) -> set[str]:
-        """The orders that due timers speak of."""
+        """The orders of the due timers."""
         return {timer.order_id for timer in self._heap}
 
     def set(self, kind: str, order_id: str, subject: str, due_at: datetime) -> None:
@@ -83,14 +83,14 @@ class TimerStore:
             heapq.heappush(self._heap, timer)
 
     def cancel(self, kind: str, order_id: str, subject: str) -> None:
-        """Take a timer back, if there is one."""
+        """Cancel a timer, if it exists."""
         key = (kind, order_id, subject)
         self._live.pop(key, None)
         self._set.pop(key, None)
         self._gone.add(key)
 
     def due(self, now: datetime) -> Iterator[Timer]:
-        """Take out what is due by `now`, oldest first; firing one may set another."""
+        """The timers due by `now`, oldest first, each cancelled as it is returned. Firing one may set another."""
         while self._heap and self._heap[0].due_at <= now:
             timer = heapq.heappop(self._heap)
             if self._live.get(timer.key) == timer:

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Contacts and their encryption, opt-outs, and API keys."""

@@ -1,30 +1,21 @@
-"""The keys of those who send events: a name and a digest. The key itself is shown once and kept by its holder."""
+"""API keys of the systems that send events. Stored are a name and a digest; the key itself is shown once."""
 
 import secrets
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from sqlalchemy import Boolean, Column, Connection, String, Table, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.settings import Unusable
-from pipeline.store.schema.tables import Utc, metadata
+from pipeline.settings import ConfigurationError
+from pipeline.store.schema.people import api_keys
 
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("name", String(100), primary_key=True),
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("history", Boolean, nullable=False),  # may send events of the past, about which nobody is asked
-    Column("created_at", Utc, nullable=False),
-    Column("revoked_at", Utc, nullable=True),
-)
-_PREFIX = "unv_"  # so that scanners of repositories and logs can tell what they found
+_PREFIX = "unv_"  # lets secret scanners recognise a key
 
 
 class ApiKey(NamedTuple):
-    """What is kept of a key."""
+    """A key as it is stored."""
 
     name: str
     digest: str
@@ -34,42 +25,45 @@ class ApiKey(NamedTuple):
 
 
 def digest_of(key: str) -> str:
-    """What is stored of a key. It has 256 random bits, so a plain hash is enough: there is nothing to guess."""
+    """The stored digest of a key. A plain hash suffices, because a key has 256 random bits."""
     return sha256(key.encode()).hexdigest()
 
 
 def create(connection: Connection, name: str, history: bool, now: datetime) -> str:
-    """Make a key. Returns it, for the only time. Raises Unusable if the name is taken, revoked keys included."""
+    """Make a key and return it: only its hash is stored.
+
+    Raises ConfigurationError if the name exists already, revoked keys included.
+    """
     if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise Unusable("a key's name has 1 to 100 printable characters")
+        raise ConfigurationError("a key's name has 1 to 100 printable characters")
     key = _PREFIX + secrets.token_urlsafe(32)
     row = {"name": name, "digest": digest_of(key), "history": history, "created_at": now, "revoked_at": None}
     try:
         connection.execute(api_keys.insert(), row)
     except IntegrityError:
-        raise Unusable(f"there is, or was, a key named {name!r}: choose another name") from None
+        raise ConfigurationError(f"there is, or was, a key named {name!r}: choose another name") from None
     return key
 
 
 def renew(connection: Connection, name: str, now: datetime) -> str:
-    """Make a key in place of the one of that name: for a holder who keeps none. Returns it, for the only time."""
+    """Replace the key of that name and return the new one: for a holder that does not keep its key."""
     connection.execute(api_keys.delete().where(api_keys.c.name == name))
     return create(connection, name, False, now)
 
 
 def revoke(connection: Connection, name: str, now: datetime) -> None:
-    """End a key. Raises Unusable if there is none of that name that still works."""
+    """Revoke a key. Raises ConfigurationError if no valid key has that name."""
     statement = api_keys.update().where(api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
     if connection.execute(statement.values(revoked_at=now)).rowcount == 0:
-        raise Unusable(f"no key named {name!r} works")
+        raise ConfigurationError(f"no valid key is named {name!r}")
 
 
-def listed(connection: Connection) -> list[ApiKey]:
-    """Every key there is or was, oldest first."""
+def all_keys(connection: Connection) -> list[ApiKey]:
+    """Every key, revoked ones included, oldest first."""
     query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.name)
     return [ApiKey(*row) for row in connection.execute(query)]
 
 
-def working(connection: Connection) -> list[ApiKey]:
-    """The keys that open the door."""
-    return [key for key in listed(connection) if key.revoked_at is None]
+def valid_keys(connection: Connection) -> list[ApiKey]:
+    """The keys that are not revoked."""
+    return [key for key in all_keys(connection) if key.revoked_at is None]

@@ -1,6 +1,6 @@
-"""Personal data at rest: encrypted with a key per person, found by keyed digests, forgotten by losing the key.
+"""Personal data at rest: encrypted with a key per person, found by keyed digests, erased by deleting the key.
 
-A plain hash of a phone number can be enumerated in minutes; the digest here is an HMAC under a key that is not in the
+Plain hashes of all phone numbers can be enumerated in minutes. So a digest is an HMAC with a key that is not in the
 database.
 """
 
@@ -15,12 +15,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-_NONCE = 12  # bytes, the size AES-GCM is made for
+from pipeline.domain.asking.channels import AddressKind
+
+_NONCE = 12  # bytes, the size recommended for AES-GCM
 KEY_BYTES = 32
 
 
-class Sealed(ValueError):
-    """What was sealed cannot be opened: another master key, or the bytes were altered."""
+class UnsealError(ValueError):
+    """Sealed data cannot be opened: it was sealed with another master key, or it was altered."""
 
 
 class Vault:
@@ -31,36 +33,40 @@ class Vault:
             raise ValueError(f"the master key has {len(master)} bytes, not {KEY_BYTES}")
         self._wrapping = AESGCM(_derive(master, b"unvarnished wrap"))
         self._digesting = _derive(master, b"unvarnished digest")
-        self._letters = AESGCM(_derive(master, b"unvarnished dead letters"))
+        self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
 
     def person(self) -> tuple[AESGCM, bytes]:
-        """A new person's key, to seal with and wrapped to be stored."""
+        """A new key for a person: to seal with, and wrapped by the master key, to be stored."""
         key = os.urandom(KEY_BYTES)
         return AESGCM(key), _seal(self._wrapping, key)
 
     def seal(self, key: AESGCM, text: str | None) -> bytes | None:
-        """A person's text under that person's key."""
+        """A text encrypted with a person's key; None: there is no text."""
         return None if text is None else _seal(key, text.encode())
 
     def open(self, wrapped_key: bytes, sealed: bytes) -> str:
-        """A person's text again. Raises Sealed."""
+        """The text that `seal` encrypted with the key that is wrapped here. Raises UnsealError."""
         return _open(AESGCM(_open(self._wrapping, wrapped_key)), sealed).decode()
 
-    def seal_letter(self, raw: bytes) -> bytes:
-        """The bytes of a dead letter: nobody knows what is in them."""
-        return _seal(self._letters, raw)
+    def seal_bytes(self, raw: bytes) -> bytes:
+        """Bytes that may contain personal data, of people unknown: dead letters and inbound texts."""
+        return _seal(self._bytes_key, raw)
 
-    def open_letter(self, sealed: bytes) -> bytes:
-        """The bytes of a dead letter again. Raises Sealed."""
-        return _open(self._letters, sealed)
+    def open_bytes(self, sealed: bytes) -> bytes:
+        """The bytes that `seal_bytes` encrypted. Raises UnsealError."""
+        return _open(self._bytes_key, sealed)
+
+    def digest(self, kind: AddressKind, address: str | None) -> str | None:
+        """The digest of an address of that kind; None if it is not one that can be written to."""
+        return self.phone_digest(address) if kind == "phone" else self.email_digest(address)
 
     def phone_digest(self, phone: str | None) -> str | None:
-        """The digest of a phone number in whatever spelling; None if it is no number anybody could be reached at."""
+        """The digest of a phone number in any notation; None if it is not a possible number."""
         number = None if phone is None else e164(phone)
         return None if number is None else self._digest(f"tel:{number}")
 
     def email_digest(self, email: str | None) -> str | None:
-        """The digest of an e-mail address; None if it is none."""
+        """The digest of an e-mail address; None if it is not one."""
         if email is None or "@" not in email.strip("@ "):
             return None
         return self._digest(f"mailto:{email.strip().lower()}")
@@ -69,9 +75,19 @@ class Vault:
         return hmac.new(self._digesting, address.encode(), sha256).hexdigest()
 
 
+def deliverable(kind: AddressKind, address: str) -> str | None:
+    """An address as a channel sends to it: a phone number in E.164, an e-mail address without surrounding space.
+
+    None if it is not one that can be written to.
+    """
+    if kind == "phone":
+        return e164(address)
+    return address.strip() if "@" in address.strip("@ ") else None
+
+
 @lru_cache(maxsize=4_096)
 def e164(phone: str) -> str | None:
-    """A number in E.164 ("+33612345678"); None where it is not a possible number with its country."""
+    """A number in E.164 ("+33612345678"); None if it is not a possible number with its country code."""
     try:
         number = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:
@@ -94,4 +110,4 @@ def _open(key: AESGCM, sealed: bytes) -> bytes:
     try:
         return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
     except InvalidTag:
-        raise Sealed("sealed with another key, or altered") from None
+        raise UnsealError("sealed with another key, or altered") from None

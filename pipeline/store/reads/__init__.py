@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""What reports and pages read, by key or from sums."""

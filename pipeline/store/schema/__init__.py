@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The database schema: all tables by subject, and the migrations that create them."""

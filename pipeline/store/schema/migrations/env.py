@@ -1,4 +1,4 @@
-"""Alembic's entry: migrations run on the connection `store.engine.migrate` hands in."""
+"""Entry point of Alembic: migrations run on the connection that `store.schema.upgrade.migrate` passes."""
 
 from alembic import context
 

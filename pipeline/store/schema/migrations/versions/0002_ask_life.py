@@ -1,4 +1,4 @@
-"""The life of an ask: when it is due, who sends it, what became of it. And the demo's phones.
+"""The life of an ask: when it is due, which dispatcher sends it, its outcome. And the demo phones.
 
 The triggers of the first schema name the decision's columns, so those stay as they were decided; the new ones may
 change.

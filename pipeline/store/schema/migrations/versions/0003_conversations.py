@@ -1,4 +1,4 @@
-"""Texts from outside, the conversations they belong to, and what the provider told of our own messages."""
+"""Inbound texts, the conversations they belong to, and status callbacks of the provider."""
 
 import sqlalchemy as sa
 from alembic import op

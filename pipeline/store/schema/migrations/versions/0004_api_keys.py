@@ -1,4 +1,4 @@
-"""The keys of those who send events."""
+"""API keys of the systems that send events."""
 
 import sqlalchemy as sa
 from alembic import op

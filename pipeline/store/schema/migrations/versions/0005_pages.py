@@ -1,4 +1,4 @@
-"""The newest words of customers, without looking through the answers that have none."""
+"""An index on the answers that have a comment, for the newest comments."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The questions that stayed unresolved, without looking through all others."""
+"""An index on the unresolved questions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What several workers on one database need: places without a lock, what is still to be told, what was handled."""
+"""For several workers on one database: places from a sequence, the outbox, and the handled events."""
 
 import sqlalchemy as sa
 from alembic import op

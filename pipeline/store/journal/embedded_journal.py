@@ -1,0 +1,56 @@
+"""The journal of one process: places without gaps, which grow in the order of the commits."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.store.db.bulk import insert
+from pipeline.store.journal.journal import COLUMNS, Entry, Version
+from pipeline.store.journal.state import HEAD, POSITION, get, put
+from pipeline.store.schema.journal import journal, state
+
+
+class EmbeddedJournal:
+    """Locks the head until commit, so that readers who follow the places never skip a late commit."""
+
+    def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[int | None]:
+        """Store the events whose (source, id) is new. Returns the place of each; None: a duplicate.
+
+        `publish` has no effect: the process that stores an event also processes it.
+        """
+        if not entries:
+            return []
+        try:
+            with connection.begin_nested():
+                return _write(connection, entries, set())
+        except IntegrityError:  # some were stored before; asking first would cost as much as storing
+            found = select(journal.c.source, journal.c.id).where(journal.c.id.in_([entry.id for entry in entries]))
+            return _write(connection, entries, {(row.source, row.id) for row in connection.execute(found)})
+
+    def lock(self, connection: Connection) -> None:
+        """Lock the head until the transaction ends."""
+        get(connection, HEAD, lock=True)
+
+    def version(self, connection: Connection) -> Version:
+        """The last place of the journal, and that of the last event processed."""
+        query = select(state.c.name, state.c.value).where(state.c.name.in_([HEAD, POSITION]))
+        found = {name: int(value) for name, value in connection.execute(query)}
+        return Version(found.get(HEAD, 0), found.get(POSITION, 0))
+
+
+def _write(connection: Connection, entries: Sequence[Entry], known: set[tuple[str, str]]) -> list[int | None]:
+    head = int(get(connection, HEAD, lock=True) or 0)
+    rows, places = [], list[int | None]()
+    for entry in entries:
+        key = (entry.source, entry.id)
+        if key in known:
+            places.append(None)
+            continue
+        known.add(key)
+        head += 1
+        places.append(head)
+        rows.append((head, *entry[:-1]))
+    insert(connection, journal, rows, COLUMNS)
+    put(connection, HEAD, str(head))
+    return places

@@ -1,0 +1,64 @@
+"""The journal of a cluster: places come from a sequence, and the outbox lists what the relay has to publish."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from sqlalchemy import Connection, text
+
+from pipeline.store.db.bulk import as_json
+from pipeline.store.journal.journal import COLUMNS, Entry, Version
+
+SHARDS = 16  # of the outbox: the number of relays that can work at once
+
+# The places are numbered in the order of the entries. The rows are written in one order that is the same for every
+# process: two processes that store the same events would otherwise wait for each other.
+_APPEND = text(
+    """
+    WITH given AS MATERIALIZED (
+        SELECT nextval('journal_seq') AS seq, entry.*
+        FROM json_to_recordset(CAST(:entries AS json)) AS entry(
+            source text, id text, type text, outgoing boolean, received_at timestamptz, payload text, shard smallint
+        )
+    ), added AS (
+        INSERT INTO journal (seq, source, id, type, outgoing, received_at, payload)
+        SELECT seq, source, id, type, outgoing, received_at, payload FROM given ORDER BY id, source, seq
+        ON CONFLICT DO NOTHING
+        RETURNING seq, source, id
+    ), pending AS (
+        INSERT INTO outbox (seq, shard) SELECT seq, shard FROM added JOIN given USING (seq) WHERE shard IS NOT NULL
+    )
+    SELECT seq, source, id FROM added
+    """
+)
+_VERSION = text(
+    "SELECT last_value, CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) FROM journal_seq"
+)
+
+
+class SharedJournal:
+    """Takes no lock: nothing follows the places, each event to be published is in the outbox. PostgreSQL only."""
+
+    def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[int | None]:
+        """Store the events whose (source, id) is new. Returns the place of each; None: a duplicate.
+
+        `publish`: put the new ones into the outbox, too.
+        """
+        if not entries:
+            return []
+        columns = (*COLUMNS[1:], "shard")
+        rows = [(*entry[:-1], shard_of(entry.key) if publish else None) for entry in entries]
+        added = connection.execute(_APPEND, {"entries": as_json(rows, columns)})
+        places: dict[tuple[str, str], int] = {(source, event_id): seq for seq, source, event_id in added}
+        return [places.pop((entry.source, entry.id), None) for entry in entries]  # the second of a batch is a duplicate
+
+    def lock(self, connection: Connection) -> None:
+        """Nothing: appending takes no lock."""
+
+    def version(self, connection: Connection) -> Version:
+        """The last place of the journal; and for how far processing is, the oldest transaction still in progress."""
+        return Version(*connection.execute(_VERSION).one())
+
+
+def shard_of(key: str) -> int:
+    """The shard of the outbox for events with this key. It must not change while any of them waits there."""
+    return crc32(key.encode()) % SHARDS

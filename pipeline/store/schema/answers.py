@@ -1,0 +1,36 @@
+"""The table of answers."""
+
+from sqlalchemy import Boolean, Column, Index, PrimaryKeyConstraint, SmallInteger, String, Table, Text
+
+from pipeline.store.schema.types import Utc, metadata
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("source", String(200), nullable=False),
+    Column("event_id", String(500), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("answered_at", Utc),
+    Column("channel", String(100), nullable=False),
+    Column("arrival", String(20)),
+    Column("arrived_at", Utc),
+    Column("complete", Boolean),
+    Column("condition", String(100), nullable=False),  # conditions, separated by commas
+    Column("score", SmallInteger),
+    Column("scale", SmallInteger),
+    Column("comment", Text),
+    PrimaryKeyConstraint("source", "event_id"),
+    Index("answers_by_order", "order_id"),
+)
+
+HAS_COMMENT = answers.c.comment.is_not(None)
+Index(
+    "answers_with_words",
+    answers.c.received_at,
+    answers.c.source,
+    answers.c.event_id,
+    sqlite_where=HAS_COMMENT,
+    postgresql_where=HAS_COMMENT,
+)

@@ -1,0 +1,49 @@
+"""The table of decisions to ask, and what became of each question."""
+
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text, func, literal
+
+from pipeline.domain.asking.ask_states import AskState
+from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
+
+# Every decision to ask or not to ask. The decision is final. From `state` on, the columns follow the question's life
+# (domain.asking.ask_states).
+asks = Table(
+    "asks",
+    metadata,
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("purpose", String(20), nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("decided_at", Utc, nullable=False),
+    Column("reason", String(40)),  # eligibility.Reason; null: asked
+    Column("channel", String(100)),
+    Column("state", String(20), nullable=False),  # ask_states.AskState
+    Column("due_at", Utc),  # null: another system sends it, or it is not sent
+    Column("wake_at", Utc),  # when a dispatcher has to process it next; null: never
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("owner", String(100)),  # the dispatcher that committed to send it
+    Column("sending_at", Utc),  # when it did
+    Column("request", Text),  # the question as committed: FeedbackRequested as JSON, with the frozen claim
+    Column("recipient", String(64)),  # digest of the address it went to
+    Column("form_token_hash", String(64)),  # SHA-256 in hexadecimal of the link's token
+    Column("callback_token_hash", String(64)),  # SHA-256 in hexadecimal of the status callback's token
+    Column("provider_id", String(100)),
+    Column("outcome", String(20)),  # ask_states.SendOutcome of the last attempt
+    Column("code", Integer),  # the provider's, of a rejection or a failed delivery
+    Column("sent_at", Utc),  # when we learned that the provider had it
+    Column("delivered_at", Utc),  # when we learned that the phone had it
+    PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
+    Index("asks_by_account", "account_id", "decided_at"),
+    Index("asks_by_wake_at", "wake_at"),
+    Index("asks_by_form_token", "form_token_hash", unique=True),
+    Index("asks_by_callback_token", "callback_token_hash", unique=True),
+    Index("asks_by_recipient", "recipient"),
+    **WITHOUT_ROWID,
+)
+
+# When a question reached its contact, as near as we know.
+ASKED_AT = func.coalesce(asks.c.sent_at, asks.c.sending_at, asks.c.decided_at, type_=Utc())
+
+# Queries repeat this condition as the index has it, without a parameter: SQLite would not use the index otherwise.
+IS_UNRESOLVED = asks.c.state == literal(str(AskState.UNRESOLVED), literal_execute=True)
+Index("asks_unresolved", asks.c.sending_at, sqlite_where=IS_UNRESOLVED, postgresql_where=IS_UNRESOLVED)

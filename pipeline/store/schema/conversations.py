@@ -1,0 +1,47 @@
+"""Tables of conversations: inbound texts, the state of each conversation, and provider callbacks."""
+
+from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, SmallInteger, String, Table, Text
+
+from pipeline.store.schema.types import Utc, metadata
+
+# Every inbound text, from known and unknown numbers. The text never changes; its outcome is added in the transaction
+# that stores it.
+inbound_messages = Table(
+    "inbound_messages",
+    metadata,
+    Column("source", String(40), nullable=False),  # twilio, phone
+    Column("message_id", String(200), nullable=False),  # the provider's
+    Column("received_at", Utc, nullable=False),
+    Column("sender", String(64)),  # digest of the phone number; null: not a number that can be reached
+    Column("text", LargeBinary, nullable=False),  # sealed: it may contain personal data
+    Column("outcome", String(20), nullable=False),  # consumers.conversation.ReplyOutcome
+    Column("order_id", String(200)),
+    Column("contact_id", String(200)),
+    Column("reply", Text),  # what we sent back; null: nothing
+    PrimaryKeyConstraint("source", "message_id"),
+    Index("inbound_by_sender", "sender", "received_at"),
+    Index("inbound_by_order", "order_id"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("question", String(20), nullable=False),  # the open one: arrival, score, comment, done
+    Column("tries", SmallInteger, nullable=False),  # how often it was repeated
+    Column("changed_at", Utc, nullable=False),
+    Column("said", Text, nullable=False),  # domain.answers.statement.Statement so far, as JSON
+    PrimaryKeyConstraint("order_id", "contact_id"),
+)
+
+# What the provider reported of a message that we sent. Each status of a message counts once.
+provider_callbacks = Table(
+    "provider_callbacks",
+    metadata,
+    Column("message_id", String(100), nullable=False),
+    Column("status", String(40), nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("error_code", String(20)),
+    PrimaryKeyConstraint("message_id", "status"),
+)

@@ -1,0 +1,80 @@
+"""Tables of detection: counted pairs, baselines, evidence and alerts."""
+
+from sqlalchemy import Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text
+
+from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
+
+# The fleet's pairs per day of receipt. The baselines are estimated from them.
+fleet_days = Table(
+    "fleet_days",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("total", Float, nullable=False),
+    PrimaryKeyConstraint("signal", "day"),
+    **WITHOUT_ROWID,
+)
+
+# The baselines: what counts as honest, frozen at the start of each month. `delta` null: fewer than 200 pairs, so no
+# evidence in that month.
+nulls = Table(
+    "nulls",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("pairs", Integer, nullable=False),
+    Column("rho", Float),
+    Column("delta", Float),
+    PrimaryKeyConstraint("signal", "month"),
+    **WITHOUT_ROWID,
+)
+
+# The counted pairs of each segment, in order of receipt. Evidence is computed from them alone.
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(1_000), nullable=False),
+    Column("signal", String(20), nullable=False),
+    Column("n", Integer, nullable=False),  # number of the pair in the segment, from 1
+    Column("day", Integer, nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    Column("x", Float, nullable=False),
+    Column("delta", Float, nullable=False),
+    PrimaryKeyConstraint("dimension", "value", "signal", "n"),
+    Index("pairs_by_account_day", "account_id", "day"),
+    **WITHOUT_ROWID,
+)
+
+# A segment's evidence after each day that had a pair. The newest row is the current evidence.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(1_000), nullable=False),
+    Column("signal", String(20), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # domain.detection.alerting evidence as JSON
+    PrimaryKeyConstraint("dimension", "value", "signal", "day"),
+)
+
+# The current state of each alert. Its history is in the journal.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert_id", String(1_300), primary_key=True),
+    Column("signal", String(20), nullable=False),
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(1_000), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("state", String(20), nullable=False),  # open, resolved
+    Column("severity", String(10)),
+    Column("opened_at", Utc, nullable=False),
+    Column("changed_at", Utc, nullable=False),
+    Column("resolved_at", Utc),
+    Column("evidence", Text, nullable=False),
+    Index("alerts_by_segment", "dimension", "value", "signal"),
+)

@@ -1,0 +1,51 @@
+"""Upgrades of the database schema to the newest version."""
+
+from importlib.resources import files
+
+from sqlalchemy import Engine, inspect, text
+
+from pipeline.store.db.engine import connect, reading
+
+_MIGRATIONS = files("pipeline.store.schema").joinpath("migrations")
+
+
+def migrate(url: str) -> None:
+    """Upgrade the schema of that database to the newest version. Waits for no lock if it is up to date."""
+    engine = connect(url)
+    try:
+        current, newest = revisions(engine)
+        if current != newest:
+            _upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def revisions(engine: Engine) -> tuple[str | None, str]:
+    """The version of the database's schema (None: it has none), and the newest version that this program knows."""
+    return _version(engine), _newest()
+
+
+def _version(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _newest() -> str:
+    """The newest version that has a migration; the name of its file begins with it."""
+    names = (entry.name for entry in _MIGRATIONS.joinpath("versions").iterdir())
+    return max(name.partition("_")[0] for name in names if name[:1].isdigit())
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command  # takes a quarter of a second: imported only if there is an upgrade
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # several processes may start at the same time
+            connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
