@@ -1,1 +1,1 @@
-"""What happens when an event arrives: intake, runner, and one processor per business event."""
+"""What happens when an event arrives: intake, runners, and one processor per business event."""

@@ -1,15 +1,14 @@
-"""Whom to ask about an order, decided once per purpose, each decision stored with its reason.
+"""Whom to ask about an order: decided once per purpose, and every decision is stored with its reason.
 
-In a world where questions are sent (`Setup.sending`), what is decided here is due at some time; a dispatcher sends it,
-and the question enters the order's dialogue when the provider has it (`feedback.requested`). Otherwise it does at once.
+If questions are really sent (`Setup.sending`), each has a time at which it is due. A dispatcher sends it, and it enters
+the order's dialogue when the provider has accepted it (`feedback.requested`). Otherwise it enters the dialogue at once.
 """
 
 from datetime import datetime
 
 from pipeline.consumers.runtime import failpoints
-from pipeline.domain.asking.ask_states import State, loss
-from pipeline.domain.asking.eligibility import Decision, Reason, decide
-from pipeline.domain.asking.quiet_hours import due_at, open_from, zones_of
+from pipeline.domain.asking.ask_states import AskState, loss
+from pipeline.domain.asking.eligibility import Decision, Reason, decide, reminder, scheduled
 from pipeline.domain.events.contract import FeedbackRequested, Purpose
 from pipeline.domain.orders.dialogue import Ask, Due, Refusal
 from pipeline.domain.orders.facts import contact_of
@@ -17,60 +16,60 @@ from pipeline.domain.orders.order import Order
 from pipeline.store.orders.timers import ASK_LOST, Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
-EXPIRY = "expiry"  # the timer of a question nobody answered
-REMINDER = "reminder"  # the timer of the only reminder
-LOST = ASK_LOST  # the timer a dispatcher sets when a question will not be put
-DUE, SENT, ANSWERED, EXPIRED, NOT_ASKED = State.DUE, State.SENT, State.ANSWERED, State.EXPIRED, State.NOT_ASKED
+# Kinds of timers.
+EXPIRY = "expiry"  # the time to answer is over
+REMINDER = "reminder"
+LOST = ASK_LOST  # set by a dispatcher: a due question will not be sent
 
 
 def ask_if_delivered(order: Order, work: UnitOfWork, now: datetime) -> None:
-    """The moment of fulfilment: ask when everything has arrived by the record."""
+    """Ask about a delivery as soon as the record says that everything has arrived."""
     if order.facts.known and not order.facts.historic and order.dialogue.claim.delivered_at is not None:
         ask(order, "delivery", work, now)
 
 
 def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
-    """Decide for every contact of the order, unless that was done before. Nobody is asked about the past."""
-    facts, dialogue = order.facts, order.dialogue
-    if facts.historic or dialogue.decided(purpose):
+    """Decide for every contact of the order, unless that is done already. Historic orders are not asked about."""
+    facts, policy = order.facts, work.setup.policy
+    if facts.historic or order.dialogue.decided(purpose):
         return
-    account_id = facts.latest.account.id
     digests = {digest for c in facts.latest.contacts for digest in (c.phone, c.email) if digest is not None}
-    history = work.history(account_id, digests, now)
-    for decision in decide(order, purpose, history, work.setup.policy, now):
-        if decision.reason is not None:
-            _refuse(order, decision, purpose, work, now)
-        elif work.setup.sending:
-            _schedule(order, decision, purpose, work, now)
-        else:
-            _request(order, decision, purpose, work, now)
+    history = work.asks.history(facts.latest.account.id, digests, now)
+    decisions = decide(order, purpose, history, policy, now)
+    if work.setup.sending:
+        decisions = [scheduled(order, decision, purpose, policy, now) for decision in decisions]
+    for decision in decisions:
+        _record(order, decision, purpose, work, now)
     failpoints.reached("after_decision")
 
 
-def _refuse(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
-    order.dialogue.refusals.append(Refusal(decision.contact_id, purpose, str(decision.reason)))
-    _record(order, decision, purpose, work, now)
+def _record(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
+    """Record a decision: the reason not to ask, the time to send, or without sending that the question is asked."""
+    dialogue, contact_id = order.dialogue, decision.contact_id
+    work.asks.add(
+        {
+            "order_id": order.order_id,
+            "contact_id": contact_id,
+            "purpose": purpose,
+            "account_id": order.facts.latest.account.id,
+            "decided_at": now,
+            "reason": None if decision.reason is None else str(decision.reason),
+            "channel": decision.channel if decision.reason is None else None,
+            "state": AskState.DUE if decision.reason is None else AskState.NOT_ASKED,
+            "due_at": decision.send_at,
+        }
+    )
+    if decision.reason is not None:
+        dialogue.refusals.append(Refusal(contact_id, purpose, str(decision.reason)))
+    elif decision.send_at is not None:
+        dialogue.due.append(Due(contact_id, purpose))
+    else:
+        dialogue.asks.append(Ask(contact_id, purpose, now, dialogue.claim))
+        schedule_expiry(order.order_id, contact_id, purpose, work, now)
+        _publish_request(order, decision, purpose, work, now)
 
 
-def _schedule(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
-    """Leave the question to a dispatcher, for as soon as the recipient may be disturbed."""
-    policy = work.setup.policy
-    contact = contact_of(order.facts, decision.contact_id)
-    zones = zones_of(contact.timezone if contact else None, order.facts.latest.timezone, policy)
-    happened_at = order.dialogue.claim.delivered_at if purpose == "delivery" else None
-    # A reminder is a second disturbance already: it waits for nothing but the quiet hours.
-    send_at = open_from(now, zones, policy) if happened_at is None else due_at(happened_at, now, zones, policy)
-    if send_at is None:
-        _refuse(order, Decision(decision.contact_id, Reason.QUIET_ALL_DAY), purpose, work, now)
-        return
-    order.dialogue.due.append(Due(decision.contact_id, purpose))
-    _record(order, decision, purpose, work, now, send_at)
-
-
-def _request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
-    order.dialogue.asks.append(Ask(decision.contact_id, purpose, now, order.dialogue.claim))
-    _record(order, decision, purpose, work, now)
-    expire_later(order.order_id, decision.contact_id, purpose, work, now)
+def _publish_request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
     contact = contact_of(order.facts, decision.contact_id)
     work.emit(
         "feedback.requested",
@@ -88,95 +87,78 @@ def _request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWor
     )
 
 
-def _record(
-    order: Order,
-    decision: Decision,
-    purpose: Purpose,
-    work: UnitOfWork,
-    now: datetime,
-    send_at: datetime | None = None,
-) -> None:
-    asked = decision.reason is None
-    work.record_ask(
-        {
-            "order_id": order.order_id,
-            "contact_id": decision.contact_id,
-            "purpose": purpose,
-            "account_id": order.facts.latest.account.id,
-            "decided_at": now,
-            "reason": None if decision.reason is None else str(decision.reason),
-            "channel": decision.channel if asked else None,
-            "state": DUE if asked else NOT_ASKED,
-            "due_at": send_at,
-        }
-    )
-
-
-def expire_later(order_id: str, contact_id: str, purpose: Purpose, work: UnitOfWork, asked_at: datetime) -> None:
-    """Give the question its time to be answered."""
+def schedule_expiry(order_id: str, contact_id: str, purpose: Purpose, work: UnitOfWork, asked_at: datetime) -> None:
+    """Set the timer that ends the time to answer."""
     work.timers.set(EXPIRY, order_id, f"{purpose}:{contact_id}", asked_at + work.setup.policy.answer_within)
 
 
-def remind_later(order_id: str, contact_id: str, work: UnitOfWork, asked_at: datetime) -> None:
-    """Prepare the only reminder; an answer takes it back."""
+def schedule_reminder(order_id: str, contact_id: str, work: UnitOfWork, asked_at: datetime) -> None:
+    """Set the timer of the only reminder. An answer cancels it."""
     after = work.setup.policy.remind_after
     if work.setup.sending and after is not None and after < work.setup.policy.answer_within:
         work.timers.set(REMINDER, order_id, contact_id, asked_at + after)
 
 
-def remind(timer: Timer, work: UnitOfWork, now: datetime) -> None:
-    """Nobody answered yet: ask a second and last time, if the first message is known to have gone out."""
+def handle_reminder(timer: Timer, work: UnitOfWork, now: datetime) -> None:
+    """Without an answer, ask a second and last time, if the first message is known to have been sent."""
     order, contact_id = work.orders.get(timer.order_id), timer.subject
     dialogue = order.dialogue
     first = next((ask for ask in dialogue.asks if ask.contact_id == contact_id), None)
-    if first is None or dialogue.asked(contact_id, "reminder") or dialogue.awaits(contact_id, "reminder"):
+    if first is None or dialogue.asked(contact_id, "reminder") or dialogue.is_due(contact_id, "reminder"):
         return
     if any(answer.contact_id == contact_id for answer in dialogue.answers):
         return
-    stands = work.ask_of(order.order_id, contact_id, first.purpose)
-    if stands is not None and stands.state in (State.SENT, State.DELIVERED):
-        _schedule(order, Decision(contact_id, None), "reminder", work, now)
+    status = work.asks.status_of(order.order_id, contact_id, first.purpose)
+    if status is not None and status.state in (AskState.SENT, AskState.DELIVERED):
+        decision = scheduled(order, reminder(order, contact_id, work.setup.policy), "reminder", work.setup.policy, now)
+        _record(order, decision, "reminder", work, now)
 
 
-def lost(timer: Timer, work: UnitOfWork, now: datetime) -> None:
-    """A question that was due will not be put: the dispatcher found a reason, and it counts like any other."""
+def handle_lost(timer: Timer, work: UnitOfWork, now: datetime) -> None:
+    """A due question will not be sent: the dispatcher found a reason, which is recorded like any other refusal."""
     purpose, _, contact_id = timer.subject.partition(":")
-    order = work.orders.get(timer.order_id)
-    due = next((due for due in order.dialogue.due if (due.purpose, due.contact_id) == (purpose, contact_id)), None)
-    stands = work.ask_of(timer.order_id, contact_id, purpose)
-    reason = None if stands is None else loss(stands.state, stands.outcome)
+    dialogue = work.orders.get(timer.order_id).dialogue
+    due = next((due for due in dialogue.due if (due.purpose, due.contact_id) == (purpose, contact_id)), None)
+    status = work.asks.status_of(timer.order_id, contact_id, purpose)
+    reason = None if status is None else loss(status.state, status.outcome)
     if due is not None and reason is not None:
-        order.dialogue.lose(Refusal(contact_id, due.purpose, reason))
+        dialogue.add_refusal(Refusal(contact_id, due.purpose, reason))
 
 
-def answered(order: Order, contact_id: str, work: UnitOfWork) -> None:
-    """Whatever this contact was asked about the order is answered now.
+def handle_expiry(timer: Timer, work: UnitOfWork, now: datetime) -> None:
+    """The time to answer is over. A later answer still counts."""
+    purpose, _, contact_id = timer.subject.partition(":")
+    work.asks.set_state(timer.order_id, contact_id, purpose, AskState.EXPIRED)
 
-    An answer proves that a question arrived, even if nobody has told us yet that it was sent. One that was not sent
-    yet is not needed any more.
+
+def close_asks(order: Order, contact_id: str, work: UnitOfWork) -> None:
+    """Mark all questions about the order to this contact as answered.
+
+    An answer proves that a question arrived, even if the provider has not reported yet that it was sent. A question
+    that was not sent yet is not needed any more.
     """
     if work.setup.sending:
-        _settle(order, contact_id, work)
+        _settle_pending(order, contact_id, work)
         work.timers.cancel(REMINDER, order.order_id, contact_id)
     for ask in order.dialogue.asks:
         if ask.contact_id == contact_id:
-            work.set_ask_state(order.order_id, contact_id, ask.purpose, ANSWERED)
+            work.asks.set_state(order.order_id, contact_id, ask.purpose, AskState.ANSWERED)
             work.timers.cancel(EXPIRY, order.order_id, f"{ask.purpose}:{contact_id}")
 
 
-def _settle(order: Order, contact_id: str, work: UnitOfWork) -> None:
-    """Take what was sent to this contact into the dialogue, and what was not sent out of it."""
+def _settle_pending(order: Order, contact_id: str, work: UnitOfWork) -> None:
+    """Add to the dialogue what was sent to this contact without a report, and drop what is still due."""
     dialogue = order.dialogue
-    open_ones: set[Purpose] = {due.purpose for due in dialogue.due if due.contact_id == contact_id}
-    given_up: set[Purpose] = {no.purpose for no in dialogue.refusals if _is_unresolved(no, contact_id)}
-    for purpose in sorted(open_ones | given_up):
-        stands = work.ask_of(order.order_id, contact_id, purpose)
-        if stands is not None and stands.put is not None:
+    due: set[Purpose] = {due.purpose for due in dialogue.due if due.contact_id == contact_id}
+    unresolved: set[Purpose] = {no.purpose for no in dialogue.refusals if _is_unresolved(no, contact_id)}
+    for purpose in sorted(due | unresolved):
+        status = work.asks.status_of(order.order_id, contact_id, purpose)
+        if status is not None and status.sent_on is not None:
             if not dialogue.asked(contact_id, purpose):
-                dialogue.put(Ask(contact_id, purpose, *stands.put))
-        elif purpose in open_ones:
-            work.set_ask_state(order.order_id, contact_id, purpose, ANSWERED)
-            dialogue.lose(Refusal(contact_id, purpose, Reason.DUPLICATE))
+                dialogue.add_ask(Ask(contact_id, purpose, *status.sent_on))
+        elif purpose in due:
+            work.asks.set_state(order.order_id, contact_id, purpose, AskState.ANSWERED)
+            dialogue.add_refusal(Refusal(contact_id, purpose, Reason.DUPLICATE))
 
 
 def _is_unresolved(refusal: Refusal, contact_id: str) -> bool:
@@ -184,8 +166,8 @@ def _is_unresolved(refusal: Refusal, contact_id: str) -> bool:
 
 
 def respect_opt_outs(order: Order, work: UnitOfWork, now: datetime) -> None:
-    """Whoever wrote that they want no messages gets none: at none of the addresses the order knows of them."""
+    """Opt out every contact who asked for it in an answer, with all addresses that the order names of them."""
     for answer in order.dialogue.answers:
         contact = contact_of(order.facts, answer.contact_id) if answer.opt_out else None
         if contact is not None:
-            work.opt_out([digest for digest in (contact.phone, contact.email) if digest], now, answer.source)
+            work.asks.opt_out([digest for digest in (contact.phone, contact.email) if digest], now, answer.source)

@@ -1,10 +1,10 @@
-"""Laying the claim beside the answer: revisions of the claim, and the pair that both make."""
+"""Compares the claim with the answer: revisions of the claim, and the pair that both make."""
 
 from datetime import datetime
 
 import msgspec
 
-from pipeline.domain.detection.pairs import experience_of, settle, verdict
+from pipeline.domain.detection.pairs import experience_of, pair_changes, verdict
 from pipeline.domain.events.contract import Event, FulfilmentCompared, Observation
 from pipeline.domain.orders.claims import claim_of
 from pipeline.domain.orders.order import Order
@@ -12,16 +12,16 @@ from pipeline.store.unit_of_work import UnitOfWork
 
 
 def record_claim(order: Order, event: Event, work: UnitOfWork, now: datetime) -> None:
-    """Append the claim if this event changed it: what operations says can be corrected, never rewritten."""
+    """Append a revision if this event changed the claim: a claim can be corrected, but earlier revisions stay."""
     claim = claim_of(order.facts)
     if claim == order.dialogue.claim:
         return
     order.dialogue.claim = claim
-    order.dialogue.claims += 1
+    order.dialogue.claim_revisions += 1
     work.record_claim(
         {
             "order_id": order.order_id,
-            "revision": order.dialogue.claims,
+            "revision": order.dialogue.claim_revisions,
             "recorded_at": now,
             "source": event.source,
             "event_id": event.id,
@@ -31,19 +31,19 @@ def record_claim(order: Order, event: Event, work: UnitOfWork, now: datetime) ->
 
 
 def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
-    """Tell the pair, as soon as the order, a question about it and an answer are all known."""
+    """Publish the pair once the order, a question about it and an answer are all known, and again when it changes."""
     facts, dialogue = order.facts, order.dialogue
     claim = dialogue.claim_when_asked()
     if claim is None or not facts.known or not dialogue.answers:
         return
-    where = dialogue.placed_in or facts.whereabouts()
-    experience = experience_of(dialogue.standing())
-    changed = settle(order, claim, experience, now.toordinal())
-    dialogue.placed.update({signal: placed for signal, (placed, _) in changed.items()})
-    dialogue.compared += 1
+    where = dialogue.pairs_attribution or facts.attribution()
+    experience = experience_of(dialogue.current_answers())
+    changed = pair_changes(order, claim, experience, now.toordinal())
+    dialogue.pairs.update({signal: placed for signal, (placed, _) in changed.items()})
+    dialogue.comparisons += 1
     work.emit(
         "fulfilment.compared",
-        f"{order.order_id}:{dialogue.compared}",
+        f"{order.order_id}:{dialogue.comparisons}",
         now,
         FulfilmentCompared(
             order_id=order.order_id,

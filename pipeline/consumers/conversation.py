@@ -1,242 +1,247 @@
-"""The conversation by text: arrival, then a score, then a word. A text comes in, events and the next text go out.
+"""The conversation by text: first the arrival, then a score, then a comment. A text results in events and a reply.
 
-Everything that follows from a text is written in one transaction with it: the opt-out, the answer in the journal, what
-we say next. So a text that was kept has had its effect, and one that comes twice has it once.
+Every effect of a text is written in one transaction with it: the opt-out, the answer in the journal, the next question.
+So a text that is stored has had its effect, and a text that comes twice has it once.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection
 
 from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.answers.replies import NOTHING, Control, Question, Reader, Reading
+from pipeline.domain.answers.replies import NOTHING, Control, ParsedReply, Question, Reader
+from pipeline.domain.answers.statement import Statement
+from pipeline.domain.asking.channels import Channel
+from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import Score
-from pipeline.notifiers.wording.languages import marked, spoken, translations
-from pipeline.store.asks import conversations as store
-from pipeline.store.asks.conversations import Asked, Conversation, Said
-from pipeline.store.people.vault import Vault
+from pipeline.notifiers.port import InboundText
+from pipeline.notifiers.wording import reply_texts
+from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE, translate
+from pipeline.store.asks import conversations, inbound_messages
+from pipeline.store.asks.conversations import AskedQuestion, Conversation
+from pipeline.store.orders.orders import language_and_timezone
+from pipeline.store.people import opt_outs
+from pipeline.store.people.opt_outs import OptOut
+from pipeline.store.reads.answers import current_answer
+from pipeline.store.store import Store
 
-SOURCE = "unvarnished/text"
-DONE = "done"
-MAX_COMMENT = 8_000  # characters of one person's words on one order that travel on; every text is kept whole besides
-_TRIES = 1  # how often a question that was not answered is put again
-_OPEN = timedelta(days=14)  # how long the newest question comes before older ones that are still unanswered
+EVENT_SOURCE = "unvarnished/text"
+DONE = "done"  # the state of a conversation without an open question
+MAX_COMMENT = 8_000  # characters of a person's comment on one order in events; every text is also stored as it came
+_MAX_REPEATS = 1  # of a question that was not answered
+_OPEN_FOR = timedelta(days=14)  # a question younger than this is answered before older ones that are still open
 
-Outcome = Literal["answered", "unclear", "control", "ignored", "quarantined"]
+ReplyOutcome = Literal["answered", "unclear", "control", "ignored", "quarantined"]
 
 
 class Inbound(NamedTuple):
-    """A text from outside. `sender` is the digest of its number: a number is a hint, and no identity."""
+    """An inbound text as a conversation handles it. `sender` is the digest of its address: a hint, not an identity."""
 
-    source: str  # twilio, phone
+    source: str  # name of the provider, or of the page, that the text came from
     message_id: str
-    sender: str | None
+    sender: str | None  # None: not an address that can be written to
     text: str
     received_at: datetime
-    provider_did: Control | None = None  # what the provider has already seen to, and replied to itself
-    answerable: bool = True  # False: it was acknowledged before it was read, and no reply goes with it any more
+    provider_action: Control | None = None  # what the provider did about the text itself, its reply included
+    answerable: bool = True  # False: the text was acknowledged before it was handled, so no reply can go with it
+    channel: str = "sms"
 
 
-class Heard(NamedTuple):
-    """What became of a text. `new` False: it was heard before, and nothing was done.
+class ReplyResult(NamedTuple):
+    """The result of a text. `new` False: the text was handled before, and nothing was done.
 
-    `events` are in the journal already; whoever called hands them to the runner, so that they are processed now.
+    `events` are stored in the journal; the caller passes them to the runner, so that they are processed at once.
     """
 
     new: bool
-    outcome: Outcome | None = None
+    outcome: ReplyOutcome | None = None
     reply: str | None = None
     events: Sequence[Incoming] = ()
 
 
-HEARD_BEFORE = Heard(False)
-
-# One segment each, in the GSM alphabet, in every language: a test counts.
-_HELP = marked("We ask how your deliveries went. Answer as our question says, or reply STOP to get no more messages.")
-_STOPPED = marked("You will get no more messages from us. To get them again, reply START.")
-_STARTED = marked("You will get our messages again. To end them, reply STOP.")
-_SCORE = marked("Thank you. Going by this delivery, would you recommend us? Reply 0 (not at all) to 10 (very likely).")
-_SCORE_AFTER_TROUBLE = marked(
-    "We are sorry; somebody will look into it. Going by this delivery, would you recommend us? "
-    "Reply 0 (not at all) to 10 (very likely)."
-)
-_SCORE_AGAIN = marked("Sorry, one number from 0 (not at all) to 10 (very likely): would you recommend us?")
-_WORD = marked("Thank you. Is there anything we should know? A word is enough, or reply NO.")
-_DONE = marked("Thank you, your answer is recorded. To change it, open the link in our first message.")
-_PERSON = marked("Thank you, a person will read what you wrote.")
-_ARRIVAL_AGAIN = marked(
-    "Sorry, did your order arrive on time and complete? Reply 1 yes, 2 late, 3 incomplete or damaged, 4 not received."
-)
-_ARRIVAL_NOTED = marked(
-    "Thank you, noted. And did it arrive on time and complete? "
-    "Reply 1 yes, 2 late, 3 incomplete or damaged, 4 not received."
-)
-_CONTROL: dict[Control, str] = {"help": _HELP, "stop": _STOPPED, "start": _STARTED}
-TEXTS = (
-    *(_HELP, _STOPPED, _STARTED, _SCORE, _SCORE_AFTER_TROUBLE, _SCORE_AGAIN, _WORD, _DONE, _PERSON),
-    *(_ARRIVAL_AGAIN, _ARRIVAL_NOTED),
-)
+ALREADY_HANDLED = ReplyResult(False)
 
 
-def hear(connection: Connection, vault: Vault, inbound: Inbound, reader: Reader, now: datetime) -> Heard:
-    """Take in one text, in the caller's transaction. What it says counts even if the question is long over."""
+def inbound(store: Store, channel: Channel, text: InboundText, answerable: bool = True) -> Inbound:
+    """An inbound text of a channel, its sender replaced by the digest of the address."""
+    return Inbound(
+        source=text.source,
+        message_id=text.message_id,
+        sender=store.vault.digest(channel.address_kind, text.sender),
+        text=text.text,
+        received_at=text.received_at,
+        provider_action=text.provider_action,
+        answerable=answerable,
+        channel=channel.name,
+    )
+
+
+def handle_text(connection: Connection, store: Store, text: Inbound, reader: Reader, now: datetime) -> ReplyResult:
+    """Handle one text in the caller's transaction. Its answer counts even if the question has expired."""
     row = {
-        "source": inbound.source,
-        "message_id": inbound.message_id,
-        "received_at": inbound.received_at,
-        "sender": inbound.sender,
-        "text": vault.seal_letter(inbound.text.encode("utf-8", "replace")),
+        "source": text.source,
+        "message_id": text.message_id,
+        "received_at": text.received_at,
+        "sender": text.sender,
+        "text": store.vault.seal_bytes(text.text.encode("utf-8", "replace")),
         "outcome": "quarantined",
     }
-    if not store.receive(connection, row):
-        return HEARD_BEFORE
-    control = inbound.provider_did or reader.read(inbound.text, "arrival", None).control
-    asked = _match(connection, inbound)
-    heard = _answer(connection, vault, inbound, asked, reader, now) if asked else _stranger(inbound, control)
-    if not inbound.answerable:
-        heard = heard._replace(reply=None)
-    # Last: the runner takes the journal's head before it writes opt-outs, and so do we.
-    if inbound.sender is not None and control == "stop":
-        store.opt_out(connection, inbound.sender, now, SOURCE)
-    elif inbound.sender is not None and control == "start":
-        store.opt_in(connection, inbound.sender)
-    named = {"order_id": asked.order_id, "contact_id": asked.contact_id} if asked else {}
-    store.conclude(connection, inbound.source, inbound.message_id, outcome=heard.outcome, reply=heard.reply, **named)
-    return heard
+    if not inbound_messages.store_text(connection, row):
+        return ALREADY_HANDLED
+    control = text.provider_action or reader.read(text.text, "arrival", None).control
+    question = _matching_question(connection, text)
+    if question is None:
+        result = _handle_stranger(text, control)
+    else:
+        result = _answer(connection, store, text, question, reader, now)
+    if not text.answerable:
+        result = result._replace(reply=None)
+    # Last: the runner locks the journal's head before it writes opt-outs, and so does this transaction.
+    _apply_control(connection, text.sender, control, now)
+    ids = {} if question is None else {"order_id": question.order_id, "contact_id": question.contact_id}
+    changes = {"outcome": result.outcome, "reply": result.reply, **ids}
+    inbound_messages.set_outcome(connection, text.source, text.message_id, **changes)
+    return result
 
 
-def _match(connection: Connection, inbound: Inbound) -> Asked | None:
-    """The question a text answers: the newest to that phone that is still open, else the newest.
+def _apply_control(connection: Connection, sender: str | None, control: Control | None, now: datetime) -> None:
+    if sender is None:
+        return
+    if control == "stop":
+        opt_outs.record(connection, {sender: OptOut(now, EVENT_SOURCE)})
+    elif control == "start":
+        opt_outs.remove(connection, sender)
 
-    What was asked after a text was written comes last; but when exactly a question went out is not always known.
+
+def _matching_question(connection: Connection, text: Inbound) -> AskedQuestion | None:
+    """The question that a text answers: the newest to that address that is open, else the newest.
+
+    Questions asked after the text was written come last; but the exact time of a question is not always known.
     """
-    if inbound.sender is None:
+    if text.sender is None:
         return None
-    found = store.asked_of(connection, inbound.sender)
-    standing = store.questions(connection, found)
+    found = conversations.asked_questions(connection, text.sender)
+    states = conversations.open_questions(connection, found)
     for asked in found:
-        done = standing.get((asked.order_id, asked.contact_id), asked.state == "answered" and DONE) == DONE
-        if not done and timedelta() <= inbound.received_at - asked.asked_at <= _OPEN:
+        done = states.get((asked.order_id, asked.contact_id), asked.state == "answered" and DONE) == DONE
+        if not done and timedelta() <= text.received_at - asked.asked_at <= _OPEN_FOR:
             return asked
-    return next((asked for asked in found if asked.asked_at <= inbound.received_at), found[0] if found else None)
+    return next((asked for asked in found if asked.asked_at <= text.received_at), found[0] if found else None)
 
 
-def _stranger(inbound: Inbound, control: Control | None) -> Heard:
-    """A number we never wrote to: kept aside for a person to look at. Words of control hold all the same."""
-    reply = None if control is None or inbound.provider_did else translations("en").gettext(_CONTROL[control])
-    return Heard(True, "quarantined", reply)
+def _handle_stranger(text: Inbound, control: Control | None) -> ReplyResult:
+    """An address that was never written to: the text is quarantined for a person to read. Control words still count."""
+    if control is None or text.provider_action is not None:
+        return ReplyResult(True, "quarantined")
+    return ReplyResult(True, "quarantined", translate(reply_texts.CONTROL_REPLIES[control], SOURCE_LANGUAGE))
 
 
 def _answer(
-    connection: Connection, vault: Vault, inbound: Inbound, asked: Asked, reader: Reader, now: datetime
-) -> Heard:
-    before = _so_far(connection, asked, now)
-    language, _ = store.contact(connection, asked.order_id, asked.contact_id)
-    reading = reader.read(inbound.text, _asking(before.question), language)
-    control = inbound.provider_did or reading.control
-    if control is None and reading == NOTHING and before.question == "arrival":
-        return Heard(True, "ignored")  # a machine answered
-    said = _merge(before.said, reading)
-    after, text = _next(before, said, reading, now)
+    connection: Connection, store: Store, text: Inbound, asked: AskedQuestion, reader: Reader, now: datetime
+) -> ReplyResult:
+    before = _resume(connection, asked, now)
+    language, _ = language_and_timezone(connection, asked.order_id, asked.contact_id)
+    parsed = reader.read(text.text, _question_answered(before.question), language)
+    control = text.provider_action or parsed.control
+    if control is None and parsed == NOTHING and before.question == "arrival":
+        return ReplyResult(True, "ignored")  # an automatic reply
+    statement = before.statement.amended_by(_statement(before.statement, parsed))
+    after, reply = _next(before, statement, parsed, now)
     if control is not None:
-        # Whoever wants help or silence is asked nothing on top of it; what else the text said still counts.
-        after = before._replace(said=said, changed_at=now)
-        text = _CONTROL[control]
-    store.keep(connection, asked.order_id, asked.contact_id, after)
-    events = [_event(inbound, asked, said, now)] if said != before.said else []
-    intake.take(connection, vault, events, now)
-    outcome: Outcome = "control" if control else "unclear" if reading.unclear else "answered"
-    if text is None or inbound.provider_did is not None:
-        return Heard(True, outcome, None, events)
-    return Heard(True, outcome, translations(spoken(language)).gettext(text), events)
+        # A person who wants help or silence gets no further question; what else the text states still counts.
+        after = before._replace(statement=statement, changed_at=now)
+        reply = reply_texts.CONTROL_REPLIES[control]
+    conversations.save(connection, asked.order_id, asked.contact_id, after)
+    events = [_event(text, asked, statement, now)] if statement != before.statement else []
+    intake.ingest(connection, store, events, now)
+    outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
+    if reply is None or text.provider_action is not None:
+        return ReplyResult(True, outcome, None, events)
+    return ReplyResult(True, outcome, translate(reply, language), events)
 
 
-def _so_far(connection: Connection, asked: Asked, now: datetime) -> Conversation:
-    """The conversation, and what was said meanwhile in another way: by the form, nothing is left to ask."""
-    conversation = store.resume(connection, asked.order_id, asked.contact_id, now)
-    standing = store.standing(connection, asked.order_id, asked.contact_id)
-    if standing is None:
+def _resume(connection: Connection, asked: AskedQuestion, now: datetime) -> Conversation:
+    """The conversation so far. If the person has answered by the form meanwhile, no question is left."""
+    conversation = conversations.load(connection, asked.order_id, asked.contact_id, now)
+    current = current_answer(connection, asked.order_id, asked.contact_id)
+    if current is None:
         return conversation
-    if conversation.said == Said():
-        return conversation._replace(said=standing.said, question=DONE)
-    if standing.answered_at is not None and standing.answered_at > conversation.changed_at:
-        return conversation._replace(said=standing.said)
+    if conversation.statement == Statement():
+        return conversation._replace(statement=current.statement, question=DONE)
+    if current.answered_at is not None and current.answered_at > conversation.changed_at:
+        return conversation._replace(statement=current.statement)
     return conversation
 
 
-def _asking(question: str) -> Question:
-    """What a text answers; behind the last question whatever comes is words."""
+def _question_answered(question: str) -> Question:
+    """The kind of question that a text answers; after the last one every text is a comment."""
     return "arrival" if question == "arrival" else "score" if question == "score" else "comment"
 
 
-def _merge(said: Said, reading: Reading) -> Said:
-    """What was said so far with what is new: the last statement of each thing stands, words are added to words."""
-    arrival = reading.arrival or said.arrival
-    complete, conditions = said.complete, said.conditions
-    if reading.complete is not None or reading.conditions:
-        complete, conditions = reading.complete, reading.conditions
-    elif reading.arrival == "not_received":
-        complete, conditions = None, ()
-    comment = said.comment
-    if reading.comment is not None and reading.comment not in (comment or "").split("\n\n"):
-        comment = "\n\n".join(filter(None, [comment, reading.comment]))[:MAX_COMMENT]
-    score = said.score if reading.score is None else Score(reading.score)
-    return Said(arrival, complete, conditions, score, comment, said.arrived_at)
+def _statement(before: Statement, parsed: ParsedReply) -> Statement:
+    """What a text states. A new comment is appended to the earlier one."""
+    comment = before.comment
+    if parsed.comment is not None and parsed.comment not in (comment or "").split("\n\n"):
+        comment = "\n\n".join(filter(None, [comment, parsed.comment]))[:MAX_COMMENT]
+    score = None if parsed.score is None else Score(parsed.score)
+    return Statement(parsed.arrival, parsed.complete, parsed.conditions, score, comment)
 
 
-def _next(before: Conversation, said: Said, reading: Reading, now: datetime) -> tuple[Conversation, str | None]:
-    """The question that stands now, and the text that puts it; None: nothing is said."""
-    missing = _missing(before, said)
+def _next(
+    before: Conversation, statement: Statement, parsed: ParsedReply, now: datetime
+) -> tuple[Conversation, str | None]:
+    """The conversation after a text, and the reply to it; None: no reply."""
+    missing = _missing(before, statement)
     if before.question == DONE:
-        return before._replace(said=said, changed_at=now), None
+        return before._replace(statement=statement, changed_at=now), None
     if missing == before.question:
-        if before.tries < _TRIES:
-            again = before._replace(tries=before.tries + 1, said=said, changed_at=now)
-            noted = reading.comment is not None
-            return again, _SCORE_AGAIN if missing == "score" else _ARRIVAL_NOTED if noted else _ARRIVAL_AGAIN
-        return Conversation(DONE, 0, now, said), _PERSON
-    after = Conversation(missing, 0, now, said)
+        if before.tries < _MAX_REPEATS:
+            again = before._replace(tries=before.tries + 1, statement=statement, changed_at=now)
+            return again, _repeated(missing, parsed)
+        return Conversation(DONE, 0, now, statement), reply_texts.READ_BY_PERSON
+    after = Conversation(missing, 0, now, statement)
     if missing == "score":
-        trouble = said.arrival in ("late", "not_received") or said.complete is False
-        return after, _SCORE_AFTER_TROUBLE if trouble else _SCORE
-    return after, {"arrival": _ARRIVAL_AGAIN, "comment": _WORD, DONE: _DONE}[missing]
+        problem = statement.arrival in ("late", "not_received") or statement.complete is False
+        return after, reply_texts.SCORE_AFTER_PROBLEM if problem else reply_texts.SCORE
+    replies = {"arrival": reply_texts.ARRIVAL_AGAIN, "comment": reply_texts.COMMENT, DONE: reply_texts.DONE}
+    return after, replies[missing]
 
 
-def _missing(before: Conversation, said: Said) -> str:
-    """The first thing that was not said: arrival, score, a word, or nothing more."""
-    if said.arrival is None and said.complete is None:
+def _repeated(question: str, parsed: ParsedReply) -> str:
+    """The text that repeats a question."""
+    if question == "score":
+        return reply_texts.SCORE_AGAIN
+    return reply_texts.ARRIVAL_AGAIN if parsed.comment is None else reply_texts.ARRIVAL_AFTER_COMMENT
+
+
+def _missing(before: Conversation, statement: Statement) -> str:
+    """The next question: the first of arrival, score and comment that is not stated, or DONE."""
+    if statement.arrival is None and statement.complete is None:
         return "arrival"
-    if said.score is None:
+    if statement.score is None:
         return "score"
-    if said.comment is None and before.question != "comment":
+    if statement.comment is None and before.question != "comment":
         return "comment"
     return DONE
 
 
-def _event(inbound: Inbound, asked: Asked, said: Said, now: datetime) -> Incoming:
-    """The whole answer as it stands with this text: an answer replaces the one before, and both are kept."""
+def _event(text: Inbound, asked: AskedQuestion, statement: Statement, now: datetime) -> Incoming:
+    """The whole answer as of this text. Each event replaces the answer before it; the journal keeps both."""
+    event_id = f"{text.source}:{text.message_id}"
     data = {
         "order_id": asked.order_id,
         "contact_id": asked.contact_id,
-        "channel": "sms",
-        "answered_at": inbound.received_at,
-        "arrived_at": said.arrived_at,
-        "arrival": said.arrival,
-        "complete": said.complete,
-        "condition": said.conditions,
-        "score": said.score,
-        "comment": said.comment,
+        "channel": text.channel,
+        "answered_at": text.received_at,
+        "arrived_at": statement.arrived_at,
+        "arrival": statement.arrival,
+        "complete": statement.complete,
+        "condition": statement.conditions,
+        "score": statement.score,
+        "comment": statement.comment,
     }
-    event = {
-        "specversion": "1.0",
-        "id": f"{inbound.source}:{inbound.message_id}",
-        "source": SOURCE,
-        "type": "feedback.received",
-        "time": inbound.received_at,
-        "data": data,
-    }
-    return Incoming(msgspec.json.encode(event), "feedback", f"{inbound.source}:{inbound.message_id}", None, now)
+    raw = envelope(EVENT_SOURCE, event_id, "feedback.received", text.received_at, data)
+    return Incoming(raw, "feedback", event_id, None, now)

@@ -1,8 +1,9 @@
-"""What happens when a question went out, and when it is answered."""
+"""What happens when a question was sent, and when it is answered."""
 
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
+from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.order import Order
@@ -10,10 +11,10 @@ from pipeline.store.unit_of_work import UnitOfWork
 
 
 def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
-    """`feedback.requested`: a question went out.
+    """`feedback.requested`: a question was sent.
 
-    Somebody else's: the claim of this moment is frozen with it. Our own: a dispatcher froze the claim when it committed
-    to send, and what it stored then is what counts. Where nothing is sent, our own are known already.
+    By another system: it is stored with the current claim. By us: the dispatcher stored the claim of the moment when it
+    committed to send, and that claim counts. In an installation that sends nothing, our own are known already.
     """
     data: FeedbackRequested = event.data
     order = work.orders.get(data.order_id)
@@ -21,37 +22,37 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
         return
     if event.source == OWN_SOURCE:
         _sent_by_us(event, order, work)
-    elif not order.dialogue.awaits(data.contact_id, data.purpose):
+    elif not order.dialogue.is_due(data.contact_id, data.purpose):
         _sent_by_others(event, order, work)
-    else:  # ours is on its way
+    else:  # our own question is about to be sent
         return
     if any(answer.contact_id == data.contact_id for answer in order.dialogue.answers):
-        asking.answered(order, data.contact_id, work)
+        asking.close_asks(order, data.contact_id, work)
         comparing.compare(order, work, now)
     else:
-        asking.expire_later(data.order_id, data.contact_id, data.purpose, work, event.time)
+        asking.schedule_expiry(data.order_id, data.contact_id, data.purpose, work, event.time)
 
 
 def _sent_by_us(event: Event, order: Order, work: UnitOfWork) -> None:
     data: FeedbackRequested = event.data
-    stands = work.ask_of(data.order_id, data.contact_id, data.purpose)
-    if stands is None or stands.put is None:
-        raise BadEvent("no question of ours stands behind this; somebody else used our name", "source")
-    sending_at, claim = stands.put
-    order.dialogue.put(Ask(data.contact_id, data.purpose, sending_at, claim))
+    status = work.asks.status_of(data.order_id, data.contact_id, data.purpose)
+    if status is None or status.sent_on is None:
+        raise BadEvent("no question of this installation belongs to this; another system used its source", "source")
+    sending_at, claim = status.sent_on
+    order.dialogue.add_ask(Ask(data.contact_id, data.purpose, sending_at, claim))
     if data.purpose != "reminder":
-        asking.remind_later(data.order_id, data.contact_id, work, sending_at)
+        asking.schedule_reminder(data.order_id, data.contact_id, work, sending_at)
 
 
 def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
     data: FeedbackRequested = event.data
     dialogue = order.dialogue
     refused = dialogue.refused(data.contact_id, data.purpose)
-    dialogue.put(Ask(data.contact_id, data.purpose, event.time, dialogue.claim))
-    if refused:  # our own decision stands as it was recorded
+    dialogue.add_ask(Ask(data.contact_id, data.purpose, event.time, dialogue.claim))
+    if refused:  # our own decision stays recorded
         return
     answered = any(answer.contact_id == data.contact_id for answer in dialogue.answers)
-    work.record_ask(
+    work.asks.add(
         {
             "order_id": data.order_id,
             "contact_id": data.contact_id,
@@ -60,16 +61,16 @@ def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
             "decided_at": event.time,
             "reason": None,
             "channel": data.channel,
-            "state": asking.ANSWERED if answered else asking.SENT,
+            "state": AskState.ANSWERED if answered else AskState.SENT,
         }
     )
 
 
 def received(event: Event, work: UnitOfWork, now: datetime) -> None:
-    """`feedback.received`: one answer. A late one still counts, a later one of the same person replaces theirs."""
+    """`feedback.received`: one answer. It counts however late it is; a newer one of the same contact replaces it."""
     data: FeedbackReceived = event.data
     order = work.orders.get(data.order_id)
-    order.dialogue.hear(event)
+    order.dialogue.apply_answer(event)
     work.record_answer(
         {
             "source": event.source,
@@ -88,6 +89,6 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
             "comment": data.comment,
         }
     )
-    asking.answered(order, data.contact_id, work)
+    asking.close_asks(order, data.contact_id, work)
     asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)

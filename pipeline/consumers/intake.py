@@ -1,10 +1,10 @@
-"""The way into the journal: every event is checked, sealed and stored once; what nobody can read is kept aside."""
+"""The way into the journal: every event is checked, sealed and stored once; what cannot be read is a dead letter."""
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
-from operator import itemgetter
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
@@ -12,103 +12,112 @@ from sqlalchemy import Connection
 from pipeline import metrics
 from pipeline.domain.events.contract import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
 from pipeline.domain.events.decoding import decode
-from pipeline.store.db.bulk import Row, insert_new
-from pipeline.store.journal import journal
-from pipeline.store.people.people import remember, seal
+from pipeline.store.db.bulk import Row
+from pipeline.store.journal import dead_letters
+from pipeline.store.journal.journal import Entry
+from pipeline.store.people.people import pseudonymise, save_people
 from pipeline.store.people.vault import Vault
-from pipeline.store.schema.tables import dead_letters
+from pipeline.store.store import Store
 
 
 class Incoming(NamedTuple):
-    """Something that claims to be an event, before anybody looked into it."""
+    """The bytes of a possible event, before they are checked."""
 
     raw: bytes  # one CloudEvent as structured JSON, or the original bytes of something broken
     topic: str | None
-    position: str  # where it came from, for whoever has to mend it: "olist_orders_dataset.csv:17"
-    fault: BadEvent | None = None  # the source already knows that it is broken
+    position: str  # where it came from, for the person who corrects it: "olist_orders_dataset.csv:17"
+    fault: BadEvent | None = None  # the source knows already that it is broken
     received_at: datetime | None = None  # None: when the event says it happened (history)
-    checked: Event | None = None  # the door has decoded `raw` already, received at `received_at`
+    checked: Event | None = None  # `raw` decoded by the caller, received at `received_at`
 
 
-Outcome = Literal["new", "duplicates", "dead"]
+IngestOutcome = Literal["new", "duplicates", "dead"]
 
 
-class Taken(NamedTuple):
-    """What became of a batch."""
+class IngestResult(NamedTuple):
+    """How many events of a batch are new, were stored before, or became dead letters."""
 
     new: int
     duplicates: int
     dead: int
 
-
-def tally(outcomes: Iterable[Outcome]) -> Taken:
-    """What became of some events, counted."""
-    n = Counter(outcomes)
-    return Taken(n["new"], n["duplicates"], n["dead"])
+    @classmethod
+    def total(cls, results: Iterable["IngestResult"]) -> "IngestResult":
+        """The sum of several results."""
+        return cls(*map(sum, zip((0, 0, 0), *results, strict=True)))
 
 
 class Checked(NamedTuple):
-    """An event that can be stored: without names and addresses, and whose they are beside it."""
+    """An event that can be stored: without names and addresses, which are in `people`, sealed."""
 
     event: Event
-    entry: journal.Entry
+    entry: Entry
     people: list[Row]
 
 
-def check(vault: Vault, incoming: Incoming) -> Checked:
-    """Look into an event before it is stored. Raises BadEvent."""
-    event = _check(incoming)
-    sealed = seal(vault, event, incoming.raw)
-    if sealed is not None:
-        event = decode(sealed.text.encode(), None, event.received_at)
-    text = sealed.text if sealed else incoming.raw.decode()
-    entry = journal.Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data))
-    return Checked(event, entry, sealed.people if sealed else [])
+def ingest(
+    connection: Connection, store: Store, batch: Iterable[Incoming], now: datetime
+) -> tuple[list[IngestOutcome], list[tuple[int, Event]]]:
+    """Check and store a batch in the caller's transaction; `now` dates the dead letters.
 
-
-def take(
-    connection: Connection, vault: Vault, batch: Iterable[Incoming], now: datetime
-) -> tuple[list[Outcome], list[tuple[int, Event]]]:
-    """Store a batch in the caller's transaction; `now` dates the dead letters.
-
-    Returns what became of each, and the new events with their places in the journal, as processors may see them.
+    Returns the outcome of each, and the new events with their places in the journal, ready for their processors.
     """
-    outcomes: list[Outcome] = []
-    checked: dict[int, Checked] = {}  # by where in the batch it was
-    letters: list[Row] = []
+    outcomes: list[IngestOutcome] = []
+    checked: dict[int, Checked] = {}  # by number in the batch
+    dead: list[Row] = []
     for number, incoming in enumerate(batch):
         try:
-            checked[number] = check(vault, incoming)
+            checked[number] = check(store.vault, incoming)
             outcomes.append("new")
         except BadEvent as bad:
             outcomes.append("dead")
-            letters.append(letter(vault, incoming, bad, now))
-    places = journal.append(connection, [one.entry for one in checked.values()])
-    new, named = [], list[Row]()
+            dead.append(dead_letter(store.vault, incoming, bad, now))
+    places = store.journal.append(connection, [one.entry for one in checked.values()])
+    new, people = [], list[Row]()
     for (number, one), place in zip(checked.items(), places, strict=True):
         if place is None:
             outcomes[number] = "duplicates"
         else:
             new.append((place, one.event))
-            named.extend(one.people)
-    remember(connection, named)
-    keep(connection, letters)
+            people.extend(one.people)
+    save_people(connection, people)
+    if dead:
+        dead_letters.store(connection, dead)
     return outcomes, new
 
 
-def keep(connection: Connection, letters: Iterable[Row]) -> None:
-    """Keep dead letters, each once."""
-    insert_new(connection, dead_letters, sorted(letters, key=itemgetter("digest")))
+def ingest_unprocessed(store: Store, batch: Iterable[Incoming]) -> list[IngestOutcome]:
+    """Check and store a batch in a transaction of its own, for others to process. Returns the outcome of each."""
+    with store.engine.begin() as connection:
+        outcomes, _ = ingest(connection, store, batch, datetime.now(UTC))
+    record_metrics(tally(outcomes))
+    return outcomes
 
 
-def count(outcomes: Iterable[Outcome]) -> None:
-    """Take a batch into the metrics, once it is committed."""
-    for outcome, n in tally(outcomes)._asdict().items():
-        metrics.INTAKE.labels(outcome).inc(n)
+def check(vault: Vault, incoming: Incoming) -> Checked:
+    """Check an event before it is stored. Raises BadEvent."""
+    event = _decode(incoming)
+    sealed = pseudonymise(vault, event, incoming.raw)
+    if sealed is not None:
+        event = decode(sealed.text.encode(), None, event.received_at)
+    text = sealed.text if sealed else incoming.raw.decode()
+    entry = Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data))
+    return Checked(event, entry, sealed.people if sealed else [])
 
 
-def letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetime) -> Row:
-    """A dead letter: the bytes as they came, why nobody can process them, and where they were."""
+def _decode(incoming: Incoming) -> Event:
+    if incoming.fault is not None:
+        raise incoming.fault
+    event = incoming.checked or decode(incoming.raw, incoming.topic, incoming.received_at)
+    if event.type in CONCLUSIONS:
+        raise BadEvent(f"{event.type!r} is a conclusion of this installation and cannot be sent to it", "type")
+    if event.source == OWN_SOURCE:
+        raise BadEvent(f"the source {OWN_SOURCE!r} is reserved for this installation", "source")
+    return event
+
+
+def dead_letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetime) -> Row:
+    """The row of a dead letter: the bytes as they came, where from, and why they cannot be processed."""
     identity = b"\n".join([(incoming.topic or "").encode(), incoming.position.encode(), incoming.raw])
     return {
         "digest": sha256(identity).hexdigest(),
@@ -117,16 +126,28 @@ def letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetim
         "position": incoming.position[:500],
         "field": bad.field[:500],
         "reason": bad.reason.replace("\x00", "\\0"),
-        "raw": vault.seal_letter(incoming.raw),
+        "raw": vault.seal_bytes(incoming.raw),
     }
 
 
-def _check(incoming: Incoming) -> Event:
-    if incoming.fault is not None:
-        raise incoming.fault
-    event = incoming.checked or decode(incoming.raw, incoming.topic, incoming.received_at)
-    if event.type in CONCLUSIONS:
-        raise BadEvent(f"{event.type!r} is what we conclude ourselves, nobody can tell it to us", "type")
-    if event.source == OWN_SOURCE:
-        raise BadEvent(f"{OWN_SOURCE!r} is our own name", "source")
-    return event
+def dead_letter_of_journal(vault: Vault, seq: int, payload: bytes, bad: BadEvent, received_at: datetime) -> Row:
+    """The row of a dead letter for an event that the journal holds at place `seq`."""
+    return dead_letter(vault, Incoming(payload, None, f"{dead_letters.JOURNAL}{seq}"), bad, received_at)
+
+
+def tally(outcomes: Iterable[IngestOutcome]) -> IngestResult:
+    """Count outcomes."""
+    n = Counter(outcomes)
+    return IngestResult(n["new"], n["duplicates"], n["dead"])
+
+
+def tally_each(batches: Iterable[Sequence[Incoming]], outcomes: Iterable[IngestOutcome]) -> list[IngestResult]:
+    """Count the outcomes of several batches that were ingested together, batch by batch."""
+    rest = iter(outcomes)
+    return [tally(islice(rest, len(batch))) for batch in batches]
+
+
+def record_metrics(result: IngestResult) -> None:
+    """Count a committed batch in the metrics."""
+    for outcome, n in result._asdict().items():
+        metrics.INTAKE.labels(outcome).inc(n)

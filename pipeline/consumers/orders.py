@@ -1,32 +1,32 @@
-"""What happens when an order completes, is corrected or is promised anew."""
+"""What happens when an order completes, and when its promise is moved."""
 
 from datetime import datetime
 
-from pipeline.consumers import asking, comparing, timers
+from pipeline.consumers import asking, comparing, missing_scans
 from pipeline.domain.events.contract import Event
 from pipeline.store.unit_of_work import UnitOfWork
 
 
 def completed(event: Event, work: UnitOfWork, now: datetime) -> None:
-    """`order.completed`: a new order, or a later word about a known one."""
+    """`order.completed`: a new order, or a correction of a known one."""
     order = work.orders.get(event.data.order_id)
     facts, dialogue = order.facts, order.dialogue
-    first_word = not facts.known
-    before = None if first_word else facts.whereabouts()
-    facts.complete(event)
-    if dialogue.placed and dialogue.placed_in is None and before != facts.whereabouts():
-        dialogue.placed_in = before  # moving an order takes no pair away from where it was counted
+    is_new = not facts.known
+    before = None if is_new else facts.attribution()
+    facts.apply_completed(event)
+    if dialogue.pairs and dialogue.pairs_attribution is None and before != facts.attribution():
+        dialogue.pairs_attribution = before  # pairs stay counted in the segments of the order before it was moved
     comparing.record_claim(order, event, work, now)
-    timers.watch_for_scan(order, work)
-    asking.respect_opt_outs(order, work, now)  # the no may have been here before the order
+    missing_scans.watch_for_scan(order, work)
+    asking.respect_opt_outs(order, work, now)  # an opt-out may have arrived before the order
     asking.ask_if_delivered(order, work, now)
-    if first_word:
-        comparing.compare(order, work, now)  # its answer may have been here before it
+    if is_new:
+        comparing.compare(order, work, now)  # its answer may have arrived before the order
 
 
 def repromised(event: Event, work: UnitOfWork, now: datetime) -> None:
-    """`order.repromised`: the promise was moved; the first one stays what it is."""
+    """`order.repromised`: the promise was moved. The first promise stays what it is."""
     order = work.orders.get(event.data.order_id)
-    order.facts.repromise(event)
+    order.facts.apply_repromised(event)
     comparing.record_claim(order, event, work, now)
-    timers.watch_for_scan(order, work)
+    missing_scans.watch_for_scan(order, work)

@@ -1,9 +1,9 @@
-"""Which processor handles which event: the whole list."""
+"""Which processor handles which event and which timer: the whole list."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from pipeline.consumers import asking, deliveries, evidence, feedback, orders, timers
+from pipeline.consumers import asking, deliveries, evidence, feedback, missing_scans, orders
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
@@ -20,8 +20,8 @@ PROCESSORS: Mapping[str, Processor] = {
 }
 
 TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
-    timers.MISSING_SCAN: timers.missing_scan,
-    asking.EXPIRY: timers.expired,
-    asking.REMINDER: asking.remind,
-    asking.LOST: asking.lost,
+    missing_scans.MISSING_SCAN: missing_scans.handle_missing_scan,
+    asking.EXPIRY: asking.handle_expiry,
+    asking.REMINDER: asking.handle_reminder,
+    asking.LOST: asking.handle_lost,
 }

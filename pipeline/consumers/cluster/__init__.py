@@ -1,1 +1,1 @@
-"""The cluster's side: Kafka in and out, a worker's loop as an app of Faust, and the runner that several share."""
+"""Cluster mode: the relay to Kafka, the worker as a Faust app, and the runner that several workers share."""

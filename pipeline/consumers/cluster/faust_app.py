@@ -1,7 +1,7 @@
-"""An app of Faust that carries services of our own: its command line, lifecycle, signals, supervision and sensors.
+"""A Faust app that runs tasks of our own: its command line, lifecycle, signals, supervision and sensors.
 
-Faust's own consumer, agents and tables stay switched off: they lose events and cost five times as much
-(docs/adr/0013-cluster.md). What consumes is a service of the app, on aiokafka, which Faust brings along.
+Faust's own consumer, agents and tables stay switched off: they lose events and are five times as slow
+(docs/adr/0013-cluster.md). The consumer is a task of the app, on aiokafka, which Faust depends on.
 """
 
 import asyncio
@@ -16,52 +16,52 @@ from faust.app.base import BootStrategy
 from mode import Service
 from mode.utils.tracebacks import print_task_stack
 
-from pipeline.consumers.cluster.poison import TooMany
-from pipeline.consumers.cluster.sensors import Measures, Sensing
-from pipeline.consumers.runtime.background import frames
+from pipeline.consumers.cluster.dead_letters import DeadLetterLimitExceeded
+from pipeline.consumers.cluster.sensors import MetricsSensor, SensorNotifier
+from pipeline.consumers.runtime.background import stack_frames
 
-Task = Callable[[asyncio.Event], Awaitable[None]]  # something that goes on until the event is set
+Task = Callable[[asyncio.Event], Awaitable[None]]  # runs until the event is set
 _log = logging.getLogger(__name__)
-_steps = logging.getLogger("faust.unvarnished")  # where every step of a service's life is told
+_lifecycle = logging.getLogger("faust.unvarnished")  # every step of a service's lifecycle
 
 
 class Crashed(Exception):
-    """A bug ended a service: the log says where."""
+    """A bug ended a task: the log has the details."""
 
 
-class _OwnConsumer(BootStrategy):
+class _NoConsumer(BootStrategy):
     enable_kafka = False
 
 
 class App(faust.App):
-    """What `faust -A MODULE worker` starts: tasks that run until it is told to end, or one of them ends by a bug."""
+    """What `faust -A MODULE worker` starts: tasks that run until a signal, or until one of them ends by a bug."""
 
-    logger = _steps
-    BootStrategy = _OwnConsumer
+    logger = _lifecycle
+    BootStrategy = _NoConsumer
 
     def __init__(self, name: str) -> None:
         super().__init__(name, autodiscover=False, Worker=_Process)
-        self.measures = Measures()
-        self.monitor = cast(Any, self.measures)
-        self.sensing = Sensing(self, self.measures)
+        self.metrics_sensor = MetricsSensor()
+        self.monitor = cast(Any, self.metrics_sensor)
+        self.sensor_notifier = SensorNotifier(self, self.metrics_sensor)
 
-    def carry(self, name: str, task: Task) -> None:
-        """Run this as well. What is carried last is stopped first, after it has finished what it does."""
-        self.service(_as_any(_Running(name, task)))
+    def add_task(self, name: str, task: Task) -> None:
+        """Run this task, too. The task added last is stopped first, after it has completed its current step."""
+        self.service(_as_any(_TaskService(name, task)))
 
-    def show(self, task: Task) -> None:
-        """Run this as the app's web server, unless the command line says `--without-web`."""
-        self.web_server(_Running("listener", task))
+    def add_web_task(self, task: Task) -> None:
+        """Run this task as the app's web server, unless the command line says `--without-web`."""
+        self.web_server(_TaskService("listener", task))
 
     def begin(self, loglevel: str, logfile: str | None) -> None:
-        """Called in the worker's process before anything of the app is started: what it needs is opened here."""
+        """Called in the worker's process before the tasks start, to open what they need."""
 
     async def on_first_start(self) -> None:
-        """Make no folder: there are no tables, and the root of a container may be read-only."""
+        """Create no folder: there are no tables, and the root of a container may be read-only."""
 
 
 class _Process(faust.Worker):
-    """Faust's process of a worker, but for its logging, its spinner and what it does when it is asked how it is."""
+    """Faust's process of a worker, with our logging, without its spinner and its signal handlers."""
 
     def __init__(self, app: App, *services: Any, loglevel: str, logfile: str | None = None, **options: Any) -> None:
         app.begin(loglevel, logfile)
@@ -69,19 +69,19 @@ class _Process(faust.Worker):
         self.spinner = None
 
     def _on_sigusr1(self) -> None:
-        """Tell where each thread and task is. Faust would tell every variable, too, and so what the events say."""
+        """Print where each thread and task is. Faust's handler also prints all variables, and so personal data."""
         faulthandler.dump_traceback(all_threads=True)
         for task in asyncio.all_tasks():
             print_task_stack(task, file=sys.stderr)
 
     def _on_sigusr2(self) -> None:
-        """Go on. Faust would stand still in a debugger."""
+        """Ignore it. Faust's handler stops the process in a debugger."""
 
 
-class _Running(Service):
-    """One task, which is waited for when the app stops, and which the app does not survive."""
+class _TaskService(Service):
+    """Runs one task. The app waits for it when it stops, and ends if the task ends before."""
 
-    logger = _steps
+    logger = _lifecycle
 
     def __init__(self, name: str, task: Task) -> None:
         super().__init__()
@@ -95,31 +95,31 @@ class _Running(Service):
         try:
             await self._do(self._stopping)
             if not self.should_stop:
-                raise RuntimeError("it ended without having been told to")
-        except TooMany as too_many:
-            _log.critical("the %s ends: %s", self._name, too_many)
+                raise RuntimeError("it ended although nothing stopped it")
+        except DeadLetterLimitExceeded as exceeded:
+            _log.critical("the %s ends: %s", self._name, exceeded)
             raise Crashed(self._name) from None
-        except Exception as bug:  # its message may hold what an event said
-            _log.critical("the %s ends: %s", self._name, frames(bug))
+        except Exception as bug:  # without its message, which may hold personal data
+            _log.critical("the %s ends: %s", self._name, stack_frames(bug))
             raise Crashed(self._name) from None
         finally:
             self._over.set()
 
     @property
     def label(self) -> str:
-        """What Faust calls it."""
+        """The name that Faust prints."""
         return self._name
 
     async def on_stop(self) -> None:
-        """Let it finish what it does."""
+        """Stop the task and wait until it has ended."""
         self._stopping.set()
         await self._over.wait()
 
 
 def run(app: App, *arguments: str) -> NoReturn:
-    """Run an app by Faust's own command line, as `faust -A MODULE worker` does, until SIGTERM or SIGINT.
+    """Run an app through Faust's own command line, as `faust -A MODULE worker` does, until SIGTERM or SIGINT.
 
-    Raises SystemExit: 0 if it was told to end, 1 after a bug, or what `begin` ends with.
+    Raises SystemExit: 0 after a signal, 1 after a bug, or what `begin` exits with.
     """
     from faust.cli.faust import cli
 
@@ -128,5 +128,5 @@ def run(app: App, *arguments: str) -> NoReturn:
 
 
 def _as_any(service: Service) -> Any:
-    """Faust takes services as well as their classes, and says so of the classes only."""
+    """Faust accepts services as well as their classes, but its types name only the classes."""
     return service

@@ -1,39 +1,29 @@
-"""What a writer does where others process: it stores what comes in, and notes that it has to be published."""
+"""Stores events where workers process them: into the journal, and into the outbox for the relay to publish."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from itertools import islice
-
-from sqlalchemy import Engine
+from datetime import datetime
 
 from pipeline.consumers import intake
-from pipeline.consumers.intake import Incoming, Outcome, Taken
-from pipeline.consumers.runtime.embedded import retrying
-from pipeline.store.people.vault import Vault
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.retries import retrying
+from pipeline.store.store import Store
 
 
-class Appender:
-    """Puts batches into the journal and the outbox, on an engine of a cluster."""
+class OutboxWriter:
+    """The `BatchSink` of a cluster's web process."""
 
-    def __init__(self, engine: Engine, vault: Vault) -> None:
-        self._engine = engine
-        self._vault = vault
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._retrying = retrying()
 
-    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
-        """Store the batches of several callers, all in one transaction. Returns what became of each at the door."""
-        each = iter(self._retrying(self._store, [incoming for batch in batches for incoming in batch]))
-        return [intake.tally(islice(each, len(batch))) for batch in batches]
+    def store_batches(self, batches: Sequence[Sequence[Incoming]]) -> list[IngestResult]:
+        """Store the batches of several callers in one transaction. Returns the result of each."""
+        events = [incoming for batch in batches for incoming in batch]
+        return intake.tally_each(batches, self._retrying(intake.ingest_unprocessed, self._store, events))
 
-    def drain(self) -> int:
-        """Nothing: workers do."""
+    def process_pending(self) -> int:
+        """Do nothing: workers process."""
         return 0
 
     def tick(self, now: datetime) -> None:
-        """Nothing: workers do."""
-
-    def _store(self, batch: Sequence[Incoming]) -> list[Outcome]:
-        with self._engine.begin() as connection:
-            outcomes, _ = intake.take(connection, self._vault, batch, datetime.now(UTC))
-        intake.count(outcomes)
-        return outcomes
+        """Do nothing: workers fire the timers."""

@@ -1,4 +1,4 @@
-"""How far a worker is, for those who look at it from outside its loop: probes, metrics, the watchdog."""
+"""What a worker's loop reports to probes, metrics and the watchdog."""
 
 import threading
 from collections.abc import Collection, Sequence
@@ -7,37 +7,37 @@ from aiokafka import TopicPartition
 
 
 class Progress:
-    """What the loop tells and others read, each from a thread of its own."""
+    """Written by the loop and the watchdog, read by others, each in a thread of its own."""
 
     def __init__(self) -> None:
-        self._changed = threading.Lock()
-        self._beats = 0
+        self._lock = threading.Lock()
+        self._activity_count = 0
         self._partitions: frozenset[TopicPartition] | None = None
-        self.trouble: str | None = None  # why nothing is processed now, and is tried again
-        self.stalled: str | None = None  # why somebody who looks from outside thinks that it has stopped
+        self.problem: str | None = None  # why nothing is processed now, and is retried
+        self.stalled: str | None = None  # why the watchdog considers the loop stalled
 
-    def beat(self) -> None:
-        """Something was done, or tried and is waited for: the loop goes round."""
-        with self._changed:
-            self._beats += 1
+    def record_activity(self) -> None:
+        """Count one step of the loop: something was processed, or failed and is to be retried."""
+        with self._lock:
+            self._activity_count += 1
 
     @property
-    def beats(self) -> int:
-        """How often it did."""
-        return self._beats
+    def activity_count(self) -> int:
+        """The number of steps so far."""
+        return self._activity_count
 
     def assign(self, partitions: Collection[TopicPartition]) -> None:
-        """From now on these are ours."""
+        """Set the partitions that this worker processes from now on."""
         self._partitions = frozenset(partitions)
 
     @property
     def partitions(self) -> frozenset[TopicPartition]:
-        """What is ours to process."""
+        """The partitions that this worker processes."""
         return self._partitions or frozenset()
 
-    def troubles(self) -> Sequence[str]:
-        """What keeps it from working, in sentences; nothing: it is ready."""
-        found = [text for text in (self.trouble, self.stalled) if text is not None]
+    def problems(self) -> Sequence[str]:
+        """What keeps the worker from processing, in sentences. Empty: it is ready."""
+        found = [text for text in (self.problem, self.stalled) if text is not None]
         if not found and self._partitions is None:
             return ["it has not joined its group yet"]
         return found

@@ -1,8 +1,8 @@
-"""Publishes what the journal has to tell: from the outbox to Kafka, and off the outbox once the broker has it all.
+"""Publishes the events in the outbox to Kafka, and deletes each from the outbox once the broker has all its records.
 
-There is no position that could pass by an event which is committed late: what is told is deleted, what is there is
-still to be told. Trouble that passes, of broker or database, is waited out; the event that no broker will ever take is
-set aside among the dead letters, so that those behind it go on.
+There is no position that could skip an event committed late: what is published is deleted, what is left is still to be
+published. A transient failure of broker or database is retried without end. An event that no broker accepts becomes a
+dead letter, so that those behind it are published.
 """
 
 import logging
@@ -14,38 +14,39 @@ from typing import NamedTuple
 
 from kafka import KafkaProducer
 from kafka.errors import InvalidRecordError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from pipeline import metrics
 from pipeline.consumers.cluster.kafka.records import records_of
-from pipeline.consumers.intake import Incoming, keep, letter
+from pipeline.consumers.intake import dead_letter_of_journal
 from pipeline.consumers.runtime.background import Background
-from pipeline.consumers.runtime.embedded import passes
+from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.detection.segments import Level
 from pipeline.domain.events.contract import BadEvent
 from pipeline.store.db.engine import reading
-from pipeline.store.journal import outbox
-from pipeline.store.journal.journal import SHARDS
-from pipeline.store.journal.outbox import Untold
-from pipeline.store.people.vault import Vault
+from pipeline.store.journal import dead_letters, outbox
+from pipeline.store.journal.outbox import PendingEvent
+from pipeline.store.journal.shared_journal import SHARDS
+from pipeline.store.store import Store
 
-_BATCH = 2_000  # events a transaction
-_AT_ONCE = SHARDS // 2  # shards a transaction: two relays work side by side, and one alone takes both halves in turn
-_IDLE_SECONDS = 0.025  # between two looks at halves with nothing in them
-_COUNT_SECONDS = 5.0  # between two counts of what waits
-_AGAIN_SECONDS = 1.0  # until the next try while something is away
-_ANSWER_SECONDS = 7.0  # for the broker to have a batch: our transaction is not left idle for longer than ten
-_CLOSE_SECONDS = 1.0  # for a producer that failed: what it still holds is sent again by the next one
+_BATCH_SIZE = 2_000  # events a transaction
+# Half of the shards a transaction: two relays work in parallel, and a single one publishes both halves in turn.
+_SHARDS_AT_ONCE = SHARDS // 2
+_IDLE_SECONDS = 0.025  # between two reads of empty shards
+_COUNT_SECONDS = 5.0  # between two measurements of the outbox
+_RETRY_SECONDS = 1.0  # until the next attempt while broker or database is unavailable
+_ACKNOWLEDGE_SECONDS = 7.0  # for the broker to acknowledge a batch: no transaction is left idle for more than ten
+_CLOSE_SECONDS = 1.0  # for a failed producer: what it still holds is sent again by the next one
 _REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError)
 _log = logging.getLogger(__name__)
 
 
-class _Sent(NamedTuple):
-    """How publishing some events went: what the broker has, what it will never take, and what stood in the way."""
+class _PublishResult(NamedTuple):
+    """The result of publishing some events."""
 
-    told: list[int]
-    refused: list[tuple[Untold, KafkaError]]
-    trouble: KafkaError | None
+    published: list[int]  # their places in the journal
+    refused: list[tuple[PendingEvent, KafkaError]]  # no broker will ever accept these
+    error: KafkaError | None  # why the rest was not published
 
 
 class RelayThread(Background):
@@ -53,117 +54,123 @@ class RelayThread(Background):
 
     def __init__(
         self,
-        engine: Engine,
-        vault: Vault,
+        store: Store,
         levels: Sequence[Level],
         prefix: str,
-        opened: Callable[[], KafkaProducer],
+        open_producer: Callable[[], KafkaProducer],
         now: Callable[[], datetime],
     ) -> None:
         super().__init__("relay")
-        self._engine = engine
-        self._vault = vault
+        self._store = store
         self._levels = levels
-        self._prefix = prefix
-        self._opened = opened
+        self._prefix = prefix  # of the topics
+        self._open_producer = open_producer
         self._now = now
         self._producer: KafkaProducer | None = None
-        self._first = 0  # of the shards that are looked at next
+        self._first_shard = 0  # of the half that is read next
         self._count_at = 0.0
-        self._troubles: dict[int, str] = {}  # why nothing of these shards is published now, by the first of them
+        self._problems: dict[int, str] = {}  # why nothing of a half is published, by its first shard
 
     def run_once(self) -> int:
-        """Publish whatever waits. Returns how many events that were. Raises KafkaError. Not beside `start`."""
+        """Publish all that is in the outbox. Returns the number of events. Raises KafkaError. Not with `start`."""
         total = empty = 0
-        while empty * _AT_ONCE < SHARDS:
-            self._first = (self._first + _AT_ONCE) % SHARDS
+        while empty * _SHARDS_AT_ONCE < SHARDS:
+            self._next_shards()
             done = self._publish()
             total, empty = total + done, 0 if done else empty + 1
         return total
 
-    def troubles(self) -> Sequence[str]:
+    def problems(self) -> Sequence[str]:
         """What keeps it from publishing, in sentences."""
-        return sorted(set(self._troubles.values()))
+        return sorted(set(self._problems.values()))
 
     def _work(self) -> None:
         try:
             wait = 0.0
             while self._pause(wait):
-                wait = self._turn()
+                wait = self._publish_next_shards()
         finally:
             self._close()
 
-    def _turn(self) -> float:
-        """Publish what the next half of the shards holds. Returns the seconds to wait before the next turn."""
-        self._first = (self._first + _AT_ONCE) % SHARDS
+    def _next_shards(self) -> None:
+        self._first_shard = (self._first_shard + _SHARDS_AT_ONCE) % SHARDS
+
+    def _publish_next_shards(self) -> float:
+        """Publish a batch from the next half of the shards. Returns the seconds to wait before the next one."""
+        self._next_shards()
         try:
             done = self._publish()
-            self._count()
+            self._measure_outbox()
         except KafkaError as error:
             self._close()
-            return self._note(f"the broker takes nothing ({type(error).__name__})")
+            return self._note_problem(f"the broker is unavailable ({type(error).__name__})")
         except Exception as error:
-            if not passes(error):
+            if not is_transient(error):
                 raise
-            return self._note(f"the database does not answer ({type(error).__name__})")
-        self._troubles.pop(self._first, None)
+            return self._note_problem(f"the database is unavailable ({type(error).__name__})")
+        self._problems.pop(self._first_shard, None)
         return 0.0 if done else _IDLE_SECONDS
 
     def _publish(self) -> int:
-        """One transaction. Returns how many events were settled. Raises KafkaError, after what was told is noted."""
+        """Publish a batch in one transaction. Returns the number of events that left the outbox.
+
+        Raises KafkaError, after it has deleted what was published before the error.
+        """
         started = time.perf_counter()
-        shards = range(self._first, self._first + _AT_ONCE)
-        with self._engine.begin() as connection:
-            events = outbox.read(connection, outbox.take_shards(connection, shards), _BATCH)
+        shards = range(self._first_shard, self._first_shard + _SHARDS_AT_ONCE)
+        with self._store.engine.begin() as connection:
+            events = outbox.read(connection, outbox.lock_shards(connection, shards), _BATCH_SIZE)
             if not events:
                 return 0
-            sent = self._send(events)
-            self._set_aside(connection, sent.refused)
-            outbox.strike(connection, sent.told + [event.seq for event, _ in sent.refused])
+            result = self._send(events)
+            self._store_dead_letters(connection, result.refused)
+            outbox.mark_published(connection, result.published + [event.seq for event, _ in result.refused])
         if _log.isEnabledFor(logging.DEBUG):
-            told = set(sent.told)
+            published = set(result.published)
             for event in events:
-                if event.seq in told:
+                if event.seq in published:
                     _log.debug("published", extra={"event": event.id, "seq": event.seq})
-        metrics.RELAYED.inc(len(sent.told))
+        metrics.RELAYED.inc(len(result.published))
         metrics.RELAY_SECONDS.observe(time.perf_counter() - started)
-        if sent.trouble is not None:
-            raise sent.trouble
+        if result.error is not None:
+            raise result.error
         return len(events)
 
-    def _send(self, events: Sequence[Untold]) -> _Sent:
-        """Publish all, and one by one those that were refused: their batch may have been, for another's sake."""
-        told, failed = self._try(events)
-        refused = list[tuple[Untold, KafkaError]]()
+    def _send(self, events: Sequence[PendingEvent]) -> _PublishResult:
+        """Send all events. Send those that were refused once more, each by itself: another one of their batch may be
+        the reason.
+        """
+        published, failed = self._send_together(events)
+        refused = list[tuple[PendingEvent, KafkaError]]()
         for event in [event for event in events if event.seq in failed]:
             error: KafkaError | None = failed[event.seq]
             if isinstance(error, _REFUSALS):
                 self._close()  # after a refusal a producer refuses everything, and a new one does not
-                again, left = self._try([event])
-                told += again
-                error = left.get(event.seq)
+                alone, failed_alone = self._send_together([event])
+                published += alone
+                error = failed_alone.get(event.seq)
             if isinstance(error, _REFUSALS):
                 refused.append((event, error))
                 self._close()
             elif error is not None:
-                return _Sent(told, refused, error)
-        return _Sent(told, refused, None)
+                return _PublishResult(published, refused, error)
+        return _PublishResult(published, refused, None)
 
-    def _try(self, events: Sequence[Untold]) -> tuple[list[int], dict[int, KafkaError]]:
-        """Returns the places of the events of which the broker has every record, and what became of the others."""
+    def _send_together(self, events: Sequence[PendingEvent]) -> tuple[list[int], dict[int, KafkaError]]:
+        """Returns the places of the events of which the broker has every record, and the errors of the others."""
         failed: dict[int, KafkaError] = {}
         futures = []
         for event in events:
             try:
-                producer = self._producer = self._producer or self._opened()
+                producer = self._producer = self._producer or self._open_producer()
                 for topic, key, value, headers in records_of(event, self._levels, self._prefix):
                     futures.append((event.seq, producer.send(topic, value, key, list(headers))))
             except KafkaError as error:
                 failed[event.seq] = error
                 if not isinstance(error, _REFUSALS):
-                    break  # what comes behind it would overtake it
-        # Asked one by one: `flush` also returns when a batch that was too large is on its way again in parts.
-        until = time.monotonic() + _ANSWER_SECONDS
+                    break  # the events behind it would overtake it
+        # Each future is waited for: `flush` also returns while a batch that was too large is sent again in parts.
+        until = time.monotonic() + _ACKNOWLEDGE_SECONDS
         for seq, future in futures:
             try:
                 future.get(max(0.0, until - time.monotonic()))  # type: ignore[no-untyped-call]
@@ -172,31 +179,31 @@ class RelayThread(Background):
         sent = dict.fromkeys(seq for seq, _ in futures)
         return [seq for seq in sent if seq not in failed], failed
 
-    def _set_aside(self, connection: Connection, refused: Sequence[tuple[Untold, KafkaError]]) -> None:
-        letters = []
+    def _store_dead_letters(self, connection: Connection, refused: Sequence[tuple[PendingEvent, KafkaError]]) -> None:
+        rows = []
         for event, error in refused:
-            bad = BadEvent(f"the broker refuses to take it: {type(error).__name__}")
-            incoming = Incoming(event.payload.encode(), None, f"journal:{event.seq}")
-            letters.append(letter(self._vault, incoming, bad, self._now()))
+            bad = BadEvent(f"the broker refuses it: {type(error).__name__}")
+            vault, payload = self._store.vault, event.payload.encode()
+            rows.append(dead_letter_of_journal(vault, event.seq, payload, bad, self._now()))
             metrics.DEAD.inc()
-            _log.critical("an event is set aside, the broker refuses it", extra={"event": event.id, "seq": event.seq})
-        keep(connection, letters)
+            _log.critical("the broker refuses an event: dead letter", extra={"event": event.id, "seq": event.seq})
+        dead_letters.store(connection, rows)
 
-    def _count(self) -> None:
+    def _measure_outbox(self) -> None:
         if time.monotonic() < self._count_at:
             return
         self._count_at = time.monotonic() + _COUNT_SECONDS
-        with reading(self._engine) as connection:
+        with reading(self._store.engine) as connection:
             waiting = outbox.backlog(connection)
         metrics.OUTBOX.set(waiting.events)
         since = waiting.since
         metrics.OUTBOX_SECONDS.set(0 if since is None else max(0.0, (self._now() - since).total_seconds()))
 
-    def _note(self, trouble: str) -> float:
-        if self._troubles.get(self._first) != trouble:
-            _log.error("nothing is published: %s", trouble)
-        self._troubles[self._first] = trouble
-        return _AGAIN_SECONDS
+    def _note_problem(self, problem: str) -> float:
+        if self._problems.get(self._first_shard) != problem:
+            _log.error("nothing is published: %s", problem)
+        self._problems[self._first_shard] = problem
+        return _RETRY_SECONDS
 
     def _close(self) -> None:
         producer, self._producer = self._producer, None

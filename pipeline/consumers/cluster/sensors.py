@@ -1,7 +1,7 @@
-"""What a worker's loop tells the sensors of its Faust app, as Faust's own consumer would, and the sensor that measures.
+"""Reports a worker's loop to the sensors of its Faust app, as Faust's own consumer would, and feeds our metrics.
 
-Whichever sensor of Faust an installation adds to `pipeline.app.worker.app` (StatsD, Datadog, OpenTelemetry) hears
-the same.
+An installation may add sensors of Faust to `pipeline.app.worker.app` (StatsD, Datadog, OpenTelemetry): they receive
+the same reports.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,60 +20,60 @@ Headers = Sequence[tuple[str, bytes]]
 Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
-class Measures(faust.Sensor):
-    """Feeds our metrics. The topics of our app carry its prefix, the metrics' labels do not."""
+class MetricsSensor(faust.Sensor):
+    """Feeds our metrics. The app's topics carry its prefix, the metrics' labels do not."""
 
     prefix = ""
 
-    def durable(self, topic: str, records: int) -> None:
-        """So many have had their effect. For many at once: told one by one they would cost three per cent more."""
+    def count_processed(self, topic: str, records: int) -> None:
+        """Count records whose effect is durable. Per batch: counted one by one they cost three per cent more time."""
         metrics.CONSUMED.labels(topic.removeprefix(self.prefix)).inc(records)
 
     def on_commit_initiated(self, consumer: Any) -> float:
-        """Offsets are on their way to the broker."""
+        """Called before a commit of offsets."""
         return perf_counter()
 
     def on_commit_completed(self, consumer: Any, state: float) -> None:
-        """The broker has noted them."""
+        """Called when the broker has them."""
         metrics.COMMIT_SECONDS.observe(perf_counter() - state)
 
     def on_rebalance_start(self, app: AppT) -> dict[str, float]:
-        """The group takes our partitions away."""
+        """Called when the group revokes the partitions."""
         return {"begun": perf_counter()}
 
     def on_rebalance_end(self, app: AppT, state: dict[str, float]) -> None:
-        """It has given us some."""
+        """Called when it has assigned partitions."""
         metrics.REBALANCE_SECONDS.observe(perf_counter() - state["begun"])
 
 
-class Sensing:
-    """Tells every sensor of an app what happens; of single records only where another one than ours listens."""
+class SensorNotifier:
+    """Notifies every sensor of an app. Reports single records only if there is another sensor than ours."""
 
-    def __init__(self, app: faust.App, measures: Measures) -> None:
+    def __init__(self, app: faust.App, metrics_sensor: MetricsSensor) -> None:
         self._app = app
         self._sensors = app.sensors
-        self._measures = measures
-        self._rebalance: Any = None  # what the sensors keep from its begin to its end
+        self._metrics_sensor = metrics_sensor
+        self._rebalance: Any = None  # what the sensors return when one begins, for its end
 
-    def came_in(self, batch: Batch) -> Sequence[Message]:
-        """These are taken up. Returns what `went_out` is to be given."""
-        if all(sensor is self._measures for sensor in self._sensors):
+    def records_received(self, batch: Batch) -> Sequence[Message]:
+        """Report that processing begins. Returns what `records_processed` needs."""
+        if all(sensor is self._metrics_sensor for sensor in self._sensors):
             return ()
         messages = [_message(record) for records in batch.values() for record in records]
         for message in messages:
             self._sensors.on_message_in(message.tp, message.offset, message)
         return messages
 
-    def went_out(self, batch: Batch, messages: Sequence[Message]) -> None:
-        """The effect of these is durable."""
+    def records_processed(self, batch: Batch, messages: Sequence[Message]) -> None:
+        """Report that the effect of these records is durable."""
         for partition, records in batch.items():
-            self._measures.durable(partition.topic, len(records))
+            self._metrics_sensor.count_processed(partition.topic, len(records))
         for message in messages:
             self._sensors.on_message_out(message.tp, message.offset, message)
 
     @contextmanager
     def committing(self, consumer: AIOKafkaConsumer) -> Iterator[None]:
-        """Around a commit of offsets; of one that fails no end is told."""
+        """Report the begin of a commit of offsets, and its end unless it fails."""
         state = self._sensors.on_commit_initiated(consumer)
         yield
         self._sensors.on_commit_completed(consumer, state)
@@ -81,7 +81,7 @@ class Sensing:
     async def send(
         self, producer: AIOKafkaProducer, topic: str, key: bytes | None, value: bytes, headers: Headers
     ) -> None:
-        """Send a message; returns when the broker has it. Raises KafkaError."""
+        """Send a message and report it. Returns when the broker has it. Raises KafkaError."""
         message = PendingMessage(None, key, value, None, None, list(headers), None, None, None, topic)  # type: ignore[arg-type]
         state = self._sensors.on_send_initiated(producer, topic, message, len(key or b""), len(value))
         try:
@@ -91,12 +91,12 @@ class Sensing:
             raise
         self._sensors.on_send_completed(producer, state, where)
 
-    def rebalance_begins(self) -> None:
-        """The group takes our partitions away."""
+    def rebalance_started(self) -> None:
+        """Report that the group revokes the partitions."""
         self._rebalance = self._sensors.on_rebalance_start(self._app)
 
     def rebalance_ended(self) -> None:
-        """It has given us some."""
+        """Report that it has assigned partitions."""
         if self._rebalance is not None:
             self._sensors.on_rebalance_return(self._app, self._rebalance)
             self._sensors.on_rebalance_end(self._app, self._rebalance)

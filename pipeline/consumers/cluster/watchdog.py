@@ -1,7 +1,7 @@
-"""Looks at a worker from outside its loop, and ends a process that has work and does none, so that another one starts.
+"""Ends a worker process whose loop makes no progress despite lag, so that it is restarted.
 
-It asks the broker itself, with another client, how far the group is and how far it could be. What it counts is looks,
-not time: a process that stood still as a whole, as on a machine that slept, gets its chance to go on.
+It asks the broker itself, through a client of its own, for the committed and the newest offsets. It counts checks, not
+time: a process that was suspended as a whole, as on a machine that slept, gets the chance to go on.
 """
 
 import logging
@@ -19,7 +19,7 @@ from pipeline import metrics
 from pipeline.consumers.cluster.progress import Progress
 from pipeline.consumers.runtime.background import Background
 
-LOOK_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 EXIT_CODE = 70  # EX_SOFTWARE
 _log = logging.getLogger(__name__)
 
@@ -37,39 +37,39 @@ class Watchdog(Background):
         super().__init__("watchdog")
         self._progress = progress
         self._lag = lag
-        self._most = max(2, round(seconds / LOOK_SECONDS))
-        self._end_process = end
-        self._still = 0  # looks, one after the other, at lag and no progress
-        self._beats = -1
+        self._max_checks = max(2, round(seconds / CHECK_SECONDS))
+        self._exit = end
+        self._stalled_checks = 0  # consecutive checks with lag and without progress
+        self._activity_count = -1
 
-    def troubles(self) -> Sequence[str]:
-        """Whether it watches: a worker that nobody watches is to be looked at."""
+    def problems(self) -> Sequence[str]:
+        """Its own failure, in a sentence: a worker without its watchdog counts as not ready."""
         return [] if self.alive else ["the watchdog has ended"]
 
-    def look(self) -> None:
-        """Compare with the last look."""
-        beats, waiting = self._progress.beats, sum(self._measured().values())
-        self._still = self._still + 1 if waiting and beats == self._beats else 0
-        self._beats = beats
-        metrics.STALLED.set(self._still >= self._most // 2)
-        if self._still < self._most // 2:
+    def check(self) -> None:
+        """Compare lag and progress with the last check."""
+        activity_count, waiting = self._progress.activity_count, sum(self._measured().values())
+        self._stalled_checks = self._stalled_checks + 1 if waiting and activity_count == self._activity_count else 0
+        self._activity_count = activity_count
+        metrics.STALLED.set(self._stalled_checks >= self._max_checks // 2)
+        if self._stalled_checks < self._max_checks // 2:
             self._progress.stalled = None
             return
-        self._progress.stalled = f"{waiting} records wait, and none was processed for {self._still} looks"
-        if self._still >= self._most:
-            _log.critical("the worker ends, so that another one starts: %s", self._progress.stalled)
+        self._progress.stalled = f"{waiting} records wait, and none was processed for {self._stalled_checks} checks"
+        if self._stalled_checks >= self._max_checks:
+            _log.critical("the worker exits, to be restarted: %s", self._progress.stalled)
             logging.shutdown()
-            self._end_process(EXIT_CODE)
+            self._exit(EXIT_CODE)
 
     def _work(self) -> None:
-        while self._pause(LOOK_SECONDS):
-            self.look()
+        while self._pause(CHECK_SECONDS):
+            self.check()
 
     def _measured(self) -> Mapping[str, int]:
         try:
             found = self._lag()
-        except KafkaError as error:  # the loop will say so, too
-            _log.warning("the lag cannot be measured (%s)", type(error).__name__)
+        except KafkaError as error:  # the loop reports it as well
+            _log.warning("cannot measure the lag (%s)", type(error).__name__)
             return {}
         for topic, n in found.items():
             metrics.LAG.labels(topic).set(n)
@@ -77,23 +77,25 @@ class Watchdog(Background):
 
 
 class Lag:
-    """The records of this process's partitions that are not committed as processed, by topic."""
+    """Measures the lag: the records of this process's partitions whose offsets are not committed, by topic."""
 
-    def __init__(self, opened: Callable[[], KafkaAdminClient], group: str, progress: Progress, prefix: str) -> None:
-        self._opened = opened
+    def __init__(
+        self, open_client: Callable[[], KafkaAdminClient], group: str, progress: Progress, prefix: str
+    ) -> None:
+        self._open_client = open_client
         self._group = group
         self._progress = progress
         self._prefix = prefix
         self._client: KafkaAdminClient | None = None
-        self._topics: set[str] = set()  # that were told once: those that are no longer ours lag by nothing
+        self._topics: set[str] = set()  # measured before: one that is no longer ours has a lag of 0
 
     def __call__(self) -> Mapping[str, int]:
-        """Ask the broker. Raises KafkaError."""
+        """Returns the lag by topic, in records. Raises KafkaError."""
         partitions = [TopicPartition(*partition) for partition in self._progress.partitions]
         lag = Counter(dict.fromkeys(self._topics, 0))
         if partitions:
             try:
-                self._client = self._client or self._opened()
+                self._client = self._client or self._open_client()
                 lag.update(self._measure(self._client, partitions))
             except KafkaError:
                 self.close()
@@ -102,18 +104,18 @@ class Lag:
         return lag
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def _measure(self, client: KafkaAdminClient, partitions: list[TopicPartition]) -> Counter[str]:
-        told: Any = client.list_group_offsets({self._group: partitions})  # type: ignore[no-untyped-call]
-        committed = told[self._group]
-        asked = dict.fromkeys(partitions, OffsetSpec.LATEST)
-        ends = client.list_partition_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED)
+        found: Any = client.list_group_offsets({self._group: partitions})  # type: ignore[no-untyped-call]
+        committed = found[self._group]
+        newest = dict.fromkeys(partitions, OffsetSpec.LATEST)
+        ends = client.list_partition_offsets(newest, isolation_level=IsolationLevel.READ_COMMITTED)
         lag = Counter[str]()
         for partition, end in ends.items():
-            place = committed[partition].offset if partition in committed else 0
-            lag[partition.topic.removeprefix(self._prefix)] += max(0, end.offset - max(place, 0))
+            offset = committed[partition].offset if partition in committed else 0
+            lag[partition.topic.removeprefix(self._prefix)] += max(0, end.offset - max(offset, 0))
         return lag

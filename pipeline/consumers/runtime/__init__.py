@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""What runs the processors in one process: the embedded runner, the write queue, retries, background threads."""

@@ -1,4 +1,4 @@
-"""A thread of ours that goes on until it is told to stop, and whose end by a bug nobody can overlook."""
+"""A thread that runs until it is stopped, and whose crash stops the process."""
 
 import logging
 import threading
@@ -9,7 +9,10 @@ _log = logging.getLogger(__name__)
 
 
 class Background:
-    """Does its `_work` beside everybody else's. `ended` gets the bug that stopped it, and the process has to follow."""
+    """Runs `_work` in a thread of its own.
+
+    `ended` is resolved when the thread ends, with an exception if a bug ended it: then the process has to stop, too.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -19,11 +22,11 @@ class Background:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish what was begun, begin nothing more, and end."""
+        """Have the thread complete what it has begun, and wait until it has ended."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -32,15 +35,15 @@ class Background:
 
     @property
     def alive(self) -> bool:
-        """Whether it works."""
+        """Whether the thread runs."""
         return self._thread.is_alive() and not self.ended.done()
 
     def _work(self) -> None:
-        """What it does until `_stopping`."""
+        """Work until `_stopping` is set."""
         raise NotImplementedError
 
     def _pause(self, seconds: float | None) -> bool:
-        """Wait so long at most, without an end if None. False: it is time to end."""
+        """Wait for at most `seconds`, without limit if None. Returns False if the thread has to end."""
         with self._changed:
             return not self._changed.wait_for(lambda: self._stopping, seconds)
 
@@ -48,7 +51,7 @@ class Background:
         try:
             self._work()
         except BaseException as bug:
-            _log.critical("the %s ends: %s", self.name, frames(bug))
+            _log.critical("the %s ends: %s", self.name, stack_frames(bug))
             self._end(bug)
         else:
             self._end(None)
@@ -60,6 +63,6 @@ class Background:
             self.ended.set_exception(bug)
 
 
-def frames(error: BaseException) -> str:
-    """An error's type and where it came from, without its message: that may hold what an event said."""
+def stack_frames(error: BaseException) -> str:
+    """An error's type and stack, without its message, which may hold personal data."""
     return f"{type(error).__name__}\n" + "".join(traceback.format_tb(error.__traceback__))

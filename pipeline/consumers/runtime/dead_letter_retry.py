@@ -1,44 +1,37 @@
-"""Dead letters once more: after a release that reads more, or a correction, some of them are events after all."""
+"""Reprocesses dead letters: after an upgrade or a correction some of them are valid events."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, select
-
-from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runtime.write_queue import Absorber
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.write_queue import BatchSink
 from pipeline.store.db.engine import reading
-from pipeline.store.people.vault import Vault
-from pipeline.store.schema.tables import dead_letters
+from pipeline.store.journal import dead_letters
+from pipeline.store.store import Store
 
-_AT_ONCE = 500  # letters a transaction
-_OURS = "journal:"  # the place of an event that was taken in, and refused later: taken in again it would be known
+_BATCH_SIZE = 500  # dead letters a transaction
 
 
-def retry(engine: Engine, vault: Vault, absorber: Absorber, now: Callable[[], datetime]) -> Taken:
-    """Take dead letters in as if they came now. Those that fail again stay; returns what became of all.
+def retry(store: Store, sink: BatchSink, now: Callable[[], datetime]) -> IngestResult:
+    """Ingest all dead letters again, as received `now`. Those that fail again stay.
 
-    Killed in between, it can be repeated: what was taken in is known then.
+    Can be repeated after a crash: an event that was stored before counts as a duplicate.
     """
-    letters = dead_letters.c
-    with reading(engine) as connection:
-        places = select(letters.digest).where(letters.position.not_like(f"{_OURS}%"))
-        digests = list(connection.execute(places.order_by(letters.received_at, letters.digest)).scalars())
-    done = [
-        _retry_some(engine, vault, absorber, now(), digests[start : start + _AT_ONCE])
-        for start in range(0, len(digests), _AT_ONCE)
-    ]
-    return Taken(*(sum(each) for each in zip(*done, strict=True))) if done else Taken(0, 0, 0)
+    with reading(store.engine) as connection:
+        digests = dead_letters.retryable(connection)
+    return IngestResult.total(
+        _retry_batch(store, sink, now(), digests[start : start + _BATCH_SIZE])
+        for start in range(0, len(digests), _BATCH_SIZE)
+    )
 
 
-def _retry_some(engine: Engine, vault: Vault, absorber: Absorber, now: datetime, digests: Sequence[str]) -> Taken:
-    columns = (dead_letters.c.digest, dead_letters.c.topic, dead_letters.c.position, dead_letters.c.raw)
-    with reading(engine) as connection:
-        rows = connection.execute(select(*columns).where(dead_letters.c.digest.in_(digests))).all()
-    # Each as a batch of its own, all in one transaction: so it is told what became of each.
-    batches = [[Incoming(vault.open_letter(row.raw), row.topic or None, row.position, None, now)] for row in rows]
-    outcomes = absorber.absorb_all(batches)
-    gone = [row.digest for row, outcome in zip(rows, outcomes, strict=True) if not outcome.dead]
-    with engine.begin() as connection:
-        connection.execute(delete(dead_letters).where(dead_letters.c.digest.in_(gone)))
-    return Taken(*(sum(each) for each in zip(*outcomes, strict=True)))
+def _retry_batch(store: Store, sink: BatchSink, now: datetime, digests: Sequence[str]) -> IngestResult:
+    with reading(store.engine) as connection:
+        rows = dead_letters.read(connection, digests)
+    # One batch each, all in one transaction: so each has a result of its own.
+    batches = [[Incoming(store.vault.open_bytes(row.raw), row.topic or None, row.position, None, now)] for row in rows]
+    results = sink.store_batches(batches)
+    stored = [row.digest for row, result in zip(rows, results, strict=True) if not result.dead]
+    with store.engine.begin() as connection:
+        dead_letters.remove(connection, stored)
+    return IngestResult.total(results)

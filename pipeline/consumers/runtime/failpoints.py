@@ -1,22 +1,22 @@
-"""Named places at which a test may kill or stop this process, to show what survives that.
+"""Named points at which a test can kill or suspend the process, to show what survives.
 
-`UNVARNISHED_FAILPOINT=after_claim_commit` sends SIGKILL there: no handler runs, nothing is flushed, as when the power
-goes. `stop:after_claim_commit` sends SIGSTOP: all threads stand still until somebody sends SIGCONT. Without the
-variable a place costs one comparison. It is read once, when the process starts.
+`UNVARNISHED_FAILPOINT=after_claim_commit` sends SIGKILL at this point: no handler runs and nothing is flushed, as in a
+power failure. `stop:after_claim_commit` sends SIGSTOP: all threads are suspended until SIGCONT. Without the variable a
+point costs one comparison. It is read once, when the process starts.
 """
 
 import os
 import signal
 from typing import Literal
 
-Place = Literal[
+Failpoint = Literal[
     "after_decision",  # decided whom to ask, not committed
-    "after_claim_commit",  # committed to send, no thread has it yet
-    "before_post",  # the message is made, not a byte has left
-    "after_post_before_record",  # the provider has answered, nobody wrote it down
-    "after_record",  # written down
+    "after_claim_commit",  # committed to send, not handed to a thread yet
+    "before_post",  # the message exists, nothing of it has been sent
+    "after_post_before_record",  # the provider has answered, the answer is not stored
+    "after_record",  # the answer is stored
 ]
-PLACES: tuple[Place, ...] = (
+FAILPOINTS: tuple[Failpoint, ...] = (
     "after_decision",
     "after_claim_commit",
     "before_post",
@@ -27,14 +27,14 @@ _STOP = "stop:"
 _armed, _signal = "", signal.SIGKILL
 
 
-def reached(place: Place) -> None:
-    """Die or stand still here, if that is what the test asked for."""
+def reached(place: Failpoint) -> None:
+    """Kill or suspend the process if this point is armed."""
     if place == _armed:
         os.kill(os.getpid(), _signal)
 
 
 def arm(place: str) -> None:
-    """Choose the place, and what happens there; "" for none. For a process that was forked for a test."""
+    """Arm a point, with "stop:" before it to suspend; "" for none. For a process that was forked for a test."""
     global _armed, _signal
     _armed, _signal = place.removeprefix(_STOP), signal.SIGSTOP if place.startswith(_STOP) else signal.SIGKILL
 

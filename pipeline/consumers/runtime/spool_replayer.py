@@ -1,39 +1,43 @@
-"""Takes what waits in the spool into the database as soon as that is back, oldest first."""
+"""Replays the provider's calls that were spooled while the database was unavailable, oldest first."""
 
 import logging
 from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine
 
-from pipeline.consumers.runtime.background import Background, frames
-from pipeline.consumers.runtime.embedded import passes
+from pipeline.consumers.runtime.background import Background, stack_frames
+from pipeline.consumers.runtime.retries import is_transient
 from pipeline.store.journal.spool import Spool
 
-_POLL_SECONDS = 1.0  # how late it may notice that the database is back
+_POLL_SECONDS = 1.0  # how late it may notice that the database is available again
 _log = logging.getLogger(__name__)
 
 
-class Drain(Background):
-    """One thread that empties a spool: a transaction each, the file is removed once that is committed.
+class SpoolReplayer(Background):
+    """One thread that empties a spool: one transaction a call, and its file is removed after the commit.
 
-    `take` does in the transaction what should have been done at once; it may be given the same again. What it fails on
-    otherwise than by trouble that passes is set aside, so that the others get through. `told` is called after each.
+    `handle` has the same effect as the call itself would have had; it may receive the same call twice. A call on which
+    it fails for good is set aside, so that the others are handled. `on_committed` is called after each.
     """
 
     def __init__(
-        self, spool: Spool, engine: Engine, take: Callable[[Connection, bytes], None], told: Callable[[], object]
+        self,
+        spool: Spool,
+        engine: Engine,
+        handle: Callable[[Connection, bytes], None],
+        on_committed: Callable[[], object],
     ) -> None:
-        super().__init__("drain")
+        super().__init__("spool replayer")
         self._spool = spool
         self._engine = engine
-        self._do = take
-        self._told = told
+        self._handle = handle
+        self._on_committed = on_committed
 
     def run_once(self) -> None:
-        """Take in whatever waits, until the database is away. Not beside `start`."""
+        """Replay all that is in the spool, until the database is unavailable. Not together with `start`."""
         while keys := self._spool.waiting():
             for key in keys:
-                if self._stopping or not self._take(key):
+                if self._stopping or not self._replay(key):
                     return
 
     def _work(self) -> None:
@@ -41,17 +45,17 @@ class Drain(Background):
         while self._pause(_POLL_SECONDS):
             self.run_once()
 
-    def _take(self, key: str) -> bool:
-        """Take one in. False: the database is away."""
+    def _replay(self, key: str) -> bool:
+        """Replay one call. False: the database is unavailable."""
         try:
             with self._engine.begin() as connection:
-                self._do(connection, self._spool.read(key))
+                self._handle(connection, self._spool.read(key))
             self._spool.remove(key)
         except Exception as error:
-            if passes(error):
+            if is_transient(error):
                 return False
-            _log.error("a call in the spool cannot be taken in and is set aside, %s: %s", key, frames(error))
+            _log.error("a spooled call cannot be handled and is set aside, %s: %s", key, stack_frames(error))
             self._spool.set_aside(key)
         else:
-            self._told()
+            self._on_committed()
         return True

@@ -1,4 +1,4 @@
-"""One thread does the writing: what waits is stored and processed together, with one commit to wait for."""
+"""One thread writes: the batches that wait are stored and processed together, with one commit for all."""
 
 import logging
 import time
@@ -10,44 +10,44 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline import metrics
-from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.background import Background
-from pipeline.consumers.runtime.embedded import passes
+from pipeline.consumers.runtime.retries import is_transient
 
-_TICK_SECONDS = 1.0  # how late a timer may be when no event comes
+_TICK_SECONDS = 1.0  # how late a timer may fire when no event arrives
 _log = logging.getLogger(__name__)
 
 
-class NotTaken(Exception):
-    """Nothing is promised about these events: they have to be sent again, later."""
+class NotStored(Exception):
+    """These events are not stored, as far as we know. The caller has to send them again after `retry_after`."""
 
     retry_after = 5  # seconds
 
 
-class Busy(NotTaken):
-    """More waits to be written than the limits allow."""
+class Busy(NotStored):
+    """More events wait than the limits allow."""
 
     retry_after = 1
 
 
-class Unavailable(NotTaken):
-    """The database was away for longer than we try. What it may have stored before counts once."""
+class Unavailable(NotStored):
+    """The database was unavailable during all attempts. If the events were stored after all, a repeat has no effect."""
 
 
-class Stopped(NotTaken):
-    """The writer has ended, on demand or by a bug."""
+class Stopped(NotStored):
+    """The queue was stopped, or a bug ended it."""
 
 
 @dataclass(frozen=True)
-class Bounds:
+class QueueLimits:
     """How much is written at once, and how much may wait."""
 
-    batch: int  # events a transaction; a caller's own batch is never cut
+    batch_size: int  # events a transaction; a caller's own batch is never divided
     waiting_events: int
     waiting_bytes: int
 
 
-class _Call:
+class _Submission:
     """One caller's batch."""
 
     __slots__ = ("batch", "bytes", "future", "since")
@@ -55,157 +55,157 @@ class _Call:
     def __init__(self, batch: Sequence[Incoming]) -> None:
         self.batch = batch
         self.bytes = sum(len(incoming.raw) for incoming in batch)
-        self.future: Future[Taken] = Future()
+        self.future: Future[IngestResult] = Future()
         self.since = time.monotonic()
 
 
-class Absorber(Protocol):
-    """What a writer hands events to: a runner that processes them, or an appender that leaves that to others."""
+class BatchSink(Protocol):
+    """Where the queue writes: a runner that also processes the events, or a writer that leaves this to workers."""
 
-    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
-        """Store the batches of several callers in one transaction. Returns what became of each."""
+    def store_batches(self, batches: Sequence[Sequence[Incoming]]) -> list[IngestResult]:
+        """Store the batches of several callers in one transaction. Returns the result of each."""
 
-    def drain(self) -> int:
-        """Process what others stored. Returns the number of events."""
+    def process_pending(self) -> int:
+        """Process what others have stored. Returns the number of events."""
 
     def tick(self, now: datetime) -> None:
         """Fire the timers due by `now`."""
 
 
-class Writer(Background):
-    """Writes for everybody, in the order of submission, and keeps the clock going.
+class WriteQueue(Background):
+    """Writes the batches of all callers, in the order of submission, and fires timers in between.
 
-    Trouble that passes fails the calls it touched and is over; anything else is a bug, which ends the writer. Told to
-    stop it finishes what it accepted, and accepts no more.
+    A transient failure that outlasts all retries fails the batches it concerns. Any other error is a bug, which ends
+    the thread. After `stop` it writes what it has accepted, and accepts nothing more.
     """
 
-    def __init__(self, runner: Absorber, bounds: Bounds, now: Callable[[], datetime]) -> None:
-        super().__init__("writer")
-        self._runner = runner
-        self._bounds = bounds
+    def __init__(self, sink: BatchSink, limits: QueueLimits, now: Callable[[], datetime]) -> None:
+        super().__init__("write queue")
+        self._sink = sink
+        self._limits = limits
         self._now = now
-        self._waiting: deque[_Call] = deque()
-        self._doing: Sequence[_Call] = ()
-        self._events = self._bytes = 0  # that wait
-        self._nudged = False
-        self._away = False
+        self._waiting: deque[_Submission] = deque()
+        self._writing: Sequence[_Submission] = ()
+        self._waiting_events = self._waiting_bytes = 0
+        self._woken = False
+        self._unavailable = False
 
     @property
-    def away(self) -> bool:
-        """Whether the last thing tried failed because the database was away."""
-        return self._away
+    def unavailable(self) -> bool:
+        """Whether the last transaction failed because the database was unavailable."""
+        return self._unavailable
 
     @property
-    def behind(self) -> float:
-        """Seconds that the oldest call not answered yet has waited."""
+    def longest_wait(self) -> float:
+        """How long the oldest batch without a result has waited, in seconds."""
         with self._changed:
-            oldest = [calls[0].since for calls in (self._doing, self._waiting) if calls]
+            oldest = [several[0].since for several in (self._writing, self._waiting) if several]
         return time.monotonic() - min(oldest) if oldest else 0.0
 
-    def submit(self, batch: Sequence[Incoming]) -> Future[Taken]:
-        """Have a batch stored and processed; the future tells what became of it once that is durable.
+    def submit(self, batch: Sequence[Incoming]) -> Future[IngestResult]:
+        """Have a batch stored. The future has the result once the batch is durable, or Unavailable or Stopped.
 
-        Raises Busy or Stopped at once; the future may fail with Unavailable or Stopped.
+        Raises Busy or Stopped at once.
         """
-        call = _Call(batch)
+        submission = _Submission(batch)
         with self._changed:
-            # An empty queue takes any batch: one that could never be taken would come back for ever.
+            # An empty queue accepts any batch: one that is never accepted would be sent again for ever.
             if self._waiting and (
-                self._events + len(batch) > self._bounds.waiting_events
-                or self._bytes + call.bytes > self._bounds.waiting_bytes
+                self._waiting_events + len(batch) > self._limits.waiting_events
+                or self._waiting_bytes + submission.bytes > self._limits.waiting_bytes
             ):
-                raise Busy(f"{self._events} events wait to be written")
+                raise Busy(f"{self._waiting_events} events wait to be written")
             if self._stopping or self.ended.done():
-                raise Stopped("the writer has ended")
-            self._waiting.append(call)
-            self._events += len(batch)
-            self._bytes += call.bytes
-            metrics.WAITING.set(self._events)
+                raise Stopped("the write queue has stopped")
+            self._waiting.append(submission)
+            self._waiting_events += len(batch)
+            self._waiting_bytes += submission.bytes
+            metrics.WAITING.set(self._waiting_events)
             self._changed.notify()
-        return call.future
+        return submission.future
 
-    def nudge(self) -> None:
-        """Somebody else put events into the journal: process them at once."""
+    def wake(self) -> None:
+        """Process at once what others have put into the journal."""
         with self._changed:
-            self._nudged = True
+            self._woken = True
             self._changed.notify()
 
     def _work(self) -> None:
-        self._guarded(self._runner.drain)  # what an earlier process stored
+        self._unless_unavailable(self._sink.process_pending)  # what an earlier process stored
         tick_at = time.monotonic()
         while self._wait(tick_at):
             self._write()
-            if self._nudged or time.monotonic() >= tick_at:
-                self._nudged = False
-                self._guarded(self._runner.drain)  # what others put into the journal
-                self._guarded(lambda: self._runner.tick(self._now()))
+            if self._woken or time.monotonic() >= tick_at:
+                self._woken = False
+                self._unless_unavailable(self._sink.process_pending)  # what others have put into the journal
+                self._unless_unavailable(lambda: self._sink.tick(self._now()))
                 tick_at = time.monotonic() + _TICK_SECONDS
 
     def _wait(self, until: float) -> bool:
-        """Until there is work or the clock has to go on. False: all is done and it is time to end."""
+        """Wait for a batch, a call of `wake` or the next tick. False: all is written and the thread has to end."""
         with self._changed:
-            while not (self._waiting or self._stopping or self._nudged) and (rest := until - time.monotonic()) > 0:
+            while not (self._waiting or self._stopping or self._woken) and (rest := until - time.monotonic()) > 0:
                 self._changed.wait(rest)
             return bool(self._waiting) or not self._stopping
 
     def _write(self) -> None:
-        calls = self._next()
-        if not calls:
+        submissions = self._next()
+        if not submissions:
             return
         try:
-            done = self._runner.absorb_all([call.batch for call in calls])
-            for call, taken in zip(calls, done, strict=True):
-                call.future.set_result(taken)
-            self._away = False
+            results = self._sink.store_batches([submission.batch for submission in submissions])
+            for submission, result in zip(submissions, results, strict=True):
+                submission.future.set_result(result)
+            self._unavailable = False
         except Exception as error:
-            if not passes(error):
+            if not is_transient(error):
                 raise
-            self._note_away(error)
-            for touched in calls:
-                if not touched.future.done():
-                    touched.future.set_exception(Unavailable("the database is away"))
+            self._note_unavailable(error)
+            for submission in submissions:
+                if not submission.future.done():
+                    submission.future.set_exception(Unavailable("database unavailable"))
         with self._changed:
-            self._doing = ()
+            self._writing = ()
 
-    def _next(self) -> Sequence[_Call]:
-        """As many of the oldest calls as one transaction takes."""
-        calls: list[_Call] = []
+    def _next(self) -> Sequence[_Submission]:
+        """As many of the oldest batches as one transaction takes."""
+        submissions: list[_Submission] = []
         n = 0
         with self._changed:
             while self._waiting:
-                call = self._waiting[0]
-                size = len(call.batch)
-                if n and n + size > self._bounds.batch:
+                submission = self._waiting[0]
+                size = len(submission.batch)
+                if n and n + size > self._limits.batch_size:
                     break
                 self._waiting.popleft()
-                self._events -= size
-                self._bytes -= call.bytes
-                if call.future.set_running_or_notify_cancel():  # its caller may have left
-                    calls.append(call)
+                self._waiting_events -= size
+                self._waiting_bytes -= submission.bytes
+                if submission.future.set_running_or_notify_cancel():  # its caller may have given up
+                    submissions.append(submission)
                     n += size
-            self._doing = calls
-            metrics.WAITING.set(self._events)
-        return calls
+            self._writing = submissions
+            metrics.WAITING.set(self._waiting_events)
+        return submissions
 
-    def _guarded(self, do: Callable[[], object]) -> None:
+    def _unless_unavailable(self, do: Callable[[], object]) -> None:
         try:
             do()
-            self._away = False
+            self._unavailable = False
         except Exception as error:
-            if not passes(error):
+            if not is_transient(error):
                 raise
-            self._note_away(error)
+            self._note_unavailable(error)
 
-    def _note_away(self, error: Exception) -> None:
-        self._away = True
-        _log.error("the database is away (%s)", type(error).__name__)
+    def _note_unavailable(self, error: Exception) -> None:
+        self._unavailable = True
+        _log.error("database unavailable (%s)", type(error).__name__)
 
     def _end(self, bug: BaseException | None) -> None:
         with self._changed:
-            calls = [call for call in self._doing if not call.future.done()]
-            calls += [call for call in self._waiting if call.future.set_running_or_notify_cancel()]
+            unwritten = [submission for submission in self._writing if not submission.future.done()]
+            unwritten += [one for one in self._waiting if one.future.set_running_or_notify_cancel()]
             self._waiting.clear()
-            self._doing = ()
+            self._writing = ()
             super()._end(bug)
-        for call in calls:
-            call.future.set_exception(Stopped("the writer has ended"))
+        for submission in unwritten:
+            submission.future.set_exception(Stopped("the write queue has stopped"))

@@ -1,112 +1,113 @@
-"""Texts whose webhook was lost: the provider's list is read every few minutes, and what nobody told us of is heard.
+"""Finds inbound texts whose webhook call was lost: reads the provider's list of texts every few minutes.
 
-It goes the way of every text, so one that the webhook brings as well counts once. The list may lag behind, so each look
-begins well before the moment up to which the last one was complete; only a complete look moves that moment on.
+A text from the list is handled like any other, so a text of the webhook and of the list counts once. The list may lag
+behind; each poll starts well before the end of the last complete one, and only a complete poll moves that end.
 """
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
-
 from pipeline import metrics
 from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.runtime.background import Background
-from pipeline.consumers.runtime.embedded import passes
+from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.answers.replies import Reader
-from pipeline.notifiers.port import CannotLook, Inbox, Received
-from pipeline.store.asks import conversations
+from pipeline.domain.asking.channels import SMS, Channel
+from pipeline.notifiers.port import InboundText, Inbox, LookupUnavailable
+from pipeline.store.asks import inbound_messages
 from pipeline.store.db.engine import reading
-from pipeline.store.journal import journal
-from pipeline.store.people.vault import Vault
+from pipeline.store.journal import state
+from pipeline.store.store import Store
 
-SOURCE = "twilio"  # by webhook or from the list, a text is the same text
 OVERLAP = timedelta(hours=4)  # how late the list may show a text
-WEBHOOKS_TURN = timedelta(minutes=2)  # a younger text is left to its webhook, which can still be answered
-FIRST = timedelta(days=1)  # how far the first look of an installation goes back
-_READ_UNTIL = "inbound.read_until"
+WEBHOOK_TIME = timedelta(minutes=2)  # a younger text is left to its webhook, which can still be replied to
+FIRST_POLL = timedelta(days=1)  # how far the first poll of an installation goes back
+_READ_UNTIL = "inbound.read_until"  # name in the state table; of SMS, the first channel, as it is
 _log = logging.getLogger(__name__)
 
 
-class InboundPoll(Background):
-    """Looks through the provider's list in a thread of its own: the provider may be slow.
+class InboxPoll(Background):
+    """Polls the list in its own thread, as the provider may be slow.
 
-    `told` is called after something was put into the journal. Trouble that passes is over with the next look; anything
-    else is a bug: `ended` gets the error, and the process has to follow.
+    `on_committed` is called after each text that was stored. A transient failure is retried with the next poll; any
+    other ends the thread, `ended` carries the error, and the process stops.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        vault: Vault,
+        store: Store,
+        channel: Channel,
         inbox: Inbox,
         reader: Reader,
         now: Callable[[], datetime],
         *,
         every: timedelta,
-        told: Callable[[], object],
+        on_committed: Callable[[], object],
     ) -> None:
-        super().__init__("inbound poll")
-        self._engine = engine
-        self._vault = vault
+        super().__init__("inbox poll")
+        self._store = store
+        self._channel = channel
         self._inbox = inbox
         self._reader = reader
         self._now = now
         self._every = every
-        self._told = told
+        self._on_committed = on_committed
+        self._read_until_key = _READ_UNTIL if channel == SMS else f"{_READ_UNTIL}.{channel.name}"
 
-    def look(self, now: datetime) -> int:
-        """Hear what the list has and we have not, oldest first. Returns how many texts that were. Raises CannotLook."""
+    def poll(self, now: datetime) -> int:
+        """Handle the listed texts that are not stored yet, oldest first. Returns how many. Raises LookupUnavailable."""
         listed = []
-        for received in self._inbox.received(self._read_until(now) - OVERLAP):
+        for text in self._inbox.received(self._read_until(now) - OVERLAP):
             if self._stopping:
                 return 0
-            if received.received_at <= now - WEBHOOKS_TURN:
-                listed.append(received)
-        with reading(self._engine) as connection:
-            lost = [one for one in reversed(listed) if not conversations.heard(connection, SOURCE, one.id)]
-        heard = sum(self._hear(received, now) for received in lost)
-        with self._engine.begin() as connection:
-            journal.put(connection, _READ_UNTIL, journal.as_text(now))
-        return heard
+            if text.received_at <= now - WEBHOOK_TIME:
+                listed.append(text)
+        with reading(self._store.engine) as connection:
+            lost = [
+                text
+                for text in reversed(listed)
+                if not inbound_messages.is_stored(connection, text.source, text.message_id)
+            ]
+        handled = sum(self._handle(text, now) for text in lost)
+        with self._store.engine.begin() as connection:
+            state.put(connection, self._read_until_key, state.as_text(now))
+        return handled
 
     def _read_until(self, now: datetime) -> datetime:
-        """The moment up to which the list was read; where that never happened, when it should have begun."""
-        with self._engine.begin() as connection:
-            text = journal.get(connection, _READ_UNTIL)
+        """The end of the last complete poll; before the first one, the time from which texts count as lost."""
+        with self._store.engine.begin() as connection:
+            text = state.get(connection, self._read_until_key)
             if text is None:
-                text = journal.as_text(now - FIRST)
-                journal.put(connection, _READ_UNTIL, text)
+                text = state.as_text(now - FIRST_POLL)
+                state.put(connection, self._read_until_key, text)
         return datetime.fromisoformat(text)
 
-    def _hear(self, received: Received, now: datetime) -> bool:
-        sender = self._vault.phone_digest(received.sender)
-        # Its moment is that of the provider: it may have been written before a question that was put since.
-        inbound = Inbound(SOURCE, received.id, sender, received.text, received.received_at, answerable=False)
-        with self._engine.begin() as connection:
-            heard = conversation.hear(connection, self._vault, inbound, self._reader, now)
-        if heard.new:  # else the webhook came meanwhile
+    def _handle(self, text: InboundText, now: datetime) -> bool:
+        # The time is the provider's: the text may have been written before the newest question was asked.
+        inbound = conversation.inbound(self._store, self._channel, text, answerable=False)
+        with self._store.engine.begin() as connection:
+            result = conversation.handle_text(connection, self._store, inbound, self._reader, now)
+        if result.new:  # else its webhook call came meanwhile
             metrics.INBOUND_FOUND.inc()
-            self._told()
-        return heard.new
+            self._on_committed()
+        return result.new
 
     def _work(self) -> None:
-        self._try()
+        self._poll_or_log()
         while self._pause(self._every.total_seconds()):
-            self._try()
+            self._poll_or_log()
 
-    def _try(self) -> None:
+    def _poll_or_log(self) -> None:
         try:
-            found = self.look(self._now())
+            found = self.poll(self._now())
         except Exception as error:
-            if not (isinstance(error, CannotLook) or passes(error)):
+            if not (isinstance(error, LookupUnavailable) or is_transient(error)):
                 raise
             metrics.INBOUND_POLLS.labels("failed").inc()
-            why = error if isinstance(error, CannotLook) else type(error).__name__
-            _log.warning("the list of texts was not read (%s): the next look begins where this one did", why)
+            why = error if isinstance(error, LookupUnavailable) else type(error).__name__
+            _log.warning("the list of inbound texts was not read (%s): the next poll starts where this one did", why)
         else:
             metrics.INBOUND_POLLS.labels("done").inc()
             if found:
-                _log.warning("texts that came by the provider's list and not by its webhook: %d", found)
+                _log.warning("inbound texts found in the provider's list whose webhook call was lost: %d", found)

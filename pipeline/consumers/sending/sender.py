@@ -1,6 +1,6 @@
-"""One message to a provider, or a look for one, without the database: what the threads of a dispatcher do.
+"""Sends one message, or looks one up, at the provider. Runs in the dispatcher's threads and never uses the database.
 
-Whatever happens comes back as a result: nobody would see an error in such a thread.
+Every failure is a value: an exception in such a thread would go unnoticed.
 """
 
 import logging
@@ -11,90 +11,99 @@ from datetime import timedelta
 
 from pipeline.consumers.runtime import failpoints
 from pipeline.domain.asking.ask_states import hashed
-from pipeline.notifiers.port import Absent, CannotLook, Found, Message, NotAccepted, Notifier, Sent, Unknown
-from pipeline.notifiers.wording.questions import sms
-from pipeline.store.asks.claiming import Claimed, Sought
+from pipeline.notifiers.port import (
+    Absent,
+    Found,
+    LookupUnavailable,
+    Message,
+    NotAccepted,
+    Notifier,
+    ProviderAnswer,
+    Unknown,
+)
+from pipeline.notifiers.wording.questions import question_text
+from pipeline.store.asks.claiming import Claimed, PendingLookup
 
-_AFTER_BUG = timedelta(minutes=15)
+_RETRY_AFTER_BUG = timedelta(minutes=15)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wording:
-    """What messages are made with."""
+class MessageContext:
+    """What every message is written with: the company's name and the public address that links start with."""
 
     company: str
     public_url: str
 
 
 @dataclass(frozen=True)
-class Tried:
-    """How sending went."""
+class SendResult:
+    """The provider's answer to a claimed ask."""
 
     claimed: Claimed
-    sent: Sent
+    answer: ProviderAnswer
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What was found; where the look `failed`, nothing follows from it."""
+class LookupResult:
+    """What a lookup found. `failed`: the lookup was not possible, so nothing can be concluded."""
 
-    sought: Sought
+    lookup: PendingLookup
     found: Found | Absent | None
     failed: bool = False
 
 
 class Sender:
-    """Sends and looks, in any number of threads. Nothing is sent when half of the `lease` is over."""
+    """Sends and looks up, in any number of threads. Nothing is sent once half of the `lease` has passed."""
 
-    def __init__(self, notifiers: Mapping[str, Notifier], wording: Wording, lease: timedelta) -> None:
+    def __init__(self, notifiers: Mapping[str, Notifier], context: MessageContext, lease: timedelta) -> None:
         self._notifiers = notifiers
-        self._wording = wording
+        self._context = context
         self._lease = lease
 
-    def deliver(self, claimed: Claimed, started: float) -> Tried:
-        """Send what was claimed at `started` (monotonic seconds), unless that is too long ago."""
-        return Tried(claimed, self._send(claimed, started))
+    def send(self, claimed: Claimed, started: float) -> SendResult:
+        """Send an ask that was claimed at `started` (monotonic seconds), unless that is too long ago."""
+        return SendResult(claimed, self._send(claimed, started))
 
-    def _send(self, claimed: Claimed, started: float) -> Sent:
+    def _send(self, claimed: Claimed, started: float) -> ProviderAnswer:
         try:
-            notifier, message = self._notifiers[claimed.channel], message_of(claimed, self._wording)
-        except Exception as bug:  # nothing was sent, and nobody must die of it in a thread where none would see
+            notifier, message = self._notifiers[claimed.channel], message_of(claimed, self._context)
+        except Exception as bug:  # nothing was sent; an exception would end this thread unnoticed
             _log.critical("no message could be made: %s", type(bug).__name__)
-            return NotAccepted("a bug", _AFTER_BUG)
+            return NotAccepted("a bug", _RETRY_AFTER_BUG)
         if time.monotonic() - started > self._lease.total_seconds() / 2:
-            # This process stood still for long. Somebody may have taken over, and will look for what was never sent.
+            # This process was suspended. Another one may have taken over, and looks for a message that was never sent.
             return NotAccepted("the lease is nearly over", timedelta(0))
         failpoints.reached("before_post")
         try:
-            sent = notifier.send(message)
-        except Exception as bug:  # it may have happened after the message left
+            answer = notifier.send(message)
+        except Exception as bug:  # possibly after the message left
             _log.critical("notifier %s raised %s", notifier.name, type(bug).__name__)
-            sent = Unknown(type(bug).__name__)
+            answer = Unknown(type(bug).__name__)
         failpoints.reached("after_post_before_record")
-        return sent
+        return answer
 
-    def find(self, sought: Sought) -> Looked:
-        """Look for the message in the provider's list."""
-        notifier = self._notifiers.get(sought.channel)
-        if notifier is None or sought.to is None:
-            return Looked(sought, None, failed=True)
+    def look_up(self, lookup: PendingLookup) -> LookupResult:
+        """Look for a message at the provider."""
+        notifier = self._notifiers.get(lookup.channel)
+        if notifier is None or lookup.to is None:
+            return LookupResult(lookup, None, failed=True)
         try:
-            return Looked(sought, notifier.find(sought.to, sought.link_hash, sought.sending_at))
-        except CannotLook:
-            return Looked(sought, None, failed=True)
+            return LookupResult(lookup, notifier.find(lookup.to, lookup.link_hash, lookup.sending_at))
+        except LookupUnavailable:
+            return LookupResult(lookup, None, failed=True)
         except Exception as bug:
-            _log.critical("notifier %s raised %s while looking", notifier.name, type(bug).__name__)
-            return Looked(sought, None, failed=True)
+            _log.critical("notifier %s raised %s in a lookup", notifier.name, type(bug).__name__)
+            return LookupResult(lookup, None, failed=True)
 
 
-def message_of(claimed: Claimed, wording: Wording) -> Message:
-    """What a notifier is given to send."""
+def message_of(claimed: Claimed, context: MessageContext) -> Message:
+    """The message of a claimed ask."""
     key = claimed.key
-    link = f"{wording.public_url}/f/{claimed.form_token}"
+    link = f"{context.public_url}/f/{claimed.form_token}"
     return Message(
         to=claimed.to,
-        body=sms(claimed.language, key.purpose, wording.company, key.order_id, link),
+        body=question_text(claimed.language, key.purpose, context.company, key.order_id, link),
         link_hash=hashed(claimed.form_token),
         callback_token=claimed.callback_token,
         valid_for=claimed.valid_for,

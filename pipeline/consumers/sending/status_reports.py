@@ -1,56 +1,45 @@
-"""What happens when the provider tells how far a message has come: in any order, repeated, or before its own answer."""
+"""What happens when a provider reports on a message: in any order, repeatedly, or before its answer to the request."""
 
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.asking.ask_states import State
-from pipeline.notifiers.channels.twilio.codes import STATUSES, means_opted_out
+from pipeline.notifiers.port import StatusReport
 from pipeline.store.asks import outcomes
+from pipeline.store.asks.callbacks import store_callback
+from pipeline.store.journal.journal import Journal
 
 
-class Callback(Protocol):
-    """One status callback whose signature was checked."""
-
-    @property
-    def message_id(self) -> str:
-        """The provider's id of the message."""
-
-    @property
-    def status(self) -> str:
-        """The provider's word for how far it came."""
-
-    @property
-    def token(self) -> str:
-        """The random token we gave the callback of this attempt."""
-
-    @property
-    def error_code(self) -> str | None:
-        """Why it failed."""
+class UnknownMessage(Exception):
+    """A report on a message that this installation has not sent."""
 
 
-def meaning(status: str) -> State | None:
-    """The state a status stands for; None: none of an outgoing message."""
-    return STATUSES.get(status.lower())
+def handle(connection: Connection, journal: Journal, report: StatusReport, now: datetime) -> None:
+    """Record a report in the caller's transaction; each status word of a message counts once.
 
-
-def status(connection: Connection, callback: Callback, now: datetime) -> bool:
-    """Take a callback into the ask it speaks of, in the caller's transaction. False: no attempt of ours has that token.
-
-    Whatever it says, the provider has the message: this also resolves an unknown outcome.
+    Raises UnknownMessage. The caller rolls back then, so that nothing is stored of such a report.
     """
-    row = outcomes.by_callback(connection, callback.token)
-    if row is None or (row.provider_id is not None and row.provider_id != callback.message_id):
-        return False
-    state = meaning(callback.status)
-    metrics.PROVIDER_STATUS.labels(state or "other").inc()
-    if state is None:
-        return True
-    code = int(callback.error_code) if callback.error_code and callback.error_code.isdecimal() else None
-    key = outcomes.Key(row.order_id, row.contact_id, row.purpose)
-    outcomes.accepted(connection, [outcomes.News(key, row.attempt, callback.message_id, state, code)], now)
-    if means_opted_out(code):
-        outcomes.opt_out(connection, key, now)
-    return True
+    row = {
+        "message_id": report.message_id,
+        "status": report.status,
+        "received_at": now,
+        "error_code": None if report.code is None else str(report.code),
+    }
+    if store_callback(connection, row):
+        _record(connection, journal, report, now)
+
+
+def _record(connection: Connection, journal: Journal, report: StatusReport, now: datetime) -> None:
+    """Move the ask on. Whatever a report says, the provider has the message: it also resolves an unknown outcome."""
+    row = outcomes.ask_by_callback(connection, report.callback_token)
+    if row is None or (row.provider_id is not None and row.provider_id != report.message_id):
+        raise UnknownMessage
+    metrics.PROVIDER_STATUS.labels(report.state or "other").inc()
+    if report.state is None:
+        return
+    key = outcomes.AskKey(row.order_id, row.contact_id, row.purpose)
+    news = outcomes.AcceptedMessage(key, row.attempt, report.message_id, report.state, report.code)
+    outcomes.record_accepted(connection, journal, [news], now)
+    if report.opted_out:
+        outcomes.record_opt_out(connection, key, now)

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Kafka: clients, topics, and the mapping between records and events."""

@@ -1,4 +1,4 @@
-"""The way to a Kafka cluster: how its clients are opened, and its failures as sentences for whoever runs us."""
+"""Opens clients of a Kafka cluster, and turns its failures into error messages for the operator."""
 
 import logging
 import re
@@ -11,20 +11,21 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from pipeline.domain.events.contract import MAX_EVENT_BYTES
+from pipeline.errors import UserError
 from pipeline.settings import Settings
 
-_FIRST_ANSWER = 10  # seconds for any broker to answer; a managed one far away needs about one
-RECORD_BYTES = 2 * MAX_EVENT_BYTES  # that a client lets pass: what is too much, the topic says
-_CLIENT = "kafka"  # the logger above all of the client's
+_BOOTSTRAP_SECONDS = 10  # for any broker to answer; a managed one in another region needs about one
+RECORD_BYTES = 2 * MAX_EVENT_BYTES  # limit of the clients, so high that the limit of the topic decides
+_CLIENT = "kafka"  # the parent of all the client's loggers
 _LOST = re.compile(r"Connection lost: (?:.*Error: )?(?P<why>.+)", re.DOTALL)
 
 
-class BrokerTrouble(Exception):
-    """The cluster is away, or refuses what was asked of it."""
+class BrokerError(UserError):
+    """The cluster is unavailable, or refuses a request."""
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What every client of kafka-python is opened with. Holds the password: never to be printed."""
+    """The options of every client of kafka-python. They contain the password: do not log them."""
     found: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "client_id": "unvarnished",
@@ -40,63 +41,65 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 def producer(settings: Settings) -> KafkaProducer:
-    """What publishes in bulk: idempotent, and acknowledged by every copy. Raises KafkaError."""
+    """A producer for the relay: idempotent, acknowledged by all in-sync replicas. Raises KafkaError."""
     return KafkaProducer(
-        bootstrap_timeout_ms=_FIRST_ANSWER * 1_000,
+        bootstrap_timeout_ms=_BOOTSTRAP_SECONDS * 1_000,
         acks="all",
         linger_ms=5,  # milliseconds
         batch_size=200_000,  # bytes
         max_request_size=RECORD_BYTES,
-        max_block_ms=3_000,  # for a topic's partitions to be known
+        max_block_ms=3_000,  # for the metadata of a topic
         request_timeout_ms=5_000,
         delivery_timeout_ms=6_000,  # then it counts as failed, and is published again
         **options(settings),
     )
 
 
-def looker(settings: Settings) -> KafkaAdminClient:
-    """A client to look at offsets with, for long. Raises KafkaError."""
-    return KafkaAdminClient(bootstrap_timeout_ms=_FIRST_ANSWER * 1_000, request_timeout_ms=10_000, **options(settings))
+def offset_client(settings: Settings) -> KafkaAdminClient:
+    """A long-lived client that reads offsets. Raises KafkaError."""
+    return KafkaAdminClient(
+        bootstrap_timeout_ms=_BOOTSTRAP_SECONDS * 1_000, request_timeout_ms=10_000, **options(settings)
+    )
 
 
 @contextmanager
 def admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """A client to look at topics and to make them. Raises BrokerTrouble, also for what goes wrong inside."""
+    """A client that describes and creates topics. Raises BrokerError, also for a KafkaError raised in the block."""
     servers = settings.kafka_bootstrap_servers
     try:
         with _opened(settings) as client:
             yield client
     except KafkaError as error:
-        raise BrokerTrouble(f"Kafka at {servers} does not do it: {error}") from error
+        raise BrokerError(f"Kafka at {servers} refuses: {error}") from error
 
 
 def _opened(settings: Settings) -> KafkaAdminClient:
     servers = settings.kafka_bootstrap_servers
-    nobody = _nobody_listens(servers)
-    if nobody is not None:
-        raise _unusable(servers, nobody)
-    heard = Attempts()
+    refused = _no_server_listens(servers)
+    if refused is not None:
+        raise _unavailable(servers, refused)
+    attempts = Attempts()
     logger = logging.getLogger(_CLIENT)
-    logger.addHandler(heard)
+    logger.addHandler(attempts)
     try:
-        return KafkaAdminClient(bootstrap_timeout_ms=_FIRST_ANSWER * 1_000, **options(settings))
+        return KafkaAdminClient(bootstrap_timeout_ms=_BOOTSTRAP_SECONDS * 1_000, **options(settings))
     except KafkaTimeoutError as error:
-        raise _unusable(servers, heard.why(settings.kafka_sasl_user is not None) or str(error)) from error
+        raise _unavailable(servers, attempts.reason(settings.kafka_sasl_user is not None) or str(error)) from error
     finally:
-        logger.removeHandler(heard)
+        logger.removeHandler(attempts)
 
 
-def _unusable(servers: str, why: str) -> BrokerTrouble:
-    return BrokerTrouble(f"no Kafka broker can be used at {servers} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): {why}")
+def _unavailable(servers: str, why: str) -> BrokerError:
+    return BrokerError(f"no Kafka broker available at {servers} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): {why}")
 
 
-def _nobody_listens(servers: str) -> str | None:
-    """Why none of the servers can be connected to; None if one can. The client would try until its time is up."""
+def _no_server_listens(servers: str) -> str | None:
+    """Why no server accepts a connection; None if one does. The client would retry until its timeout."""
     why = ""
     for server in servers.split(","):
         host, _, port = server.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), _FIRST_ANSWER).close()
+            socket.create_connection((host.strip("[]"), int(port)), _BOOTSTRAP_SECONDS).close()
         except OSError as error:
             why = error.strerror or str(error)
         else:
@@ -105,7 +108,7 @@ def _nobody_listens(servers: str) -> str | None:
 
 
 class Attempts(logging.Handler):
-    """The client tries again until its time is up, and tells only its log why each attempt failed."""
+    """Collects the reasons of failed attempts: the client only logs them, and retries until its timeout."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -116,11 +119,11 @@ class Attempts(logging.Handler):
         if found:
             self._reasons.append(" ".join(found["why"].split()))
 
-    def why(self, signs_in: bool) -> str:
-        """What the broker said of the user, if it said anything; else the last reason."""
-        said = next((reason for reason in self._reasons if "Authentication" in reason), None)
-        if said is not None or not self._reasons:
-            return said or ""
+    def reason(self, has_user: bool) -> str:
+        """Why authentication failed, if it did; else the reason of the last attempt."""
+        authentication = next((reason for reason in self._reasons if "Authentication" in reason), None)
+        if authentication is not None or not self._reasons:
+            return authentication or ""
         last = self._reasons[-1]
-        unclear = signs_in and "disconnected" in last
-        return f"{last}, which is also how a wrong user or password can look" if unclear else last
+        unclear = has_user and "disconnected" in last
+        return f"{last}; a wrong user or password can look like this, too" if unclear else last

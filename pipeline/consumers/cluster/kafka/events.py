@@ -1,6 +1,6 @@
-"""CloudEvents on Kafka: a record as something for the intake, in either mode, and an event of the journal as a record.
+"""CloudEvents on Kafka: reads a record in structured or binary mode for the intake, and makes a record of an event.
 
-Without a client and without a connection: whoever reads or writes the records brings them.
+Pure: clients and connections are elsewhere.
 """
 
 import re
@@ -19,8 +19,8 @@ _HEADERS = (("content-type", f"{STRUCTURED}; charset=UTF-8".encode()),)
 _ATTRIBUTE = re.compile(r"ce_(?P<name>[a-z0-9]+)")
 
 
-class Record(NamedTuple):
-    """What was read, as the clients tell it. `topic` is its name on the cluster, prefix included."""
+class KafkaRecord(NamedTuple):
+    """A record as the clients return it. `topic` is its name on the cluster, with the prefix."""
 
     topic: str
     partition: int
@@ -29,8 +29,8 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]]
 
 
-class Outgoing(NamedTuple):
-    """What is to be written. Events of one key stay in their order."""
+class OutgoingRecord(NamedTuple):
+    """A record to be written. Events of one key stay in their order."""
 
     topic: str
     key: bytes
@@ -38,10 +38,10 @@ class Outgoing(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-def incoming(record: Record, prefix: str = "", received_at: datetime | None = None) -> Incoming:
-    """A record for the intake. Never raises: what cannot be read is a fault with the bytes as they came.
+def incoming(record: KafkaRecord, prefix: str = "", received_at: datetime | None = None) -> Incoming:
+    """A record for the intake. Never raises: if it cannot be read, the result has a `fault` and the bytes as they came.
 
-    `prefix` is that of the installation's topics; `received_at` when the record was received, None: when it happened.
+    `prefix`: of the installation's topics. `received_at`: when the record was received; None: when the event happened.
     """
     topic = record.topic.removeprefix(prefix)
     position = f"kafka:{record.topic}:{record.partition}:{record.offset}"
@@ -52,7 +52,7 @@ def incoming(record: Record, prefix: str = "", received_at: datetime | None = No
     return Incoming(raw, topic, position, None, received_at)
 
 
-def _event(record: Record) -> bytes:
+def _event(record: KafkaRecord) -> bytes:
     if record.value is None:
         raise BadEvent("the record has no value")
     headers = {name: value or b"" for name, value in record.headers}
@@ -62,7 +62,7 @@ def _event(record: Record) -> bytes:
             raise BadEvent(f"{media[:100]!r} is not {STRUCTURED}", "content-type")
         return record.value
     if "ce_specversion" not in headers:
-        return record.value  # the envelope will show
+        return record.value  # the check of the envelope decides
     if media not in ("", JSON):
         raise BadEvent(f"{media[:100]!r} is not {JSON}", "content-type")
     return structured(_attributes(headers), record.value)
@@ -81,7 +81,7 @@ def _text(name: str, value: bytes) -> str:
 
 
 class _Named(Struct):
-    """The fields that keys are made of."""
+    """The fields that a key consists of."""
 
     order_id: str = ""
     dimension: str = ""
@@ -95,13 +95,13 @@ class _Envelope(Struct):
 _named = msgspec.json.Decoder(_Envelope)
 
 
-def outgoing(kind: str, payload: str, prefix: str = "") -> Outgoing:
+def outgoing(kind: str, payload: str, prefix: str = "") -> OutgoingRecord:
     """An event of the journal as a record in structured mode, on the topic of its type.
 
-    Its key is the order, for an alert the segment: what is told of one of them is read in the order it was told.
+    Its key is the order, for an alert the segment: consumers read the events of one key in the order of publication.
     """
     topic = KINDS[kind].topic
     value = payload.encode()
-    named = _named.decode(value).data
-    key = f"{named.dimension}={named.value}" if topic == "alerts" else named.order_id
-    return Outgoing(prefix + topic, key.encode(), value, _HEADERS)
+    data = _named.decode(value).data
+    key = f"{data.dimension}={data.value}" if topic == "alerts" else data.order_id
+    return OutgoingRecord(prefix + topic, key.encode(), value, _HEADERS)

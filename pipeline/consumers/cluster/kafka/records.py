@@ -1,7 +1,7 @@
-"""Which Kafka records tell an event of the journal, and how our own topics carry it to the workers.
+"""The Kafka records of an event of the journal: for our own workers, and for other consumers.
 
-An event that waits for its processor goes to `unvarnished-events` under its order. A pair also goes to
-`unvarnished-evidence` once for each of its segments, so that a segment's evidence is made by one worker at a time.
+An event that waits for its processor goes to `unvarnished-events`, with its order as key. A pair also goes to
+`unvarnished-evidence`, once for each of its segments, so that one worker at a time updates the evidence of a segment.
 """
 
 from collections.abc import Sequence
@@ -11,52 +11,52 @@ import msgspec
 from aiokafka import ConsumerRecord
 from msgspec import Struct
 
-from pipeline.consumers.cluster.kafka.events import Outgoing, outgoing
+from pipeline.consumers.cluster.kafka.events import OutgoingRecord, outgoing
 from pipeline.consumers.cluster.kafka.topics import EVENTS, EVIDENCE, RECEIVED
-from pipeline.consumers.cluster.runner import FLEET, Relayed, part_of
+from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
 from pipeline.domain.detection.segments import Level, segments_of
 from pipeline.domain.events.contract import KINDS, BadEvent
-from pipeline.store.journal.outbox import Untold
+from pipeline.store.journal.outbox import PendingEvent
 
 _SEQ, _AT = "seq", "received-at"
 
 
-class _About(Struct):
-    """As much of an event's data as says where it belongs."""
+class _Data(Struct):
+    """The part of an event's data that decides its keys."""
 
     order_id: str = ""
     dimensions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Envelope(Struct):
-    data: _About
+    data: _Data
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
-def records_of(event: Untold, levels: Sequence[Level], prefix: str) -> list[Outgoing]:
-    """The records that tell this event, to our own processors first."""
+def records_of(event: PendingEvent, levels: Sequence[Level], prefix: str) -> list[OutgoingRecord]:
+    """The records of this event, those for our own workers first."""
     value = event.payload.encode()
-    place = [(_SEQ, str(event.seq).encode()), (_AT, event.received_at.isoformat().encode())]
-    about = _envelope.decode(value).data
-    records = [] if event.outgoing else [Outgoing(prefix + EVENTS, about.order_id.encode(), value, place)]
+    headers = [(_SEQ, str(event.seq).encode()), (_AT, event.received_at.isoformat().encode())]
+    data = _envelope.decode(value).data
+    records = [] if event.outgoing else [OutgoingRecord(prefix + EVENTS, data.order_id.encode(), value, headers)]
     if event.type == "fulfilment.compared":
-        parts = [FLEET, *map(part_of, segments_of(about.dimensions, levels))]
-        records += [Outgoing(prefix + EVIDENCE, part.encode(), value, place) for part in parts]
-    if KINDS[event.type].topic not in RECEIVED:  # what others tell us is not told again
+        parts = [FLEET, *map(part_of, segments_of(data.dimensions, levels))]
+        records += [OutgoingRecord(prefix + EVIDENCE, part.encode(), value, headers) for part in parts]
+    if KINDS[event.type].topic not in RECEIVED:  # what comes from outside is not published again
         records.append(outgoing(event.type, event.payload, prefix))
     return records
 
 
-def relayed(record: ConsumerRecord, of_evidence: bool) -> Relayed:
-    """A record of one of our own topics, as a relay wrote it. Raises BadEvent if none did."""
+def relayed_event(record: ConsumerRecord, of_evidence: bool) -> RelayedEvent:
+    """Read a record of one of our own topics. Raises BadEvent if no relay wrote it."""
     headers = dict(record.headers)
     try:
-        place, at = int(headers[_SEQ]), datetime.fromisoformat(headers[_AT].decode())
+        seq, at = int(headers[_SEQ]), datetime.fromisoformat(headers[_AT].decode())
         part = record.key.decode() if of_evidence else ""
     except (KeyError, ValueError, AttributeError):
-        raise BadEvent("no relay of ours wrote this", _SEQ) from None
+        raise BadEvent("not written by a relay of this installation", _SEQ) from None
     if record.value is None or (of_evidence and part != FLEET and "=" not in part):
-        raise BadEvent("no relay of ours wrote this", "key")
-    return Relayed(place, part, record.value, at)
+        raise BadEvent("not written by a relay of this installation", "key")
+    return RelayedEvent(seq, part, record.value, at)

@@ -1,7 +1,7 @@
-"""The contract's topics on a Kafka cluster: made where they are missing, and told where they are not as they are set.
+"""The topics of the contract on a Kafka cluster: creates missing ones, reports those that differ from the settings.
 
-What is there is never changed. A topic with more partitions sends an order's events to another partition than before,
-past those that still wait there; a shorter retention deletes; and whoever runs the cluster may have meant it.
+An existing topic is never changed. More partitions would send the events of an order to another partition, ahead of
+those that wait in the old one; a shorter retention deletes; and the cluster's operator may have chosen the difference.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,25 +11,25 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from pipeline.consumers.cluster.kafka.client import BrokerTrouble, admin
+from pipeline.consumers.cluster.kafka.client import BrokerError, admin
 from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES
 from pipeline.settings import Settings
 
-GROUP = "unvarnished"  # of the workers; like each topic behind the prefix
+GROUP = "unvarnished"  # of the workers; the prefix applies, as to each topic
 DEAD_LETTERS = "dead-letters"
 RECEIVED = ("orders", "deliveries")
 EVENTS, EVIDENCE = (
     "unvarnished-events",
     "unvarnished-evidence",
-)  # between our own processes: nobody else writes or reads
+)  # between our own processes only
 TOPICS = (*dict.fromkeys(kind.topic for kind in KINDS.values()), DEAD_LETTERS, EVENTS, EVIDENCE)
 
-_HEADERS = 64 << 10  # bytes beside the event: key, headers and the batch around them
+_OVERHEAD = 64 << 10  # bytes of a record besides the event: key, headers and the batch around them
 _HOUR = 3_600_000  # milliseconds
 
 
 class Topic(NamedTuple):
-    """A topic as it is to be; `replication` None leaves it to the broker."""
+    """A topic as it should be. `replication` None: the broker decides."""
 
     name: str
     partitions: int
@@ -38,7 +38,7 @@ class Topic(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A topic as it is; `replication` is that of the partition with the fewest copies."""
+    """A topic as it is. `replication`: of the partition with the fewest replicas."""
 
     partitions: int
     replication: int
@@ -46,15 +46,15 @@ class Found(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Something about a topic that is not as it is set."""
+    """A property of a topic that differs from the settings."""
 
     name: str
     wanted: str
     found: str
 
 
-class Outcome(NamedTuple):
-    """What became of a topic. `differences` tell what is not as it is set; nothing was changed about them."""
+class TopicResult(NamedTuple):
+    """What was done about a topic. Nothing: it existed, and may have `differences`, which are only reported."""
 
     topic: str
     state: Literal["created", "existed"]
@@ -62,10 +62,10 @@ class Outcome(NamedTuple):
 
 
 def wanted(settings: Settings) -> list[Topic]:
-    """The contract's topics under these settings."""
-    hours = dict.fromkeys(TOPICS, settings.kafka_told_hours)
-    hours |= dict.fromkeys((*RECEIVED, EVENTS, EVIDENCE), settings.kafka_received_hours)
-    hours[DEAD_LETTERS] = settings.kafka_dead_letter_hours
+    """The topics of the contract, with these settings."""
+    hours = dict.fromkeys(TOPICS, settings.kafka_output_retention_hours)
+    hours |= dict.fromkeys((*RECEIVED, EVENTS, EVIDENCE), settings.kafka_input_retention_hours)
+    hours[DEAD_LETTERS] = settings.kafka_dead_letter_retention_hours
     copies = settings.kafka_replication
     safe = {} if copies is None else {"min.insync.replicas": str(max(1, copies - 1))}
     return [
@@ -75,45 +75,47 @@ def wanted(settings: Settings) -> list[Topic]:
 
 
 def _configs(name: str, hours: float) -> dict[str, str]:
-    most = MAX_EVENT_BYTES + _HEADERS
+    most = MAX_EVENT_BYTES + _OVERHEAD
     return {
-        "cleanup.policy": "delete",  # every event counts, not only the last one of an order
+        "cleanup.policy": "delete",  # compaction would leave only the last event of an order
         "retention.ms": str(round(hours * _HOUR)),
-        # Kept from when it came: history that is sent with its own times would be deleted at once.
+        # Retention counts from the arrival: history with its own times would be deleted at once.
         "message.timestamp.type": "LogAppendTime",
-        # What any topic took has to fit among the dead letters, with the reason.
-        "max.message.bytes": str(most + _HEADERS if name == DEAD_LETTERS else most),
+        # What fits in any topic has to fit among the dead letters, with the reason.
+        "max.message.bytes": str(most + _OVERHEAD if name == DEAD_LETTERS else most),
     }
 
 
 def differences(topic: Topic, found: Found) -> list[Difference]:
-    """What is not as it is set, partitions first."""
+    """The properties that differ, partitions first."""
     pairs = [("partitions", str(topic.partitions), str(found.partitions))]
     if topic.replication is not None:
         pairs.append(("replication", str(topic.replication), str(found.replication)))
-    pairs += [(name, value, found.configs.get(name, "not told")) for name, value in topic.configs.items()]
+    pairs += [(name, value, found.configs.get(name, "unknown")) for name, value in topic.configs.items()]
     return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
-def create(settings: Settings) -> list[Outcome]:
-    """Make the topics that are missing, and compare those that are there. Raises BrokerTrouble."""
+def create(settings: Settings) -> list[TopicResult]:
+    """Create the missing topics, and compare the existing ones with the settings. Raises BrokerError."""
     topics = wanted(settings)
     names = [topic.name for topic in topics]
     with admin(settings) as client:
         found = _read(client, names)
-        made = set[str]()
+        created = set[str]()
         missing = [topic for topic in topics if topic.name not in found]
         if missing:
-            made = _make(client, missing)
+            created = _create(client, missing)
             found = _read(client, names)
     return [
-        Outcome(topic.name, "created" if topic.name in made else "existed", differences(topic, found[topic.name]))
+        TopicResult(
+            topic.name, "created" if topic.name in created else "existed", differences(topic, found[topic.name])
+        )
         for topic in topics
     ]
 
 
 def compare(settings: Settings) -> tuple[list[str], list[str]]:
-    """The names of the topics that are missing, and of those that are not as they are set. Raises BrokerTrouble."""
+    """The names of the missing topics, and of those that differ from the settings. Raises BrokerError."""
     topics = wanted(settings)
     with admin(settings) as client:
         found = _read(client, [topic.name for topic in topics])
@@ -122,15 +124,15 @@ def compare(settings: Settings) -> tuple[list[str], list[str]]:
 
 
 def _read(client: KafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
-    told = {topic["name"]: topic for topic in client.describe_topics(names)}
-    for name, topic in told.items():
+    described = {topic["name"]: topic for topic in client.describe_topics(names)}
+    for name, topic in described.items():
         _check(name, topic, UnknownTopicOrPartitionError.errno)
-    there = [name for name, topic in told.items() if not topic["error_code"]]
-    if not there:
+    existing = [name for name, topic in described.items() if not topic["error_code"]]
+    if not existing:
         return {}
     kind = ConfigResourceType.TOPIC
-    configs = client.describe_configs([ConfigResource(kind, name) for name in there], config_filter="all")["topic"]
-    return {name: _found(told[name]["partitions"], configs.get(name, {})) for name in there}
+    configs = client.describe_configs([ConfigResource(kind, name) for name in existing], config_filter="all")["topic"]
+    return {name: _found(described[name]["partitions"], configs.get(name, {})) for name in existing}
 
 
 def _found(partitions: Collection[Mapping[str, Any]], configs: Mapping[str, Mapping[str, Any]]) -> Found:
@@ -138,8 +140,8 @@ def _found(partitions: Collection[Mapping[str, Any]], configs: Mapping[str, Mapp
     return Found(len(partitions), copies, {name: str(config["value"]) for name, config in configs.items()})
 
 
-def _make(client: KafkaAdminClient, topics: Sequence[Topic]) -> set[str]:
-    """The names of those that were made: another process may have been first."""
+def _create(client: KafkaAdminClient, topics: Sequence[Topic]) -> set[str]:
+    """Returns the names of those created: another process may have created some."""
     requests = {topic.name: _request(topic) for topic in topics}
     answers = client.create_topics(requests, raise_errors=False)["topics"]
     for answer in answers:
@@ -156,5 +158,5 @@ def _request(topic: Topic) -> dict[str, Any]:
 def _check(name: str, answer: Mapping[str, Any], expected: int) -> None:
     code = answer["error_code"]
     if code not in (0, expected):
-        said = answer.get("error_message") or for_code(code).description  # type: ignore[no-untyped-call]
-        raise BrokerTrouble(f"Kafka refuses topic {name}: {said}")
+        reason = answer.get("error_message") or for_code(code).description  # type: ignore[no-untyped-call]
+        raise BrokerError(f"Kafka refuses topic {name}: {reason}")

@@ -1,4 +1,4 @@
-"""What happens when something did not happen: a delivery nobody scanned, a question nobody answered."""
+"""What happens when no delivery scan arrives: once the promise has passed, the customer is asked."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ MISSING_SCAN = "missing_scan"
 
 
 def watch_for_scan(order: Order, work: UnitOfWork) -> None:
-    """Ask after the first promise has passed, unless a delivery is reported: never closing an order is no way out.
+    """Ask once the first promise has passed, unless a delivery is recorded: leaving an order open avoids no question.
 
-    The first promise, because moving it on and on would be one.
+    The first promise, because moving the promise again and again would avoid the question, too.
     """
     facts = order.facts
     if not facts.known or facts.first_promise is None:
@@ -25,15 +25,9 @@ def watch_for_scan(order: Order, work: UnitOfWork) -> None:
         work.timers.set(MISSING_SCAN, order.order_id, "", due_at)
 
 
-def missing_scan(timer: Timer, work: UnitOfWork, now: datetime) -> None:
-    """The promise has passed and nothing arrived by the record: ask whether it did."""
+def handle_missing_scan(timer: Timer, work: UnitOfWork, now: datetime) -> None:
+    """The promise has passed and no delivery is recorded: ask whether it arrived."""
     order = work.orders.get(timer.order_id)
     order.dialogue.probed = True
     if order.dialogue.claim.delivered_at is None:
         asking.ask(order, "missing_scan", work, now)
-
-
-def expired(timer: Timer, work: UnitOfWork, now: datetime) -> None:
-    """Nobody answered in time. An answer that comes later still counts."""
-    purpose, _, contact_id = timer.subject.partition(":")
-    work.set_ask_state(timer.order_id, contact_id, purpose, asking.EXPIRED)
