@@ -1,1 +1,1 @@
-"""Telling people: the channels questions go out by, and the words alerts are told in."""
+"""Channels to customers behind one contract (`port`), their registry, and the wording of what people read."""

@@ -1,41 +1,52 @@
-"""The ways a question can go out: the whole list. A new one is one file, and one line here."""
+"""The channels that exist: one line for each. To add a channel, add one folder in `channels/` and one line here."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import NamedTuple
 
-from pipeline.notifiers.channels.console.notifier import Console
-from pipeline.notifiers.channels.demo_phone.notifier import Phone, Shelf
-from pipeline.notifiers.port import Inbox, Notifier
-from pipeline.settings import Settings, Unusable
-
-if TYPE_CHECKING:
-    from pipeline.notifiers.channels.twilio.sms import TwilioSms
-
-
-def _twilio_sms(settings: Settings) -> "TwilioSms":
-    from pipeline.notifiers.channels.twilio.sms import (
-        from_settings,  # its library takes a while to load: only who uses it waits
-    )
-
-    return from_settings(settings)
+from pipeline.domain.asking.channels import SMS, Channel
+from pipeline.notifiers.channels.console import notifier as console
+from pipeline.notifiers.channels.demo_phone import notifier as demo_phone
+from pipeline.notifiers.channels.demo_phone.notifier import PhoneStore
+from pipeline.notifiers.channels.twilio import channel as twilio
+from pipeline.notifiers.port import Adapter
+from pipeline.settings import ConfigurationError, Settings
 
 
-CHANNELS: Mapping[str, Callable[[Settings, Shelf], Notifier]] = {
-    "twilio_sms": lambda settings, _: _twilio_sms(settings),
-    "phone": lambda _, shelf: Phone(shelf),
-    "console": lambda *_: Console(),
+class Registration(NamedTuple):
+    """A channel, and how its adapter is built. Building raises ConfigurationError if the settings are incomplete."""
+
+    channel: Channel
+    build: Callable[[Settings, PhoneStore], Adapter]
+
+
+class ConfiguredChannel(NamedTuple):
+    """A channel of this installation, connected to its provider."""
+
+    channel: Channel
+    adapter: Adapter
+
+
+# By value of UNVARNISHED_NOTIFIER.
+CHANNELS = {
+    "twilio_sms": Registration(SMS, lambda settings, _: twilio.configure(settings)),
+    "phone": Registration(SMS, lambda _, phones: demo_phone.configure(phones)),
+    "console": Registration(SMS, lambda *_: console.configure()),
 }
 
 
-def notifiers(settings: Settings, shelf: Shelf) -> dict[str, Notifier]:
-    """The notifier of each channel that questions are decided for. Raises Unusable if the settings do not suffice."""
-    build = CHANNELS.get(settings.notifier)
-    if build is None:
-        raise Unusable(f"UNVARNISHED_NOTIFIER is {settings.notifier!r}; there are {', '.join(CHANNELS)}")
-    return {"sms": build(settings, shelf)}
+def channels_of(settings: Settings) -> tuple[Channel, ...]:
+    """The channels of this installation, in order of preference. Raises ConfigurationError if one is not registered."""
+    return (_registered(settings).channel,)
 
 
-def inbox(settings: Settings) -> Inbox | None:
-    """Where texts to us can be looked up; None: the channel has no such list, or sends by a name, which gets none."""
-    by_name = settings.twilio_messaging_service is None and not (settings.twilio_from or "").lstrip("+").isdecimal()
-    return None if settings.notifier != "twilio_sms" or by_name else _twilio_sms(settings)
+def configured_channels(settings: Settings, phones: PhoneStore) -> tuple[ConfiguredChannel, ...]:
+    """The same channels, connected to their providers. Raises ConfigurationError."""
+    found = _registered(settings)
+    return (ConfiguredChannel(found.channel, found.build(settings, phones)),)
+
+
+def _registered(settings: Settings) -> Registration:
+    found = CHANNELS.get(settings.notifier)
+    if found is None:
+        raise ConfigurationError(f"UNVARNISHED_NOTIFIER is {settings.notifier!r}; valid values: {', '.join(CHANNELS)}")
+    return found

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Everything customers and managers read outside the web pages: questions, replies, alert sentences, translations."""

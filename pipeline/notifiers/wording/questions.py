@@ -1,60 +1,50 @@
-"""What a message says: fixed sentences with fixed places for the company's name, the order's number and the link.
+"""The text of a question: a fixed sentence with the company's name, the order's number and the link filled in.
 
-Nothing that a customer or a colleague wrote gets into a message, and the order's number only with harmless characters.
-A text in the GSM alphabet that is short enough is one segment: it costs once, and no part of it can get lost.
+No text that a customer or a colleague wrote enters a message; of the order's number only harmless characters do.
+A text of one segment in the GSM alphabet is charged once, and no part of it can get lost.
 """
 
 import re
 from collections.abc import Mapping
-from math import ceil
 
 from pipeline.domain.events.contract import Purpose
-from pipeline.notifiers.wording.languages import marked, spoken, translations
+from pipeline.notifiers.wording.gsm import segments
+from pipeline.notifiers.wording.languages import translatable, translate
 
 QUESTIONS: Mapping[Purpose, str] = {
-    "delivery": marked(
-        "%(company)s: order %(order)s delivered: on time, complete? "
-        "Reply 1 yes 2 late 3 part/damaged 4 not here, or %(link)s STOP to end"
+    "delivery": translatable(
+        "%(company)s: how was order %(order)s? 1 OK 2 late 3 missing/damaged 4 not received %(link)s STOP=end"
     ),
-    "missing_scan": marked(
-        "%(company)s: order %(order)s was due. Is it here? "
-        "Reply 1 yes, on time 2 late 3 part/damaged 4 no, or %(link)s STOP to end"
+    "missing_scan": translatable(
+        "%(company)s: is order %(order)s here? 1 OK 2 late 3 missing/damaged 4 not received %(link)s STOP=end"
     ),
-    "reminder": marked(
-        "%(company)s, once more: order %(order)s on time, complete? "
-        "Reply 1 yes 2 late 3 part/damaged 4 not here, or %(link)s STOP to end"
+    "reminder": translatable(
+        "%(company)s reminder: order %(order)s? 1 OK 2 late 3 missing/damaged 4 not received %(link)s STOP=end"
     ),
 }
-_SEGMENT, _PART = 160, 153  # characters of the GSM alphabet in a message alone, and in one of several
-_WIDE_SEGMENT, _WIDE_PART = 70, 67  # the same where one character is outside of it
-_GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_TWICE = frozenset("^{}\\[~]|€\f")  # they take two places
+MAX_COMPANY = 30  # characters
+MAX_ORDER, MIN_ORDER = 20, 8  # characters of an order's number: shown if there is room, and shown in any case
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._#-]")
-_MAX_ORDER, _MAX_COMPANY = 20, 30  # characters
 
 
-def sms(language: str | None, purpose: Purpose, company: str, order_id: str, link: str) -> str:
-    """The text of a question, in the person's own language if we speak it, else in English."""
-    text = translations(spoken(language)).gettext(QUESTIONS[purpose])
-    return text % {"company": _plain(company, _MAX_COMPANY), "order": _number(order_id), "link": link}
+def question_text(language: str | None, purpose: Purpose, company: str, order_id: str, link: str) -> str:
+    """The question in the contact's language if there is a catalogue for it, else in English.
+
+    The order's number is cut to what fits into one segment with the company and the link, to `MIN_ORDER` at least.
+    """
+    template = translate(QUESTIONS[purpose], language)
+    company, number = _plain(company, MAX_COMPANY), _order_number(order_id)
+    for length in range(len(number), MIN_ORDER, -1):
+        text = template % {"company": company, "order": number[:length].rstrip(), "link": link}
+        if segments(text) == 1:
+            return text
+    return template % {"company": company, "order": number[:MIN_ORDER].rstrip(), "link": link}
 
 
-def segments(text: str) -> int:
-    """How many messages the text is cut into on its way."""
-    if any(character not in _GSM and character not in _GSM_TWICE for character in text):
-        places = len(text.encode("utf-16-le")) // 2
-        return 1 if places <= _WIDE_SEGMENT else ceil(places / _WIDE_PART)
-    places = sum(2 if character in _GSM_TWICE else 1 for character in text)
-    return 1 if places <= _SEGMENT else ceil(places / _PART)
+def _order_number(order_id: str) -> str:
+    """The order's number without anything that could be a link, another alphabet or a line end; "-" if none is left."""
+    return _plain(_UNSAFE.sub("", order_id), MAX_ORDER).replace("..", ".") or "-"
 
 
-def _number(order_id: str) -> str:
-    """The order's number as far as it is safe to repeat it: no link, no other alphabet, no end of line."""
-    return _plain(_UNSAFE.sub("", order_id), _MAX_ORDER).replace("..", ".") or "-"
-
-
-def _plain(text: str, most: int) -> str:
-    return " ".join(text.split())[:most]
+def _plain(text: str, max_length: int) -> str:
+    return " ".join(text.split())[:max_length]

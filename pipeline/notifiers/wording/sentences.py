@@ -1,8 +1,8 @@
-"""Alerts and findings in sentences a manager understands: figures with their interval, nothing overclaimed.
+"""Alerts and findings in sentences for managers: figures with their intervals, and no claim beyond the evidence.
 
-What the evidence says is exact, so its wording is, too. R of an honest segment grows by no more than one a
-day on average; therefore it passes a level of R days no more than once in R days on average. That says how
-rarely honesty looks like this, and is not the probability that this segment is honest.
+The wording of the evidence is exact. R of an honest segment grows by at most one a day on average, so it reaches a
+level of R days at most once in R days on average. This says how rarely an honest segment triggers the alert; it is not
+the probability that this segment is honest. See docs/statistics.md.
 """
 
 import math
@@ -34,41 +34,38 @@ _MONTHS = [
     "December",
 ]
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-_RARELY_YEARS = 1_000_000  # beyond it more zeros say nothing more
+_MAX_YEARS = 1_000_000  # longer waiting times are not more informative
 
 
 def headline(alert: Alert) -> str:
-    """One line: how bad, where, and what kind of thing it is."""
+    """One line: the severity, the segment and the signal."""
     return _render("headline.j2", alert=alert)
 
 
 def describe(alert: Alert) -> str:
-    """The alert as a paragraph: what is claimed, what was lived, how sure that is, and who is behind it."""
+    """The alert as a paragraph: the claim, what customers experienced, how certain it is, how many accounts disagree."""
     return _render(
         "alert.j2",
         alert=alert,
         silent_days=UNVERIFIED_AFTER_DAYS,
         cases=cases(alert.run_rate * alert.run_n),
-        rarity=rarity(alert.log10_e),
-        over_below=delta1(alert.null, alert.low),
+        waiting_time=waiting_time(alert.log10_e),
+        resolved_below=delta1(alert.null, alert.low),
     )
 
 
 def explain(finding: Finding) -> str:
-    """One finding as a paragraph: who, how, the figures it rests on, and the rest of the fleet beside it."""
+    """One finding as a paragraph: the segment, how it embellishes, its figures, and those of the rest of the fleet."""
     return _render("finding.j2", finding=finding, hours=int(EARLY_SCAN_TOLERANCE.total_seconds() // 3600))
 
 
 def conclude(dimension: str, findings: Sequence[Finding]) -> str:
-    """The opening sentence over a list of findings, or that there is none."""
+    """The introduction to a list of findings, or the statement that there is none."""
     return _render("conclusion.j2", dimension=dimension, findings=findings)
 
 
-def place(dimension: str, value: str) -> str:
-    """How a segment is called.
-
-    "depot Lyon"; "region ARA, carrier Nordex" for a level made of two; "the whole fleet" for all orders.
-    """
+def segment_name(dimension: str, value: str) -> str:
+    """A segment's name: "depot Lyon"; "region ARA, carrier Nordex" for a level of two dimensions; "the whole fleet"."""
     if not dimension:
         return "the whole fleet"
     names, values = dimension.split("+"), value.split("+")
@@ -77,8 +74,18 @@ def place(dimension: str, value: str) -> str:
     return ", ".join(f"{plain(name)} {plain(part)}" for name, part in zip(names, values, strict=True))
 
 
+def segment_kind(dimension: str) -> str:
+    """A segment of a level: "a depot"; "a combination of region and carrier" for a level of two dimensions."""
+    if not dimension:
+        return "a fleet"
+    names = [plain(name) for name in dimension.split("+")]
+    if len(names) > 1:
+        return f"a combination of {' and '.join(names)}"
+    return f"{'an' if names[0][:1].lower() in 'aeiou' else 'a'} {names[0]}"
+
+
 def plain(text: str) -> str:
-    """Text from an event, without what moves a cursor, colours a terminal or cannot be encoded."""
+    """Text of an event without control characters and without characters that cannot be encoded."""
     return "".join(char if char.isprintable() else " " if char.isspace() else _UNKNOWN for char in text)
 
 
@@ -98,16 +105,16 @@ def day(when: date) -> str:
 
 
 def cases(total: float) -> str:
-    """A sum of answers; "about" the nearest number where people who answered for one order disagree."""
+    """A number of answers. It is a sum of fractions, hence "about", if people who answered for one order disagree."""
     nearest = round(total)
     return f"{nearest:,}" if math.isclose(total, nearest, abs_tol=1e-6) else f"about {nearest:,}"
 
 
-def rarity(log10_days: float) -> str:
-    """A waiting time of 10**log10_days days in words, rounded down: "280 years", "45 days"."""
-    if log10_days > math.log10(_RARELY_YEARS * DAYS_PER_YEAR):
+def waiting_time(log10_days: float) -> str:
+    """A time of 10**log10_days days in words, rounded down: "280 years", "45 days"."""
+    if log10_days > math.log10(_MAX_YEARS * DAYS_PER_YEAR):
         return "a million years"
-    days = 10**log10_days * (1 + 1e-12)  # 81 years must not become 80 on the way through the logarithm
+    days = 10**log10_days * (1 + 1e-12)  # the logarithm must not turn 81 years into 80
     if days < 2 * DAYS_PER_YEAR:
         whole = max(math.floor(days), 1)
         return "1 day" if whole == 1 else f"{whole:,} days"
@@ -125,11 +132,15 @@ def _first_up(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _place_of(subject: Alert | Finding) -> str:
-    return place(subject.dimension, subject.value if isinstance(subject, Alert) else subject.segment)
+def _segment_name_of(subject: Alert | Finding) -> str:
+    return segment_name(subject.dimension, subject.value if isinstance(subject, Alert) else subject.segment)
 
 
-# The templates are text; one that ends in .html would be escaped.
+def _segment_kind_of(subject: Alert | Finding) -> str:
+    return segment_kind(subject.dimension)
+
+
+# The templates are plain text and not escaped; one that ends in .html would be.
 _environment = Environment(
     loader=PackageLoader("pipeline.notifiers.wording"),
     undefined=StrictUndefined,
@@ -140,12 +151,13 @@ _environment.filters |= {
     "points": points,
     "day": day,
     "times": _times,
-    "place": _place_of,
+    "segment_name": _segment_name_of,
+    "segment_kind": _segment_kind_of,
     "plain": plain,
     "first_up": _first_up,
 }
 
 
 def _render(template: str, **values: object) -> str:
-    """The template's sentences on one line: its line breaks are for whoever edits it."""
+    """The rendered sentences on one line. The line breaks in a template only make it readable."""
     return re.sub(r"\s+", " ", _environment.get_template(template).render(**values)).strip()

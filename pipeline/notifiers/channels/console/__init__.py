@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Prints messages, to try the product on one machine."""

@@ -1,14 +1,14 @@
-"""Prints messages: for trying things out on one's own machine."""
+"""Prints messages, to try the product on one machine."""
 
 import sys
 from datetime import datetime
 from typing import TextIO
 
-from pipeline.notifiers.port import Accepted, Found, Message, Sent, Unknown
+from pipeline.notifiers.port import Accepted, Adapter, Found, Message, ProviderAnswer, Unknown
 
 
 class Console:
-    """Writes each message as one line; what is printed is delivered."""
+    """Prints each message as one line. A printed message counts as sent."""
 
     name = "console"
 
@@ -16,18 +16,23 @@ class Console:
         self._out = out
         self._printed: dict[str, str] = {}
 
-    def send(self, message: Message) -> Sent:
-        """Print it."""
+    def send(self, message: Message) -> ProviderAnswer:
+        """Print the message."""
         out = self._out or sys.stdout
         message_id = f"console-{message.link_hash[:12]}"
         try:
             print(f"To {message.to}: {' '.join(message.body.split())}", file=out, flush=True)
-        except OSError as error:  # half a line may be out
+        except OSError as error:  # a part of the line may have been printed
             return Unknown(type(error).__name__)
         self._printed[message.link_hash] = message_id
         return Accepted(message_id)
 
     def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
-        """Only what this process printed can be found."""
+        """Only messages that this process printed can be found."""
         message_id = self._printed.get(link_hash)
         return None if message_id is None else Found(message_id)
+
+
+def configure() -> Adapter:
+    """Text messages, printed."""
+    return Adapter(Console())

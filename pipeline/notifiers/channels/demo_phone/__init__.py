@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The demo's phones: text messages that appear on a page of this installation."""

@@ -1,39 +1,56 @@
-"""The demo's phones: a message is shown on a page of ours instead of leaving the machine."""
+"""Puts text messages on the demo's phones: on a page of this installation, not on the network."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pipeline.notifiers.port import Absent, Accepted, Found, Message, NotAccepted, Sent
+from pipeline.notifiers.port import (
+    Absent,
+    Accepted,
+    Adapter,
+    Found,
+    Message,
+    NotAccepted,
+    ProviderAnswer,
+)
+
+PAGE = "demo_phone"
 
 
-class Shelf(Protocol):
-    """Where the messages are kept; the store has one."""
+class PhoneStore(Protocol):
+    """Storage of the messages on the phones; `store` implements it."""
 
     def keep(self, number: str, body: str, link_hash: str, of: tuple[str, str, str], at: datetime) -> str | None:
-        """Keep a message; `of` are the account's id, the contact's and the order's. Returns its own id.
+        """Store a message and return its id. `of`: the ids of the account, the contact and the order.
 
-        None: it is being looked for, so it must not appear any more.
+        None: another dispatcher has taken the ask over and is looking the message up, so it must not appear any more.
         """
 
     def find(self, number: str, link_hash: str) -> str | None:
-        """The id of a message that was kept. None: it was not, and will not be."""
+        """The id of a stored message. None: it is not stored and never will be."""
 
 
 class Phone:
-    """Puts messages where the phone page shows them."""
+    """Sends by storing the message for the page of phones."""
 
     name = "phone"
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, store: PhoneStore) -> None:
+        self._store = store
 
-    def send(self, message: Message) -> Sent:
-        """Show it on its recipient's phone."""
+    def send(self, message: Message) -> ProviderAnswer:
+        """Show the message on its recipient's phone."""
         of = (message.account_id, message.contact_id, message.order_id)
-        kept = self._shelf.keep(message.to, message.body, message.link_hash, of, message.sending_at)
-        return NotAccepted("somebody else has taken over", timedelta(0)) if kept is None else Accepted(kept)
+        message_id = self._store.keep(message.to, message.body, message.link_hash, of, message.sending_at)
+        if message_id is None:
+            return NotAccepted("another dispatcher has taken over", timedelta(0))
+        return Accepted(message_id)
 
     def find(self, to: str, link_hash: str, since: datetime) -> Found | Absent:
-        """Look at the phone. It is ours, so what it does not show was not sent."""
-        found = self._shelf.find(to, link_hash)
-        return Absent() if found is None else Found(found)
+        """Look at the phone. The storage is ours: a message that is not there was not sent."""
+        message_id = self._store.find(to, link_hash)
+        return Absent() if message_id is None else Found(message_id)
+
+
+def configure(store: PhoneStore) -> Adapter:
+    """Text messages on the demo's phones, and the page that shows them."""
+    return Adapter(Phone(store), pages=(PAGE,))

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Text messages through Twilio: sending, list of inbound texts, webhooks, signature, error codes, settings check."""

@@ -1,8 +1,8 @@
-"""The way to Twilio: one connection per request, one request per connection, and nothing is ever sent twice.
+"""HTTP to Twilio: one connection for each request, one request on each connection, no retry.
 
-The library's own client keeps a pool, may go through a proxy, and takes a retry policy; each of these can repeat a POST
-without telling. Here the two halves are apart: until the connection stands no byte of the message has left (`NotSent`);
-from then on whatever goes wrong leaves the outcome unknown.
+The library's own client keeps a pool, may use a proxy and accepts a retry policy; each of these can repeat a POST
+unnoticed. Here the two phases are separate: before the connection is established no byte of the message has left
+(`NotSent`); after that any failure leaves the outcome unknown.
 """
 
 import http.client
@@ -18,18 +18,19 @@ from urllib.parse import urlencode, urlsplit
 from twilio.http import HttpClient  # type: ignore[import-untyped]
 from twilio.http.response import Response  # type: ignore[import-untyped]
 
-_CONNECT_SECONDS = 5.0  # name look-up not included: the system's resolver has its own limits
-_MOST_BYTES = 4 << 20  # of an answer; a page of the message list has about a tenth
+_CONNECT_SECONDS = 5.0  # without name resolution: the system's resolver has its own limits
+_MAX_BYTES = 4 << 20  # of a response; a page of the message list has about a tenth
 
 
 class NotSent(Exception):
-    """The connection did not come to stand: nothing left this machine."""
+    """The connection was not established: nothing left this machine."""
 
 
-class OneShot(HttpClient):  # type: ignore[misc]
-    """The library's HTTP client, on one connection per request. `total`: seconds for everything behind connecting.
+class SingleRequestClient(HttpClient):  # type: ignore[misc]
+    """The library's HTTP client, with one connection for each request.
 
-    `base` replaces Twilio's own address: for another edge, and for tests.
+    `base` replaces the address of Twilio's API, for another edge and for tests. `total`: seconds for the whole exchange
+    once the connection is established.
     """
 
     def __init__(self, base: str, total: float) -> None:
@@ -49,7 +50,7 @@ class OneShot(HttpClient):  # type: ignore[misc]
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """Do it once. Raises NotSent, or OSError and HTTPException where the outcome is unknown."""
+        """Send the request once. Raises NotSent, or OSError or HTTPException if the outcome is unknown."""
         asked = urlsplit(url)
         query = "&".join(filter(None, [asked.query, urlencode(params or {}, doseq=True)]))
         target = f"{self._base.path}{asked.path}" + (f"?{query}" if query else "")
@@ -58,20 +59,20 @@ class OneShot(HttpClient):  # type: ignore[misc]
         if auth is not None:
             sent["Authorization"] = "Basic " + b64encode(":".join(auth).encode()).decode()
         connection = self._connect()
-        # Each read has its own limit below; a server that drips would never reach it.
-        over = threading.Timer(self._total, _cut, [connection.sock])
-        over.daemon = True
-        over.start()
+        # The socket's timeout is per read: a server that sends one byte at a time would never reach it.
+        deadline = threading.Timer(self._total, _shut_down, [connection.sock])
+        deadline.daemon = True
+        deadline.start()
         try:
             connection.sock.settimeout(self._total)
             connection.request(method, target, body, sent)
             answer = connection.getresponse()
-            text = answer.read(_MOST_BYTES).decode("utf-8", "replace")
-            if answer.length:  # cut short, or longer than anything sensible
+            text = answer.read(_MAX_BYTES).decode("utf-8", "replace")
+            if answer.length:  # incomplete, or longer than _MAX_BYTES
                 raise http.client.IncompleteRead(b"", answer.length)
             return Response(answer.status, text, dict(answer.getheaders()))
         finally:
-            over.cancel()
+            deadline.cancel()
             connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -89,7 +90,7 @@ class OneShot(HttpClient):  # type: ignore[misc]
         return connection
 
 
-def _cut(connection: socket.socket) -> None:
-    """End a conversation that takes too long: its reader wakes up and finds no more to read."""
-    with suppress(OSError):  # it ended by itself
+def _shut_down(connection: socket.socket) -> None:
+    """End an exchange that takes too long: the blocked read returns."""
+    with suppress(OSError):  # the exchange has ended already
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,0 +1,35 @@
+"""The texts sent back in a conversation. Each is one segment in the GSM alphabet, in every language: a test counts."""
+
+from collections.abc import Mapping
+
+from pipeline.domain.answers.replies import Control
+from pipeline.notifiers.wording.languages import translatable
+
+HELP = translatable(
+    "We ask how your deliveries went. Answer as our question says, or reply STOP to get no more messages."
+)
+STOPPED = translatable("You will get no more messages from us. To get them again, reply START.")
+STARTED = translatable("You will get our messages again. To end them, reply STOP.")
+SCORE = translatable(
+    "Thank you. Going by this delivery, would you recommend us? Reply 0 (not at all) to 10 (very likely)."
+)
+SCORE_AFTER_PROBLEM = translatable(
+    "We are sorry; somebody will look into it. Going by this delivery, would you recommend us? "
+    "Reply 0 (not at all) to 10 (very likely)."
+)
+SCORE_AGAIN = translatable("Sorry, one number from 0 (not at all) to 10 (very likely): would you recommend us?")
+COMMENT = translatable("Thank you. Is there anything we should know? A word is enough, or reply NO.")
+DONE = translatable("Thank you, your answer is recorded. To change it, open the link in our first message.")
+READ_BY_PERSON = translatable("Thank you, a person will read what you wrote.")
+ARRIVAL_AGAIN = translatable(
+    "Sorry, did your order arrive on time and complete? Reply 1 OK, 2 late, 3 missing or damaged, 4 not received."
+)
+ARRIVAL_AFTER_COMMENT = translatable(
+    "Thank you, noted. And did it arrive on time and complete? "
+    "Reply 1 OK, 2 late, 3 missing or damaged, 4 not received."
+)
+CONTROL_REPLIES: Mapping[Control, str] = {"help": HELP, "stop": STOPPED, "start": STARTED}
+TEXTS = (
+    *(HELP, STOPPED, STARTED, SCORE, SCORE_AFTER_PROBLEM, SCORE_AGAIN, COMMENT, DONE, READ_BY_PERSON),
+    *(ARRIVAL_AGAIN, ARRIVAL_AFTER_COMMENT),
+)
