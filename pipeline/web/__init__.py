@@ -1,1 +1,1 @@
-"""The two doors: a public one for events, forms and the provider, and an internal one for the people watching."""
+"""The HTTP side: a public listener for events, forms and providers, and an internal one for pages and the read API."""

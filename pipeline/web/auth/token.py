@@ -1,4 +1,4 @@
-"""Who may use the internal listener: whoever has the token printed at start, until there are user accounts."""
+"""Sign-in by the token that is configured or printed at start. There are no user accounts."""
 
 import hashlib
 import hmac
@@ -13,24 +13,20 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler, Guard
 
-from pipeline.web.http.problems import Problem, answer
+from pipeline.web.auth import OPEN
+from pipeline.web.auth.principal import TOKEN_HOLDER
+from pipeline.web.http.bearer import bearer_token
+from pipeline.web.http.forms import read_form
+from pipeline.web.http.problems import Problem, response_of
+from pipeline.web.http.templating import environment
 
 COOKIE = "unvarnished_session"
-OPEN = {"open": True}  # opt of a route that needs no sign-in
-_SCHEME = "bearer "
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in - Unvarnished</title></head>
-<body><main><h1>Unvarnished</h1>{note}
-<form method="post" action="/sign-in">
-<p><label>Sign-in token <input name="token" type="password" autocomplete="off" autofocus required></label>
-<button>Sign in</button></p></form>
-<p>It was printed when Unvarnished started.</p></main></body></html>
-"""
+_MAX_FIELDS = 10  # of the sign-in form
+_environment = environment("pipeline.web.auth")
 
 
 class NotSignedIn(Problem):
-    """A browser is shown where to sign in, a program is told how."""
+    """401 for programs; browsers are redirected to the sign-in page (`not_signed_in_response`)."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,14 +37,18 @@ class NotSignedIn(Problem):
 
 
 def guard(token: str) -> Guard:
-    """Lets through who holds the token or the cookie it was exchanged for."""
+    """Requires the bearer token or the session cookie, except for routes marked `OPEN`. Sets `request.user`.
+
+    The guard raises NotSignedIn, or Problem 403 if a page of another origin sends the cookie with a changing request.
+    """
     session = _session(token)
 
     def _check(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if handler.opt.get("open"):
             return
-        header = connection.headers.get("authorization", "")
-        if header[: len(_SCHEME)].lower() == _SCHEME and _same(header[len(_SCHEME) :].strip(), token):
+        connection.scope["user"] = TOKEN_HOLDER
+        bearer = bearer_token(connection.headers.get("authorization", ""))
+        if bearer is not None and _same(bearer, token):
             return
         if not _same(connection.cookies.get(COOKIE, ""), session):
             raise NotSignedIn
@@ -58,50 +58,54 @@ def guard(token: str) -> Guard:
     return _check
 
 
-def show_way_in(request: Request[Any, Any, Any], error: NotSignedIn) -> Response[Any]:
-    """The answer to somebody who is not signed in."""
+def not_signed_in_response(request: Request[Any, Any, Any], error: NotSignedIn) -> Response[Any]:
+    """The exception handler of NotSignedIn: the sign-in page for a browser that wants a page, else the problem."""
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         return Redirect("/sign-in", status_code=303)
-    return answer(error)
+    return response_of(error)
 
 
 def routes(token: str) -> list[ControllerRouterHandler]:
-    """Signing in: by the printed link, or by pasting the token."""
+    """`GET /sign-in`, with or without the token of the printed link, and `POST /sign-in` with a pasted token."""
 
-    def _try(given: str) -> Response[Any]:
+    def _sign_in(given: str) -> Response[Any]:
         if not _same(given, token):
-            page = _PAGE.format(note="<p>That is not the token.</p>")
-            return Response(page, status_code=401, media_type=MediaType.HTML)
-        # Not Secure: this listener speaks plain HTTP on loopback, and a browser would not keep such a cookie.
+            return _page(wrong=True)
+        # Not Secure: this listener serves plain HTTP on loopback, where browsers would reject a Secure cookie.
         cookie = Cookie(COOKIE, value=_session(token), path="/", httponly=True, samesite="lax")
         return Redirect("/", status_code=303, cookies=[cookie])
 
     @get("/sign-in", opt=OPEN, include_in_schema=False, sync_to_thread=False)
-    def ask(request: Request[Any, Any, Any]) -> Response[Any]:
+    def sign_in_page(request: Request[Any, Any, Any]) -> Response[Any]:
         given = request.query_params.get("token")
-        return Response(_PAGE.format(note=""), media_type=MediaType.HTML) if given is None else _try(given)
+        return _page(wrong=False) if given is None else _sign_in(given)
 
     @post("/sign-in", opt=OPEN, include_in_schema=False)
-    async def take(request: Request[Any, Any, Any]) -> Response[Any]:
+    async def sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
         _check_origin(request)
-        return _try(str((await request.form()).get("token", "")))
+        return _sign_in(dict(await read_form(request, _MAX_FIELDS)).get("token", ""))
 
-    return [ask, take]
+    return [sign_in_page, sign_in]
+
+
+def _page(wrong: bool) -> Response[str]:
+    page = _environment.get_template("sign_in.html.j2").render(wrong=wrong)
+    return Response(page, status_code=401 if wrong else 200, media_type=MediaType.HTML)
 
 
 def _session(token: str) -> str:
-    """What the cookie holds: worth nothing once the token is another one."""
+    """The value of the session cookie. It is derived from the token, so another token ends all sessions."""
     return hmac.new(token.encode(), b"session", hashlib.sha256).hexdigest()
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _check_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """A page of another origin may not use somebody's cookie; another port of this machine is one."""
+    """Reject a page of another origin that uses the cookie; another port of this machine is another origin, too."""
     origin = connection.headers.get("origin")
-    # Under no-referrer, which we ask for, browsers send "null" with the forms of our own pages.
+    # Under our own no-referrer policy, browsers send "null" with the forms of our own pages.
     if origin == "null" and connection.headers.get("sec-fetch-site") == "same-origin":
         return
     if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):

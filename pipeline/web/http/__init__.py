@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""What both listeners share: server, protocol limits, headers, errors, forms, templates and rate limits."""

@@ -1,7 +1,7 @@
-"""Wrong guesses at what opens a door, counted by the address they come from.
+"""Failed attempts at keys and links, counted by client address.
 
-Only wrong ones count, and whoever has the right one is let in however many were wrong before: a whole office, or the
-phones of a whole mobile network, may stand behind one address.
+Only failed attempts count, and a valid key or link works however many attempts failed before: a whole office, or all
+phones of a mobile network, may share one address.
 """
 
 import math
@@ -14,38 +14,38 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from litestar import Request
 
-_MOST_ADDRESSES = 10_000  # counted at a time, a few hundred bytes each; all further ones are counted as one
+_MAX_ADDRESSES = 10_000  # counted separately, a few hundred bytes each; all further ones share one counter
 _OTHERS = "others"
 
 
-class WrongGuesses:
-    """Counts wrong guesses; so many a minute from one address are answered like any other."""
+class FailedAttempts:
+    """Counts failed attempts; `per_minute` of them are allowed from one address."""
 
-    def __init__(self, a_minute: int) -> None:
-        self._limit = RateLimitItemPerMinute(a_minute)
+    def __init__(self, per_minute: int) -> None:
+        self._limit = RateLimitItemPerMinute(per_minute)
         self._counts = MemoryStorage()
         self._window = FixedWindowRateLimiter(self._counts)
 
     def exhausted(self, request: Request[Any, Any, Any]) -> bool:
-        """Whether the next wrong guess from there would be one too many."""
-        return not self._window.test(self._limit, self._who(request))
+        """Whether the next failed attempt from the request's address would exceed the limit."""
+        return not self._window.test(self._limit, self._counter(request))
 
     def count(self, request: Request[Any, Any, Any]) -> int:
-        """Count a wrong guess. Returns the seconds to wait if it was one too many, else 0."""
-        who = self._who(request)
-        if self._window.hit(self._limit, who):
+        """Count a failed attempt. Returns the seconds to wait if it exceeds the limit, else 0."""
+        counter = self._counter(request)
+        if self._window.hit(self._limit, counter):
             return 0
-        reset = self._window.get_window_stats(self._limit, who).reset_time
+        reset = self._window.get_window_stats(self._limit, counter).reset_time
         return max(math.ceil(reset - time.time()), 1)
 
-    def _who(self, request: Request[Any, Any, Any]) -> str:
+    def _counter(self, request: Request[Any, Any, Any]) -> str:
         address = _address(request.client.host if request.client else "")
         known = self._counts.get(self._limit.key_for(address)) > 0
-        return address if known or len(self._counts.storage) < _MOST_ADDRESSES else _OTHERS
+        return address if known or len(self._counts.storage) < _MAX_ADDRESSES else _OTHERS
 
 
 def _address(host: str) -> str:
-    """Who is counted as one: an IPv4 address, or the network of an IPv6 address, which one subscriber has whole."""
+    """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address, which one subscriber owns."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -1,14 +1,12 @@
-"""What every route may use; `app` fills it in, tests fill in their own."""
+"""What route handlers share. `app` builds it, tests build their own."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
-
-from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.settings import Settings
-from pipeline.store.people.vault import Vault
+from pipeline.store.store import Store
 from pipeline.store.unit_of_work import Setup
 
 
@@ -19,9 +17,8 @@ class Services:
     `submit` stores and processes events and returns when they are durable; `now` is the time, UTC.
     """
 
-    engine: Engine
-    vault: Vault
+    store: Store
     setup: Setup
     settings: Settings
-    submit: Callable[[Sequence[Incoming]], Awaitable[Taken]]
+    submit: Callable[[Sequence[Incoming]], Awaitable[IngestResult]]
     now: Callable[[], datetime]

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The internal listener: pages for operations and management, the read API, health and metrics."""

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The public listener: events from other systems, the customers' form, and calls of providers."""

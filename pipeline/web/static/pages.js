@@ -1,8 +1,8 @@
-// Keeps an open page true: asks twice a second whether anything happened and, if so, puts the changed parts in place.
-// Without it the page is complete and is renewed by loading it again.
+// Keeps an open page up to date: asks twice a second whether anything happened and, if so, replaces the sections that changed.
+// Without this script the page is complete and is updated by loading it again.
 
-const EVERY = 500; // milliseconds between two questions; an answer is to be seen within a second
-const AFTER_TROUBLE = 5_000; // milliseconds, when the server could not be asked
+const EVERY = 500; // milliseconds between two requests, so that an answer is visible within a second
+const AFTER_ERROR = 5_000; // milliseconds, after a failed request
 
 const FOLLOWING = "Live";
 
@@ -24,7 +24,7 @@ function say(message, lost = false) {
 function follow(delay = EVERY) {
   clearTimeout(timer);
   if (!paused && !document.hidden) {
-    timer = setTimeout(look, delay);
+    timer = setTimeout(update, delay);
   }
 }
 
@@ -32,7 +32,7 @@ async function ask(address, accept) {
   const answer = await fetch(address, { headers: { accept }, cache: "no-store", signal: AbortSignal.timeout(10_000) });
   if (answer.status === 401 || answer.status === 403 || answer.redirected) {
     paused = true;
-    say("Signed out: load the page again", true);
+    say("Signed out: reload the page", true);
     return null;
   }
   if (!answer.ok) {
@@ -41,7 +41,7 @@ async function ask(address, accept) {
   return answer;
 }
 
-async function look() {
+async function update() {
   let delay = EVERY;
   try {
     const answer = await ask("/v1/version", "application/json");
@@ -55,8 +55,8 @@ async function look() {
       }
     }
   } catch {
-    delay = AFTER_TROUBLE;
-    say("The server cannot be reached: these figures may be old", true);
+    delay = AFTER_ERROR;
+    say("The server is unreachable: figures may be outdated", true);
   }
   follow(delay);
 }
@@ -78,7 +78,7 @@ async function renew() {
   shown = page.body.dataset.version;
 }
 
-// Details that were open stay open, and whoever is inside with the keyboard stays there.
+// Open details stay open, and the keyboard focus stays where it is.
 function replace(now, next) {
   for (const details of now.querySelectorAll("details[id][open]")) {
     const same = next.querySelector(`#${CSS.escape(details.id)}`);
@@ -89,7 +89,7 @@ function replace(now, next) {
   if (now.isEqualNode(next) || onlyFreshDiffers(now, next)) {
     return;
   }
-  const within = now.contains(document.activeElement) ? place(now, document.activeElement) : null;
+  const within = now.contains(document.activeElement) ? focusIndex(now, document.activeElement) : null;
   next.classList.add("fresh");
   now.replaceWith(next);
   if (within !== null) {
@@ -109,7 +109,7 @@ function onlyFreshDiffers(now, next) {
   return copy.isEqualNode(next);
 }
 
-function place(section, element) {
+function focusIndex(section, element) {
   return [...section.querySelectorAll("a, summary, button, input, select")].indexOf(element);
 }
 

@@ -1,5 +1,5 @@
-// Keeps the phones fresh and sends replies without leaving the page. Without it the page works by reloading.
-const EVERY = 1000; // milliseconds between two looks
+// Updates the phones and sends replies without leaving the page. Without this script, the page works by reloading.
+const EVERY = 1000; // milliseconds between two updates
 const screens = document.getElementById("screens");
 const ringing = document.getElementById("ringing");
 let tag = "";
@@ -9,7 +9,7 @@ const scrollDown = () => {
   for (const talk of screens.querySelectorAll(".talk")) talk.scrollTop = talk.scrollHeight;
 };
 
-// What somebody is typing stays where it is typed.
+// Text that is being typed survives an update.
 const remember = () => {
   const typed = new Map();
   for (const input of screens.querySelectorAll("input[type=text]")) {
@@ -33,7 +33,7 @@ const restore = ({ typed, focus, at }) => {
 
 const newest = () => screens.querySelector(".phone")?.dataset.newest ?? "";
 
-const look = async (quietly = false) => {
+const update = async (quietly = false) => {
   if (busy || (document.hidden && !quietly)) return;
   busy = true;
   try {
@@ -51,7 +51,7 @@ const look = async (quietly = false) => {
     }
     tag = answer.headers.get("ETag") ?? "";
   } catch {
-    // Away for a moment: the next look tells.
+    // The server is unavailable for a moment: try again at the next update.
   } finally {
     busy = false;
   }
@@ -68,13 +68,13 @@ screens.addEventListener("submit", async (event) => {
     form.elements.text.value = "";
     form.elements.text.focus();
     ringing.textContent = "";
-    await look(true);
+    await update(true);
   } catch {
-    ringing.textContent = "That was not sent. Please try again.";
+    ringing.textContent = "The reply was not sent. Please try again.";
   } finally {
     button.disabled = false;
   }
 });
 
 scrollDown();
-setInterval(() => look(), EVERY);
+setInterval(() => update(), EVERY);

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The read API of the internal listener, `/v1/...`."""

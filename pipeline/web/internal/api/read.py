@@ -1,4 +1,4 @@
-"""What others read by HTTP: report and alerts as the command line prints them, segments, one order, the version."""
+"""The read API: report and alerts as the command line prints them, segments, orders, and the version."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -9,53 +9,34 @@ from litestar.exceptions import NotFoundException
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
-from pipeline.consumers.runtime.embedded import clock_of
 from pipeline.domain.detection.alerting import Kind, Severity
+from pipeline.domain.reports.figures import Row, row_of
 from pipeline.store.db.engine import reading
-from pipeline.store.reads import pages, reports
+from pipeline.store.journal.state import clock_of
+from pipeline.store.reads import reports
+from pipeline.store.reads.alerts import alerts_as_of, alerts_json
 from pipeline.web.http.services import Services
-from pipeline.web.internal.api.filters import LONGEST, choose, complain
-from pipeline.web.internal.orders.order import OrderView, view_of
+from pipeline.web.internal.filters import LONGEST, parse_filter, reject
+from pipeline.web.internal.orders.lookup import find_order
+from pipeline.web.internal.orders.order import OrderView
 
-By = Annotated[str | None, QueryParameter(name="by", description="level whose segments are wanted, as in `depot`")]
+By = Annotated[str | None, QueryParameter(name="by", description="level to list the segments of, such as `depot`")]
 First = Annotated[
     str | None,
-    QueryParameter(name="from", description="first day of completion, as in 2026-11-20"),
+    QueryParameter(name="from", description="first day of completion, such as 2026-11-20"),
 ]
-Last = Annotated[str | None, QueryParameter(name="to", description="last day of completion, as in 2026-11-30")]
-
-
-class FigureOut(Struct, frozen=True):
-    """A figure, the interval (95 %) that holds at every look, and the answers behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-class RowOut(Struct, frozen=True):
-    """One segment, or the fleet. Counts are orders; a figure is null where there is nothing."""
-
-    delivered: int
-    claimed_on_time: int
-    answered: int
-    answered_claimed_on_time: int
-    claimed_on_time_but_detractor: int
-    mean_score: FigureOut | None
-    nps: FigureOut | None
-    experienced_on_time: FigureOut | None
+Last = Annotated[str | None, QueryParameter(name="to", description="last day of completion, such as 2026-11-30")]
 
 
 class ReportOut(Struct, frozen=True):
-    """The fleet, and the segments of the level in `by`."""
+    """All orders (`total`), and the segments of the level in `by`."""
 
-    total: RowOut
-    segments: dict[str, RowOut]
+    total: Row
+    segments: dict[str, Row]
 
 
 class AlertOut(Struct, frozen=True):
-    """An alert as it stands. Rates and the null lie between 0 and 1."""
+    """An alert in its current state. Rates and `null`, the tolerance for honest mistakes, lie between 0 and 1."""
 
     signal: str
     dimension: str
@@ -73,7 +54,7 @@ class AlertOut(Struct, frozen=True):
 
 
 class LevelOut(Struct, frozen=True):
-    """A level that is counted: what may stand in `by`, and the segments seen on it."""
+    """A level that is counted: the value for `by`, the most segments it can have, and the segments seen so far."""
 
     dimension: str
     capacity: int
@@ -81,9 +62,9 @@ class LevelOut(Struct, frozen=True):
 
 
 class VersionOut(Struct, frozen=True):
-    """`version`: events known so far, in and out. `processed`: the last of them processed, `clock` its time.
+    """`version`: events stored so far, in and out; `processed`: the last one processed; `clock`: its time.
 
-    No figure changes while the first two stand still.
+    While the first two stay the same, so do all figures.
     """
 
     version: int
@@ -92,62 +73,52 @@ class VersionOut(Struct, frozen=True):
 
 
 def routes(services: Services) -> list[Router]:
-    """The handlers below /v1 that only read."""
+    """`GET /v1/report`, `/v1/alerts`, `/v1/segments`, `/v1/orders` and `/v1/version`."""
 
-    @get("/report", sync_to_thread=True, summary="Claimed beside experienced")
+    @get("/report", sync_to_thread=True, summary="Compare claimed and experienced performance")
     def report(by: By = None, first: First = None, last: Last = None) -> ReportOut:
-        choice = choose(services.setup, by, first, last)
-        with reading(services.engine) as connection:
-            found = reports.report_json(choice.fleet(connection), choice.segments(connection))
-        return msgspec.convert(found, ReportOut)
+        report_filter = parse_filter(services.setup, by, first, last)
+        with reading(services.store.engine) as connection:
+            fleet, segments = report_filter.fleet(connection), report_filter.segments(connection)
+        return ReportOut(row_of(fleet), {value: row_of(counts) for value, counts in segments.items()})
 
-    @get("/alerts", sync_to_thread=True, summary="Where the claim is shown no longer to hold, oldest first")
+    @get("/alerts", sync_to_thread=True, summary="Alerts: segments whose customers contradict the claim, oldest first")
     def alerts() -> list[AlertOut]:
-        with reading(services.engine) as connection:
-            found = reports.alerts(connection, clock_of(connection).date())
-        return msgspec.convert(reports.alerts_json(found), list[AlertOut])
+        with reading(services.store.engine) as connection:
+            found = alerts_as_of(connection, clock_of(connection).date())
+        return msgspec.convert(alerts_json(found), list[AlertOut])
 
-    @get("/segments", sync_to_thread=True, summary="The levels that are counted, and their segments")
+    @get("/segments", sync_to_thread=True, summary="Levels and their segments")
     def segments() -> list[LevelOut]:
-        with reading(services.engine) as connection:
+        with reading(services.store.engine) as connection:
             return [
-                LevelOut(level.name, level.capacity, pages.segment_names(connection, level.name))
+                LevelOut(level.name, level.capacity, reports.segment_names(connection, level.name))
                 for level in services.setup.levels
             ]
 
-    @get("/orders/{order_id:path}", sync_to_thread=True, summary="Everything about one order, in time order")
-    def order(order_id: Annotated[str, PathParameter(description="the order's id")]) -> OrderView:
+    @get("/orders/{order_id:path}", sync_to_thread=True, summary="One order with its timeline")
+    def order(order_id: Annotated[str, PathParameter(description="order id, case-sensitive")]) -> OrderView:
         return _order(services, order_id.removeprefix("/"))
 
-    @get("/orders", sync_to_thread=True, summary="The same for an id that cannot stand in a path")
+    @get("/orders", sync_to_thread=True, summary="One order, for ids that cannot be part of a path")
     def order_by_id(
-        order_id: Annotated[str | None, QueryParameter(name="id", description="the order's id")] = None,
+        order_id: Annotated[str | None, QueryParameter(name="id", description="order id, case-sensitive")] = None,
     ) -> OrderView:
         if not order_id:
-            complain("id", "is needed")
+            reject("id", "is required")
         return _order(services, order_id)
 
-    @get("/version", sync_to_thread=True, summary="Whether anything happened; costs next to nothing to ask")
+    @get("/version", sync_to_thread=True, summary="Version of the data, to detect changes cheaply")
     def version() -> VersionOut:
-        with reading(services.engine) as connection:
-            return VersionOut(*pages.version(connection), clock_of(connection))
+        with reading(services.store.engine) as connection:
+            return VersionOut(*services.store.journal.version(connection), clock_of(connection))
 
     handlers: list[Any] = [report, alerts, segments, order, order_by_id, version]
     return [Router("/v1", route_handlers=handlers, tags=["read"])]
 
 
-def find_order(services: Services, order_id: str) -> OrderView | None:
-    """One order as the page and the API show it; None if nothing was ever heard of it."""
-    with reading(services.engine) as connection:
-        record = pages.record(connection, order_id)
-        if record is None:
-            return None
-        alerts = reports.alerts(connection, clock_of(connection).date()) if record.order.dialogue.placed else []
-    return view_of(record, alerts, services.setup.levels)
-
-
 def _order(services: Services, order_id: str) -> OrderView:
     found = find_order(services, order_id)
     if found is None:
-        raise NotFoundException(f"no order {order_id[:LONGEST]!r} is known here")
+        raise NotFoundException(f"no order {order_id[:LONGEST]!r} found; order ids are case-sensitive")
     return found

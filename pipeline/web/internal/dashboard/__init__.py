@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The dashboard: its route, the values of each panel, and the chart."""

@@ -1,4 +1,4 @@
-"""The pages for people: the dashboard, and every order's own page. Plain HTML that needs no script to be read."""
+"""The dashboard: plain HTML that is complete without a script."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,136 +7,124 @@ from functools import lru_cache
 from http import HTTPStatus
 from threading import Lock
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import MediaType, Response, get
+from litestar import MediaType, get
 from litestar.exceptions import ValidationException
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Connection
 
-from pipeline.consumers.runtime.embedded import clock_of
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.diagnosis import diagnose
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Figures, figures_of
 from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
-from pipeline.store.reads import pages, reports
-from pipeline.web.http import assets
+from pipeline.store.journal.journal import Journal, Version
+from pipeline.store.journal.state import clock_of
+from pipeline.store.reads.alerts import alerts_as_of
+from pipeline.store.reads.answers import verbatims
+from pipeline.store.reads.baselines import newest_baselines
+from pipeline.store.reads.order_record import read_orders
+from pipeline.store.reads.unresolved import Unresolved, unresolved_questions
 from pipeline.web.http.services import Services
-from pipeline.web.internal.api.filters import LONGEST, Choice, choose, levels, usual_level
-from pipeline.web.internal.api.read import find_order
 from pipeline.web.internal.dashboard import panels
-from pipeline.web.internal.orders import words
+from pipeline.web.internal.filters import ReportFilter, default_level, levels, parse_filter
+from pipeline.web.internal.layout import Page, error_page, html, page_environment
 
-VERBATIMS = 12
-UNRESOLVED_DAYS = 7  # how long a question that stayed unresolved is shown
-_MOST_ORDERS = 10  # that are named of them
-_KEPT = 32  # rendered dashboards: one per level and time that somebody looks at
-_STABLE_IN_A_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+COMMENTS = 12
+UNRESOLVED_DAYS = 7  # how long an unresolved question is shown
+_MOST_ORDERS = 10  # with unresolved questions, listed by id
+_CACHED_PAGES = 32  # rendered dashboards: one per filter in use
 
-Page = Response[str]
+_environment = page_environment("pipeline.web.internal.dashboard")
+_environment.globals["ENOUGH"] = ENOUGH_PAIRS
 
 
 def routes(services: Services) -> list[Any]:
-    """The handlers of the pages; what they look like comes from `assets.routes`."""
-    kept = _Kept()
+    """`GET /`."""
+    cache = _PageCache()
 
     @get("/", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def dashboard(
+    def dashboard_page(
         by: FromQuery[str | None] = None,
         first: Annotated[str | None, QueryParameter(name="from")] = None,
         last: Annotated[str | None, QueryParameter(name="to")] = None,
     ) -> Page:
         try:
-            choice = choose(services.setup, by or usual_level(services.setup), first, last)
+            report_filter = parse_filter(services.setup, by or default_level(services.setup), first, last)
         except ValidationException as error:
-            return _problem(HTTPStatus.BAD_REQUEST, "That cannot be shown", _complaint(error))
-        return _page(_dashboard(services, choice, kept))
+            return error_page(HTTPStatus.BAD_REQUEST, "Invalid parameter", _explanation(error))
+        return html(_dashboard(services, report_filter, cache))
 
-    @get("/orders", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def finder(q: FromQuery[str] = "") -> Page:
-        order_id = q.strip()
-        if not order_id:
-            return _page(_render("finder.html.j2"))
-        return _order(services, order_id)
-
-    @get("/orders/{order_id:path}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def order(order_id: FromPath[str]) -> Page:
-        return _order(services, order_id.removeprefix("/"))
-
-    return [dashboard, finder, order]
+    return [dashboard_page]
 
 
-class _Kept:
-    """The dashboards rendered last. A page is its choice and the state of things: read once for everybody."""
+class _PageCache:
+    """The dashboards rendered last. A page depends on its filter and state only, so all readers share it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._pages: OrderedDict[tuple[object, ...], str] = OrderedDict()
 
     def get(self, key: tuple[object, ...], make: Callable[[], str]) -> str:
-        with self._lock:  # who comes while it is made waits for it, instead of making it again
+        """The page of `key`, rendered by `make` if it is not cached. One page is rendered at a time."""
+        with self._lock:  # a reader who comes meanwhile waits instead of rendering the same page again
             page = self._pages.get(key)
             if page is None:
                 page = self._pages[key] = make()
-                while len(self._pages) > _KEPT:
+                while len(self._pages) > _CACHED_PAGES:
                     self._pages.popitem(last=False)
             return page
 
 
-def _dashboard(services: Services, choice: Choice, kept: _Kept) -> str:
-    with reading(services.engine) as connection:
-        state = _state(connection)
-        return kept.get((choice, state), lambda: _draw(services, choice, connection, state))
+def _dashboard(services: Services, report_filter: ReportFilter, cache: _PageCache) -> str:
+    with reading(services.store.engine) as connection:
+        state = _state(connection, services.store.journal)
+        return cache.get((report_filter, state), lambda: _render(services, report_filter, connection, state))
 
 
 class _State(NamedTuple):
-    """All that a page depends on beside what was chosen; read by key at every look."""
+    """Everything a page depends on besides its filter; read by key on every request."""
 
-    version: pages.Version
+    version: Version
     today: date
-    unresolved: pages.Unresolved
+    unresolved: Unresolved
 
 
-def _state(connection: Connection) -> _State:
+def _state(connection: Connection, journal: Journal) -> _State:
     clock = clock_of(connection)
-    # Before the first event the clock stands at the beginning of time.
     since = datetime.combine(clock.date(), time.min, UTC) - timedelta(days=UNRESOLVED_DAYS)
-    unresolved = pages.unresolved(connection, since, _MOST_ORDERS)
-    return _State(pages.version(connection), clock.date(), unresolved)
+    unresolved = unresolved_questions(connection, since, _MOST_ORDERS)
+    return _State(journal.version(connection), clock.date(), unresolved)
 
 
-def _draw(services: Services, choice: Choice, connection: Connection, state: _State) -> str:
-    today = state.today
-    segments = choice.segments(connection)
-    alerts = reports.alerts(connection, today)
-    fleet = _figures(choice.fleet(connection))
-    findings = diagnose(choice.by or "", segments, alerts)
-    said = pages.verbatims(connection, VERBATIMS)
-    about = pages.load_orders(connection, [answer.order_id for answer in said])
-    named = [alert.value for alert in alerts if alert.dimension == choice.by and panels.is_open(alert)]
-    table = panels.segment_table({value: _figures(counts) for value, counts in segments.items()}, named)
-    nulls = reports.nulls(connection)
-    return _render(
-        "dashboard.html.j2",
+def _render(services: Services, report_filter: ReportFilter, connection: Connection, state: _State) -> str:
+    level, today = report_filter.by or "", state.today
+    segments = report_filter.segments(connection)
+    alerts = alerts_as_of(connection, today)
+    fleet = _figures(report_filter.fleet(connection))
+    findings = diagnose(level, segments, alerts)
+    comments = verbatims(connection, COMMENTS)
+    orders = read_orders(connection, [answer.order_id for answer in comments])
+    alerted = [alert.value for alert in alerts if alert.dimension == level and alert.notifies]
+    return _environment.get_template("dashboard.html.j2").render(
         **state._asdict(),
         unresolved_days=UNRESOLVED_DAYS,
-        choice=choice,
+        filter=report_filter,
         levels=levels(services.setup),
-        presets=_presets(choice, today),
+        presets=_presets(report_filter, today),
         fleet=fleet,
         headline=panels.headline(fleet),
-        lived=panels.lived(fleet.compared),
+        experienced=panels.experienced(fleet.compared),
         gap=panels.gap(fleet.compared),
         facts=panels.facts(fleet),
-        table=table,
+        table=panels.segment_table({value: _figures(counts) for value, counts in segments.items()}, alerted),
         groups=panels.alert_groups(alerts),
-        opening=sentences.conclude(choice.by or "", findings),
+        opening=sentences.conclude(level, findings),
         findings=[(finding, sentences.explain(finding)) for finding in findings],
         funnel=panels.funnel(fleet),
-        voices=[panels.voice(answer, about.get(answer.order_id)) for answer in said],
-        nulls=[(null, panels.honest(null)) for null in nulls],
+        comments=[panels.comment_card(answer, orders.get(answer.order_id)) for answer in comments],
+        tolerances=[(null.signal, panels.tolerance(null)) for null in newest_baselines(connection)],
     )
 
 
@@ -146,79 +134,26 @@ def _figures(counts: Counts) -> Figures:
 
 @lru_cache(maxsize=1_024)
 def _figures_of(counts: frozenset[tuple[str, int]]) -> Figures:
-    """Intervals are half of a page's cost, and one answer changes those of a few segments only."""
+    """Cached: intervals are half of a page's cost, and one answer changes those of a few segments only."""
     return figures_of(dict(counts))
 
 
-def _presets(choice: Choice, today: date) -> list[tuple[str, str, bool]]:
-    """Short ways to a time: name, address, whether it is the one shown."""
+def _presets(shown: ReportFilter, today: date) -> list[tuple[str, str, bool]]:
+    """Links to common periods: name, address, whether it is the one shown."""
     found = []
     for name, days in (("All time", None), ("90 days", 90), ("30 days", 30), ("7 days", 7)):
         first = None if days is None else today - timedelta(days=days - 1)
-        wanted = Choice(choice.by, first, None)
-        found.append((name, _address(wanted), wanted == choice))
+        preset = ReportFilter(shown.by, first, None)
+        found.append((name, _address(preset), preset == shown))
     return found
 
 
-def _address(choice: Choice) -> str:
-    parameters = {"by": choice.by, "from": choice.first, "to": choice.last}
+def _address(report_filter: ReportFilter) -> str:
+    parameters = {"by": report_filter.by, "from": report_filter.first, "to": report_filter.last}
     return "/?" + urlencode({name: value for name, value in parameters.items() if value})
 
 
-# --- one order, and what all pages share ----------------------------------------------------------------------
-
-
-def _order(services: Services, order_id: str) -> Page:
-    found = find_order(services, order_id) if order_id else None
-    if found is None:
-        message = f"Nothing was ever heard of an order “{order_id[:LONGEST]}”. Ids are exact, capitals included."
-        return _problem(HTTPStatus.NOT_FOUND, "No such order", message, order_id[:LONGEST])
-    with reading(services.engine) as connection:
-        version = pages.version(connection)
-    where = words.zone_of(found.timezone)
-    return _page(_render("order.html.j2", order=found, where=where, version=version))
-
-
-def order_address(order_id: str) -> str:
-    """Where an order's page is. An id that a path would bend (slashes, dots, signs) travels as a parameter."""
-    if order_id and _STABLE_IN_A_PATH.issuperset(order_id):
-        return f"/orders/{order_id}"
-    return f"/orders?q={quote(order_id, safe='')}"
-
-
-def _complaint(error: ValidationException) -> str:
+def _explanation(error: ValidationException) -> str:
     extra = error.extra
     first = extra[0] if isinstance(extra, list) and extra else {}
     return f"{first.get('key', '')}: {first.get('message', error.detail)}"
-
-
-def _problem(status: HTTPStatus, title: str, message: str, sought: str = "") -> Page:
-    return _page(_render("problem.html.j2", title=title, message=message, sought=sought), status)
-
-
-def _page(html: str, status: HTTPStatus = HTTPStatus.OK) -> Page:
-    return Response(html, status_code=status, media_type=MediaType.HTML)
-
-
-_environment = Environment(
-    loader=PackageLoader("pipeline.web"),
-    undefined=StrictUndefined,
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_environment.filters |= {
-    "percent": sentences.percent,
-    "day": sentences.day,
-    "plain": sentences.plain,
-    "headline": sentences.headline,
-    "describe": sentences.describe,
-    "moment": words.moment,
-    "word": words.plain_word,
-    "order_address": order_address,
-}
-_environment.globals |= {"asset": assets.asset, "utc": UTC, "ENOUGH": ENOUGH_PAIRS}
-
-
-def _render(template: str, **values: object) -> str:
-    return _environment.get_template(template).render(**values)

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The page of the demo's phones."""

@@ -1,59 +1,45 @@
-"""The demo's phones: each message as its recipient would see it, to be answered by text or by opening its link."""
+"""The page of the demo's phones: each message as its recipient sees it, answered by text or by opening its link."""
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from anyio import to_thread
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection
 
 from pipeline.consumers.conversation import Inbound
-from pipeline.domain.answers.replies import MAX_TEXT, PlainReader, Reader
-from pipeline.store.asks.conversations import newest
+from pipeline.domain.answers.replies import MAX_TEXT
+from pipeline.store.asks.inbound_messages import newest_texts
+from pipeline.store.asks.phone_messages import SentMessage, newest_messages
 from pipeline.store.db.engine import reading
 from pipeline.store.people.vault import Vault
-from pipeline.store.schema.tables import people, phone_messages
-from pipeline.web.http.assets import asset
+from pipeline.web.http.forms import printable, read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
-from pipeline.web.public.webhooks import converse
+from pipeline.web.http.templating import environment
+from pipeline.web.public.inbound import handle_text
 
 SOURCE = "phone"
 MAX_BODY = 64 << 10  # bytes
-_SHOWN = 60  # messages, the newest; and as many replies
-_PHONES = 12  # side by side
+_MAX_MESSAGES = 60  # of ours, the newest; and as many texts
+_MAX_PHONES = 12
 _LINK = re.compile(r"(https?://[^\s<>\"]+)")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_MAX_FIELDS = 20  # of one submission
 _Request = Request[Any, Any, Any]
 
 
-class Message(NamedTuple):
-    """A message we sent to a demo phone."""
-
-    id: str
-    sent_at: datetime
-    number: str  # E.164
-    name: str  # whose phone it is
-    text: str
-
-
-# The newest messages to phones, newest first, at most that many.
-Messages = Callable[[Connection, int], Sequence[Message]]
-
-
 class Bubble(NamedTuple):
-    """One message on a screen. `parts` alternate between words and addresses."""
+    """One message on a screen. `parts` alternate between text and links."""
 
     at: datetime
     ours: bool
@@ -70,42 +56,25 @@ class Screen(NamedTuple):
 
     @property
     def newest(self) -> datetime:
-        """When it last rang."""
+        """The time of the newest message."""
         return self.bubbles[-1].at
 
 
-def sent_to_phones(vault: Vault, connection: Connection, limit: int) -> list[Message]:
-    """The newest messages that were sent to the demo's phones, newest first."""
-    shown, person = phone_messages.c, people.c
-    columns = shown.id, shown.at, shown.number, shown.contact_id, shown.body, person.wrapped_key, person.name
-    named = and_(person.account_id == shown.account_id, person.contact_id == shown.contact_id)
-    query = select(*columns).join_from(phone_messages, people, named, isouter=True).where(shown.incoming.is_(False))
-    rows = connection.execute(query.order_by(shown.at.desc(), shown.id).limit(limit))
-    return [
-        Message(id_, at, number, contact if sealed is None else vault.open(key, sealed), body)
-        for id_, at, number, contact, body, key, sealed in rows
-    ]
-
-
-def routes(
-    services: Services, messages: Messages | None = None, reader: Reader | None = None
-) -> list[HTTPRouteHandler]:
+def routes(services: Services) -> list[HTTPRouteHandler]:
     """The handlers of `/phone`."""
-    reads = reader or PlainReader()
-    sent = messages or partial(sent_to_phones, services.vault)
 
     def _screens() -> list[Screen]:
-        with reading(services.engine) as connection:
-            return screens(connection, services.vault, sent)
+        with reading(services.store.engine) as connection:
+            return screens(connection, services.store.vault)
 
     @get("/phone", media_type=MediaType.HTML, include_in_schema=False)
     async def show() -> Response[str]:
-        """All phones, the one that rang last first."""
+        """All phones, the one with the newest message first."""
         return _page("phone.html.j2", await to_thread.run_sync(_screens))
 
     @get("/phone/screens", media_type=MediaType.HTML, include_in_schema=False)
-    async def freshen(request: _Request) -> Response[str]:
-        """The phones alone, for a page that keeps itself fresh; 304 if nothing rang."""
+    async def refresh(request: _Request) -> Response[str]:
+        """The phones without the page around them, for its periodic update; 304 if no message came."""
         found = await to_thread.run_sync(_screens)
         tag = _tag(found)
         if request.headers.get("if-none-match") == tag:
@@ -114,47 +83,47 @@ def routes(
 
     @post("/phone/reply", status_code=303, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def reply(request: _Request) -> Redirect:
-        """A text from one of the phones. Sent twice by the same tap it counts once."""
-        told = dict(parse_qsl((await request.body()).decode("ascii", "replace"), errors="replace", max_num_fields=20))
-        number, submission = told.get("number", ""), told.get("submission", "")
-        text = _UNPRINTABLE.sub("", told.get("text", "").replace("\r\n", "\n"))[:MAX_TEXT].strip()
-        digest = services.vault.phone_digest(number)
+        """A text from one of the phones. The same submission twice counts once."""
+        fields = dict(await read_form(request, _MAX_FIELDS))
+        number, submission = fields.get("number", ""), fields.get("submission", "")
+        text = printable(fields.get("text", ""))[:MAX_TEXT].rstrip()
+        digest = services.store.vault.phone_digest(number)
         if digest is None:
             raise Problem(400, "not a phone number", "number")
         if not _TOKEN.fullmatch(submission):
             raise Problem(400, "not a submission of this page", "submission")
         if text:
-            await converse(services, Inbound(SOURCE, submission, digest, text, services.now()), reads)
+            await handle_text(services, Inbound(SOURCE, submission, digest, text, services.now()))
         return Redirect(f"/phone#{anchor(number)}", status_code=303)
 
-    return [show, freshen, reply]
+    return [show, refresh, reply]
 
 
-def screens(connection: Connection, vault: Vault, messages: Messages) -> list[Screen]:
-    """Every phone with its messages, ours and theirs, in the order of time; the one that rang last comes first."""
-    sent = messages(connection, _SHOWN)
-    numbers: dict[str, Message] = {}
+def screens(connection: Connection, vault: Vault) -> list[Screen]:
+    """Every phone with its messages in the order of time, ours and theirs; the phone with the newest message first."""
+    sent = newest_messages(connection, vault, _MAX_MESSAGES)
+    numbers: dict[str, SentMessage] = {}
     for message in sent:
         numbers.setdefault(message.number, message)
     by_digest = {vault.phone_digest(number): number for number in numbers}
-    said = [(message.number, Bubble(message.sent_at, True, _LINK.split(message.text))) for message in reversed(sent)]
-    for heard in reversed(newest(connection, SOURCE, _SHOWN)):
-        number = by_digest.get(heard.sender)
+    shown = [(message.number, Bubble(message.sent_at, True, _LINK.split(message.text))) for message in reversed(sent)]
+    for text in reversed(newest_texts(connection, SOURCE, _MAX_MESSAGES)):
+        number = by_digest.get(text.sender)
         if number is None:
             continue
-        said.append((number, Bubble(heard.received_at, False, [vault.open_letter(heard.text).decode()])))
-        if heard.reply is not None:
-            said.append((number, Bubble(heard.received_at, True, _LINK.split(heard.reply))))
-    said.sort(key=lambda item: (item[0], item[1].at))  # a reply stays behind the text that it answers
+        shown.append((number, Bubble(text.received_at, False, [vault.open_bytes(text.text).decode()])))
+        if text.reply is not None:
+            shown.append((number, Bubble(text.received_at, True, _LINK.split(text.reply))))
+    shown.sort(key=lambda item: (item[0], item[1].at))  # stable: a reply stays after the text that it answers
     found = [
         Screen(numbers[number].name, number, [bubble for _, bubble in group], secrets.token_urlsafe(16))
-        for number, group in groupby(said, key=lambda item: item[0])
+        for number, group in groupby(shown, key=lambda item: item[0])
     ]
-    return sorted(found, key=lambda screen: screen.newest, reverse=True)[:_PHONES]
+    return sorted(found, key=lambda screen: screen.newest, reverse=True)[:_MAX_PHONES]
 
 
 def anchor(number: str) -> str:
-    """A phone's place on the page."""
+    """The id of a phone's section on the page."""
     return f"phone-{number.lstrip('+')}"
 
 
@@ -174,13 +143,4 @@ def _clock(moment: datetime) -> str:
 
 @lru_cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pipeline.web"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["asset"] = asset
-    environment.filters["clock"] = _clock
-    return environment
+    return environment("pipeline.web.internal.demo_phone", filters={"clock": _clock})

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""One order: its page, its timeline, and the view that the page and the read API share."""

@@ -1,7 +1,6 @@
-"""One order as a whole: what operations said, what the customer says, whether both agree, and its story.
+"""The view of one order that the page and the read API share: claim, experience, verdict, alerts and timeline.
 
-The page and the read API show the same of it. Names and addresses are sealed and appear in neither: people are called
-by their id and role.
+Names and addresses are encrypted and appear in neither; people appear by id and role.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,19 +9,20 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pipeline.domain.answers.answer import current_answers
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.alerts import Alert
 from pipeline.notifiers.wording.sentences import describe, headline
-from pipeline.store.reads.pages import Record
-from pipeline.web.internal.orders.timeline import Moment, standing, timeline_of
-from pipeline.web.internal.orders.words import claim_in_words, heard, named, plain_word, zone_of
+from pipeline.store.reads.order_record import OrderRecord
+from pipeline.web.internal.orders.timeline import TimelineEntry, timeline_of
+from pipeline.web.internal.words import claim_in_words, named, plain_word, statement_in_words, zone_of
 
 
-class Said(Struct, frozen=True):
-    """A claim in words, and as it can be checked. None: nothing is said."""
+class ClaimView(Struct, frozen=True):
+    """A claim in words, and its parts. None: not stated."""
 
     summary: str
     delivered_at: datetime | None
@@ -32,8 +32,8 @@ class Said(Struct, frozen=True):
     in_full: bool | None
 
 
-class Behind(Struct, frozen=True):
-    """An alert whose evidence this order is part of."""
+class SupportedAlert(Struct, frozen=True):
+    """An alert whose evidence includes this order."""
 
     alert_id: str
     state: Literal["open", "unverified", "resolved"]
@@ -41,15 +41,15 @@ class Behind(Struct, frozen=True):
     evidence: str
 
 
-class Party(Struct, frozen=True):
-    """One person who could be asked."""
+class ContactView(Struct, frozen=True):
+    """A person the order names."""
 
     contact_id: str
     role: str
 
 
-class Heard(Struct, frozen=True):
-    """What one person says of the order, as it stands."""
+class AnswerView(Struct, frozen=True):
+    """The current answer of one person. `words`: the comment."""
 
     who: str
     said: str
@@ -57,60 +57,62 @@ class Heard(Struct, frozen=True):
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
-    """All there is to know of an order. `verdict` None: there are not both a claim and an answer to compare."""
+    """Everything known about an order. `verdict` is None unless there are a claim and an answer to compare."""
 
     order_id: str
     account_id: str | None
     account: str | None
     dimensions: dict[str, str]
-    contacts: tuple[Party, ...]
+    contacts: tuple[ContactView, ...]
     timezone: str
     first_promise: datetime | None
     latest_promise: datetime | None
-    claim: Said
-    claim_when_asked: Said | None
+    claim: ClaimView
+    claim_when_asked: ClaimView | None
     verdict: Verdict | None
     verdict_in_words: str
-    answers: tuple[Heard, ...]
-    alerts: tuple[Behind, ...]
-    timeline: tuple[Moment, ...]
+    answers: tuple[AnswerView, ...]
+    alerts: tuple[SupportedAlert, ...]
+    timeline: tuple[TimelineEntry, ...]
 
 
-def view_of(record: Record, alerts: Iterable[Alert], levels: Sequence[Level]) -> OrderView:
-    """The order's story; `alerts` may hold any, only those that this order is behind are told."""
+def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level]) -> OrderView:
+    """The view of an order; of `alerts` it shows those whose evidence includes the order."""
     order = record.order
     facts, dialogue = order.facts, order.dialogue
-    behind = _behind(order, alerts, levels)
+    supported = _supported(order, alerts, levels)
     zone_name = facts.latest.timezone if facts.known else None
     frozen = dialogue.claim_when_asked()
-    experience = experience_of(dialogue.standing())
+    experience = experience_of(dialogue.current_answers())
     judged = verdict(frozen, experience) if frozen is not None and dialogue.answers else None
     account = facts.latest.account if facts.known else None
+    contacts = facts.latest.contacts if facts.known else ()
     return OrderView(
         order_id=order.order_id,
         account_id=account.id if account else None,
         account=(account.name or account.id) if account else None,
         dimensions=facts.latest.dimensions if facts.known else {},
-        contacts=tuple(Party(contact.id, plain_word(contact.role)) for contact in facts.latest.contacts)
-        if facts.known
-        else (),
+        contacts=tuple(ContactView(contact.id, plain_word(contact.role)) for contact in contacts),
         timezone=zone_name or "UTC",
         first_promise=facts.first_promise,
         latest_promise=facts.latest_promise,
-        claim=_said(dialogue.claim),
-        claim_when_asked=_said(frozen) if frozen is not None else None,
+        claim=_claim_view(dialogue.claim),
+        claim_when_asked=_claim_view(frozen) if frozen is not None else None,
         verdict=judged,
-        verdict_in_words=_in_words(order, frozen, judged),
+        verdict_in_words=_verdict_in_words(order, frozen, judged),
         answers=tuple(
-            Heard(named(order, answer.contact_id), heard(answer), answer.comment) for answer in standing(record.answers)
+            AnswerView(named(order, answer.contact_id), statement_in_words(answer.statement), answer.comment)
+            for answer in current_answers(record.answers)
         ),
-        alerts=tuple(Behind(alert.alert_id, alert.state, headline(alert), describe(alert)) for alert in behind),
-        timeline=timeline_of(record, behind, zone_of(zone_name)),
+        alerts=tuple(
+            SupportedAlert(alert.alert_id, alert.state, headline(alert), describe(alert)) for alert in supported
+        ),
+        timeline=timeline_of(record, supported, zone_of(zone_name)),
     )
 
 
-def _said(claim: Claim) -> Said:
-    return Said(
+def _claim_view(claim: Claim) -> ClaimView:
+    return ClaimView(
         claim_in_words(claim),
         claim.delivered_at,
         claim.on_time_first,
@@ -120,31 +122,31 @@ def _said(claim: Claim) -> Said:
     )
 
 
-def _in_words(order: Order, frozen: Claim | None, judged: Verdict | None) -> str:
-    """The verdict in a sentence, or what is still missing for one."""
+def _verdict_in_words(order: Order, frozen: Claim | None, judged: Verdict | None) -> str:
+    """The verdict in a sentence, or why there is none."""
     if judged is None or frozen is None:
         if not order.dialogue.answers:
             return "Nothing to compare yet: no customer has answered."
-        return "Nothing to compare: there was no question whose claim could be held against the answer."
-    lived = observations(frozen, experience_of(order.dialogue.standing()))
+        return "Nothing to compare: no question was sent, so there is no frozen claim to compare the answer with."
+    contradictions = observations(frozen, experience_of(order.dialogue.current_answers()))
     if judged == "agrees":
-        if not lived:
-            return "Agrees: the answer touches nothing that was claimed well."
-        return "Agrees: the customer does not contradict what was claimed."
+        if not contradictions:
+            return "Agrees: the answer is not about anything that was claimed as done well."
+        return "Agrees: the customer does not contradict the claim."
     if judged == "understated":
-        return "Understated: it went better for the customer than was claimed."
-    denied = {ON_TIME: "on time", IN_FULL: "in full", EXPERIENCE: "delivered well"}
-    claims = [words for signal, words in denied.items() if lived.get(signal, 0) >= 0.5]
-    return f"Embellished: claimed {' and '.join(claims)}, and the customer says otherwise."
+        return "Understated: the customer’s experience was better than the claim."
+    contradicted = {ON_TIME: "on time", IN_FULL: "in full", EXPERIENCE: "well"}
+    claims = [words for signal, words in contradicted.items() if contradictions.get(signal, 0) >= 0.5]
+    return f"Embellished: claimed as delivered {' and '.join(claims)}, but the customer says otherwise."
 
 
-def _behind(order: Order, alerts: Iterable[Alert], levels: Sequence[Level]) -> list[Alert]:
-    """The alerts whose run this order's contradiction fell into."""
+def _supported(order: Order, alerts: Iterable[Alert], levels: Sequence[Level]) -> list[Alert]:
+    """The alerts whose run of contradictions includes this order's."""
     dimensions = order.facts.latest.dimensions if order.facts.known else {}
     homes = {Segment(*TOTAL), *segments_of(dimensions, levels)}
     found = []
     for alert in alerts:
-        placed = order.dialogue.placed.get(alert.signal)
+        placed = order.dialogue.pairs.get(alert.signal)
         if placed is None or placed.x <= 0 or Segment(alert.dimension, alert.value) not in homes:
             continue
         over = alert.resolved_at is not None and placed.day > alert.resolved_at.toordinal()

@@ -1,32 +1,34 @@
-"""An order's story: what operations said, what we asked, what the customer said, each at its time."""
+"""The timeline of an order: what operations reported, what we asked and what the customer answered."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
 from msgspec import Struct
 
-from pipeline.domain.asking.eligibility import NOBODY
+from pipeline.domain.answers.answer import current_answers
+from pipeline.domain.asking.eligibility import NO_CONTACT
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.facts import Facts, Promise, Revision, Scan
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.alerts import Alert
 from pipeline.notifiers.wording.sentences import headline
-from pipeline.store.reads.pages import Record, StoredAnswer, StoredAsk, StoredClaim, StoredText
-from pipeline.web.internal.orders.words import (
+from pipeline.store.reads.answers import StoredAnswer
+from pipeline.store.reads.order_record import OrderRecord, StoredAsk, StoredClaim, StoredText
+from pipeline.web.internal.words import (
     STATES,
     channel_in_words,
     claim_in_words,
-    heard,
     moment,
     mood,
     named,
     plain_word,
+    statement_in_words,
     why_not,
 )
 
-Voice = Literal["operations", "customer", "unvarnished"]
-What = Literal[
+Speaker = Literal["operations", "customer", "unvarnished"]
+EntryKind = Literal[
     "ordered",
     "promise",
     "completed",
@@ -42,53 +44,53 @@ What = Literal[
     "alert",
 ]
 
-_LATE_WORD = timedelta(minutes=5)  # a report that comes later than this is said to be late
+_NOTABLE_DELAY = timedelta(minutes=5)  # a delay longer than this is shown
 _PURPOSE = {
     "delivery": "",
-    "missing_scan": ", because the promise had passed and no delivery was reported",
-    "reminder": " once more, the only reminder",
+    "missing_scan": ", because the promise was missed and no delivery was reported",
+    "reminder": " again, the only reminder",
 }
 _READ_AS = {
-    "answered": "read as an answer",
-    "unclear": "which could not be read as an answer",
+    "answered": "understood as an answer",
+    "unclear": "not understood as an answer",
     "control": "with STOP, START or HELP",
-    "ignored": "which asks for nothing",
-    "quarantined": "kept aside: its sender is not known here",
+    "ignored": "which needs no reaction",
+    "quarantined": "not processed: the sender is unknown",
 }
 
 
-class Moment(Struct, frozen=True, kw_only=True):
-    """One thing that happened: when, who says so, what in one line, the rest, and the customer's own words."""
+class TimelineEntry(Struct, frozen=True, kw_only=True):
+    """One event of an order. `voice`: whose statement or action it is; `words`: the customer's comment."""
 
     at: datetime
-    what: What
-    voice: Voice
+    what: EntryKind
+    voice: Speaker
     title: str
     details: tuple[str, ...] = ()
     words: str | None = None
     alarming: bool = False
 
 
-def timeline_of(record: Record, behind: Iterable[Alert], where: tzinfo) -> tuple[Moment, ...]:
-    """Everything that happened, in the order of time; `behind`: the alerts this order is among the evidence of."""
+def timeline_of(record: OrderRecord, alerts: Iterable[Alert], where: tzinfo) -> tuple[TimelineEntry, ...]:
+    """Everything that happened, in order of time; `alerts`: those whose evidence includes this order."""
     order = record.order
-    told = [
+    entries = [
         *_facts(order.facts, where),
         *_deadlines(order, where),
         *_claims(record.claims),
-        *(one for ask in record.asks for one in _asking(order, ask, where)),
+        *(entry for ask in record.asks for entry in _ask(order, ask, where)),
         *_answers(order, record.answers, where),
         *(_text(order, text) for text in record.texts),
         *_pairs(record),
-        *_alerts(behind),
+        *_alerts(alerts),
     ]
-    rank = {name: place for place, name in enumerate(What.__args__)}  # type: ignore[attr-defined]
-    return tuple(sorted(told, key=lambda one: (one.at, rank[one.what])))
+    rank = {kind: n for n, kind in enumerate(EntryKind.__args__)}  # type: ignore[attr-defined]
+    return tuple(sorted(entries, key=lambda entry: (entry.at, rank[entry.what])))
 
 
-def _facts(facts: Facts, where: tzinfo) -> Iterator[Moment]:
+def _facts(facts: Facts, where: tzinfo) -> Iterator[TimelineEntry]:
     if facts.known and facts.latest.ordered_at is not None:
-        yield Moment(at=facts.latest.ordered_at, what="ordered", voice="customer", title="Ordered")
+        yield TimelineEntry(at=facts.latest.ordered_at, what="ordered", voice="customer", title="Ordered")
     before: Revision | None = None
     for number, revision in enumerate(facts.revisions, 1):
         yield _revision(number, revision, before, where)
@@ -102,20 +104,20 @@ def _facts(facts: Facts, where: tzinfo) -> Iterator[Moment]:
         yield _scan(scan, where)
 
 
-def _revision(number: int, revision: Revision, before: Revision | None, where: tzinfo) -> Moment:
+def _revision(number: int, revision: Revision, before: Revision | None, where: tzinfo) -> TimelineEntry:
     title = "Reported as completed" if before is None else f"Reported again (revision {number})"
-    # What was known, or stands above the timeline already, is not said again.
-    former = _places(revision) if before is None else _contents(before, where)
-    details = [line for line in _contents(revision, where) if line not in former] or ["nothing in it changed"]
-    details.append(f"said by {revision.source}")
-    return Moment(at=revision.time, what="completed", voice="operations", title=title, details=tuple(details))
+    # Unchanged lines, and the dimensions that the page shows above the timeline, are left out.
+    former = _dimensions(revision) if before is None else _contents(before, where)
+    details = [line for line in _contents(revision, where) if line not in former] or ["no change"]
+    details.append(f"reported by {revision.source}")
+    return TimelineEntry(at=revision.time, what="completed", voice="operations", title=title, details=tuple(details))
 
 
 def _contents(revision: Revision, where: tzinfo) -> list[str]:
-    """What a revision says, a line for each thing that may change."""
+    """What a revision states, one line for each value that may change."""
     lines = [f"completed {moment(revision.completed_at, where)}"]
     if revision.requested_by is not None:
-        lines.append(f"the customer asked for it by {moment(revision.requested_by, where)}")
+        lines.append(f"requested by the customer for {moment(revision.requested_by, where)}")
     lines += [
         f"{line.sku}: {line.ordered:g} ordered"
         if line.delivered is None
@@ -123,17 +125,17 @@ def _contents(revision: Revision, where: tzinfo) -> list[str]:
         for line in revision.lines
     ]
     lines.append("1 shipment" if revision.shipments == 1 else f"{revision.shipments} shipments")
-    lines += _places(revision)
+    lines += _dimensions(revision)
     people = ", ".join(f"{contact.id} ({plain_word(contact.role)})" for contact in revision.contacts)
-    lines.append(f"people who could be asked: {people}" if people else "names nobody who could be asked")
+    lines.append(f"contacts: {people}" if people else "no contacts")
     return lines
 
 
-def _places(revision: Revision) -> list[str]:
+def _dimensions(revision: Revision) -> list[str]:
     return [f"{plain_word(name)} {value}" for name, value in revision.dimensions.items()]
 
 
-def _promise(promise: Promise, earlier: Promise | None, where: tzinfo) -> Moment:
+def _promise(promise: Promise, earlier: Promise | None, where: tzinfo) -> TimelineEntry:
     until = moment(promise.by_when, where)
     details, missed = [], False
     if earlier is None:
@@ -141,13 +143,13 @@ def _promise(promise: Promise, earlier: Promise | None, where: tzinfo) -> Moment
     else:
         missed = promise.time > earlier.by_when and promise.by_when > earlier.by_when
         title = f"Promise moved to {until}"
-        details.append(f"it was {moment(earlier.by_when, where)}" + (", and had already passed" if missed else ""))
+        details.append(f"previous promise: {moment(earlier.by_when, where)}" + (", already missed" if missed else ""))
     if promise.reason:
-        details.append(f"reason given: {promise.reason}")
+        details.append(f"reason: {promise.reason}")
     if promise.by:
         details.append(f"moved by {promise.by}")
-    details.append(f"said by {promise.source}")
-    return Moment(
+    details.append(f"reported by {promise.source}")
+    return TimelineEntry(
         at=promise.time,
         what="promise",
         voice="operations",
@@ -157,42 +159,44 @@ def _promise(promise: Promise, earlier: Promise | None, where: tzinfo) -> Moment
     )
 
 
-def _scan(scan: Scan, where: tzinfo) -> Moment:
+def _scan(scan: Scan, where: tzinfo) -> TimelineEntry:
     details = [f"shipment {scan.shipment}"] if scan.shipment else []
-    details += [f"{line.sku}: {line.delivered:g} brought" for line in scan.lines or ()]
-    if scan.time - scan.at > _LATE_WORD:
-        details.append(f"reported only {moment(scan.time, where)}")
+    details += [f"{line.sku}: {line.delivered:g} delivered" for line in scan.lines or ()]
+    if scan.time - scan.at > _NOTABLE_DELAY:
+        details.append(f"reported later, {moment(scan.time, where)}")
     if scan.note:
         details.append(f"note: {scan.note}")
-    details.append(f"said by {scan.source}")
+    details.append(f"reported by {scan.source}")
     title = f"Scan: {plain_word(scan.status)}"
-    return Moment(at=scan.at, what="scan", voice="operations", title=title, details=tuple(details))
+    return TimelineEntry(at=scan.at, what="scan", voice="operations", title=title, details=tuple(details))
 
 
-def _deadlines(order: Order, where: tzinfo) -> Iterator[Moment]:
-    """The moments at which a promise ran out with nothing delivered by then."""
+def _deadlines(order: Order, where: tzinfo) -> Iterator[TimelineEntry]:
+    """The promises that ended before the delivery."""
     facts = order.facts
     delivered_at = order.dialogue.claim.delivered_at
     for name, by_when in (("first", facts.first_promise), ("latest", facts.latest_promise)):
         if by_when is None or (name == "latest" and by_when == facts.first_promise):
             continue
         if delivered_at is not None and delivered_at > by_when:
-            title = f"The {name} promise passed"
-            details = (f"by the record it came {moment(delivered_at, where)}",)
-            yield Moment(at=by_when, what="deadline", voice="unvarnished", title=title, details=details, alarming=True)
+            title = f"{name.capitalize()} promise missed"
+            details = (f"recorded as delivered {moment(delivered_at, where)}",)
+            yield TimelineEntry(
+                at=by_when, what="deadline", voice="unvarnished", title=title, details=details, alarming=True
+            )
 
 
-def _claims(claims: Sequence[StoredClaim]) -> Iterator[Moment]:
+def _claims(claims: Sequence[StoredClaim]) -> Iterator[TimelineEntry]:
     for stored in claims:
         claim = stored.claim
         title = "Claim" if stored.revision == 1 else f"Claim changed (revision {stored.revision})"
         measured = (
             ("first promise", claim.on_time_first),
             ("latest promise", claim.on_time_latest),
-            ("customer's date", claim.on_time_requested),
+            ("customer’s requested date", claim.on_time_requested),
         )
         details = [f"{name}: {'kept' if kept else 'missed'}" for name, kept in measured if kept is not None]
-        yield Moment(
+        yield TimelineEntry(
             at=stored.recorded_at,
             what="claim",
             voice="operations",
@@ -201,94 +205,85 @@ def _claims(claims: Sequence[StoredClaim]) -> Iterator[Moment]:
         )
 
 
-def _asking(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[Moment]:
-    """The decision, and the message's way if there is one."""
+def _ask(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[TimelineEntry]:
+    """The decision to ask or not, then what happened to the message."""
     who = named(order, ask.contact_id)
     if ask.reason is not None:
-        title = "Nobody asked" if ask.contact_id == NOBODY else f"Not asked: {who}"
+        title = "No question sent" if ask.contact_id == NO_CONTACT else f"Not asked: {who}"
         because = (f"because {why_not(ask.reason)}",)
-        yield Moment(at=ask.decided_at, what="not_asked", voice="unvarnished", title=title, details=because)
+        yield TimelineEntry(at=ask.decided_at, what="not_asked", voice="unvarnished", title=title, details=because)
         return
-    purpose = _PURPOSE.get(ask.purpose, f" ({plain_word(ask.purpose)})")
-    handed_on = ask.state == "due" and ask.due_at is None  # somebody else sends it, and told us only that it went out
-    details = ["no answer so far" if handed_on else f"now: {STATES.get(ask.state, plain_word(ask.state))}"]
+    yield _question(order, ask, where)
+    if ask.sent_at is not None:
+        attempt = () if ask.attempt < 2 else (f"attempt {ask.attempt}",)
+        title = f"Message to {who} handed to the provider"
+        yield TimelineEntry(at=ask.sent_at, what="message", voice="unvarnished", title=title, details=attempt)
+    if ask.delivered_at is not None:
+        title = f"Message delivered to the phone of {who}"
+        yield TimelineEntry(at=ask.delivered_at, what="message", voice="unvarnished", title=title)
+
+
+def _question(order: Order, ask: StoredAsk, where: tzinfo) -> TimelineEntry:
+    sent_elsewhere = ask.state == "due" and ask.due_at is None  # another system sends it and reports only that it did
+    details = ["no answer yet" if sent_elsewhere else f"status: {STATES.get(ask.state, plain_word(ask.state))}"]
     if ask.outcome in ("rejected", "opted_out", "given_up"):
         details.append(f"outcome: {plain_word(ask.outcome)}" + ("" if ask.code is None else f" (code {ask.code})"))
-    if ask.due_at is not None and ask.due_at - ask.decided_at > _LATE_WORD:
-        details.append(f"to be sent from {moment(ask.due_at, where)} on, outside quiet hours")
+    if ask.due_at is not None and ask.due_at - ask.decided_at > _NOTABLE_DELAY:
+        details.append(f"to be sent from {moment(ask.due_at, where)}, outside quiet hours")
     asked = next((one for one in order.dialogue.asks if _same(one, ask)), None)
     if asked is not None:
-        details.append(f"the claim at that moment, frozen: {claim_in_words(asked.claim)}")
-    title = f"{'To ask' if asked is None else 'Asked'} {who} by {channel_in_words(ask.channel)}{purpose}"
-    yield Moment(at=ask.decided_at, what="asked", voice="unvarnished", title=title, details=tuple(details))
-    if ask.sent_at is not None:
-        tries = () if ask.attempt < 2 else (f"attempt {ask.attempt}",)
-        title = f"Message to {who} handed to the provider"
-        yield Moment(at=ask.sent_at, what="message", voice="unvarnished", title=title, details=tries)
-    if ask.delivered_at is not None:
-        title = f"Message on the phone of {who}"
-        yield Moment(at=ask.delivered_at, what="message", voice="unvarnished", title=title)
+        details.append(f"claim at that moment (frozen): {claim_in_words(asked.claim)}")
+    purpose = _PURPOSE.get(ask.purpose, f" ({plain_word(ask.purpose)})")
+    who, channel = named(order, ask.contact_id), channel_in_words(ask.channel)
+    title = f"{'Will ask' if asked is None else 'Asked'} {who} by {channel}{purpose}"
+    return TimelineEntry(at=ask.decided_at, what="asked", voice="unvarnished", title=title, details=tuple(details))
 
 
 def _same(asked: Ask, ask: StoredAsk) -> bool:
     return (asked.contact_id, asked.purpose) == (ask.contact_id, ask.purpose)
 
 
-def _answers(order: Order, answers: Sequence[StoredAnswer], where: tzinfo) -> Iterator[Moment]:
-    stands = standing(answers)
+def _answers(order: Order, answers: Sequence[StoredAnswer], where: tzinfo) -> Iterator[TimelineEntry]:
+    latest = {(answer.source, answer.id) for answer in current_answers(answers)}
     for answer in answers:
-        said = heard(answer)
-        details = []
+        stated, details = statement_in_words(answer.statement), []
         if answer.arrived_at is not None:
-            details.append(f"says the goods came {moment(answer.arrived_at, where)}")
-        if answer.answered_at is not None and abs(answer.received_at - answer.answered_at) > _LATE_WORD:
-            details.append(f"written {moment(answer.answered_at, where)}")
-        if answer not in stands:
-            details.append("amended later by the same person; both are kept")
-        yield Moment(
+            details.append(f"reported arrival: {moment(answer.arrived_at, where)}")
+        if answer.answered_at is not None and abs(answer.received_at - answer.answered_at) > _NOTABLE_DELAY:
+            details.append(f"answered {moment(answer.answered_at, where)}")
+        if (answer.source, answer.id) not in latest:
+            details.append("amended later by the same person; both answers are kept")
+        yield TimelineEntry(
             at=answer.received_at,
             what="answer",
             voice="customer",
             title=f"{named(order, answer.contact_id)} answers by {channel_in_words(answer.channel)}"
-            + (f": {said}" if said else ""),
+            + (f": {stated}" if stated else ""),
             details=tuple(details),
             words=answer.comment,
-            alarming=mood(answer) == "unhappy" or answer.arrival in ("late", "not_received"),
+            alarming=mood(answer.score) == "unhappy" or answer.arrival in ("late", "not_received"),
         )
 
 
-def _text(order: Order, text: StoredText) -> Moment:
-    who = "somebody" if text.contact_id is None else named(order, text.contact_id)
-    replied = () if text.reply is None else (f"our reply: {text.reply}",)
+def _text(order: Order, text: StoredText) -> TimelineEntry:
+    who = "an unknown sender" if text.contact_id is None else named(order, text.contact_id)
+    reply = () if text.reply is None else (f"our reply: {text.reply}",)
     title = f"Text message from {who}, {_READ_AS.get(text.outcome, plain_word(text.outcome))}"
-    return Moment(at=text.received_at, what="text", voice="customer", title=title, details=replied)
+    return TimelineEntry(at=text.received_at, what="text", voice="customer", title=title, details=reply)
 
 
-def standing(answers: Sequence[StoredAnswer]) -> list[StoredAnswer]:
-    """The latest answer of each person, as `Dialogue.standing` has it."""
-    first = datetime.min.replace(tzinfo=UTC)
-    in_order = sorted(answers, key=lambda answer: answer.answered_at or first)
-    return list({answer.contact_id: answer for answer in in_order}.values())
-
-
-def _pairs(record: Record) -> Iterator[Moment]:
+def _pairs(record: OrderRecord) -> Iterator[TimelineEntry]:
     for pair in record.pairs:
         title = f"Claim and answer compared: {pair.verdict}"
-        yield Moment(
-            at=pair.told_at, what="pair", voice="unvarnished", title=title, alarming=pair.verdict == "embellished"
+        yield TimelineEntry(
+            at=pair.compared_at, what="pair", voice="unvarnished", title=title, alarming=pair.verdict == "embellished"
         )
 
 
-def _alerts(behind: Iterable[Alert]) -> Iterator[Moment]:
-    for alert in behind:
-        opened = "Alert opened, this order among its evidence"
-        yield Moment(
-            at=alert.opened_at,
-            what="alert",
-            voice="unvarnished",
-            title=f"{opened}: {headline(alert)}",
-            alarming=True,
-        )
+def _alerts(alerts: Iterable[Alert]) -> Iterator[TimelineEntry]:
+    for alert in alerts:
+        title = f"Alert opened, supported by this order: {headline(alert)}"
+        yield TimelineEntry(at=alert.opened_at, what="alert", voice="unvarnished", title=title, alarming=True)
         if alert.resolved_at is not None:
-            title = f"Alert over: {headline(alert)}"
-            yield Moment(at=alert.resolved_at, what="alert", voice="unvarnished", title=title)
+            title = f"Alert resolved: {headline(alert)}"
+            yield TimelineEntry(at=alert.resolved_at, what="alert", voice="unvarnished", title=title)

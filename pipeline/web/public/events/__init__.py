@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""`POST /v1/events` and the API keys it needs."""

@@ -1,4 +1,4 @@
-"""`POST /v1/events`: the way in for everybody's own systems. 202 means durable; what is refused is named."""
+"""`POST /v1/events`: events from other systems. 202 means durable; refused events are listed with a reason."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from pipeline.consumers.intake import Incoming
-from pipeline.consumers.runtime.write_queue import NotTaken
+from pipeline.consumers.runtime.write_queue import NotStored
 from pipeline.domain.events.cloudevents import BATCH, JSON, STRUCTURED, structured
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event
 from pipeline.domain.events.decoding import decode
@@ -24,22 +24,22 @@ from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.public.events.keys import Keys
 
-ALLOWED = ("order.completed", "order.repromised", "delivery.updated")  # what we ask and hear is for us to say
+ALLOWED = ("order.completed", "order.repromised", "delivery.updated")  # the other types are our own
 _BINARY = "binary"
-_LARGE = 64 << 10  # bytes of a body that is checked beside the event loop, so that others need not wait for it
+_LARGE = 64 << 10  # bytes: larger bodies are checked in a thread, so that other requests need not wait
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Refused(Struct, frozen=True):
-    """An event that was not taken: its place in the batch, the field to mend and what is wrong with it."""
+    """An event that was not accepted: its index in the batch, the invalid field and the reason."""
 
     index: int
     field: str
     reason: str
 
 
-class TakenAnswer(Struct, frozen=True, omit_defaults=True):
-    """What became of a request's events. Those counted are durable; a duplicate was so before."""
+class IngestResponse(Struct, frozen=True, omit_defaults=True):
+    """The result of a request. The counted events are durable; `duplicates` were stored before."""
 
     new: int
     duplicates: int
@@ -53,7 +53,7 @@ class _Checked(NamedTuple):
 
 @dataclass
 class _IngestOperation(Operation):
-    """The body, which the handler reads itself, for OpenAPI."""
+    """Describes the body for OpenAPI, because the handler parses it itself."""
 
     def __post_init__(self) -> None:
         named: dict[str, Reference | Schema] = {
@@ -79,7 +79,7 @@ class _IngestOperation(Operation):
 
 
 def routes(services: Services) -> list[ControllerRouterHandler]:
-    """The route, on the public listener."""
+    """`POST /v1/events`."""
     keys, limits = Keys(services), services.settings
 
     @post(
@@ -89,45 +89,48 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
         operation_id="takeEvents",
         summary="Send events",
         description=(
-            "Answered when the events are durable. Each is checked by itself: 202 if all were taken, 207 if some were "
-            "refused, 422 if all were. Sending an event again, same `source` and `id`, changes nothing."
+            "The response is sent when the events are durable. Each event is checked separately: 202 if all were "
+            "accepted, 207 if some were refused, 422 if all were refused. An event sent again with the same `source` "
+            "and `id` is a duplicate and changes nothing."
         ),
         responses={
-            207: ResponseSpec(TakenAnswer, description="Some were taken, those in `refused` were not"),
-            422: ResponseSpec(dict[str, Any], description="None was taken", media_type="application/problem+json"),
+            207: ResponseSpec(IngestResponse, description="Some events were accepted; those in `refused` were not"),
+            422: ResponseSpec(
+                dict[str, Any], description="No event was accepted", media_type="application/problem+json"
+            ),
             503: ResponseSpec(
                 dict[str, Any],
-                description="Nothing is promised: send them again after `Retry-After`",
+                description="The events may not be durable: send them again after `Retry-After`",
                 media_type="application/problem+json",
             ),
         },
-        request_max_body_size=limits.events_body_bytes,
+        request_max_body_size=limits.max_events_body_bytes,
     )
-    async def take_events(request: Request[Any, Any, Any]) -> Response[TakenAnswer]:
+    async def ingest_events(request: Request[Any, Any, Any]) -> Response[IngestResponse]:
         key = await keys.check(request)
-        form = _form(request.headers)
+        mode = _content_mode(request.headers)
         body = await request.body()
-        raws, many = _events_in(body, form, request.headers, limits.events_a_request)
-        if not many and len(body) > limits.event_bytes:
-            raise Problem(413, f"the event has {len(body)} bytes, more than {limits.event_bytes}")
-        door = _Door(key, limits.event_bytes, services)
-        checked = await asyncio.to_thread(door.check, raws) if len(body) > _LARGE else door.check(raws)
+        raws, many = _split_body(body, mode, request.headers, limits.max_events_per_request)
+        if not many and len(body) > limits.max_event_bytes:
+            raise Problem(413, f"the event has {len(body)} bytes, more than {limits.max_event_bytes}")
+        checker = _EventChecker(key, limits.max_event_bytes, services)
+        checked = await asyncio.to_thread(checker.check, raws) if len(body) > _LARGE else checker.check(raws)
         if checked.refused and not checked.incoming:
-            raise _none_taken(checked.refused, many)
+            raise _all_refused(checked.refused, many)
         try:
-            async with asyncio.timeout(limits.answer_seconds):
-                taken = await services.submit(checked.incoming)
+            async with asyncio.timeout(limits.response_timeout_seconds):
+                result = await services.submit(checked.incoming)
         except TimeoutError:
-            raise NotTaken("the events are not durable yet") from None
+            raise NotStored("the events are not durable yet") from None
         return Response(
-            TakenAnswer(taken.new, taken.duplicates, checked.refused), status_code=207 if checked.refused else 202
+            IngestResponse(result.new, result.duplicates, checked.refused), status_code=207 if checked.refused else 202
         )
 
-    return [take_events]
+    return [ingest_events]
 
 
-class _Door:
-    """What one key may bring in."""
+class _EventChecker:
+    """Checks each event of a request against what its API key may send."""
 
     def __init__(self, key: ApiKey, event_bytes: int, services: Services) -> None:
         self._key = key
@@ -136,7 +139,7 @@ class _Door:
         self._now = services.now()
 
     def check(self, raws: Sequence[bytes]) -> _Checked:
-        """Each event by itself: received now, or refused."""
+        """The accepted events, received now, and the refused ones."""
         checked = _Checked([], [])
         for index, raw in enumerate(raws):
             try:
@@ -150,41 +153,43 @@ class _Door:
     def _check(self, raw: bytes) -> Event:
         if len(raw) > self._event_bytes:
             raise BadEvent(f"the event has {len(raw)} bytes, more than {self._event_bytes}")
-        # Received now, history too: the clock of the installation follows no sender.
+        # Received now, history included: senders must not move the installation's clock.
         event = decode(raw, None, self._now)
         if event.type not in ALLOWED:
             raise BadEvent(f"{event.type!r} cannot be sent from outside; {', '.join(ALLOWED)} can", "type")
         if event.source.split("/")[0] == OWN_SOURCE:
-            raise BadEvent(f"{OWN_SOURCE!r} is our own name: say which of your systems this is", "source")
+            raise BadEvent(f"{OWN_SOURCE!r} is reserved; name the system that sends the event", "source")
         if event.historic and not self._key.history:
-            # Otherwise calling an order history would be a way to keep its customer from being asked.
-            raise BadEvent("this key may not send history (unvarnished keys create NAME --history)", "historic")
+            # Otherwise marking an order as historic would keep its customer from being asked.
+            raise BadEvent(
+                "this key may not send history (create one with: unvarnished keys create NAME --history)", "historic"
+            )
         return event
 
 
-def _none_taken(refused: Sequence[Refused], many: bool) -> Problem:
+def _all_refused(refused: Sequence[Refused], many: bool) -> Problem:
     first = refused[0]
     if not many:
         return Problem(422, first.reason, first.field)
-    detail = f"none of {len(refused)} events can be taken; the first: {first.reason}"
+    detail = f"none of {len(refused)} events was accepted; the first: {first.reason}"
     return Problem(422, detail, more={"refused": msgspec.to_builtins(refused)})
 
 
-def _form(headers: Headers) -> str:
-    """How the body is to be read. Raises Problem 415."""
+def _content_mode(headers: Headers) -> str:
+    """The CloudEvents content mode of the body. Raises Problem 415."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == JSON and "ce-specversion" in headers:
         return _BINARY
     if media not in (STRUCTURED, BATCH, JSON):
-        raise Problem(415, f"{media or 'no content type'!r} is none of {STRUCTURED}, {BATCH}, {JSON}")
+        raise Problem(415, f"content type {media!r} is not supported; send {STRUCTURED}, {BATCH} or {JSON}")
     return media
 
 
-def _events_in(body: bytes, form: str, headers: Headers, most: int) -> tuple[Sequence[bytes], bool]:
-    """The text of each event, and whether there may be several. Raises Problem 422, or 413 if they are too many."""
-    if form == _BINARY:
+def _split_body(body: bytes, mode: str, headers: Headers, most: int) -> tuple[Sequence[bytes], bool]:
+    """The JSON of each event, and whether the body is a batch. Raises Problem 422, or 413 for too many events."""
+    if mode == _BINARY:
         return [_structured(body, headers)], False
-    if form == STRUCTURED or (form == JSON and not body.lstrip(b" \t\r\n").startswith(b"[")):
+    if mode == STRUCTURED or (mode == JSON and not body.lstrip(b" \t\r\n").startswith(b"[")):
         return [body], False
     try:
         raws = [bytes(raw) for raw in _split(body)]
@@ -193,7 +198,7 @@ def _events_in(body: bytes, form: str, headers: Headers, most: int) -> tuple[Seq
     if len(raws) > most:
         raise Problem(413, f"{len(raws)} events in one request, more than {most}")
     if not raws:
-        raise Problem(422, "there is no event in it")
+        raise Problem(422, "the batch is empty")
     return raws, True
 
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The customer's form behind the link in a question."""

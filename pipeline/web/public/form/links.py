@@ -1,4 +1,4 @@
-"""What the link in a question opens: one question to one person. Whoever has none learns nothing."""
+"""The links in questions: each opens one question to one person. An invalid link reveals nothing."""
 
 import asyncio
 import re
@@ -9,24 +9,25 @@ from typing import Any, NamedTuple
 
 from anyio import to_thread
 from litestar import Request
-from sqlalchemy import Connection, Engine, and_, func, select
+from sqlalchemy import Engine
 
 from pipeline.domain.asking.ask_states import hashed
-from pipeline.store.asks.conversations import ASKED_AT, Standing, contact, standing
+from pipeline.store.asks.links import known_hashes, question_of
 from pipeline.store.db.engine import reading
-from pipeline.store.schema.tables import answers, asks
-from pipeline.web.http.rate_limit import WrongGuesses
+from pipeline.store.orders.orders import language_and_timezone
+from pipeline.store.reads.answers import CurrentAnswer, current_answer, number_of_answers
+from pipeline.web.http.rate_limit import FailedAttempts
 from pipeline.web.http.services import Services
 
 SOURCE = "unvarnished/form"
-MAX_ANSWERS = 20  # by one link: amended often enough
-VALID = timedelta(days=14)  # from the moment the link was sent
-_SHARED_SECONDS = 0.05  # between the reads for all those who guessed too often: 20 a second at most
+MAX_ANSWERS = 20  # by one link, amendments included
+VALID = timedelta(days=14)  # from the time the link was sent
+_SHARED_SECONDS = 0.05  # between two reads for suspicious clients together: 20 a second at most
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)  # 128 bits
 
 
 class Link(NamedTuple):
-    """What a token opens."""
+    """The question that a token opens, and the current answer to it."""
 
     order_id: str
     contact_id: str
@@ -34,35 +35,37 @@ class Link(NamedTuple):
     token_hash: str
     language: str | None
     timezone: str | None
-    standing: Standing | None
+    current: CurrentAnswer | None
 
 
 class Closed(NamedTuple):
-    """There is nothing to open. `expired`: there was, once. `wait`: seconds, after too many wrong guesses; else 0."""
+    """A link that does not work. `expired`: it did once. `wait`: seconds after too many failed attempts, else 0."""
 
     expired: bool = False
     wait: int = 0
 
 
 class Links:
-    """Opens links. A right one is opened from any address; wrong ones cost their address, and in the end no query."""
+    """Opens links. A valid link opens from any address. Failed attempts are limited by address; beyond the limit all
+    suspicious clients share one query, so guessing costs the database next to nothing.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._wrong = WrongGuesses(services.settings.wrong_links_a_minute)
-        self._suspects = _Suspects(services.engine)
+        self._failed = FailedAttempts(services.settings.max_wrong_links_per_minute)
+        self._shared = _SharedLookup(services.store.engine)
 
     async def open(self, request: Request[Any, Any, Any], token: str) -> Link | Closed:
-        """What a token opens now."""
+        """What a token opens now. Counts a failed attempt if there is no such link."""
         found: Link | Closed | None = None
-        suspect = self._wrong.exhausted(request)
-        if _TOKEN.fullmatch(token) and (not suspect or await self._suspects.known(hashed(token))):
+        suspect = self._failed.exhausted(request)
+        if _TOKEN.fullmatch(token) and (not suspect or await self._shared.known(hashed(token))):
             found = await to_thread.run_sync(partial(_open, self._services, hashed(token)))
-        return Closed(wait=self._wrong.count(request)) if found is None else found
+        return Closed(wait=self._failed.count(request)) if found is None else found
 
 
-class _Suspects:
-    """Tells right tokens from wrong ones for all who guessed too often, with one query for all of them together."""
+class _SharedLookup:
+    """Checks the tokens of all clients beyond the limit, with one query for all of them together."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -71,11 +74,11 @@ class _Suspects:
         self._reading = asyncio.Lock()
 
     async def known(self, token_hash: str) -> bool:
-        """Whether there is such a token."""
+        """Whether a link has a token of this hash."""
         self._asked.add(token_hash)
         if self._next is None:
             self._next = asyncio.create_task(self._read())
-        return token_hash in await asyncio.shield(self._next)  # others wait for it too
+        return token_hash in await asyncio.shield(self._next)  # shielded: other requests wait for it, too
 
     async def _read(self) -> Set[str]:
         async with self._reading:
@@ -86,26 +89,20 @@ class _Suspects:
 
 def _known(engine: Engine, hashes: Set[str]) -> Set[str]:
     with reading(engine) as connection:
-        found = connection.execute(select(asks.c.form_token_hash).where(asks.c.form_token_hash.in_(hashes)))
-        return set(found.scalars())
+        return known_hashes(connection, hashes)
 
 
 def _open(services: Services, token_hash: str) -> Link | Closed | None:
-    """What is behind a token of this hash; None: there never was one."""
-    columns = asks.c.order_id, asks.c.contact_id, asks.c.purpose, ASKED_AT.label("asked_at")
-    with reading(services.engine) as connection:
-        row = connection.execute(select(*columns).where(asks.c.form_token_hash == token_hash)).first()
-        if row is None:
+    """What a token of this hash opens; None: there is no such link."""
+    with reading(services.store.engine) as connection:
+        question = question_of(connection, token_hash)
+        if question is None:
             return None
-        if services.now() - row.asked_at > VALID:
+        order_id, contact_id, purpose, asked_at = question
+        if services.now() - asked_at > VALID:
             return Closed(expired=True)
-        if _used(connection, row.order_id, row.contact_id) >= MAX_ANSWERS:
+        if number_of_answers(connection, order_id, contact_id, SOURCE) >= MAX_ANSWERS:
             return Closed()
-        language, timezone = contact(connection, row.order_id, row.contact_id)
-        last = standing(connection, row.order_id, row.contact_id)
-    return Link(row.order_id, row.contact_id, row.purpose, token_hash, language, timezone, last)
-
-
-def _used(connection: Connection, order_id: str, contact_id: str) -> int:
-    ours = and_(answers.c.order_id == order_id, answers.c.contact_id == contact_id, answers.c.source == SOURCE)
-    return connection.execute(select(func.count()).select_from(answers).where(ours)).scalar_one()
+        language, timezone = language_and_timezone(connection, order_id, contact_id)
+        current = current_answer(connection, order_id, contact_id)
+    return Link(order_id, contact_id, purpose, token_hash, language, timezone, current)

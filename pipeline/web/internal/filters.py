@@ -1,0 +1,72 @@
+"""The level and period a page or report is about, as its query parameters give them, and the counters read for it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple, NoReturn
+
+from litestar.exceptions import ValidationException
+from sqlalchemy import Connection
+
+from pipeline.domain.reports.counts import Counts
+from pipeline.store.reads import reports
+from pipeline.store.unit_of_work import Setup
+
+LONGEST = 200  # characters of a parameter that an answer repeats
+
+
+class ReportFilter(NamedTuple):
+    """One level (None: the fleet alone) and the days of completion, both ends included (None: open)."""
+
+    by: str | None = None
+    first: date | None = None
+    last: date | None = None
+
+    def fleet(self, connection: Connection) -> Counts:
+        """The summed counters of all orders in the period."""
+        return reports.total(connection, *self._days())
+
+    def segments(self, connection: Connection) -> Mapping[str, Counts]:
+        """The summed counters of each segment of the level; none without a level."""
+        return reports.by_segment(connection, self.by, *self._days()) if self.by is not None else {}
+
+    def _days(self) -> tuple[int | None, int | None]:
+        first, last = (None if day is None else day.toordinal() for day in (self.first, self.last))
+        return first, last
+
+
+def levels(setup: Setup) -> list[str]:
+    """The names of the levels that are counted, in the configured order."""
+    return [level.name for level in setup.levels]
+
+
+def default_level(setup: Setup) -> str:
+    """The level a page shows by default: the finest one-dimensional level, whose segments can be held responsible."""
+    plain = [level for level in setup.levels if "+" not in level.name] or list(setup.levels)
+    return max(plain, key=lambda level: level.capacity).name
+
+
+def parse_filter(setup: Setup, by: str | None, first: str | None, last: str | None) -> ReportFilter:
+    """The filter in these parameters. An empty parameter, as forms send it, counts as missing.
+
+    Raises ValidationException naming the parameter: an unknown level, an invalid date, or `from` after `to`.
+    """
+    if by and by not in levels(setup):
+        reject("by", f"unknown level {by[:LONGEST]!r}; the levels are: {', '.join(levels(setup))}")
+    found = ReportFilter(by or None, _day("from", first), _day("to", last))
+    if found.first and found.last and found.first > found.last:
+        reject("from", f"{found.first} is after {found.last}, the date in 'to'")
+    return found
+
+
+def reject(name: str, message: str) -> NoReturn:
+    """Reject a request because of its query parameter `name`. Raises ValidationException."""
+    raise ValidationException(f"parameter {name!r}", extra=[{"key": name, "message": message, "source": "query"}])
+
+
+def _day(name: str, text: str | None) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        reject(name, f"{text[:LONGEST]!r} is not a date such as 2026-11-20")

@@ -1,0 +1,44 @@
+"""The page of one order, and the page that looks one up."""
+
+from http import HTTPStatus
+from typing import Any
+
+from litestar import MediaType, get
+from litestar.params import FromPath, FromQuery
+
+from pipeline.store.db.engine import reading
+from pipeline.web.http.services import Services
+from pipeline.web.internal.filters import LONGEST
+from pipeline.web.internal.layout import Page, error_page, html, page_environment
+from pipeline.web.internal.orders.lookup import find_order
+from pipeline.web.internal.words import zone_of
+
+_environment = page_environment("pipeline.web.internal.orders")
+
+
+def routes(services: Services) -> list[Any]:
+    """`GET /orders` and `GET /orders/{order_id}`."""
+
+    @get("/orders", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def order_search(q: FromQuery[str] = "") -> Page:
+        order_id = q.strip()
+        if not order_id:
+            return html(_environment.get_template("finder.html.j2").render())
+        return _order_page(services, order_id)
+
+    @get("/orders/{order_id:path}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def order_page(order_id: FromPath[str]) -> Page:
+        return _order_page(services, order_id.removeprefix("/"))
+
+    return [order_search, order_page]
+
+
+def _order_page(services: Services, order_id: str) -> Page:
+    found = find_order(services, order_id) if order_id else None
+    if found is None:
+        message = f"No order “{order_id[:LONGEST]}” found. Order ids are case-sensitive."
+        return error_page(HTTPStatus.NOT_FOUND, "Order not found", message)
+    with reading(services.store.engine) as connection:
+        version = services.store.journal.version(connection)
+    template = _environment.get_template("order.html.j2")
+    return html(template.render(order=found, where=zone_of(found.timezone), version=version))

@@ -1,0 +1,90 @@
+"""What a customer enters in the form: validation, the statement it makes, and the event that records it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from pipeline.consumers.intake import Incoming
+from pipeline.domain.answers.replies import MAX_TEXT
+from pipeline.domain.answers.statement import Statement
+from pipeline.domain.events.cloudevents import envelope
+from pipeline.domain.events.contract import Arrival, Condition, Score
+from pipeline.web.http.forms import printable
+from pipeline.web.public.form.links import SOURCE, Link
+
+ARRIVALS: tuple[Arrival, ...] = ("on_time", "late", "not_received")
+CONDITIONS: tuple[Condition, ...] = ("incomplete", "damaged", "wrong", "papers_missing")
+
+
+class Submission(NamedTuple):
+    """The fields of the form as sent, or as first shown, with an error message by field."""
+
+    arrival: str | None = None
+    goods: tuple[str, ...] = ()
+    score: str | None = None
+    comment: str = ""
+    errors: Mapping[str, str] = {}
+
+
+def validate(fields: Sequence[tuple[str, str]], gettext: Callable[[str], str]) -> Submission:
+    """The submission in these form fields, with its errors in the reader's language (`gettext` translates)."""
+    last = dict(fields)  # of a field that is sent twice, the last value counts
+    arrival, score = last.get("arrival") or None, last.get("score") or None
+    goods = tuple(dict.fromkeys(value for name, value in fields if name == "goods"))
+    comment = printable(last.get("comment", ""))
+    errors: dict[str, str] = {}
+    if arrival not in ARRIVALS:
+        errors["arrival"] = gettext("Please tell us whether it arrived.")
+    if not set(goods) <= {"complete", *CONDITIONS}:
+        errors["goods"] = gettext("Please select from the list.")
+    elif "complete" in goods and len(goods) > 1 and arrival != "not_received":
+        errors["goods"] = gettext("Please select either “All complete and in order” or what was wrong.")
+    if score is not None and score not in {str(n) for n in range(11)}:
+        errors["score"] = gettext("Please select a number from 0 to 10.")
+    if len(comment) > MAX_TEXT:
+        too_long = gettext("Please use at most %(most)d characters. Your comment has %(n)d.")
+        errors["comment"] = too_long % {"most": MAX_TEXT, "n": len(comment)}
+    return Submission(arrival, goods, score, comment, errors)
+
+
+def prefilled(current: Statement | None) -> Submission:
+    """The form as first shown: the current answer is selected. Comments are left out, because links are forwarded."""
+    if current is None:
+        return Submission()
+    goods = current.conditions or (("complete",) if current.complete else ())
+    score = str(current.score.value) if current.score is not None and current.score.scale == 10 else None
+    return Submission(current.arrival, tuple(goods), score)
+
+
+def statement_of(submission: Submission, current: Statement | None) -> Statement:
+    """What a valid submission states. An empty comment repeats the current one, which the form does not show."""
+    arrived = submission.arrival != "not_received"
+    conditions = tuple(name for name in CONDITIONS if arrived and name in submission.goods)
+    complete = False if conditions else True if arrived and "complete" in submission.goods else None
+    score = None if submission.score is None else Score(int(submission.score))
+    comment = submission.comment or (current.comment if current else None)
+    arrival = next((name for name in ARRIVALS if name == submission.arrival), None)
+    return Statement(arrival, complete, conditions, score, comment)
+
+
+def event_of(link: Link, form_id: str, submission: Submission, stated: Statement, now: datetime) -> Incoming:
+    """The `feedback.received` event of a submission.
+
+    Its id is a hash of the link, the form as it was shown (`form_id`) and the submission, so a submission that is sent
+    again is a duplicate.
+    """
+    content = "\n".join([link.token_hash, form_id, *map(repr, submission[:-1])])
+    data = {
+        "order_id": link.order_id,
+        "contact_id": link.contact_id,
+        "channel": "form",
+        "answered_at": now,
+        "arrival": stated.arrival,
+        "complete": stated.complete,
+        "condition": stated.conditions,
+        "score": stated.score,
+        "comment": stated.comment,
+    }
+    event_id = sha256(content.encode("utf-8", "replace")).hexdigest()[:32]
+    return Incoming(envelope(SOURCE, event_id, "feedback.received", now, data), "feedback", "form", None, now)
