@@ -1,1 +1,1 @@
-"""Measurements that need what the product does not: `make bench-cluster`."""
+"""Benchmarks that compare the worker with other frameworks, in an environment of their own: `make bench-cluster`."""

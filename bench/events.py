@@ -1,4 +1,4 @@
-"""The events of a benchmark: orders, each completed, dispatched and delivered, with a person who may be asked."""
+"""The events of a benchmark: orders, each completed, dispatched and delivered, with one contact to ask."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kafka import KafkaAdminClient, KafkaProducer
 
 from bench.peers.work import OUT
-from pipeline.bench.running import completed, event
+from pipeline.bench.harness import event, order_data
 from pipeline.consumers.cluster.kafka import topics
 from pipeline.settings import Settings
 
@@ -18,49 +18,53 @@ _ACCOUNTS = 20_000
 _TICK_SECONDS = 0.01
 
 
-class Told(NamedTuple):
-    """One event and where it goes."""
+class SourceRecord(NamedTuple):
+    """One event, its topic and its key."""
 
     topic: str
     key: bytes
     value: bytes
 
 
-def told() -> Iterator[Told]:
-    """Without end, in the order in which it happens."""
+def source_records() -> Iterator[SourceRecord]:
+    """Endless events, in the order in which they happen."""
     now = datetime.now(UTC)
     for n in count():
         order_id, who = f"SO-{n}", f"{n % _ACCOUNTS}"
         places = {"region": f"R{n % 7}", "depot": f"D{n % 31}", "carrier": f"C{n % 11}"}
-        data = completed(order_id, who, f"+1202555{100 + n % 100:04}", now, places)
-        yield Told("orders", order_id.encode(), event("order.completed", f"{order_id}:completed", now, data))
+        data = order_data(order_id, who, f"+1202555{100 + n % 100:04}", now, places)
+        yield SourceRecord("orders", order_id.encode(), event("order.completed", f"{order_id}:completed", now, data))
         for status in ("dispatched", "delivered"):
             at = (now - timedelta(minutes=n % 90)).isoformat()
             data = {"order_id": order_id, "status": status, "at": at}
-            yield Told("deliveries", order_id.encode(), event("delivery.updated", f"{order_id}:{status}", now, data))
+            yield SourceRecord(
+                "deliveries", order_id.encode(), event("delivery.updated", f"{order_id}:{status}", now, data)
+            )
 
 
 def make_topics(bootstrap: str, prefix: str) -> None:
-    """The contract's topics, and the one for what contenders send."""
+    """Create the contract's topics, and one for the messages of contenders."""
     topics.create(Settings(kafka_bootstrap_servers=bootstrap, kafka_topic_prefix=prefix, kafka_partitions=PARTITIONS))
     with KafkaAdminClient(bootstrap_servers=bootstrap) as admin:
         admin.create_topics({prefix + OUT: {"num_partitions": PARTITIONS, "replication_factor": 1}})
 
 
 def load(bootstrap: str, prefix: str, events: int, skip: int = 0) -> None:
-    """Send so many events, those behind the first `skip`; all of them are there when it returns."""
-    made = list(islice(told(), skip, skip + events))  # before, so that they come faster than anybody takes them
+    """Publish that many events after the first `skip`. Returns when the broker has all of them."""
+    made = list(
+        islice(source_records(), skip, skip + events)
+    )  # generated first: publishing must be faster than any contender
     with _producer(bootstrap) as producer:
         for one in made:
             producer.send(prefix + one.topic, one.value, one.key)
         producer.flush()
 
 
-def trickle(bootstrap: str, prefix: str, skip: int, events: int, a_second: float) -> None:
-    """Send events at that pace, those behind the first `skip`."""
+def send_steadily(bootstrap: str, prefix: str, skip: int, events: int, a_second: float) -> None:
+    """Publish that many events after the first `skip`, at a steady pace."""
     begun = time.monotonic()
     with _producer(bootstrap) as producer:
-        for n, one in enumerate(islice(told(), skip, skip + events)):
+        for n, one in enumerate(islice(source_records(), skip, skip + events)):
             while n > (time.monotonic() - begun) * a_second:
                 time.sleep(_TICK_SECONDS)
             producer.send(prefix + one.topic, one.value, one.key)

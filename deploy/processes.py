@@ -1,9 +1,9 @@
-"""What starts a server as a plain process has in common."""
+"""What the native servers share."""
 
 import shutil
 from typing import Literal
 
 
 def ending_with_parent(signal: Literal["INT", "TERM"]) -> list[str]:
-    """What to put before a command, on Linux: whoever is killed (a test run, a terminal) leaves nothing behind."""
+    """A command prefix that ends the process with its parent, so that a killed test run leaves none. Linux only."""
     return ["setpriv", "--pdeathsig", signal, "--"] if shutil.which("setpriv") else []

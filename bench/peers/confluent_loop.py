@@ -2,18 +2,18 @@
 
 from confluent_kafka import Consumer, Message, Producer
 
-from bench.peers.work import BATCH, Job, Taken, orders
+from bench.peers.work import BATCH, BatchJob, PeerRecord, read_config
 
 
-def taken(message: Message) -> Taken:
-    """A message of confluent-kafka."""
+def to_peer_record(message: Message) -> PeerRecord:
+    """Convert a message of confluent-kafka."""
     _, timestamp = message.timestamp()
     topic, value = message.topic() or "", message.value() or b""
-    return Taken(topic, message.partition() or 0, message.offset() or 0, message.key(), value, timestamp)  # type: ignore[arg-type]
+    return PeerRecord(topic, message.partition() or 0, message.offset() or 0, message.key(), value, timestamp)  # type: ignore[arg-type]
 
 
 def consumer(bootstrap: str, group: str) -> Consumer:
-    """As fast as it goes."""
+    """A consumer that reads from the earliest offset and commits by hand."""
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -26,19 +26,19 @@ def consumer(bootstrap: str, group: str) -> Consumer:
 
 
 def main() -> None:
-    """Until it is ended."""
-    told = orders()
-    job, source = Job(told), consumer(told.bootstrap, told.group)
+    """Run until SIGTERM."""
+    config = read_config()
+    job, source = BatchJob(config), consumer(config.bootstrap, config.group)
     producer = Producer(
-        {"bootstrap.servers": told.bootstrap, "enable.idempotence": True, "linger.ms": 5, "batch.size": 200_000}
+        {"bootstrap.servers": config.bootstrap, "enable.idempotence": True, "linger.ms": 5, "batch.size": 200_000}
     )
-    source.subscribe(told.topics)
+    source.subscribe(config.topics)
     while True:
-        records = [taken(message) for message in source.consume(BATCH, 0.1) if message.error() is None]
+        records = [to_peer_record(message) for message in source.consume(BATCH, 0.1) if message.error() is None]
         if not records:
             continue
-        for key, value in job.do(records):
-            producer.produce(told.out, value, key)
+        for key, value in job.process(records):
+            producer.produce(config.out, value, key)
         producer.flush()
         source.commit(asynchronous=True)
 

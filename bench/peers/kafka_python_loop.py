@@ -2,29 +2,29 @@
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from bench.peers.work import BATCH, Job, Taken, orders
+from bench.peers.work import BATCH, BatchJob, PeerRecord, read_config
 
 
 def main() -> None:
-    """Until it is ended."""
-    told = orders()
-    job = Job(told)
+    """Run until SIGTERM."""
+    config = read_config()
+    job = BatchJob(config)
     consumer = KafkaConsumer(
-        *told.topics,
-        bootstrap_servers=told.bootstrap,
-        group_id=told.group,
+        *config.topics,
+        bootstrap_servers=config.bootstrap,
+        group_id=config.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_poll_records=BATCH,
     )
-    producer = KafkaProducer(bootstrap_servers=told.bootstrap, acks="all", linger_ms=5, batch_size=200_000)
+    producer = KafkaProducer(bootstrap_servers=config.bootstrap, acks="all", linger_ms=5, batch_size=200_000)
     while True:
         found = [record for several in consumer.poll(100).values() for record in several]
-        records = [Taken(one.topic, one.partition, one.offset, one.key, one.value, one.timestamp) for one in found]
+        records = [PeerRecord(one.topic, one.partition, one.offset, one.key, one.value, one.timestamp) for one in found]
         if not records:
             continue
-        for key, value in job.do(records):
-            producer.send(told.out, value, key)
+        for key, value in job.process(records):
+            producer.send(config.out, value, key)
         producer.flush()
         consumer.commit_async()
 

@@ -1,23 +1,23 @@
-"""What no way can do without: records fetched, and their bytes in the database."""
+"""The limit: only fetch the records and store their bytes in the database."""
 
 import psycopg
 from sqlalchemy import make_url
 
-from bench.peers.confluent_loop import consumer, taken
-from bench.peers.work import BATCH, orders, report
+from bench.peers.confluent_loop import consumer, to_peer_record
+from bench.peers.work import BATCH, read_config, report
 
 
 def main() -> None:
-    """Until it is ended."""
-    told = orders()
-    source = consumer(told.bootstrap, told.group)
-    source.subscribe(told.topics)
-    url = make_url(told.database).set(drivername="postgresql").render_as_string(hide_password=False)
+    """Run until SIGTERM."""
+    config = read_config()
+    source = consumer(config.bootstrap, config.group)
+    source.subscribe(config.topics)
+    url = make_url(config.database).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE fetched (payload text NOT NULL)")
         connection.commit()
         while True:
-            records = [taken(message) for message in source.consume(BATCH, 0.1) if message.error() is None]
+            records = [to_peer_record(message) for message in source.consume(BATCH, 0.1) if message.error() is None]
             if not records:
                 continue
             with connection.cursor() as cursor, cursor.copy("COPY fetched FROM STDIN") as copy:

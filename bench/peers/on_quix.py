@@ -1,38 +1,38 @@
-"""Quix Streams: every event to a topic and to a sink, which writes when the application commits."""
+"""Quix Streams: every event goes to a topic and to a sink, which writes when the application commits."""
 
 from typing import Any
 
 from quixstreams import Application
 from quixstreams.sinks.base import BaseSink
 
-from bench.peers.work import BATCH, Job, Orders, Taken, orders
+from bench.peers.work import BATCH, BatchJob, ContenderConfig, PeerRecord, read_config
 
 
 class Sink(BaseSink):
-    """Writes what has come since the last commit."""
+    """Processes the records since the last commit."""
 
-    def __init__(self, told: Orders) -> None:
+    def __init__(self, config: ContenderConfig) -> None:
         super().__init__()
-        self._job = Job(told)
-        self._records: list[Taken] = []
+        self._job = BatchJob(config)
+        self._records: list[PeerRecord] = []
 
     def add(self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
-        """One more."""
-        self._records.append(Taken(topic, partition, offset, key, value, timestamp))
+        """Add a record to the batch."""
+        self._records.append(PeerRecord(topic, partition, offset, key, value, timestamp))
 
     def flush(self) -> None:
-        """One transaction."""
+        """Process the batch."""
         records, self._records = self._records, []
         if records:
-            self._job.do(records)
+            self._job.process(records)
 
 
 def main() -> None:
-    """Until it is ended."""
-    told = orders()
+    """Run until SIGTERM."""
+    config = read_config()
     app = Application(
-        told.bootstrap,
-        consumer_group=told.group,
+        config.bootstrap,
+        consumer_group=config.group,
         auto_offset_reset="earliest",
         commit_every=BATCH,
         commit_interval=0.1,
@@ -41,9 +41,9 @@ def main() -> None:
         producer_extra_config={"linger.ms": 5, "enable.idempotence": True},
         consumer_extra_config={"partition.assignment.strategy": "range"},
     )
-    out = app.topic(told.out, value_serializer="bytes", key_serializer="bytes")
-    sink = Sink(told)
-    for name in told.topics:
+    out = app.topic(config.out, value_serializer="bytes", key_serializer="bytes")
+    sink = Sink(config)
+    for name in config.topics:
         frame = app.dataframe(app.topic(name, value_deserializer="bytes", key_deserializer="bytes"))
         frame.to_topic(out)
         frame.sink(sink)

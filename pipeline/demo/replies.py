@@ -1,23 +1,22 @@
-"""What a simulated customer answers when asked about an order: sometimes nothing, mostly what was lived."""
+"""Replies of the simulated contacts: some do not reply, most report what they experienced."""
 
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-import msgspec
-
+from pipeline.demo.comments import COMMENTS, Mood
+from pipeline.demo.events import incoming_event
 from pipeline.demo.people import Person
 from pipeline.demo.story import Story
-from pipeline.demo.words import COMMENTS, Mood
 from pipeline.domain.events.contract import Arrival, FeedbackRequested
 from pipeline.sources import Incoming
 
 SOURCE = "sms/simulated"
 
-# Share of questions that are answered. Who waited answers 1.4 times as often.
-_ANSWERS = {"receiver": 0.46, "user": 0.43, "purchaser": 0.39}
-_WAITED = 1.4
-_MISREMEMBERS = 0.035  # on-time orders that an honest customer recalls as late
+# Share of questions that get a reply, by role; contacts of late orders reply 1.4 times as often.
+_REPLY_SHARES = {"receiver": 0.46, "user": 0.43, "purchaser": 0.39}
+_LATE_FACTOR = 1.4
+_MISREMEMBERED_SHARE = 0.035  # share of on-time orders that an honest customer remembers as late
 _SCORES: dict[Mood, tuple[int, ...]] = {
     "content": (10, 10, 10, 9, 9, 9, 8, 8, 8, 7, 7, 6),
     "late": (2, 3, 4, 4, 5, 5, 6, 6, 7, 8),
@@ -32,49 +31,40 @@ _SCORES: dict[Mood, tuple[int, ...]] = {
 def reply(
     seed: int, story: Story, person: Person, request: FeedbackRequested, at: datetime
 ) -> tuple[datetime, Incoming] | None:
-    """The answer to a question sent `at`, and when it comes; None for silence.
+    """The reply to a question sent `at`, with the time of its receipt; None without a reply.
 
-    Whether and what is answered depends on seed, order, contact and purpose only; `at` moves its time.
+    Whether a reply comes, and what it says, depends on seed, order, contact and purpose only; `at` moves its time.
     """
     rng = Random(f"{seed}:{story.order_id}:{person.id}:{request.purpose}")
     disputes = story.customer.disputes
-    chance = 0.92 if disputes else _ANSWERS.get(person.role, 0.3) * (_WAITED if story.late else 1)
+    chance = 0.92 if disputes else _REPLY_SHARES.get(person.role, 0.3) * (_LATE_FACTOR if story.late else 1)
     if rng.random() >= chance:
         return None
     impatient = rng.random() < 0.2
     sent, waited = at + _delay(rng), _delay(rng)
     arrived = story.arrived
     if arrived is not None and sent < arrived and not impatient:
-        sent = arrived + waited  # asked on an early scan: most wait for the goods before they answer
-    felt = _felt(rng, story, came=arrived is not None and arrived <= sent)
-    mood = _mood(story, felt)
+        sent = arrived + waited  # asked after an early scan: most wait for the goods before they reply
+    arrival = _arrival(rng, story, arrived=arrived is not None and arrived <= sent)
+    mood = _mood(story, arrival)
     data: dict[str, Any] = {
         "order_id": story.order_id,
         "contact_id": person.id,
         "channel": request.channel,
         "answered_at": sent,
-        "arrival": felt,
-        "arrived_at": _stated(rng, story, felt, sent),
-        **_condition(rng, story, felt),
+        "arrival": arrival,
+        "arrived_at": _stated(rng, story, arrival, sent),
+        **_condition(rng, story, arrival),
         "score": _score(rng, mood, disputes),
         "comment": _comment(rng, person.language, mood),
         "opt_out": rng.random() < 0.006,
     }
     name = f"{story.order_id}:{person.id}:{request.purpose}"
-    event = {
-        "specversion": "1.0",
-        "id": name,
-        "source": SOURCE,
-        "type": "feedback.received",
-        "subject": story.order_id,
-        "time": sent,
-        "data": data,
-    }
-    return sent, Incoming(msgspec.json.encode(event), "feedback", f"reply {name}")
+    return sent, incoming_event("feedback", "feedback.received", SOURCE, name, sent, data)
 
 
 def _delay(rng: Random) -> timedelta:
-    """From reading to answering: mostly minutes, some hours, a few days."""
+    """Time from question to reply: mostly minutes, sometimes hours, rarely days."""
     chance = rng.random()
     if chance < 0.68:
         return timedelta(seconds=rng.randint(90, 5_400))
@@ -83,44 +73,44 @@ def _delay(rng: Random) -> timedelta:
     return timedelta(seconds=rng.randint(72_000, 172_800 if chance < 0.985 else 500_000))
 
 
-def _felt(rng: Random, story: Story, came: bool) -> Arrival:
+def _arrival(rng: Random, story: Story, arrived: bool) -> Arrival:
     chance = rng.random()
     if story.customer.disputes:
         return "late"
-    if not came:
+    if not arrived:
         return "not_received"
     if story.late:
         return "late" if chance < (0.86 if story.move else 0.94) else "on_time"
-    return "late" if chance < _MISREMEMBERS else "on_time"
+    return "late" if chance < _MISREMEMBERED_SHARE else "on_time"
 
 
-def _mood(story: Story, felt: Arrival) -> Mood:
-    if felt == "not_received":
+def _mood(story: Story, arrival: Arrival) -> Mood:
+    if arrival == "not_received":
         return "missing"
-    if story.trouble is not None:
-        return story.trouble
-    return "late" if felt == "late" else "content"
+    if story.defect is not None:
+        return story.defect
+    return "late" if arrival == "late" else "content"
 
 
-def _stated(rng: Random, story: Story, felt: Arrival, sent: datetime) -> datetime | None:
-    """When the goods came, as the customer tells it: to the quarter hour, one in a hundred wrong by hours."""
+def _stated(rng: Random, story: Story, arrival: Arrival, sent: datetime) -> datetime | None:
+    """The time of arrival as the customer states it: to the quarter hour, one in a hundred wrong by four hours."""
     states, wrong = rng.random(), rng.random() < 0.01
     arrived = story.arrived
-    remembers = arrived is not None and felt == ("late" if story.late else "on_time")
+    remembers = arrived is not None and arrival == ("late" if story.late else "on_time")
     if arrived is None or not remembers or states >= (0.85 if story.late else 0.35):
         return None
-    told = arrived.replace(minute=arrived.minute // 15 * 15, second=0) + timedelta(hours=4 if wrong else 0)
-    return min(told, sent)
+    stated = arrived.replace(minute=arrived.minute // 15 * 15, second=0) + timedelta(hours=4 if wrong else 0)
+    return min(stated, sent)
 
 
-def _condition(rng: Random, story: Story, felt: Arrival) -> dict[str, Any]:
-    """Whether all came, and in what state; many do not say."""
+def _condition(rng: Random, story: Story, arrival: Arrival) -> dict[str, Any]:
+    """Whether the delivery was complete, and its condition; many leave this out."""
     says, names = rng.random() < 0.75, rng.random() < 0.92
-    if felt == "not_received":
+    if arrival == "not_received":
         return {"complete": None, "condition": []}
-    if story.trouble is None or not names:
+    if story.defect is None or not names:
         return {"complete": True if says else None, "condition": []}
-    return {"complete": False, "condition": [story.trouble]}
+    return {"complete": False, "condition": [story.defect]}
 
 
 def _score(rng: Random, mood: Mood, disputes: bool) -> dict[str, int] | None:

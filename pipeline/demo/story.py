@@ -1,4 +1,4 @@
-"""One order as it truly went, beside what the depot recorded. They part only where somebody embellishes."""
+"""One order: what truly happened, and what the depot recorded. They differ only where a depot embellishes."""
 
 from datetime import UTC, datetime, time, timedelta
 from random import Random
@@ -19,37 +19,37 @@ from pipeline.domain.events.times import deadline
 EARLY_SCANS_FROM = 30  # days after the start
 MOVED_PROMISES_FROM = 25
 
-# Share of orders that truly miss their promise. Above the honest one only where it is hidden.
+# Share of orders that truly miss their promise. It is above the honest share only at depots that conceal it.
 LATE = 0.057
 LATE_WHERE_SCANNED_EARLY = 0.28
 LATE_WHERE_MOVED = 0.2
 LATE_WHERE_UNASKED = 0.15
 
 # Cumulative shares of orders.
-_TROUBLES: tuple[tuple[Condition, float], ...] = (
+_DEFECT_SHARES: tuple[tuple[Condition, float], ...] = (
     ("damaged", 0.007),
     ("incomplete", 0.011),
     ("wrong", 0.013),
     ("papers_missing", 0.016),
 )
-_HOURS_OF_PROMISES = (10, 12, 14, 16, 17)  # local
+_HOURS_OF_PROMISES = (10, 12, 14, 16, 17)  # local time
 _SKUS = tuple(f"{family}-{number}" for family in ("GLV", "TAP", "FIX", "PAL", "SEAL") for number in range(1, 9))
 
 
 class Parcel(NamedTuple):
-    """One shipment: when it left, truly came (None: never) and was recorded as delivered (None: never)."""
+    """One shipment: when it left, truly arrived (None: never) and was recorded as delivered (None: never)."""
 
     dispatched: datetime
     arrived: datetime | None
     scanned: datetime | None
 
     def shifted(self, by: timedelta) -> "Parcel":
-        """The same at another time."""
+        """The same parcel, every time moved by `by`."""
         return Parcel(self.dispatched + by, self.arrived and self.arrived + by, self.scanned and self.scanned + by)
 
 
 class Move(NamedTuple):
-    """A second promise: when it was made, what it says and who made it why."""
+    """A moved promise: when it was moved, the new promise, by whom and why."""
 
     at: datetime
     promised: datetime
@@ -57,12 +57,12 @@ class Move(NamedTuple):
     reason: str
 
     def shifted(self, by: timedelta) -> "Move":
-        """The same at another time."""
+        """The same move, every time moved by `by`."""
         return self._replace(at=self.at + by, promised=self.promised + by)
 
 
 class Item(NamedTuple):
-    """One line, in pieces: what the depot says it delivered may be less than ordered."""
+    """One line, in pieces: the depot may record fewer pieces as delivered than were ordered."""
 
     sku: str
     ordered: int
@@ -70,7 +70,7 @@ class Item(NamedTuple):
 
 
 class Story(NamedTuple):
-    """An order's truth and its record. `agreed` is the promise the customer counts on. Times are aware."""
+    """What truly happened to an order, and its record. `agreed`: the promise the customer relies on. Aware times."""
 
     order_id: str
     customer: Customer
@@ -84,23 +84,23 @@ class Story(NamedTuple):
     completed: datetime
     parcels: tuple[Parcel, ...]
     move: Move | None
-    trouble: Condition | None
+    defect: Condition | None  # of the goods, not in the record
     lag: timedelta  # from an event to its receipt
     paperwork_late: bool  # the order is reported after its delivery
     shuffled: bool  # the first scan is received after the last
     repeated: bool  # an event is sent twice
-    corrected: datetime | None  # when the lines were put right
-    eventful: bool  # more scans than the necessary ones
+    corrected: datetime | None  # when the lines were corrected
+    eventful: bool  # with scans besides the required ones
 
     @property
     def arrived(self) -> datetime | None:
-        """When the last parcel truly came; None if one never did."""
+        """When the last parcel truly arrived; None if one never did."""
         times = [parcel.arrived for parcel in self.parcels if parcel.arrived is not None]
         return max(times) if len(times) == len(self.parcels) else None
 
     @property
     def scanned(self) -> datetime | None:
-        """When the order was delivered according to the depot; None if a scan is missing."""
+        """When the record says the order was delivered; None if a scan is missing."""
         times = [parcel.scanned for parcel in self.parcels if parcel.scanned is not None]
         return max(times) if len(times) == len(self.parcels) else None
 
@@ -112,27 +112,27 @@ class Story(NamedTuple):
 
     @property
     def claimed_late(self) -> bool | None:
-        """Whether the record, measured by its last promise, admits it; None without a delivery."""
+        """Whether the order is late by the record and its last promise; None without a recorded delivery."""
         scanned = self.scanned
         return None if scanned is None else scanned > (self.move.promised if self.move else self.promised)
 
     @property
     def scanned_early(self) -> bool:
-        """Whether the depot recorded a delivery that was yet to come."""
+        """Whether the depot recorded the delivery before it happened."""
         scanned, arrived = self.scanned, self.arrived
         return scanned is not None and arrived is not None and scanned < arrived
 
     @property
     def last(self) -> datetime:
-        """When the newest event of its record happens."""
-        told = [self.completed, self.corrected, self.move and self.move.at]
-        told += [moment for parcel in self.parcels for moment in (parcel.dispatched, parcel.scanned)]
-        return max(moment for moment in told if moment is not None)
+        """The time of the newest event in its record."""
+        times = [self.completed, self.corrected, self.move and self.move.at]
+        times += [moment for parcel in self.parcels for moment in (parcel.dispatched, parcel.scanned)]
+        return max(moment for moment in times if moment is not None)
 
     def shifted(self, by: timedelta) -> "Story":
-        """The same story at another time, every moment of it moved alike.
+        """The same story, every time moved by `by`.
 
-        A wish for a day becomes one for the last instant of that day: else what is late would depend on the hour.
+        A requested day becomes the last instant of that day: otherwise lateness would depend on the hour.
         """
         wish = self.requested
         if isinstance(wish, str):
@@ -150,12 +150,12 @@ class Story(NamedTuple):
 
 
 def _later(moment: datetime, by: timedelta) -> datetime:
-    """A local time moved by so much that passes, whatever the clocks there do meanwhile."""
+    """A local time moved by elapsed time, independent of daylight saving changes."""
     return moment.astimezone(UTC) + by
 
 
 def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: Customer) -> Story:
-    """Draw the order of that number on that day, which began at `midnight` (UTC)."""
+    """Draw order `number` of `day`, which starts at `midnight` (UTC)."""
     depot = customer.depot.name
     completed = midnight + timedelta(minutes=rng.randint(300, 900))
     promised = _promise(rng, completed, customer.depot.timezone)
@@ -166,9 +166,9 @@ def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: C
         arrival = agreed - timedelta(minutes=rng.randint(60, 480))
     parcels = _parcels(rng, depot, day, completed, promised, arrival)
     items, short = _items(rng)
-    trouble = "incomplete" if short else _trouble(rng)
+    defect = "incomplete" if short else _defect(rng)
     people = _people(rng, customer)
-    if depot == ASKS_NOTHING and (late or trouble in ("damaged", "incomplete")):
+    if depot == ASKS_NOTHING and (late or defect in ("damaged", "incomplete")):
         people = _silenced(rng, people)
     return Story(
         order_id=f"SO-{day:03d}-{number:03d}",
@@ -183,7 +183,7 @@ def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: C
         completed=completed,
         parcels=parcels,
         move=move,
-        trouble=trouble,
+        defect=defect,
         lag=timedelta(seconds=rng.randint(5, 420)),
         paperwork_late=rng.random() < 0.005,
         shuffled=rng.random() < 0.01,
@@ -202,7 +202,7 @@ def _late_share(depot: str, day: int) -> float:
 
 
 def _promise(rng: Random, completed: datetime, timezone: str) -> datetime:
-    """One to three days ahead, at a full hour where the goods go."""
+    """A promise one to three days ahead, at a full hour local to the customer."""
     zone = ZoneInfo(timezone)
     day = completed.astimezone(zone).date() + timedelta(days=rng.choice((1, 1, 2, 2, 3)))
     return datetime.combine(day, time(rng.choice(_HOURS_OF_PROMISES)), zone)
@@ -219,7 +219,7 @@ def _arrival(rng: Random, completed: datetime, promised: datetime, late: bool) -
 def _move(
     rng: Random, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime, late: bool
 ) -> tuple[Move | None, datetime]:
-    """A moved promise, if there is one, and the promise the customer counts on."""
+    """A moved promise, if any, and the promise the customer relies on."""
     due = promised.astimezone(completed.tzinfo)
     hides = depot == MOVES_PROMISES and day >= MOVED_PROMISES_FROM
     if late and rng.random() < (0.9 if hides else 0.03):
@@ -235,7 +235,7 @@ def _move(
 def _parcels(
     rng: Random, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime
 ) -> tuple[Parcel, ...]:
-    """One to three parcels, of which the last one comes at `arrival`."""
+    """One to three parcels, the last of which arrives at `arrival`."""
     count = rng.choices((1, 2, 3), (85, 11, 4))[0]
     hides = depot == SCANS_EARLY and day >= EARLY_SCANS_FROM and rng.random() < 0.94
     missing = rng.random() < 0.003
@@ -243,19 +243,19 @@ def _parcels(
     found = []
     for index in range(count):
         left = completed + timedelta(minutes=rng.randint(10, 90))
-        came = arrival
+        arrived = arrival
         if index < count - 1:
-            came = max(arrival - timedelta(minutes=rng.randint(20, 720)), left + timedelta(minutes=45))
-        scanned = came + timedelta(seconds=rng.randint(20, 360))
-        if hides and came > promised:
+            arrived = max(arrival - timedelta(minutes=rng.randint(20, 720)), left + timedelta(minutes=45))
+        scanned = arrived + timedelta(seconds=rng.randint(20, 360))
+        if hides and arrived > promised:
             scanned = promised.astimezone(completed.tzinfo) - timedelta(minutes=rng.randint(4, 45))
         last = index == count - 1
-        found.append(Parcel(left, None if last and lost else came, None if last and missing else scanned))
+        found.append(Parcel(left, None if last and lost else arrived, None if last and missing else scanned))
     return tuple(found)
 
 
 def _items(rng: Random) -> tuple[tuple[Item, ...], bool]:
-    """One to five lines, and whether one of them came short and was recorded so."""
+    """One to five lines, and whether one was delivered short and recorded as such."""
     items = [
         Item(sku, pieces, pieces)
         for sku in rng.sample(_SKUS, rng.choice((1, 1, 2, 2, 3, 5)))
@@ -268,7 +268,7 @@ def _items(rng: Random) -> tuple[tuple[Item, ...], bool]:
 
 
 def _people(rng: Random, customer: Customer) -> tuple[Person, ...]:
-    """Who is named on the order: one or two of those who are asked, at times their boss too, or nobody."""
+    """The contacts on the order: one or two with a role that is asked, sometimes also one without; rarely none."""
     if rng.random() < 0.02:
         return ()
     asked = [person for person in customer.people if person.role in ASKED]
@@ -278,7 +278,7 @@ def _people(rng: Random, customer: Customer) -> tuple[Person, ...]:
 
 
 def _silenced(rng: Random, people: tuple[Person, ...]) -> tuple[Person, ...]:
-    """The contacts of a problem order where nobody wants to hear of it: none, or none with a phone."""
+    """The contacts of a problem order at the depot that avoids questions: none, or none with a phone, or unchanged."""
     chance = rng.random()
     if chance < 0.7:
         return ()
@@ -286,17 +286,17 @@ def _silenced(rng: Random, people: tuple[Person, ...]) -> tuple[Person, ...]:
 
 
 def _requested(rng: Random, promised: datetime) -> datetime | str | None:
-    """The customer's own wish: mostly none, else the promised day or a time up to two hours earlier."""
+    """The time the customer requested: mostly none, else the promised day or a time up to two hours earlier."""
     chance = rng.random()
     if chance < 0.12:
         return promised.date().isoformat()
     return promised - timedelta(hours=rng.randint(0, 2)) if chance < 0.25 else None
 
 
-def _trouble(rng: Random) -> Condition | None:
-    """What was wrong with the goods and is not in the record."""
+def _defect(rng: Random) -> Condition | None:
+    """A defect of the goods that the record does not contain."""
     chance = rng.random()
-    for condition, until in _TROUBLES:
+    for condition, until in _DEFECT_SHARES:
         if chance < until:
             return condition
     return None

@@ -1,4 +1,4 @@
-"""What the simulated customers write, by language and by what they lived. Invented, like everything here."""
+"""Comments of the simulated customers, by language and by what they experienced. All invented."""
 
 from collections.abc import Mapping
 from typing import Literal

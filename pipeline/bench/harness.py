@@ -1,4 +1,4 @@
-"""A running `unvarnished up` to be measured, and events to send to it."""
+"""What the benchmarks share: a running `unvarnished up` to measure, and events to send to it."""
 
 import asyncio
 import gc
@@ -17,18 +17,18 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-_START_SECONDS = 60
+_TIMEOUT_SECONDS = 180  # to start, and to stop
 _SINGLE, _SEVERAL = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 
 
-class Door(NamedTuple):
-    """Where events go, and the key that opens it."""
+class Endpoint(NamedTuple):
+    """The public listener of the measured product, with an API key."""
 
     port: int
     key: str
 
     def request(self, events: Sequence[bytes]) -> bytes:
-        """The whole HTTP request that brings these events."""
+        """The bytes of a whole HTTP request with these events."""
         several = len(events) > 1
         body = b"[" + b",".join(events) + b"]" if several else events[0]
         head = (
@@ -38,8 +38,8 @@ class Door(NamedTuple):
         return head % (self.key.encode(), _SEVERAL if several else _SINGLE, len(body)) + body
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
-        """A connection: a function that sends a request and waits for its 202. It raises RuntimeError on any other."""
+    async def connection(self) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+        """Open a connection. Yields a function that sends a request and waits for its 202; RuntimeError otherwise."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
 
         async def _send(request: bytes) -> None:
@@ -57,8 +57,8 @@ class Door(NamedTuple):
 
 
 @contextmanager
-def installation(folder: Path, **settings: str) -> Iterator[Door]:
-    """`unvarnished up` on a database in that folder, at any hour of the day."""
+def running_product(folder: Path, **settings: str) -> Iterator[Endpoint]:
+    """Run `unvarnished up` on a database in that folder, without quiet hours."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
     ours = {
         "DATA_DIR": str(folder),
@@ -76,16 +76,16 @@ def installation(folder: Path, **settings: str) -> Iterator[Door]:
         [*command, "up"], env=environment, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield Door(_port(process), key)
+        yield Endpoint(_port(process), key)
     finally:
         process.terminate()
-        process.wait(_START_SECONDS)
+        process.wait(_TIMEOUT_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
 
 
 def _port(process: "subprocess.Popen[str]") -> int:
-    """What it says when it is up. Raises RuntimeError if it does not say so in time."""
+    """The public port, as the product prints it once it is up. Raises RuntimeError after a timeout."""
     lines: queue.Queue[str] = queue.Queue()
 
     def _read() -> None:
@@ -95,26 +95,28 @@ def _port(process: "subprocess.Popen[str]") -> int:
     threading.Thread(target=_read, daemon=True).start()
     try:
         while True:
-            line = lines.get(timeout=_START_SECONDS)
+            line = lines.get(timeout=_TIMEOUT_SECONDS)
             if line.strip().startswith("public"):
                 return int(line.rsplit(":", 1)[1])
     except queue.Empty:
         raise RuntimeError("unvarnished up did not start") from None
 
 
-def apart(measure: Callable[..., T], *arguments: object) -> T:
-    """In a process of its own, whose time is nobody else's."""
+def in_own_process(measure: Callable[..., T], *arguments: object) -> T:
+    """Call the function in a process of its own, so that no other work of this process slows it down."""
     with multiprocessing.get_context("spawn").Pool(1, gc.set_threshold, (100_000, 50, 100)) as pool:
         return pool.apply(measure, arguments)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value that this share of the sorted ones stays below."""
+    """The quantile of sorted values: `share` of them are below it."""
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def completed(order_id: str, who: str, phone: str, promised: datetime, dimensions: Mapping[str, str]) -> dict[str, Any]:
-    """The data of an order with one person to ask, of the account of the same number."""
+def order_data(
+    order_id: str, who: str, phone: str, promised: datetime, dimensions: Mapping[str, str]
+) -> dict[str, Any]:
+    """The data of an order with one contact to ask, of the account with the same number `who`."""
     person = {
         "id": f"C-{who}",
         "role": "receiver",
@@ -134,6 +136,6 @@ def completed(order_id: str, who: str, phone: str, promised: datetime, dimension
 
 
 def event(kind: str, name: str, at: datetime, data: Mapping[str, Any]) -> bytes:
-    """A structured CloudEvent of our source."""
+    """A CloudEvent in structured mode, with the source `bench`."""
     envelope = {"specversion": "1.0", "id": name, "source": "bench", "type": kind, "time": at.isoformat()}
     return json.dumps(envelope | {"data": data}).encode()

@@ -1,0 +1,54 @@
+"""Operations of a user on an installation: API keys, replays of histories, dead letters."""
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Engine
+
+from pipeline.app.installation import Installation, SharedInstallation, now, open_installation, open_shared
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime import dead_letter_retry
+from pipeline.consumers.runtime.write_queue import BatchSink
+from pipeline.settings import Settings
+from pipeline.store.people import api_keys
+
+
+def create_key(engine: Engine, name: str, history: bool) -> str:
+    """Create an API key and return it: only its hash is stored. `history`: it may send events of the past."""
+    with engine.begin() as connection:
+        return api_keys.create(connection, name, history, now())
+
+
+def revoke_key(engine: Engine, name: str) -> None:
+    """Revoke an API key. Raises ConfigurationError if no key of that name works."""
+    with engine.begin() as connection:
+        api_keys.revoke(connection, name, now())
+
+
+def replay_history(
+    installation: Installation, history: Iterable[Incoming], progress: Callable[[int], None]
+) -> IngestResult:
+    """Ingest a history through the same processors as live events. `progress` gets the number of events done."""
+    total = IngestResult(0, 0, 0)
+    for result in installation.runner.ingest_all(history):
+        total = IngestResult.total((total, result))
+        progress(sum(total))
+    return total
+
+
+def retry_dead_letters(settings: Settings) -> IngestResult:
+    """Reprocess all dead letters as events received now. Those that fail again stay. Raises DatabaseMismatch."""
+    installation, sink = _open_with_sink(settings)
+    try:
+        return dead_letter_retry.retry(installation.store, sink, now)
+    finally:
+        installation.store.engine.dispose()
+
+
+def _open_with_sink(settings: Settings) -> tuple[Installation | SharedInstallation, BatchSink]:
+    if settings.uses_kafka:
+        from pipeline.consumers.cluster.outbox_writer import OutboxWriter
+
+        shared = open_shared(settings)
+        return shared, OutboxWriter(shared.store)
+    installation = open_installation(settings, sending=True)
+    return installation, installation.runner

@@ -1,0 +1,61 @@
+"""An installation as the demo sees it: it ingests events, reads the questions asked, and stores checkpoints."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from pipeline.consumers.intake import Incoming
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.events.contract import FeedbackRequested
+from pipeline.domain.events.decoding import decode
+from pipeline.store.asks import phone_messages
+from pipeline.store.db.engine import reading
+from pipeline.store.journal import journal, state
+from pipeline.store.reads.answers import current_answer
+
+
+class InstallationView:
+    """What the live demo reads from an installation of either mode, and the checkpoints it stores there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
+        """The questions emitted after journal position `seq`, oldest first: position, time, question."""
+        with reading(self._engine) as connection:
+            stored = journal.read_type(connection, "feedback.requested", seq)
+        return [(entry.seq, entry.received_at, decode(entry.payload.encode()).data) for entry in stored]
+
+    def get(self, name: str) -> str | None:
+        """A stored value, None if there is none of that name."""
+        with reading(self._engine) as connection:
+            return state.get(connection, name)
+
+    def put(self, name: str, value: str) -> None:
+        """Store a value."""
+        with self._engine.begin() as connection:
+            state.put(connection, name, value)
+
+    def answered(self, order_id: str, contact_id: str) -> bool:
+        """Whether this contact has answered about this order."""
+        with reading(self._engine) as connection:
+            return current_answer(connection, order_id, contact_id) is not None
+
+    def text_about(self, order_id: str, number: str) -> str | None:
+        """The newest message about an order on one of the demo's phones."""
+        with reading(self._engine) as connection:
+            return phone_messages.newest_about(connection, order_id, number)
+
+
+class LocalInstallation(InstallationView):
+    """The runtime of `backfill.run`: an embedded installation whose runner this process calls itself."""
+
+    def __init__(self, engine: Engine, runtime: EmbeddedRunner) -> None:
+        super().__init__(engine)
+        self._runtime = runtime
+
+    def ingest(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
+        """Store and process events received at these times."""
+        for _ in self._runtime.ingest_all(incoming._replace(received_at=received) for received, incoming in items):
+            pass
