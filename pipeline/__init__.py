@@ -1,1 +1,3 @@
-"""Unvarnished: fulfilment as the customer lived it, beside what operations claims."""
+"""Unvarnished: compares what operations claims about each order with what the customer experienced."""
+
+__version__ = "0.1.0"

@@ -1,24 +1,24 @@
-"""Logs of the cluster's processes: one JSON object a line, as collectors read them."""
+"""Logs of a cluster's processes: one JSON object per line, as log collectors read them."""
 
 import json
 import logging
 import traceback
 from datetime import UTC, datetime
 
-# What a record may carry beside its message: where something is, never what it says.
+# Extra attributes of a record that are logged: where something is, never its content.
 FIELDS = ("event", "seq", "topic", "partition", "offset")
-_LOUD = ("aiokafka", "faust", "kafka", "mode")  # libraries that tell each of their steps
+_VERBOSE = ("aiokafka", "faust", "kafka", "mode")  # libraries that log each of their steps
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as JSON. Of an exception its type and its frames: its message may hold what an event said."""
+    """Formats a record as JSON. Of an exception it logs type and frames, not the message: that may quote an event."""
 
     def __init__(self, role: str) -> None:
         super().__init__()
         self._role = role
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """The record as one line. Called by the module `logging`."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -33,11 +33,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def begin(role: str, level: str, libraries: int = logging.ERROR, file: str | None = None) -> None:
-    """From now on this process logs so, to stderr or to a file. At `debug` each event is followed by its id."""
+def configure(role: str, level: str, libraries: int = logging.ERROR, file: str | None = None) -> None:
+    """Configure the logs of this process.
+
+    `level`: of our own logs; at "debug" each event is logged with its id. `libraries`: of Kafka's and Faust's logs.
+    `file`: where to write instead of stderr.
+    """
     handler = logging.StreamHandler() if file is None else logging.FileHandler(file)
     handler.setFormatter(JsonLines(role))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("pipeline").setLevel(level.upper())
-    for name in _LOUD:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(libraries)

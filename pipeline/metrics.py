@@ -1,59 +1,74 @@
-"""Every metric. Labels come from closed lists: no order, no person, no segment is ever one."""
+"""Every metric. The values of labels come from closed lists: no order, person or segment is ever one."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-INTAKE = Counter("unvarnished_intake_events", "Events at the door, by outcome: new, duplicates, dead", ["outcome"])
-PROCESSED = Counter("unvarnished_processed_events", "Events handled by their processor", ["type"])
-DEAD = Counter("unvarnished_dead_letters", "Events set aside because nobody can process them")
-RETRIES = Counter("unvarnished_batch_retries", "Batches tried again after trouble that passes")
+INTAKE = Counter("unvarnished_intake_events", "Events received, by outcome: new, duplicates, dead", ["outcome"])
+PROCESSED = Counter("unvarnished_processed_events", "Events processed, by type", ["type"])
+DEAD = Counter("unvarnished_dead_letters", "Events stored as dead letters because they could not be processed")
+RETRIES = Counter("unvarnished_batch_retries", "Batches repeated after a transient error")
 TIMERS = Counter("unvarnished_timers_fired", "Stored timers that became due", ["kind"])
 BATCH_SECONDS = Histogram("unvarnished_batch_seconds", "Seconds from a batch's first read to its commit")
-ASKS = Counter("unvarnished_asks", "Questions dispatched, by what became of the attempt", ["outcome"])
-ASKS_ON_THEIR_WAY = Gauge("unvarnished_asks_on_their_way", "Questions not settled yet, by state", ["state"])
-ASK_SECONDS = Histogram("unvarnished_ask_seconds", "Seconds from when a question was due to the provider's answer")
+ASKS = Counter("unvarnished_asks", "Attempts to send a question, by outcome", ["outcome"])
+ASKS_ON_THEIR_WAY = Gauge(
+    "unvarnished_asks_on_their_way", "Questions that are not in a final state, by state", ["state"]
+)
+ASK_SECONDS = Histogram("unvarnished_ask_seconds", "Seconds from a question's due time to the provider's response")
 ASKS_TAKEN_UP = Gauge(
     "unvarnished_asks_taken_up_timestamp_seconds",
-    "Up to when everything due has been taken up, in seconds since 1970; stands still if its dispatcher does",
+    "Time, in seconds since 1970, up to which every due question was handled; does not advance if the dispatcher stops",
 )
-PROVIDER_STATUS = Counter("unvarnished_provider_statuses", "Status callbacks, by the state they stand for", ["state"])
+PROVIDER_STATUS = Counter(
+    "unvarnished_provider_statuses", "Status callbacks of the provider, by resulting state", ["state"]
+)
 INBOUND_POLLS = Counter(
-    "unvarnished_inbound_polls", "Looks through the provider's list of texts to us: done, failed", ["outcome"]
+    "unvarnished_inbound_polls",
+    "Polls of the provider's list of received messages, by outcome: done, failed",
+    ["outcome"],
 )
-INBOUND_FOUND = Counter("unvarnished_inbound_found", "Texts in the provider's list that no webhook had told of")
-WAITING = Gauge("unvarnished_waiting_events", "Events accepted at a door and not yet durable")
-READY = Gauge("unvarnished_ready", "Whether events can be taken now, as /readyz says: 1 or 0")
+INBOUND_FOUND = Counter(
+    "unvarnished_inbound_found", "Received messages that a poll found and no webhook call had reported"
+)
+WAITING = Gauge("unvarnished_waiting_events", "Events received and not stored yet")
+READY = Gauge("unvarnished_ready", "1 if events can be received now, as /readyz says, else 0")
 SPOOLED = Gauge(
     "unvarnished_spooled_calls",
-    "Calls of the provider on disk and not in the database, by state: waiting, set_aside (a bug)",
+    "Webhook calls of the provider on disk and not in the database, by state: waiting, set_aside (after a bug)",
     ["state"],
 )
 REQUESTS = Counter(
     "unvarnished_http_requests",
-    "Requests answered, by the route's template (other: no route), method and class of status",
+    "Requests answered, by listener, the route's template (other: no route), method and class of status",
     ["listener", "route", "method", "status"],
 )
 
-# The cluster's roles.
+# The roles of a cluster.
 CONSUMED = Counter("unvarnished_consumed_records", "Records whose effect is durable, by topic", ["topic"])
 BATCH_RECORDS = Histogram(
-    "unvarnished_batch_records", "Records a worker took at once", buckets=(1, 5, 10, 50, 100, 250, 500, 1_000, 5_000)
+    "unvarnished_batch_records", "Records in a worker's batch", buckets=(1, 5, 10, 50, 100, 250, 500, 1_000, 5_000)
 )
-COMMIT_SECONDS = Histogram("unvarnished_offset_commit_seconds", "Seconds for the broker to note how far a worker is")
+COMMIT_SECONDS = Histogram("unvarnished_offset_commit_seconds", "Seconds for the broker to commit a worker's offsets")
 REBALANCE_SECONDS = Histogram(
-    "unvarnished_rebalance_seconds", "Seconds a worker was without partitions while its group shared them out anew"
+    "unvarnished_rebalance_seconds", "Seconds that a worker was without partitions while its group was rebalanced"
 )
-LAG = Gauge("unvarnished_lag_records", "Records of a worker's partitions that have had no effect yet", ["topic"])
-STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed")
-RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published")
-RELAY_SECONDS = Histogram("unvarnished_relay_seconds", "Seconds from reading a batch of the outbox to its deletion")
-OUTBOX = Gauge("unvarnished_outbox_events", "Events of the journal that wait to be published")
-OUTBOX_SECONDS = Gauge("unvarnished_outbox_oldest_seconds", "Seconds that the oldest of them has waited")
-# What alerts watch is there from the start: a first one that brings its own series would be no increase.
+LAG = Gauge(
+    "unvarnished_lag_records", "Records of a worker's partitions that are not processed yet, by topic", ["topic"]
+)
+STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed, else 0")
+RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published to Kafka")
+RELAY_SECONDS = Histogram(
+    "unvarnished_relay_seconds", "Seconds from reading a batch of the outbox to deleting it from the outbox"
+)
+OUTBOX = Gauge("unvarnished_outbox_events", "Events of the journal that wait to be published to Kafka")
+OUTBOX_SECONDS = Gauge(
+    "unvarnished_outbox_oldest_seconds", "Seconds since the oldest waiting event was put in the outbox"
+)
+
+# Series that alerts watch exist from the start: the first event of a new series would not count as an increase.
 _OUTCOMES = {
     INTAKE: ("new", "duplicates", "dead"),
     ASKS: (
         *("accepted", "not_accepted", "rejected", "unknown", "found", "absent", "not_looked", "unresolved"),
-        *("opted_out", "given_up", "recovered"),
+        *("opted_out", "no_channel", "given_up", "recovered"),
     ),
 }
 for counter, outcomes in _OUTCOMES.items():

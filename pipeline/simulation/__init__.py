@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Simulations for the user's own volumes: `unvarnished simulate`."""

@@ -1,9 +1,8 @@
-"""What would this detector do at *our* volumes? Simulated fleets, so that nobody has to believe a paper.
+"""Simulates the detector at the volumes of one's own company, so that its promises can be checked.
 
-One run answers two questions. How often does it raise an alarm over honest segments, beside the rule that
-most dashboards use, in the very same fleet? And how many answers does it need once late orders are reported
-as on time? Everything is drawn from seeded generators: the same arguments give the same figures on every
-machine.
+One run answers two questions. How often does the detector raise an alarm in honest segments, compared with the rule of
+most dashboards in the same segments? And how many answers does it need once late orders are reported as on time? All
+random numbers come from seeded generators: the same arguments give the same figures on every machine.
 """
 
 import random
@@ -17,17 +16,19 @@ from rich.table import Table
 from pipeline.domain.detection.baseline import DAYS_PER_YEAR, DELTA0, threshold
 from pipeline.domain.detection.detector import Detector
 
-# The simulated company. Only the naive rule and the hidden orders depend on it, not the detector's validity.
+# The simulated company. The naive rule and the hidden orders depend on it, the validity of the detector does not.
 LATE_SHARE = 0.15
+"""Share of the orders that are late."""
 RESPONSE = 0.3
-"""Share of the customers who were served on time that answer."""
+"""Share of customers with an order on time who answer."""
 LATE_ANSWER_RATIO = 1.5
-"""Those who waited answer that many times as often: this alone moves the rate among answers."""
+"""How many times as often customers with a late order answer. This alone shifts the rate among answers."""
 RECALL = 0.97
-"""Share of those who waited that say so."""
+"""Share of answers about late orders that say late."""
 HONEST_RATE = 0.04
-"""Share of those served on time that misremember, before a change."""
+"""Share of answers about orders on time that say late by mistake, before a change."""
 
+# The naive rule: the gap of the two rates over the last 28 days exceeds 5 points.
 WINDOW_DAYS = 28
 NAIVE_GAP = 0.05
 NAIVE_MIN_ANSWERS = 10
@@ -38,21 +39,26 @@ GIVE_UP_DAYS = 3 * DAYS_PER_YEAR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay:
-    """How long it takes once a share of the late orders is marked on time, from one day on and for good."""
+    """How long detection takes after a share of the late orders starts to be reported as on time."""
 
     hidden: float
-    """Share of the late orders marked on time."""
+    """Share of the late orders reported as on time."""
     rate: float
-    """What that does to P(customer says late | claimed on time)."""
+    """The resulting P(customer says late | claimed on time)."""
     alarmed: int
+    """Simulated segments in which the detector raised an alarm."""
     repeats: int
+    """All simulated segments."""
     median_pairs: float | None
-    """Answers from the change to the alarm; None while half of the repeats never came to one."""
+    """Answers from the change to the alarm; None if at most half of the segments had an alarm."""
     median_days: float | None
+    """Days from the change to the alarm; None as for `median_pairs`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
+    """The arguments of a run, and what was counted."""
+
     segments: int
     days: int
     seeds: int
@@ -62,26 +68,29 @@ class Result:
     threshold: float
     pairs: int
     false_alarms: int
-    """Crossings of the detector over honest segments, which then start anew."""
+    """Alarms of the detector in honest segments. After each one the detector starts again."""
     naive_alarms: int
-    """Days on which the naive rule began to hold in the same segments."""
+    """Days on which the naive rule started to raise an alarm in the same segments."""
     delays: tuple[Delay, ...]
 
     @property
     def segment_years(self) -> float:
+        """Simulated time of all segments together, in years."""
         return self.segments * self.days * self.seeds / DAYS_PER_YEAR
 
     @property
     def false_alarms_per_segment_year(self) -> float:
+        """Alarms of the detector per segment and year."""
         return self.false_alarms / self.segment_years
 
     @property
     def naive_alarms_per_segment_year(self) -> float:
+        """Alarms of the naive rule per segment and year."""
         return self.naive_alarms / self.segment_years
 
     @property
     def bound_per_segment_year(self) -> float:
-        """What the detector promises on average: the budget, shared by all segments."""
+        """The average that the detector guarantees: the budget, divided among all segments."""
         return self.budget / self.segments
 
 
@@ -96,10 +105,11 @@ def run(
     hidden: tuple[float, ...] = (0.4, 0.8),
     repeats: int = 100,
 ) -> Result:
-    """Simulate `seeds` fleets of honest segments at exactly the null, then the changes in `hidden`.
+    """Simulate `seeds` companies whose segments are honest and exactly at the tolerance, then the changes in `hidden`.
 
-    `pairs_per_day`: answers per segment and day about orders claimed on time, fractions allowed; `budget`:
-    false alarms a year for the whole fleet; `repeats`: simulated segments per change.
+    `pairs_per_day`: answers per segment and day about orders claimed on time; may be a fraction. `budget`: acceptable
+    false alarms per year for all segments together. `null`: the tolerance. `hidden`: shares of late orders that are
+    reported as on time. `repeats`: simulated segments per change. Raises ValueError if a number is not positive.
     """
     if min(segments, days, seeds, repeats) <= 0 or pairs_per_day <= 0.0:
         raise ValueError("segments, days, seeds, pairs per day and repeats must be positive")
@@ -128,7 +138,7 @@ def run(
 
 
 def rate_when_hiding(share: float) -> float:
-    """P(customer says late | claimed on time), once `share` of the late orders is claimed on time."""
+    """P(customer says late | claimed on time) if `share` of the late orders is reported as on time."""
     honest, hidden = 1.0 - LATE_SHARE, share * LATE_SHARE
     return (honest * HONEST_RATE + hidden * RECALL) / (honest + hidden)
 
@@ -136,8 +146,8 @@ def rate_when_hiding(share: float) -> float:
 def render(result: Result, console: Console | None = None) -> None:
     """Print a result as two tables."""
     console = console or Console()
-    alarms = Table(title="Nothing is wrong: false alarms")
-    for heading in ("rule", "alarms", "per segment-year", "bound"):
+    alarms = Table(title="Honest segments: false alarms")
+    for heading in ("rule", "alarms", "per segment and year", "guaranteed maximum"):
         alarms.add_column(heading, justify="left" if heading == "rule" else "right")
     alarms.add_row(
         "e-detector",
@@ -152,14 +162,14 @@ def render(result: Result, console: Console | None = None) -> None:
         "none",
     )
     alarms.caption = (
-        f"{result.segment_years:,.0f} segment-years, {result.pairs:,} answers, null {result.null:.1%}, "
+        f"{result.segment_years:,.0f} segment-years, {result.pairs:,} answers, tolerance {result.null:.1%}, "
         f"threshold {result.threshold:,.0f} days"
     )
     console.print(alarms)
     if not result.delays:
         return
-    delays = Table(title="Late orders are marked on time: how soon it is shown")
-    for heading in ("late orders hidden", "customers deny", "median answers", "median days", "shown"):
+    delays = Table(title="Late orders reported as on time: delay until the alarm")
+    for heading in ("late orders hidden", "answers that say late", "median answers", "median days", "detected"):
         delays.add_column(heading, justify="right")
     for delay in result.delays:
         delays.add_row(
@@ -177,15 +187,15 @@ def _figure(value: float | None) -> str:
 
 
 def _pairs_on(day: int, pairs_per_day: float) -> int:
-    """Fractions are spread evenly: at 0.25 a day there is an answer every fourth day."""
+    """Answers on one day. Fractions are spread evenly: 0.25 per day is one answer every fourth day."""
     return int(pairs_per_day * (day + 1)) - int(pairs_per_day * day)
 
 
 class _NaiveRule:
-    """The gap most dashboards watch: claimed share of all orders minus on-time share of all answers.
+    """The gap on most dashboards: claimed share of all orders minus on-time share of all answers.
 
-    An alarm is the day on which the gap of the trailing window rises above 5 points; while it stays there,
-    that is the same alarm.
+    An alarm starts on the day on which the gap of the trailing window rises above 5 points, and lasts while it stays
+    above.
     """
 
     def __init__(self) -> None:
@@ -196,7 +206,7 @@ class _NaiveRule:
         self._on_time = self._answers = 0
 
     def day(self, claimed: float, orders: float, on_time: int, answers: int) -> None:
-        """Orders of the day claimed on time and in all; answers of the day that say on time and in all."""
+        """Add a day: orders claimed on time, all orders, answers that say on time, all answers."""
         self._window.append((claimed, orders, on_time, answers))
         self._claimed += claimed
         self._orders += orders
@@ -218,9 +228,9 @@ class _NaiveRule:
 
 
 def _honest_segment(rng: random.Random, days: int, pairs_per_day: float, null: float, a: float) -> tuple[int, int, int]:
-    """(crossings of the detector, alarms of the naive rule, pairs) of a segment that reports what happens."""
+    """(alarms of the detector, alarms of the naive rule, pairs) of a segment that reports honestly."""
     draw = rng.random
-    detector, crossings, pairs = Detector(), 0, 0
+    detector, alarms, pairs = Detector(), 0, 0
     naive = _NaiveRule()
     orders_per_pair = 1.0 / RESPONSE
     late_per_pair = orders_per_pair * LATE_SHARE / (1.0 - LATE_SHARE)
@@ -233,9 +243,9 @@ def _honest_segment(rng: random.Random, days: int, pairs_per_day: float, null: f
             if not x:
                 on_time += 1
             if detector.step(day, x, null) >= a:
-                crossings += 1
+                alarms += 1
                 detector = Detector()
-            # The late orders that come with one pair, each reported as late, some of them answered.
+            # Late orders that occur per pair: each is reported as late, some are answered.
             if draw() < late_per_pair:
                 late += 1
                 if draw() < late_response:
@@ -244,13 +254,13 @@ def _honest_segment(rng: random.Random, days: int, pairs_per_day: float, null: f
                         on_time += 1
         pairs += n
         naive.day(n * orders_per_pair, n * orders_per_pair + late, on_time, n + late_answers)
-    return crossings, naive.alarms, pairs
+    return alarms, naive.alarms, pairs
 
 
 def _delay(share: float, pairs_per_day: float, null: float, a: float, repeats: int) -> Delay:
     rate = rate_when_hiding(share)
     found = [_time_to_alarm(random.Random(i), rate, pairs_per_day, null, a) for i in range(repeats)]
-    # Those that never came to an alarm are the slowest ones; the median may still be known.
+    # Segments without an alarm count as the slowest ones, so the median may still be known.
     never = (float("inf"), float("inf"))
     pairs, days = zip(*(never if each is None else each for each in found), strict=True)
     known = sum(each is not None for each in found) * 2 > repeats
@@ -267,7 +277,7 @@ def _delay(share: float, pairs_per_day: float, null: float, a: float, repeats: i
 def _time_to_alarm(
     rng: random.Random, rate: float, pairs_per_day: float, null: float, a: float
 ) -> tuple[int, int] | None:
-    """(pairs, days) from the change to the crossing, that one included; None if it never does."""
+    """(pairs, days) from the change up to and including the alarm; None if there is none within three years."""
     draw = rng.random
     detector, pairs = Detector(), 0
     for day in range(CHANGE_DAY + GIVE_UP_DAYS):

@@ -1,4 +1,4 @@
-"""Where events come from besides the doors: histories that are replayed."""
+"""Sources of events other than HTTP and Kafka: histories that `unvarnished replay` processes."""
 
 from pipeline.consumers.intake import Incoming
 

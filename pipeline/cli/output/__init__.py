@@ -1,4 +1,4 @@
-"""The report and the alerts in a terminal, from 80 columns up, each printed on the console it is given."""
+"""What the commands print on a terminal of at least 80 columns, each on the console that is passed in."""
 
 from pipeline.cli.output.alert_text import show_alerts, show_diagnosis
 from pipeline.cli.output.dead_letters import show_dead_letters

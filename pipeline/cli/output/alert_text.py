@@ -1,40 +1,39 @@
-"""What is told in sentences: the alerts, and which segments embellish."""
+"""Alerts and findings as paragraphs of text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
 from pipeline.cli.output.page import Page
-from pipeline.domain.reports.alerts import Alert
+from pipeline.domain.reports.alerts import Alert, AlertGroup, grouped
 from pipeline.domain.reports.diagnosis import Finding
 from pipeline.notifiers.wording import sentences
 
-_GROUPS: tuple[tuple[str, str, Callable[[Alert], bool]], ...] = (
-    ("Open", "red", lambda alert: alert.state == "open" and alert.kind == "divergence"),
-    ("Shown, not paged", "yellow", lambda alert: alert.state == "open" and alert.kind != "divergence"),
-    ("Unverified", "magenta", lambda alert: alert.state == "unverified"),
-    ("Over", "green", lambda alert: alert.state == "resolved"),
-)
+_TITLES: dict[AlertGroup, tuple[str, str]] = {  # title and colour
+    "open": ("Open", "red"),
+    "information": ("For information (no notification)", "yellow"),
+    "unverified": ("Unverified", "magenta"),
+    "resolved": ("Resolved", "green"),
+}
 
 
 def show_alerts(console: Console, alerts: Sequence[Alert]) -> None:
-    """Every alert in sentences: first those that page somebody, last what is over."""
+    """Print every alert as text, the most urgent group first."""
     page = Page(console)
     page.heading("Alerts")
     if not alerts:
-        page.line("None: nowhere do the answers contradict the claims enough to say so.")
+        page.line("None: no segment's answers contradict its claims enough for an alert.")
         return
-    for title, colour, belongs in _GROUPS:
-        chosen = [alert for alert in alerts if belongs(alert)]
-        if chosen:
-            page.line(f"{title} ({len(chosen)})", f"bold {colour}")
-        for alert in chosen:
+    for group, members in grouped(alerts):
+        title, colour = _TITLES[group]
+        page.line(f"{title} ({len(members)})", f"bold {colour}")
+        for alert in members:
             page.story(sentences.headline(alert), sentences.describe(alert), f"bold {colour}")
-    page.note("A share looks worse at the moment of an alarm than in the long run; its range is the safer part.")
+    page.note("At the moment of an alert a share tends to look worse than in the long run. Rely on its interval.")
 
 
 def show_diagnosis(console: Console, dimension: str, findings: Sequence[Finding]) -> None:
-    """Which segments of a level embellish, and how."""
+    """Print which segments of a level embellish, and how."""
     page = Page(console)
     page.heading("Who embellishes, and how")
     page.line(sentences.conclude(dimension, findings))

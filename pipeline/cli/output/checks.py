@@ -1,4 +1,4 @@
-"""What the doctor found, in a terminal."""
+"""The checks of `unvarnished doctor`."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from rich.console import Console
 
 
 class Check(Protocol):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     @property
     def name(self) -> str: ...
@@ -20,7 +20,7 @@ class Check(Protocol):
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
-    """A line for each, and what to do below each that is wrong."""
+    """Print a line per check, and below each problem how to correct it."""
     for check in checks:
         state = "wrong" if check.wrong else "ok"
         console.print(f"{state:<6} {check.name}: {check.found}", highlight=False, markup=False, soft_wrap=True)

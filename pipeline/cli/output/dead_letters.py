@@ -1,4 +1,4 @@
-"""The dead letters in a terminal: enough to mend their source, never what is in them."""
+"""Dead letters as a table: enough to correct their source, never their content."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,17 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.notifiers.wording.sentences import plain
-from pipeline.store.reads.reports import DeadLetter
+from pipeline.store.journal.dead_letters import DeadLetter
 
 
-def show_dead_letters(console: Console, letters: Sequence[DeadLetter]) -> None:
-    """One row per dead letter."""
-    if not letters:
-        console.print("No dead letters: everything that came could be read.")
+def show_dead_letters(console: Console, dead_letters: Sequence[DeadLetter]) -> None:
+    """Print one row per dead letter."""
+    if not dead_letters:
+        console.print("No dead letters: every event could be processed.")
         return
-    table = Table(title=f"{len(letters)} dead letters", title_justify="left", expand=True)
-    for heading in ("where", "field", "what is wrong"):
+    table = Table(title=f"{len(dead_letters)} dead letters", title_justify="left", expand=True)
+    for heading in ("position", "field", "reason"):
         table.add_column(heading, overflow="fold")
-    for letter in letters:
-        table.add_row(plain(letter.position), plain(letter.field or "the whole"), plain(letter.reason))
+    for row in dead_letters:
+        table.add_row(plain(row.position), plain(row.field or "the whole event"), plain(row.reason))
     console.print(table)

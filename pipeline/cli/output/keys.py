@@ -1,4 +1,4 @@
-"""The API keys in a terminal."""
+"""API keys as a table."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from pipeline.store.people.api_keys import ApiKey
 
 
 def show_keys(console: Console, keys: Sequence[ApiKey]) -> None:
-    """One row per key."""
+    """Print one row per key."""
     if not keys:
-        console.print("No API key yet: unvarnished keys create NAME")
+        console.print("No API key yet. Create one: unvarnished keys create NAME")
         return
     table = Table(title=f"{len(keys)} API keys", title_justify="left")
     for heading in ("name", "may send history", "created", "revoked"):

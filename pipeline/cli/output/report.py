@@ -1,4 +1,4 @@
-"""The report: claimed beside lived for the whole fleet, then for the segments of one level."""
+"""The report: reported and experienced figures of the whole fleet, then of the segments of one level."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -8,16 +8,28 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.output.page import NOT_ENOUGH, WIDE, Line, Page, Plot, gap_points, nps_points, of_scale
+from pipeline.cli.output.page import NOT_ENOUGH, WIDE, Line, Page, Plot, gap_points, nps_points, score_points
 from pipeline.cli.output.plots import CLAIMED, bar
 from pipeline.cli.output.segment_table import show_segments
 from pipeline.domain.answers.scores import SCALES, is_detractor, is_promoter
-from pipeline.domain.detection.baseline import NULL_MIN_PAIRS
+from pipeline.domain.detection.baseline import BASELINE_MIN_PAIRS
 from pipeline.domain.events.contract import Score
-from pipeline.domain.reports.embellishment import EARLY_SCAN_NULL
+from pipeline.domain.reports.embellishment import EARLY_SCAN_BASELINE
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Compared, Figures, TwoByTwo
 from pipeline.notifiers.wording.sentences import day, percent, points
-from pipeline.store.reads.reports import NullState
+from pipeline.store.reads.baselines import BaselineState
+
+_REASONS = {  # reasons for not asking that their names do not explain
+    "not_a_role_that_is_asked": "role is not asked",
+    "no_channel": "no usable channel",
+    "sampled_out": "not in the sample",
+    "duplicate": "already asked",
+    "account_cap": "account limit reached",
+    "quiet_all_day": "quiet hours all day",
+    "rejected": "rejected by the provider",
+    "not_sent": "could not be sent in time",
+    "unresolved": "unknown whether sent",
+}
 
 
 def show_report(
@@ -25,28 +37,28 @@ def show_report(
     fleet: Figures,
     dimension: str | None = None,
     segments: Mapping[str, Figures] | None = None,
-    nulls: Sequence[NullState] = (),
+    baselines: Sequence[BaselineState] = (),
     period: tuple[date | None, date | None] = (None, None),
 ) -> None:
-    """The fleet's figures; with `dimension` also its `segments`; of the `nulls` those still missing."""
+    """Print the fleet's figures; with `dimension`, its `segments` too; of the `baselines`, those still missing."""
     page = Page(console)
-    page.heading("Claimed, and lived" + _period(*period))
+    page.heading("Reported vs. experienced" + _period(*period))
     if not fleet.coverage.completed:
-        page.line("No order was completed in this time.")
+        page.line("No order was completed in this period.")
         return
     _summary(page, fleet)
     _claims(page, fleet)
-    _told(page, fleet)
+    _contradictions(page, fleet)
     _scores(page, fleet)
     _coverage(page, fleet)
     _signs(page, fleet)
     if dimension is not None and segments:
         show_segments(page, dimension, segments)
-    for null in nulls:
-        if null.delta is None:
+    for baseline in baselines:
+        if baseline.delta is None:
             page.console.print()
-            so_far = f"{min(null.pairs, NULL_MIN_PAIRS)} of {NULL_MIN_PAIRS} pairs in 90 days"
-            page.note(f"{null.signal}: {so_far}, too few to know what is usual: no evidence, no alerts yet.")
+            pairs = f"{min(baseline.pairs, BASELINE_MIN_PAIRS)} of {BASELINE_MIN_PAIRS} pairs in 90 days"
+            page.note(f"{baseline.signal}: {pairs}, too few to set a tolerance: no evidence and no alerts yet.")
 
 
 def _period(first: date | None, last: date | None) -> str:
@@ -61,32 +73,32 @@ def _summary(page: Page, fleet: Figures) -> None:
     latest = fleet.claims[1]
     if latest.share is not None:
         grid.add_row("Claimed on time", percent(latest.share), f"{latest.stated:,} delivered orders")
-    _lived(page, grid, "on time", fleet.compared, fleet.on_time)
+    _experienced(page, grid, "on time", fleet.compared, fleet.on_time)
     if fleet.in_full.n:
-        _lived(page, grid, "in full", fleet.compared_in_full, fleet.in_full)
+        _experienced(page, grid, "in full", fleet.compared_in_full, fleet.in_full)
     if fleet.perfect is not None:
-        of = f"{fleet.perfect.n:,} orders of which all is known"
+        of = f"{fleet.perfect.n:,} orders with complete data"
         grid.add_row("Perfect orders", page.figure(fleet.perfect), of)
     if fleet.unhappy is not None:
         of = f"{row.claimed_on_time_but_detractor:,} of {fleet.unhappy.n:,} answered"
-        grid.add_row("Unhappy, though claimed on time", page.figure(fleet.unhappy), of)
+        grid.add_row("Unhappy, claimed on time", page.figure(fleet.unhappy), of)
     if row.mean_score is not None:
-        score = page.figure(row.mean_score, of_scale)
+        score = page.figure(row.mean_score, score_points)
         grid.add_row(f"Mean score of {fleet.scale}", score, f"{row.mean_score.n:,} scores")
     if row.nps is not None:
         grid.add_row("Scenario NPS", page.figure(row.nps, nps_points), f"{row.nps.n:,} scores")
     page.console.print(grid)
 
 
-def _lived(page: Page, grid: Table, claim: str, compared: Compared | None, pairs: TwoByTwo) -> None:
-    """What was lived and how far that is from the claim, in lines of the summary."""
+def _experienced(page: Page, grid: Table, claim: str, compared: Compared | None, pairs: TwoByTwo) -> None:
+    """Add the experienced share and its gap to the claim to the summary."""
     if compared is None:
         grid.add_row(f"Experienced {claim}", NOT_ENOUGH, f"{pairs.n:,} answered orders")
     elif pairs.n < ENOUGH_PAIRS:
         grid.add_row(f"Experienced {claim}", NOT_ENOUGH, f"{pairs.n} of {ENOUGH_PAIRS} answered orders")
     else:
-        lived, gap = page.figure(compared.experienced), page.figure(compared.gap, gap_points)
-        grid.add_row(f"Experienced {claim}", lived, f"{pairs.n:,} answered orders")
+        experienced, gap = page.figure(compared.experienced), page.figure(compared.gap, gap_points)
+        grid.add_row(f"Experienced {claim}", experienced, f"{pairs.n:,} answered orders")
         grid.add_row("  gap, in points", gap, "claimed minus experienced")
 
 
@@ -97,23 +109,25 @@ def _claims(page: Page, fleet: Figures) -> None:
             cells = [claim.yardstick, f"{claim.kept:,}", f"{claim.stated:,}", percent(claim.share)]
             lines.append((cells, _bar(page, claim.share, CLAIMED)))
     if lines:
-        page.plotted("What operations claims", ["measured by", "kept", "of", "share"], lines)
+        page.plotted("Claims of operations", ["measured by", "kept", "of", "share"], lines)
 
 
-def _told(page: Page, fleet: Figures) -> None:
-    """The two-by-two tables, and what is complained of."""
+def _contradictions(page: Page, fleet: Figures) -> None:
+    """Print orders by claim and experience, and the problems that customers report."""
     tables = []
     for pairs, good, bad in ((fleet.on_time, "on time", "late"), (fleet.in_full, "in full", "not in full")):
         if pairs.n:
-            table = page.table(f"{good.capitalize()}, answered orders", ["", f"lived {good}", f"lived {bad}"])
+            table = page.table(
+                f"{good.capitalize()}, answered orders", ["", f"experienced {good}", f"experienced {bad}"]
+            )
             table.add_row(f"claimed {good}", f"{pairs.n11:,}", Text(f"{pairs.n10:,}", "bold"))
             table.add_row(f"claimed {bad}", f"{pairs.n01:,}", f"{pairs.n00:,}")
             tables.append(table)
     if tables:
         page.block(Columns(tables, padding=(0, 4)) if page.width >= WIDE else Group(*tables))
     if fleet.conditions:
-        told = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in fleet.conditions)
-        page.block(Text(f"Customers complain of: {told}."))
+        problems = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in fleet.conditions)
+        page.block(Text(f"Problems reported by customers: {problems}."))
 
 
 def _scores(page: Page, fleet: Figures) -> None:
@@ -121,12 +135,12 @@ def _scores(page: Page, fleet: Figures) -> None:
         counts = {score: n for (of, score), n in fleet.scores.items() if of == scale}
         if not counts:
             continue
-        total, most = sum(counts.values()), max(counts.values())
+        total, largest = sum(counts.values()), max(counts.values())
         lines: list[Line] = []
         for value in reversed(SCALES[scale]):
             n = counts.get(value, 0)
             mood = _mood(Score(value, 5 if scale == 5 else 10))
-            lines.append(([str(value), f"{n:,}", percent(n / total)], _bar(page, n / most, mood)))
+            lines.append(([str(value), f"{n:,}", percent(n / total)], _bar(page, n / largest, mood)))
         page.plotted(f"Scores, {SCALES[scale][0]} to {scale}", ["score", "answers", "share"], lines)
 
 
@@ -135,13 +149,13 @@ def _mood(score: Score) -> str:
 
 
 def _coverage(page: Page, fleet: Figures) -> None:
-    """The funnel; what is lost on the way stands indented, with its reason."""
+    """Print the steps from completed to answered orders. The losses before a step are indented, with their reason."""
     coverage = fleet.coverage
     steps = [
         ("completed", coverage.completed),
-        ("  still under way", coverage.pending),
+        ("  in progress", coverage.pending),
         ("contactable", coverage.contactable),
-        *((f"  {loss.reason.replace('_', ' ')}", loss.orders) for loss in coverage.losses),
+        *((f"  {_reason(loss.reason)}", loss.orders) for loss in coverage.losses),
         ("asked", coverage.asked),
         ("  no answer", coverage.not_answered),
         ("answered", coverage.answered),
@@ -153,7 +167,11 @@ def _coverage(page: Page, fleet: Figures) -> None:
             part = orders / coverage.completed
             plot = _bar(page, part, "dim red" if lost else "green")
             lines.append(([name, f"{orders:,}", percent(part)], plot))
-    page.plotted("Coverage: who could tell, who did, and why not", ["", "orders", "share"], lines)
+    page.plotted("Survey coverage", ["", "orders", "share"], lines)
+
+
+def _reason(reason: str) -> str:
+    return _REASONS.get(reason, reason.replace("_", " "))
 
 
 def _signs(page: Page, fleet: Figures) -> None:
@@ -161,17 +179,17 @@ def _signs(page: Page, fleet: Figures) -> None:
     for style in ("", "bold", "dim"):
         grid.add_column(style=style)
     if signs.rescue is not None:
-        of = f"of {signs.rescue.n:,} late at first"
-        grid.add_row("Promise moved once missed", page.figure(signs.rescue), of)
+        of = f"of {signs.rescue.n:,} late by first promise"
+        grid.add_row("Promise moved after a miss", page.figure(signs.rescue), of)
     if signs.inflation is not None and signs.rescue is not None:
-        grid.add_row("On time gained by moving", points(signs.inflation), "latest against first promise")
+        grid.add_row("Gain by moved promises", points(signs.inflation), "latest minus first promise")
     if signs.early_scans is not None:
-        of = f"of {signs.early_scans.n:,} told; {percent(EARLY_SCAN_NULL, 0)} is memory"
-        grid.add_row("Came long after the scan", page.figure(signs.early_scans), of)
+        of = f"of {signs.early_scans.n:,} answers; tolerance {percent(EARLY_SCAN_BASELINE, 0)}"
+        grid.add_row("Arrived long after scan", page.figure(signs.early_scans), of)
     if signs.missing_contacts is not None:
         ratio = page.figure(signs.missing_contacts, lambda value: f"{value:.1f}")
         of = f"times as often; {signs.missing_contacts.n:,} orders"
-        grid.add_row("Nobody to ask on problems", ratio, of)
+        grid.add_row("No contact on problem orders", ratio, of)
     if grid.row_count:
         page.block(Text("Signs of embellishment", "bold"))
         page.console.print(grid)

@@ -1,6 +1,6 @@
-"""CSV files as people really send them: rows with the line they start on, and a fault for each broken one.
+"""Reads CSV files that may have broken rows: rows with the line they start on, and an error for each broken one.
 
-A broken row costs itself and not its neighbours: after one, reading resumes at the next line that is a row.
+A broken row does not affect its neighbours: reading continues at the next line that is a complete row.
 """
 
 import csv
@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from pipeline.domain.events.contract import BadEvent
+from pipeline.errors import UserError
 
-# Takes the values of the wanted columns, and the line the row starts on.
-Take = Callable[[tuple[str, ...], int], None]
-
-
-class UnreadableSource(Exception):
-    """A file that is missing, damaged as a whole or lacks a column: a sentence that names the file."""
+# Gets the values of the wanted columns and the line that the row starts on. May raise BadEvent.
+RowHandler = Callable[[tuple[str, ...], int], None]
 
 
-class Broken(NamedTuple):
-    """A row nobody can use: the line it starts on (the header is 1), its own bytes and what is wrong."""
+class UnreadableSource(UserError):
+    """A file is missing, unreadable or lacks a column. The message is a sentence that names the file."""
+
+
+class BrokenRow(NamedTuple):
+    """A row that cannot be used: the line it starts on (the header is line 1), its bytes and the error."""
 
     line: int
     raw: bytes
@@ -31,7 +32,7 @@ class Broken(NamedTuple):
 
 
 class Table:
-    """One CSV file in `folder`, plain or .gz. Columns that are not wanted may be there, in any order."""
+    """One CSV file in `folder`, plain or .gz. Its columns may have any order, and there may be others."""
 
     def __init__(self, folder: Path, name: str, wanted: Sequence[str]) -> None:
         """Find the file and check that it has the `wanted` columns, two or more. Raises UnreadableSource."""
@@ -45,22 +46,22 @@ class Table:
         for column in wanted:
             if column not in self._header:
                 raise UnreadableSource(f"{name}: the column {column!r} is missing")
-        places = [self._header.index(column) for column in wanted]
-        self._pick = cast(Callable[[list[str]], tuple[str, ...]], itemgetter(*places))
+        positions = [self._header.index(column) for column in wanted]
+        self._pick = cast(Callable[[list[str]], tuple[str, ...]], itemgetter(*positions))
 
-    def read(self, take: Take) -> Iterator[Broken]:
-        """Call `take` with every row and yield those that are broken or for which it raised BadEvent.
+    def read(self, handle: RowHandler) -> Iterator[BrokenRow]:
+        """Call `handle` with every row. Yield those that are broken and those for which it raised BadEvent.
 
-        Blank lines are no rows. The file is in memory while it is read.
+        Blank lines are skipped. The file is in memory while it is read.
         """
         lines = list(self._lines())
         at = 1  # lines used so far; the header is one
         while at < len(lines):
-            at = yield from self._read(lines, at, take)
+            at = yield from self._read(lines, at, handle)
 
-    def _read(self, lines: Sequence[str], first: int, take: Take) -> Generator[Broken, None, int]:
-        """Read from the line of index `first` to the end, or of a broken row; return where to go on."""
-        # Strict, so that a quote that is never closed is an error and not a comment of 500 rows.
+    def _read(self, lines: Sequence[str], first: int, handle: RowHandler) -> Generator[BrokenRow, None, int]:
+        """Read from the line with index `first` to the end of the file or of a broken row. Return where to continue."""
+        # Strict, so that a quote without an end is an error and not a comment of 500 rows.
         reader = csv.reader(islice(lines, first, None), strict=True)
         end = first
         while True:
@@ -70,7 +71,7 @@ class Table:
                 end = first + reader.line_num
                 if len(cells) == len(self._header):
                     self._check(lines[start] if end == start + 1 else "".join(lines[start:end]), cells)
-                    take(self._pick(cells), start + 1)
+                    handle(self._pick(cells), start + 1)
                 elif cells:
                     raise BadEvent(f"{len(cells)} columns instead of {len(self._header)}")
             except StopIteration:
@@ -86,18 +87,18 @@ class Table:
                     return own
 
     def _end(self, lines: Sequence[str], start: int, end: int) -> int:
-        """Where a broken row ends that took the lines from `start` to `end`: before the next whole row."""
-        for place in range(start + 1, end):
+        """Where a broken row within the lines from `start` to `end` ends: before the next complete row."""
+        for index in range(start + 1, end):
             try:
-                cells = next(csv.reader([lines[place]], strict=True), [])
+                cells = next(csv.reader([lines[index]], strict=True), [])
             except csv.Error:
                 continue
             if len(cells) == len(self._header):
-                return place
+                return index
         return end
 
     def _check(self, text: str, cells: Sequence[str]) -> None:
-        """Refuse what no event can carry: NUL characters, and bytes that are not UTF-8."""
+        """Raise BadEvent for text that no event can contain: NUL characters, and bytes that are not UTF-8."""
         if "\x00" not in text and (text.isascii() or _is_utf8(text)):
             return
         for name, cell in zip(self._header, cells, strict=True):
@@ -107,7 +108,7 @@ class Table:
                 raise BadEvent("is not UTF-8", name)
 
     def _lines(self) -> Iterator[str]:
-        """The file's lines. Bytes that are not UTF-8 become surrogates, and bytes again in dead letters."""
+        """The lines of the file. Invalid UTF-8 becomes surrogates, which `_broken` turns back into bytes."""
         opened = gzip.open if self._path.suffix == ".gz" else open
         try:
             with opened(self._path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -123,9 +124,9 @@ def _find(folder: Path, name: str) -> Path:
     raise UnreadableSource(f"{folder} has neither {name} nor {name}.gz")
 
 
-def _broken(lines: Sequence[str], start: int, end: int, fault: BadEvent) -> Broken:
+def _broken(lines: Sequence[str], start: int, end: int, fault: BadEvent) -> BrokenRow:
     text = "".join(lines[start:end]).rstrip("\r\n")
-    return Broken(start + 1, text.encode("utf-8", "surrogateescape"), fault)
+    return BrokenRow(start + 1, text.encode("utf-8", "surrogateescape"), fault)
 
 
 def _is_utf8(text: str) -> bool:

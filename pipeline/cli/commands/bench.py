@@ -1,0 +1,52 @@
+"""Benchmarks on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Measure throughput and latency on this machine.")
+
+
+@app.command("embedded")
+def bench_embedded(
+    path: Annotated[
+        Path | None, typer.Argument(help="Folder of an Olist history. Default: events of the demo's company.")
+    ] = None,
+    database_url: Annotated[
+        list[str] | None, typer.Option(help="URL of an empty database to measure too. Can be repeated.")
+    ] = None,
+) -> None:
+    """Measure events per second of embedded mode, where the time goes, and the ratio to the theoretical limit."""
+    from rich.console import Console
+
+    from pipeline.bench.embedded import embedded
+
+    embedded(Console(), path, database_url or [])
+
+
+@app.command("live")
+def bench_live(
+    requests: Annotated[int, typer.Option(min=1, help="Number of requests with one event.")] = 5_000,
+    batches: Annotated[int, typer.Option(min=1, help="Number of requests with 500 events.")] = 100,
+    seconds: Annotated[int, typer.Option(min=1, help="Seconds of deliveries at each rate.")] = 30,
+) -> None:
+    """Measure a running `unvarnished up`: stored events per second over HTTP, and the delay of questions."""
+    from rich.console import Console
+
+    from pipeline.bench import http_intake, question_delay
+
+    http_intake.measure(Console(), requests, batches)
+    question_delay.measure(Console(), seconds)
+
+
+@app.command("start-up")
+def bench_start_up(
+    repeats: Annotated[int, typer.Option(min=1, help="Number of starts per command. The fastest one counts.")] = 5,
+) -> None:
+    """Measure the CPU time of starting the commands `--help`, `keys list --help` and `report`."""
+    from rich.console import Console
+
+    from pipeline.bench import start_up
+
+    start_up.measure(Console(), repeats)

@@ -1,0 +1,68 @@
+"""Commands that set up, check and fill an installation."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Format, Output, print_json
+
+app = typer.Typer()
+
+
+class Source(StrEnum):
+    """A history that can be replayed."""
+
+    OLIST = "olist"
+
+
+@app.command("doctor")
+def doctor_command(output: Output = Format.TABLE) -> None:
+    """Check this installation and say how to correct what is wrong. Changes nothing; exits with 1 on a problem."""
+    from rich.console import Console
+
+    from pipeline.app.doctor import examine
+    from pipeline.cli.output.checks import show_checks
+    from pipeline.settings import Settings
+
+    checks = examine(Settings())
+    if output is Format.JSON:
+        print_json([check._asdict() for check in checks])
+    else:
+        show_checks(Console(), checks)
+    if any(check.wrong for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Migrate the database schema to this version."""
+    from pipeline.settings import Settings
+    from pipeline.store.schema.upgrade import migrate
+
+    migrate(Settings().url)
+
+
+@app.command()
+def replay(
+    source: Annotated[Source, typer.Argument(help="Format of the history.")],
+    path: Annotated[Path, typer.Argument(help="Folder with the history's files.")],
+) -> None:
+    """Process the events of a real history. Repeating it changes nothing."""
+    from rich.console import Console
+
+    from pipeline.app.installation import open_installation
+    from pipeline.app.maintenance import replay_history
+    from pipeline.cli.session import progress_bar
+    from pipeline.settings import Settings
+    from pipeline.sources.histories.olist.history import LEVELS, OlistHistory
+
+    console = Console(stderr=True)
+    history = OlistHistory(path)
+    installation = open_installation(Settings(), LEVELS)
+    with progress_bar(console, f"Replaying {source}") as advance:
+        result = replay_history(installation, history, lambda done: advance(done, len(history)))
+    console.print(f"{result.new} new events, {result.duplicates} duplicates, {result.dead} dead letters.")
+    if result.dead:
+        console.print("The dead letters and their reasons: unvarnished dead-letters list")

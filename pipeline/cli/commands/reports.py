@@ -1,0 +1,63 @@
+"""Commands that print figures: the report and the alerts."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.app.errors import fail
+from pipeline.cli.options import Format, Output, parse_day, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    by: Annotated[
+        str | None, typer.Option(metavar="DIMENSION", help="Print one row for each value of this segment level.")
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First completion date to include.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last completion date to include.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Compare claimed and experienced performance, with confidence intervals and coverage."""
+    from rich.console import Console
+
+    from pipeline.cli.output.report import show_report
+    from pipeline.cli.session import read_database
+    from pipeline.domain.reports.figures import figures_of
+    from pipeline.store.reads import reports
+    from pipeline.store.reads.baselines import newest_baselines
+
+    with read_database() as connection:
+        period = (parse_day(first, "--from"), parse_day(last, "--to"))
+        known = reports.dimensions(connection)
+        if by is not None and by not in known:
+            fail(f"--by: {by!r} is not a segment level of this database; its levels: {', '.join(known) or 'none yet'}")
+        bounds = [None if day is None else day.toordinal() for day in period]
+        fleet = reports.total(connection, *bounds)
+        segments = reports.by_segment(connection, by, *bounds) if by is not None else {}
+        if output is Format.JSON:
+            print_json(reports.report_json(fleet, segments))
+            return
+        figures = {value: figures_of(counts) for value, counts in segments.items()}
+        show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection), period)
+
+
+@app.command("alerts")
+def alerts_command(output: Output = Format.TABLE) -> None:
+    """List the segments whose customers contradict the claims, with the evidence, oldest first."""
+    from rich.console import Console
+
+    from pipeline.cli.output.alert_text import show_alerts
+    from pipeline.cli.session import read_database
+    from pipeline.store.journal.state import clock_of
+    from pipeline.store.reads.alerts import alerts_as_of, alerts_json
+
+    with read_database() as connection:
+        alerts = alerts_as_of(connection, clock_of(connection).date())
+        if output is Format.JSON:
+            print_json(alerts_json(alerts))
+        else:
+            show_alerts(Console(), alerts)

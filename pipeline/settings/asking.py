@@ -1,0 +1,112 @@
+"""Whom to ask, when, and how often."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar, Self, get_args
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.asking.quiet_hours import open_from, parse_hours
+from pipeline.domain.events.contract import BadEvent, ContactRole
+from pipeline.domain.events.times import zone
+from pipeline.settings.base import Fraction, SettingsGroup
+
+
+class AskingSettings(SettingsGroup):
+    """Limits, delays and quiet hours of questions."""
+
+    subject: ClassVar[str] = "Asking customers"
+
+    company_name: str = Field(
+        "Your supplier", min_length=1, max_length=30, description="name of the sender in questions and on forms"
+    )
+    ask_roles: Annotated[frozenset[ContactRole], NoDecode] = Field(
+        frozenset({"receiver", "user", "purchaser"}), description="contact roles that are asked, separated by commas"
+    )
+    sample_rate: Fraction = Field(1.0, description="share of contacts that are asked")
+    contact_rest_days: float = Field(7, ge=0, description="minimum number of days between two questions to one contact")
+    account_cap: int = Field(
+        10, ge=1, description="maximum number of questions to one account within UNVARNISHED_ACCOUNT_PERIOD_DAYS"
+    )
+    account_period_days: float = Field(7, gt=0, description="length in days of the period that the account cap counts")
+    ask_after_minutes: float = Field(
+        0, ge=0, description="minutes from the reported delivery until the customer is asked about it"
+    )
+    overdue_ask_after_hours: float = Field(
+        24,
+        ge=0,
+        description="hours from the first promised time until the customer is asked although no delivery was reported",
+    )
+    send_within_hours: float = Field(
+        48, gt=0, description="hours after which a question that could not be sent is given up"
+    )
+    remind_after_hours: float = Field(
+        48, ge=0, description="hours from a question to its only reminder. 0: no reminder is sent"
+    )
+    answer_within_days: float = Field(14, gt=0, description="days after which an unanswered question expires")
+    quiet_hours: str = Field(
+        "20:00-08:00",
+        description="daily period, in the recipient's local time, in which nothing is sent. 00:00-00:00: none",
+    )
+    customer_timezones: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset({"UTC"}),
+        description="IANA time zones in which your customers live, separated by commas. If neither the contact's nor "
+        "the order's zone is known, a question waits until quiet hours are over in all of them",
+    )
+
+    @property
+    def policy(self) -> Policy:
+        """The limits, delays and quiet hours as the domain uses them."""
+        quiet_from, quiet_until = parse_hours(self.quiet_hours)
+        return Policy(
+            roles=self.ask_roles,
+            contact_rest=timedelta(days=self.contact_rest_days),
+            account_cap=self.account_cap,
+            account_period=timedelta(days=self.account_period_days),
+            sample_rate=self.sample_rate,
+            probe_after=timedelta(hours=self.overdue_ask_after_hours),
+            answer_within=timedelta(days=self.answer_within_days),
+            ask_after=timedelta(minutes=self.ask_after_minutes),
+            send_within=timedelta(hours=self.send_within_hours),
+            remind_after=timedelta(hours=self.remind_after_hours) if self.remind_after_hours else None,
+            quiet_from=quiet_from,
+            quiet_until=quiet_until,
+            zones=self.customer_timezones,
+        )
+
+    @field_validator("ask_roles", mode="before")
+    @classmethod
+    def _parse_roles(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        roles = frozenset(filter(None, (item.strip() for item in value.split(","))))
+        unknown = roles - set(get_args(ContactRole))
+        if unknown:
+            raise ValueError(f"unknown roles {sorted(unknown)}; the known roles are {', '.join(get_args(ContactRole))}")
+        return roles
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _parse_quiet_hours(cls, value: str) -> str:
+        parse_hours(value)
+        return value
+
+    @field_validator("customer_timezones", mode="before")
+    @classmethod
+    def _parse_timezones(cls, value: object) -> object:
+        names = frozenset(item.strip() for item in value.split(",")) if isinstance(value, str) else value
+        for name in names if isinstance(names, frozenset) else ():
+            try:
+                zone(name)
+            except BadEvent as bad:
+                raise ValueError(bad.reason) from None
+        return names
+
+    @model_validator(mode="after")
+    def _check_open_hours(self) -> Self:
+        if open_from(datetime.now(UTC), self.customer_timezones, self.policy) is None:
+            raise ValueError(
+                "quiet_hours and customer_timezones leave no hour of the day in which a message may be sent"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""The settings of each channel, one module for each provider."""

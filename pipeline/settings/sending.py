@@ -1,0 +1,35 @@
+"""How questions are sent, whatever the channel."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from pipeline.settings.base import SettingsGroup
+
+
+class SendingSettings(SettingsGroup):
+    """The channel in use and the limits of the dispatcher."""
+
+    subject: ClassVar[str] = "Sending"
+
+    notifier: str = Field(
+        "phone",
+        description="channel that questions are sent through: twilio_sms; phone: the demo's page of customers' phones; "
+        "console: standard output",
+    )
+    dispatcher_concurrency: int = Field(
+        64, ge=1, le=256, description="maximum number of messages that a dispatcher sends simultaneously"
+    )
+    provider_timeout_seconds: float = Field(
+        10,
+        gt=0,
+        le=25,
+        description="seconds in which the provider must answer a request completely. After that it is unknown whether "
+        "the message was sent",
+    )
+    inbound_poll_minutes: float = Field(
+        5,
+        gt=0,
+        le=120,
+        description="minutes between two searches at the provider for replies whose webhook call was lost",
+    )
