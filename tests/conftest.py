@@ -64,7 +64,7 @@ def kafka_node(tmp_path: Path) -> Iterator[native.Node]:
     node = native.Node(tmp_path / "kafka")
     try:
         node.start()
-    except native.Unable as reason:
+    except native.CannotRun as reason:
         missing(Unavailable(str(reason)))
     yield node
     node.kill()
@@ -135,7 +135,7 @@ def _migrated_postgres_database(postgres_server: postgres.PostgresServer) -> Ite
 
 def _migrate(url: str) -> None:
     # Not at the top: tests that need no database should not pay for SQLAlchemy and Alembic.
-    from pipeline.store.db.engine import migrate
+    from pipeline.store.schema.upgrade import migrate
 
     migrate(url)
 

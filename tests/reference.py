@@ -22,8 +22,9 @@ from pipeline.domain.detection.alerting import Evidence, Pair, Transition
 from pipeline.domain.detection.detector import Detector
 from pipeline.domain.detection.resolver import Resolver
 from pipeline.domain.reports import embellishment
-from tests.support import detection_blocks
-from tests.support.detection_blocks import Answer
+from tests.support import shared_phones
+from tests.support.statistics import detection_blocks, poststratification
+from tests.support.statistics.detection_blocks import Answer
 
 Case = dict[str, Any]
 Figures = dict[str, Any]
@@ -271,7 +272,7 @@ def _kpi(case: Case) -> tuple[Any, Any]:
             invites[phone] = invites.get(phone, 0) + 1
             accounts.setdefault(phone, set()).add(account)
     n, asked = len(case["orders"]), sum(invites.values())
-    shared = sum(m for phone, m in invites.items() if embellishment.is_shared_phone(len(accounts[phone])))
+    shared = sum(m for phone, m in invites.items() if shared_phones.is_shared_phone(len(accounts[phone])))
     return case["expect"], {
         "originally_missed": missed,
         "rescued_by_late_repromise": rescued,
@@ -288,8 +289,8 @@ def _kpi(case: Case) -> tuple[Any, Any]:
         "contactable_share": embellishment.contactable_share(n - missing, n),
         "invites": asked,
         "phones": len(invites),
-        "effective_phones": embellishment.effective_phones(invites.values()),
-        "shared_phone_invite_share": embellishment.shared_phone_share(shared, asked),
+        "effective_phones": shared_phones.effective_phones(invites.values()),
+        "shared_phone_invite_share": shared_phones.shared_phone_share(shared, asked),
     }
 
 
@@ -316,11 +317,11 @@ def _cs_gap(row: Case) -> tuple[Any, Any]:
 
 
 def _poststratified(row: Case) -> tuple[Any, Any]:
-    got = intervals.poststratified(**{name: value for name, value in row.items() if name != "expect"})
-    figures = msgspec.structs.asdict(got) if got else {}
-    figures["disagreement_interval_alpha_half"] = figures.get("disagreement_interval")
-    figures["breakdown_rho_at_5pct"] = figures.get("breakdown_rho")
-    return row["expect"], figures
+    counts = {name: value for name, value in row.items() if name != "expect"}
+    got = intervals.poststratified(**counts)
+    if got is None:
+        return row["expect"], {}
+    return row["expect"], msgspec.structs.asdict(got) | poststratification.further_figures(got, **counts)
 
 
 FORMULAS: dict[str, Callable[[Any], tuple[Any, Any]]] = {

@@ -78,7 +78,7 @@ def test_the_list_of_texts_to_us_is_too(line: Line, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sms, "_PAGE", 1)
     sent = [line.provider.text("2", TO, NOW, service=sender.get("service")) for _ in range(2)]
     listed = list(through(line, **sender).received(NOW - timedelta(hours=1)))
-    assert [one.id for one in listed[:2]] == [text.sid for text in reversed(sent)]
+    assert [text.message_id for text in listed[:2]] == [made.sid for made in reversed(sent)]
 
 
 @pytest.mark.parametrize(

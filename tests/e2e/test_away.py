@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import make_url, select
 
-from pipeline.store.asks.conversations import inbound_messages
 from pipeline.store.db.engine import connect, reading
+from pipeline.store.schema.conversations import inbound_messages
+from tests.support.limits import PATIENCE
 from tests.support.requests.doors import PUBLIC_URL
 from tests.support.requests.twilio_calls import ACCOUNT, KEY, SID, signed, text
-from tests.support.running.process import SECONDS, Up
+from tests.support.running.process import Up
 from tests.support.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 def tell(up: Up, body: str) -> tuple[int, bytes]:
     """A text, as the provider tells of it."""
     fields = text(body)
-    one = http.client.HTTPConnection("127.0.0.1", up.public, timeout=SECONDS)
+    one = http.client.HTTPConnection("127.0.0.1", up.public, timeout=PATIENCE)
     one.request("POST", "/twilio/sms", urlencode(fields), signed("/twilio/sms", fields))
     answer = one.getresponse()
     said = answer.status, answer.read()
@@ -30,7 +31,7 @@ def tell(up: Up, body: str) -> tuple[int, bytes]:
     return said
 
 
-def test_a_text_acknowledged_while_the_database_was_away_outlives_a_kill(
+def test_a_text_acknowledged_without_a_database_survives_a_kill(
     start: Callable[..., Up], folder: Path, postgres_server: PostgresServer, postgresql_database_url: str
 ) -> None:
     settings = {

@@ -15,14 +15,17 @@ import pytest
 from sqlalchemy import URL, text
 
 from deploy.kafka import native
-from pipeline.consumers.cluster.outbox_writer import Appender
+from pipeline.consumers.cluster.outbox_writer import OutboxWriter
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.events.contract import BadEvent
+from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import Vault
+from pipeline.store.store import Store
 from tests.support.builders import completed, contact, scanned
+from tests.support.limits import until
 from tests.support.paths import ROOT
 from tests.support.provider import ACCOUNT, TOKEN, Provider
-from tests.support.running.roles import Cluster, cluster, until
+from tests.support.running.roles import Cluster, cluster
 from tests.support.servers.kafka import KafkaBroker
 from tests.support.servers.postgres import PostgresServer
 
@@ -98,24 +101,26 @@ def count(made: Cluster, query: str) -> int:
         return int(connection.execute(text(query)).scalar_one())
 
 
-def test_a_delivery_by_http_is_asked_about_answered_and_told_as_a_pair(running: Cluster, provider: Provider) -> None:
-    door, phone = running.door(), "+447700900123"
-    assert door.bring([order("SO-http", phone), delivered("SO-http")])
+def test_a_delivery_by_http_leads_to_a_question_an_answer_and_a_published_pair(
+    running: Cluster, provider: Provider
+) -> None:
+    client, phone = running.http_client(), "+447700900123"
+    assert client.send_events([order("SO-http", phone), delivered("SO-http")])
     said = [("submission", "first"), ("arrival", "late"), ("goods", "complete"), ("score", "3"), ("comment", "")]
-    assert door.fill_in(question(provider, phone), said)
+    assert client.submit_form(question(provider, phone), said)
     parts = "SELECT count(*) FROM handled JOIN journal USING (seq) WHERE id LIKE 'SO-http%' AND part <> ''"
     until(lambda: count(running, parts) == 3, "the pair in the evidence of two segments and the fleet")
     until(lambda: not count(running, "SELECT count(*) FROM outbox"), "an empty outbox")
-    [pair] = [record for record in running.told("truth") if record.key == b"SO-http"]
+    [pair] = [record for record in running.records("truth") if record.key == b"SO-http"]
     assert json.loads(pair.value)["data"]["verdict"] == "embellished"
-    told = [json.loads(record.value)["type"] for record in running.told("feedback") if record.key == b"SO-http"]
+    told = [json.loads(record.value)["type"] for record in running.records("feedback") if record.key == b"SO-http"]
     # Who answers at once may be quicker than the news that they were asked.
     assert sorted(told) == ["feedback.received", "feedback.requested"]
     for process in running.processes:
         assert process.ready(), process.role
 
 
-def test_what_other_systems_produce_is_asked_about_in_either_mode_of_cloudevents(
+def test_events_produced_by_other_systems_lead_to_questions_in_either_cloudevents_mode(
     running: Cluster, provider: Provider
 ) -> None:
     phone = "+447700900124"
@@ -129,12 +134,12 @@ def test_what_other_systems_produce_is_asked_about_in_either_mode_of_cloudevents
     assert not count(running, "SELECT count(*) FROM outbox JOIN journal USING (seq) WHERE source = 'erp'")
 
 
-def test_poison_goes_to_the_dead_letters_with_its_place_and_the_rest_goes_on(running: Cluster) -> None:
+def test_poison_messages_become_dead_letters_with_their_position_and_the_others_are_processed(running: Cluster) -> None:
     bad = order("SO-bad").replace(b'"ordered":10', b'"ordered":"ten"')
     running.produce("orders", [(bad, [*STRUCTURED, ("traceparent", b"00-1")]), (b"{", []), (order("SO-good"), [])])
     until(lambda: ("order.completed", "SO-good:completed") in journal(running), "what stands behind the poison")
-    until(lambda: len(running.told("dead-letters")) == 2, "both dead letters")
-    letters = {record.value: dict(record.headers) for record in running.told("dead-letters")}
+    until(lambda: len(running.records("dead-letters")) == 2, "both dead letters")
+    letters = {record.value: dict(record.headers) for record in running.records("dead-letters")}
     assert letters.keys() == {bad, b"{"}
     headers = letters[bad]
     assert headers["topic"].decode() == f"{running.prefix}orders"
@@ -145,7 +150,7 @@ def test_poison_goes_to_the_dead_letters_with_its_place_and_the_rest_goes_on(run
     assert count(running, "SELECT count(*) FROM dead_letters") == 2
 
 
-def test_a_record_on_our_own_topics_that_no_relay_wrote_is_poison_and_no_bug(running: Cluster) -> None:
+def test_a_record_on_our_own_topics_that_no_relay_wrote_is_a_poison_message(running: Cluster) -> None:
     before = count(running, "SELECT count(*) FROM dead_letters")
     for topic in ("unvarnished-events", "unvarnished-evidence"):
         running.produce(topic, [(order("SO-forged"), STRUCTURED)])
@@ -153,11 +158,11 @@ def test_a_record_on_our_own_topics_that_no_relay_wrote_is_poison_and_no_bug(run
     assert ("order.completed", "SO-forged:completed") not in journal(running)
 
 
-def test_a_dead_letter_that_can_be_read_by_now_goes_the_way_of_every_event(running: Cluster) -> None:
+def test_a_retried_dead_letter_that_is_valid_now_is_processed(running: Cluster) -> None:
     before = count(running, "SELECT count(*) FROM dead_letters")
     refused = BadEvent("an older version could not read this", "data")
     letter = Incoming(order("SO-again"), "orders", "kafka:orders:0:1000000", refused, datetime.now(UTC))
-    Appender(running.engine, Vault(running.settings().master())).absorb_all([[letter]])
+    OutboxWriter(Store(running.engine, Vault(running.settings().master()), SharedJournal())).store_batches([[letter]])
 
     command = (sys.executable, "-m", "pipeline", "dead-letters", "retry", "--format", "json")
     done = subprocess.run(command, cwd=ROOT, env=running.environment(), capture_output=True, text=True, check=True)
@@ -167,8 +172,8 @@ def test_a_dead_letter_that_can_be_read_by_now_goes_the_way_of_every_event(runni
     until(lambda: count(running, "SELECT count(*) FROM orders WHERE order_id = 'SO-again'"), "the order")
 
 
-def test_the_way_of_an_event_can_be_followed_in_the_logs_by_its_id(running: Cluster) -> None:
-    assert running.door().bring([order("SO-log")])
+def test_the_logs_trace_an_event_by_its_id(running: Cluster) -> None:
+    assert running.http_client().send_events([order("SO-log")])
     until(lambda: count(running, "SELECT count(*) FROM orders WHERE order_id = 'SO-log'"), "the order")
     steps = [
         (line["role"], line["message"])
@@ -180,11 +185,11 @@ def test_the_way_of_an_event_can_be_followed_in_the_logs_by_its_id(running: Clus
     assert "+4477" not in "".join(process.log for process in running.processes)
 
 
-def test_a_worker_that_is_killed_in_its_batch_loses_nothing_and_does_nothing_twice(fresh: Cluster) -> None:
-    first, second = fresh.start("worker", "worker", KAFKA_BATCH="20")
+def test_a_worker_killed_during_a_batch_loses_nothing_and_repeats_nothing(fresh: Cluster) -> None:
+    first, second = fresh.start("worker", "worker", KAFKA_BATCH_SIZE="20")
     until(lambda: first.ready() and second.ready(), "both in the group")
     names = [f"SO-{n}" for n in range(200)]
-    with fresh.onlooker.begin() as connection:
+    with fresh.blocker.begin() as connection:
         connection.execute(text("LOCK TABLE orders"))  # both have taken what they cannot finish
         fresh.produce("orders", [(order(name), STRUCTURED) for name in names])
         fresh.produce("deliveries", [(delivered(name), STRUCTURED) for name in names + names[:50]])
@@ -195,22 +200,22 @@ def test_a_worker_that_is_killed_in_its_batch_loses_nothing_and_does_nothing_twi
     assert set(journal(fresh).values()) == {1}
     assert count(fresh, "SELECT count(*) FROM asks WHERE purpose = 'delivery'") == 200
     assert second.end(signal.SIGTERM) == 0
-    assert not fresh.told("dead-letters")
+    assert not fresh.records("dead-letters")
 
 
-def test_too_much_poison_stops_a_worker_before_the_topic_is_drained(fresh: Cluster) -> None:
+def test_too_many_poison_messages_stop_a_worker_before_it_drains_the_topic(fresh: Cluster) -> None:
     fresh.produce("orders", [(b"{", [])] * 60)
-    [worker] = fresh.start("worker", DEAD_LETTERS_A_MINUTE="5", KAFKA_BATCH="10")
+    [worker] = fresh.start("worker", MAX_DEAD_LETTERS_PER_MINUTE="5", KAFKA_BATCH_SIZE="10")
     assert worker.wait() == 1
-    assert any("UNVARNISHED_DEAD_LETTERS_A_MINUTE" in line["message"] for line in worker.logged())
+    assert any("UNVARNISHED_MAX_DEAD_LETTERS_PER_MINUTE" in line["message"] for line in worker.logged())
     assert count(fresh, "SELECT count(*) FROM dead_letters") == 10
-    assert not fresh.told("dead-letters")
+    assert not fresh.records("dead-letters")
 
 
-def test_a_worker_that_has_work_and_does_none_is_not_ready_and_then_ends(fresh: Cluster) -> None:
-    [worker] = fresh.start("worker", STALL_SECONDS="4")
+def test_a_stalled_worker_is_not_ready_and_then_ends(fresh: Cluster) -> None:
+    [worker] = fresh.start("worker", WORKER_STALL_TIMEOUT_SECONDS="4")
     until(worker.ready, "the worker in its group")
-    with fresh.onlooker.begin() as connection:
+    with fresh.blocker.begin() as connection:
         connection.execute(text("LOCK TABLE journal"))
         fresh.produce("orders", [(order("SO-1"), STRUCTURED)])
         until(lambda: "none was processed" in worker.get("/readyz")[1], "the watchdog's complaint")
@@ -218,15 +223,15 @@ def test_a_worker_that_has_work_and_does_none_is_not_ready_and_then_ends(fresh: 
         assert worker.wait() == 70
 
 
-def test_while_the_broker_is_away_events_are_taken_and_afterwards_they_go_on(
+def test_while_the_broker_is_unavailable_events_are_accepted_and_processed_afterwards(
     tmp_path: Path, postgresql_database_url: str, kafka_node: native.Node
 ) -> None:
     with cluster(tmp_path, postgresql_database_url, kafka_node.bootstrap, "", NOTIFIER="console") as made:
         web, relay, worker = made.start("web", "relay", "worker")
         until(worker.ready, "the worker in its group")
-        door = made.door()
+        client = made.http_client()
         kafka_node.stop()
-        assert door.bring([order("SO-1")])
+        assert client.send_events([order("SO-1")])
         until(lambda: not relay.ready(), "the relay's complaint")
         assert web.ready()
         kafka_node.start()
@@ -247,22 +252,22 @@ def children(parent: int) -> dict[str, int]:
     return found
 
 
-def test_up_with_a_broker_runs_every_role_starts_anew_what_ends_and_ends_them_all(fresh: Cluster) -> None:
+def test_up_with_a_broker_runs_every_role_restarts_what_ends_and_stops_all(fresh: Cluster) -> None:
     [group] = fresh.start("up")
     relay = children(group.pid)["relay"]
-    assert fresh.door().bring([order("SO-1")])
+    assert fresh.http_client().send_events([order("SO-1")])
     until(lambda: count(fresh, "SELECT count(*) FROM orders") == 1, "the order")
     os.kill(relay, signal.SIGKILL)
-    assert fresh.door().bring([order("SO-2")])
+    assert fresh.http_client().send_events([order("SO-2")])
     until(lambda: count(fresh, "SELECT count(*) FROM orders") == 2, "the order behind a new relay")
     last = children(group.pid)
-    assert "the relay has ended (killed by signal 9): it is started again" in group.log
+    assert "the relay ended (killed by signal 9) and is restarted" in group.log
     assert (set(last), last["relay"] != relay) == ({"web", "relay", "worker", "dispatcher"}, True)
     assert group.end(signal.SIGTERM) == 0
     assert not [pid for pid in last.values() if Path(f"/proc/{pid}").exists()]
 
 
-def test_when_up_is_killed_its_roles_end_by_themselves(fresh: Cluster) -> None:
+def test_when_up_is_killed_its_processes_end(fresh: Cluster) -> None:
     [group] = fresh.start("up")
     assert group.ready()
 

@@ -17,13 +17,12 @@ import yaml
 from kafka import KafkaProducer
 
 from deploy.postgres import native as postgres
-from pipeline.app.installation import create_key
-from pipeline.demo.door import Door
+from pipeline.app.maintenance import create_key
+from pipeline.demo.http_client import HttpClient
 from pipeline.store.db.engine import connect
 from tests.support.builders import completed, scanned
+from tests.support.limits import PATIENCE, until
 from tests.support.paths import ROOT
-from tests.support.running.process import SECONDS
-from tests.support.running.roles import until
 from tests.support.servers.compose import CHOSEN, ROLES
 from tests.support.servers.containers import WATCHERS, Containers, servers
 
@@ -41,7 +40,7 @@ class Watched(NamedTuple):
 
     def told(self, path: str, **parameters: str) -> Any:
         """Prometheus's answer."""
-        answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params=parameters, timeout=SECONDS).json()
+        answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params=parameters, timeout=PATIENCE).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
@@ -59,7 +58,7 @@ class Watched(NamedTuple):
         """Name, process and receivers of each alert that Alertmanager has."""
         return [
             (one["labels"]["alertname"], one["labels"]["instance"], [receiver["name"] for receiver in one["receivers"]])
-            for one in httpx.get(f"{self.alertmanager}/api/v2/alerts", timeout=SECONDS).json()
+            for one in httpx.get(f"{self.alertmanager}/api/v2/alerts", timeout=PATIENCE).json()
         ]
 
 
@@ -91,21 +90,21 @@ def cluster(containers: Containers) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.usefixtures("watched")
-def test_those_that_watch_are_well(containers: Containers) -> None:
+def test_the_monitoring_containers_are_healthy(containers: Containers) -> None:
     assert all(containers.well(name) for name in WATCHERS)
 
 
 @pytest.mark.usefixtures("cluster")
-def test_every_role_is_well(containers: Containers) -> None:
+def test_every_role_is_healthy(containers: Containers) -> None:
     assert all(containers.well(role) for role in ROLES)
 
 
 @pytest.mark.usefixtures("cluster")
-def test_prometheus_sees_every_role(watched: Watched) -> None:
+def test_prometheus_scrapes_every_role(watched: Watched) -> None:
     until(lambda: watched.finds("up"), "every role up")
 
 
-def test_every_rule_is_evaluated_without_a_fault(watched: Watched) -> None:
+def test_every_rule_is_evaluated_without_errors(watched: Watched) -> None:
     def _health() -> dict[str, str]:
         return {rule["name"]: rule["health"] for group in watched.told("rules")["groups"] for rule in group["rules"]}
 
@@ -113,7 +112,7 @@ def test_every_rule_is_evaluated_without_a_fault(watched: Watched) -> None:
     until(lambda: _health() == dict.fromkeys(written, "ok"), "every rule evaluated")
 
 
-def test_an_event_that_nobody_can_read_becomes_an_alert_at_alertmanager(
+def test_an_invalid_event_leads_to_an_alert_at_alertmanager(
     watched: Watched, containers: Containers, cluster: tuple[str, str]
 ) -> None:
     until(lambda: watched.finds("up"), "the counter before it")
@@ -124,23 +123,23 @@ def test_an_event_that_nobody_can_read_becomes_an_alert_at_alertmanager(
     until(lambda: alert in watched.alerts(), "the alert")
 
 
-def test_an_alert_upon_which_somebody_has_to_act_now_goes_to_the_page(watched: Watched) -> None:
+def test_an_urgent_alert_goes_to_the_page_receiver(watched: Watched) -> None:
     """By hand: what raises one of ours lasts for minutes."""
     alert = {"labels": {"alertname": "ByHand", "instance": "none", "severity": "page"}}
     httpx.post(f"{watched.alertmanager}/api/v2/alerts", json=[alert]).raise_for_status()
     until(lambda: ("ByHand", "none", ["page"]) in watched.alerts(), "the alert")
 
 
-def test_every_panel_of_the_dashboard_draws_what_its_legend_names(
+def test_every_panel_of_the_dashboard_has_data_for_its_legend(
     watched: Watched, containers: Containers, cluster: tuple[str, str]
 ) -> None:
     """None is empty once somebody was asked about an order."""
     until(lambda: watched.finds("up"), "the counters before it")
     engine = connect(cluster[0])
-    door = Door(f"http://127.0.0.1:{containers.ports['public']}", create_key(engine, "erp", history=False))
+    client = HttpClient(f"http://127.0.0.1:{containers.ports['public']}", create_key(engine, "erp", history=False))
     engine.dispose()
     now = datetime.now(UTC)
-    assert door.bring([completed(time=now), scanned(time=now)])
+    assert client.send_events([completed(time=now), scanned(time=now)])
     board = json.loads((GRAFANA / "dashboards/unvarnished.json").read_text(encoding="utf-8"))
     for target in (target for panel in board["panels"] for target in panel.get("targets", ())):
         expression = target["expr"].replace("$__rate_interval", "1m")  # what it is at an interval of 15 s
@@ -149,7 +148,7 @@ def test_every_panel_of_the_dashboard_draws_what_its_legend_names(
 
 
 @pytest.mark.usefixtures("cluster")
-def test_prometheus_is_let_in_by_the_token_that_its_container_writes_and_by_no_other(
+def test_prometheus_is_authorised_by_the_token_its_container_writes_and_by_no_other(
     watched: Watched, containers: Containers
 ) -> None:
     file = containers.folder / "tmp/sign-in-token"

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -17,8 +16,11 @@ from pipeline.cli import app
 from pipeline.demo.company import LIVE_FROM
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.people import api_keys
-from pipeline.store.schema.tables import asks, journal, phone_messages
-from tests.support.running.process import SECONDS, Up
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.demo_phone import phone_messages
+from pipeline.store.schema.journal import journal
+from tests.support.limits import PATIENCE, until
+from tests.support.running.process import Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -57,13 +59,6 @@ def answered(up: Up) -> int:
     return int(total["answered"])
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def ringing(up: Up) -> str:
     """The path of the form behind the newest question about a live order."""
     page = up.get("/phone")[1].decode()
@@ -72,7 +67,7 @@ def ringing(up: Up) -> str:
 
 
 def fill_in(up: Up, path: str) -> int:
-    one = http.client.HTTPConnection("127.0.0.1", up.public, timeout=SECONDS)
+    one = http.client.HTTPConnection("127.0.0.1", up.public, timeout=PATIENCE)
     body = urlencode({"submission": "s", "arrival": "late", "score": "2", "comment": WORDS})
     one.request("POST", path, body, {"content-type": "application/x-www-form-urlencoded"})
     status = one.getresponse().status
@@ -80,20 +75,22 @@ def fill_in(up: Up, path: str) -> int:
     return status
 
 
-def test_it_goes_on_live_rings_hears_and_continues_after_ctrl_c(start: Callable[[int], Up], tmp_path: Path) -> None:
+def test_the_demo_goes_live_asks_records_answers_and_continues_after_ctrl_c(
+    start: Callable[[int], Up], tmp_path: Path
+) -> None:
     up = start(120)
-    assert "Who embellishes" in up.said
+    assert "Who embellishes" in up.output
     before = answered(up)
-    until(lambda: ringing(up) != "", "no phone rang")
+    until(lambda: ringing(up) != "", "a question on a phone")
     assert fill_in(up, ringing(up)) == 200
-    until(lambda: WORDS in up.get("/")[1].decode(), "the visitor's words are not on the dashboard")
+    until(lambda: WORDS in up.get("/")[1].decode(), "the visitor's words on the dashboard")
     assert answered(up) > before
     assert up.end(signal.SIGINT) == 0
     first = live_orders(tmp_path)
     assert 0 < len(first) < ORDERS
 
     again = start(1_200)
-    until(lambda: len(live_orders(tmp_path)) == ORDERS, "it did not go on")
+    until(lambda: len(live_orders(tmp_path)) == ORDERS, "all live orders")
     assert again.get("/readyz")[0] == 200, "and goes on serving"
     assert again.end(signal.SIGTERM) == 0
     assert answers_of_the_company(tmp_path) > 0
@@ -124,7 +121,7 @@ def asked_twice(folder: Path) -> list[tuple[str, str]]:
 def working_keys(folder: Path) -> list[str]:
     engine = connect(f"sqlite:///{folder / 'unvarnished.db'}")
     with reading(engine) as connection:
-        found = [key.name for key in api_keys.working(connection)]
+        found = [key.name for key in api_keys.valid_keys(connection)]
     engine.dispose()
     return found
 
@@ -135,7 +132,7 @@ def demo(folder: Path, *options: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_a_history_is_begun_once_and_kept(tmp_path: Path) -> None:
+def test_the_simulated_company_of_a_database_cannot_change(tmp_path: Path) -> None:
     code, said = demo(tmp_path, "--days", "1", "--start", "2026-06-01", "--no-live")
     assert code == 0
     assert "Who embellishes" in said
@@ -147,7 +144,7 @@ def test_a_history_is_begun_once_and_kept(tmp_path: Path) -> None:
         assert "--seed 7 --start 2026-06-01" in said
 
 
-def test_a_history_that_is_yet_to_come_cannot_go_on_live(tmp_path: Path) -> None:
+def test_a_history_that_ends_in_the_future_cannot_go_live(tmp_path: Path) -> None:
     code, said = demo(tmp_path, "--start", "2190-01-01")
     assert code == 2
     assert "--no-live" in said

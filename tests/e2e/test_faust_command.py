@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.native import free_port
-from pipeline.store.schema.tables import orders
+from pipeline.store.schema.orders import orders
 from tests.support.builders import completed, contact
+from tests.support.limits import until
 from tests.support.paths import ROOT
-from tests.support.running.roles import Cluster, Process, cluster, until
+from tests.support.running.roles import Cluster, Process, cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 
@@ -45,7 +46,7 @@ def work_through(made: Cluster, order_id: str) -> None:
     until(lambda: order_id in {row["order_id"] for row in made.rows(orders)}, f"{order_id} in the database")
 
 
-def test_faust_starts_the_worker_with_the_options_of_its_own(fresh: Cluster, tmp_path: Path) -> None:
+def test_faust_starts_the_worker_with_its_own_options(fresh: Cluster, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "said.log"
     worker = fresh.launch("worker", *FAUST, "--web-port", str(port), "--loglevel", "info", "--logfile", str(log))
     assert worker.port == port
@@ -60,14 +61,14 @@ def test_faust_starts_the_worker_with_the_options_of_its_own(fresh: Cluster, tmp
     assert {line["logger"].split(".")[0] for line in lines} >= {"pipeline", "faust"}, "the steps of Faust as well"
 
 
-def test_asked_where_it_is_a_worker_tells_its_code_and_nothing_of_its_events(fresh: Cluster, tmp_path: Path) -> None:
+def test_a_worker_prints_its_stack_on_a_signal_without_the_content_of_events(fresh: Cluster, tmp_path: Path) -> None:
     log = tmp_path / "said.log"
     worker = fresh.launch("worker", *FAUST, "--loglevel", "debug", "--logfile", str(log))
     assert worker.port
     work_through(fresh, "SO-private")
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         worker.signal(number)
-    until(lambda: "_go_round" in worker.log, "the stack of its loop")
+    until(lambda: "worker_loop.py" in worker.log, "the stack of its loop")
     work_through(fresh, "SO-afterwards")
     assert worker.end(signal.SIGTERM) == 0
     said = worker.log + log.read_text()
@@ -76,7 +77,7 @@ def test_asked_where_it_is_a_worker_tells_its_code_and_nothing_of_its_events(fre
     assert "SO-private" not in said.replace('"event": "SO-private:completed"', "")
 
 
-def test_a_sensor_of_somebody_elses_hears_what_is_consumed(fresh: Cluster, tmp_path: Path) -> None:
+def test_a_third_party_sensor_is_notified_of_consumed_records(fresh: Cluster, tmp_path: Path) -> None:
     (tmp_path / "watched.py").write_text(WITH_A_SENSOR)
     here = ("env", f"PYTHONPATH={ROOT}:{tmp_path}")
     worker = fresh.launch("worker", *here, PROGRAM, "-A", "watched", "--quiet", "worker")
@@ -87,7 +88,7 @@ def test_a_sensor_of_somebody_elses_hears_what_is_consumed(fresh: Cluster, tmp_p
     assert worker.end(signal.SIGTERM) == 0
 
 
-def test_without_web_it_works_and_listens_nowhere(fresh: Cluster) -> None:
+def test_without_web_it_works_and_opens_no_port(fresh: Cluster) -> None:
     with taken_port() as port:
         worker = fresh.launch("worker", *FAUST, "--without-web", WORKER_PORT=str(port))
         work_through(fresh, "SO-unseen")
@@ -107,11 +108,11 @@ def ended(worker: Process) -> str:
     return worker.log
 
 
-def test_what_keeps_it_from_starting_is_a_sentence(fresh: Cluster) -> None:
+def test_a_failed_start_is_reported_in_a_sentence(fresh: Cluster) -> None:
     with taken_port() as port:
         busy = fresh.launch("worker", *FAUST, "--web-port", str(port))
-        wrong = fresh.launch("worker", *FAUST, STALL_SECONDS="soon")
+        wrong = fresh.launch("worker", *FAUST, WORKER_STALL_TIMEOUT_SECONDS="soon")
         shared = fresh.launch("worker", *FAUST, DATABASE_URL="sqlite:///one.db")
         assert ended(busy) == f"unvarnished: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
-        assert ended(wrong).startswith("unvarnished: UNVARNISHED_STALL_SECONDS: ")
+        assert ended(wrong).startswith("unvarnished: UNVARNISHED_WORKER_STALL_TIMEOUT_SECONDS: ")
         assert ended(shared).startswith("unvarnished: several processes on one database need PostgreSQL")

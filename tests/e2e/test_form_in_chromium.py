@@ -11,16 +11,17 @@ import pytest
 from litestar import Litestar
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.notifiers.wording import questions
-from pipeline.store.reads import demo_phone as phones
-from pipeline.store.schema.tables import answers
+from pipeline.store.asks import phone_messages as phones
+from pipeline.store.schema.answers import answers
 from pipeline.web.http import assets
-from pipeline.web.http.headers import on_the_way_out
+from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.internal.demo_phone import phone
 from pipeline.web.public.form import form
-from tests.support.builders import at, embedded
+from tests.support.builders import at
+from tests.support.running.embedded import embedded
 from tests.support.requests import doors
 from tests.support.requests.doors import PHONE, TOKEN, Ticking
 from tests.support.servers import browsing
@@ -40,19 +41,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def runtime(sqlite_database_url: str) -> Iterator[Embedded]:
+def runtime(sqlite_database_url: str) -> Iterator[EmbeddedRunner]:
     made = embedded(sqlite_database_url)
     yield made
     made.engine.dispose()
 
 
 @pytest.fixture
-def address(runtime: Embedded) -> Iterator[str]:
+def address(runtime: EmbeddedRunner) -> Iterator[str]:
     """The routes on a real socket, with the headers of the listeners."""
     services = doors.services(runtime, Ticking(at(hours=3)))
     app = Litestar(
         [*form.routes(services), *phone.routes(services), *assets.routes()],
-        before_send=[on_the_way_out("public")],
+        before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
         openapi_config=None,
         logging_config=None,
@@ -77,8 +78,8 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
         made.on("pageerror", lambda error: said.append(str(error)))
         yield made
     answers_of_ours = ("status of 404", "status of 422", "status of 429", "favicon")
-    complaints = [text for text in said if not any(known in text for known in answers_of_ours)]
-    assert complaints == [], "the browser complained: the content security policy, most likely"
+    user_errors = [text for text in said if not any(known in text for known in answers_of_ours)]
+    assert user_errors == [], "the browser complained: the content security policy, most likely"
 
 
 def check(page: Page, folder: Path, name: str) -> None:
@@ -94,7 +95,9 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
-def test_the_form_is_filled_in_by_keyboard_alone(runtime: Embedded, address: str, page: Page, folder: Path) -> None:
+def test_the_form_is_filled_in_by_keyboard_alone(
+    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
+) -> None:
     doors.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
     check(page, folder, "form")
@@ -122,8 +125,8 @@ def test_the_form_is_filled_in_by_keyboard_alone(runtime: Embedded, address: str
     assert len(rows(runtime, answers)) == 2
 
 
-def test_a_mistake_is_named_focused_and_linked_to_its_field(
-    runtime: Embedded, address: str, page: Page, folder: Path
+def test_an_error_is_named_focused_and_linked_to_its_field(
+    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
     doors.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
@@ -131,7 +134,7 @@ def test_a_mistake_is_named_focused_and_linked_to_its_field(
     page.get_by_label("Wrong goods").check()
     page.get_by_role("button", name="Send answer").click()
     page.get_by_role("alert").wait_for()
-    check(page, folder, "mistakes")
+    check(page, folder, "errors")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
     press(page, "Tab", "Enter")
     assert page.evaluate("document.activeElement.id || location.hash.slice(1)") == "arrival-on_time"
@@ -139,7 +142,7 @@ def test_a_mistake_is_named_focused_and_linked_to_its_field(
 
 
 def test_what_never_came_is_not_asked_about_and_french_fits(
-    runtime: Embedded, address: str, page: Page, folder: Path
+    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
     doors.sent(runtime, language="fr", timezone="Europe/Paris")
     page.goto(f"{address}/f/{TOKEN}")
@@ -152,7 +155,7 @@ def test_what_never_came_is_not_asked_about_and_french_fits(
     assert rows(runtime, answers)[0]["arrival"] == "not_received"
 
 
-def test_a_link_to_nothing_is_a_page_too(runtime: Embedded, address: str, page: Page, folder: Path) -> None:
+def test_a_link_to_nothing_is_a_page_too(runtime: EmbeddedRunner, address: str, page: Page, folder: Path) -> None:
     page.goto(f"{address}/f/{'A' * 22}")
     check(page, folder, "closed")
     for n in range(30):
@@ -162,7 +165,7 @@ def test_a_link_to_nothing_is_a_page_too(runtime: Embedded, address: str, page: 
     check(page, folder, "wait")
 
 
-def test_it_works_with_scripts_switched_off(runtime: Embedded, address: str, browser: Browser) -> None:
+def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: str, browser: Browser) -> None:
     doors.sent(runtime)
     with browser.new_context(viewport=SMALL, java_script_enabled=False) as context:
         page = context.new_page()
@@ -175,14 +178,16 @@ def test_it_works_with_scripts_switched_off(runtime: Embedded, address: str, bro
 
 
 def test_a_phone_rings_is_answered_by_text_and_stays_fresh(
-    runtime: Embedded, address: str, page: Page, folder: Path
+    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
     doors.sent(runtime, name="Ana Roux")
-    question = questions.sms("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
+    question = questions.question_text("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
     page.goto(f"{address}/phone")
-    page.get_by_text("No phone has rung yet.").wait_for()
+    page.get_by_text("No messages yet.").wait_for()
     with runtime.engine.begin() as connection:
-        phones.keep(connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1")
+        phones.store_message(
+            connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1"
+        )
     page.get_by_role("heading", name="Ana Roux").wait_for()  # by itself, within seconds
     assert "Ana Roux" in page.get_by_role("status").inner_text()
     box = page.get_by_label("Reply as Ana Roux")

@@ -15,9 +15,9 @@ import pytest
 
 from deploy.kafka import native as kafka
 from deploy.postgres import native as postgres
+from tests.support.limits import PATIENCE, until
 from tests.support.paths import ROOT
-from tests.support.running.process import SECONDS, environment
-from tests.support.running.roles import until
+from tests.support.running.process import environment
 from tests.support.servers.ways import Unavailable, missing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -50,7 +50,7 @@ class Started:
 
     def ready(self, name: str) -> bool:
         """Whether the role at that port says so."""
-        one = http.client.HTTPConnection("127.0.0.1", int(self.ports[name]), timeout=SECONDS)
+        one = http.client.HTTPConnection("127.0.0.1", int(self.ports[name]), timeout=PATIENCE)
         try:
             one.request("GET", "/readyz")
             return one.getresponse().status == 200
@@ -66,7 +66,7 @@ def started() -> Iterator[Started]:
         kafka.fetch_jars()
         with postgres.any_binaries():
             pass
-    except (kafka.Unable, postgres.Unable) as reason:
+    except (kafka.CannotRun, postgres.CannotRun) as reason:
         missing(Unavailable(str(reason)))
     # Where another account may enter, too: as root PostgreSQL runs as one.
     with postgres.scratch_folder() as folder:
@@ -75,7 +75,7 @@ def started() -> Iterator[Started]:
         yield running
         if running.process.poll() is None:
             running.process.terminate()
-            running.process.wait(SECONDS)
+            running.process.wait(PATIENCE)
 
 
 def kinds(url: str) -> Counter[str]:
@@ -85,16 +85,16 @@ def kinds(url: str) -> Counter[str]:
     return Counter()
 
 
-def test_it_comes_up_delivers_hears_and_ends_in_order(started: Started) -> None:
+def test_make_cluster_starts_delivers_receives_answers_and_stops_in_order(started: Started) -> None:
     broker = until(lambda: started.said(r"Kafka +(127\S+)"), "Kafka")
     url = until(lambda: started.said(r"PostgreSQL +(postgresql://\S+)"), "PostgreSQL")
     until(lambda: started.said(r"sign in +(http\S+)"), "the way in")
     until(lambda: kinds(url).keys() >= PATH_OF_AN_ORDER, "an order's whole path")
     until(lambda: all(started.ready(name) for name in PORTS if name != "PUBLIC_PORT"), "every role")
-    assert kafka.answers(broker)
+    assert kafka.responds(broker)
 
     started.process.send_signal(signal.SIGINT)
-    assert started.process.wait(SECONDS) == 0
-    assert not kafka.answers(broker)
+    assert started.process.wait(PATIENCE) == 0
+    assert not kafka.responds(broker)
     assert not kinds(url), "PostgreSQL has ended"
     assert not any(started.ready(name) for name in PORTS)

@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the history replayed."""
     folder = tmp_path_factory.mktemp("olist")
     said = unvarnished(folder, "replay", "olist", str(HISTORY))
-    assert "224104 new events, 0 known already, 0 dead letters." in said.stderr
+    assert "224104 new events, 0 duplicates, 0 dead letters." in said.stderr
     return folder
 
 
@@ -100,16 +100,16 @@ def test_the_alert_finds_the_orders_that_were_closed_with_one_parcel(home: Path)
 def test_a_second_replay_of_the_same_files_changes_nothing(home: Path) -> None:
     before = (printed(home, "report"), printed(home, "alerts"))
     said = unvarnished(home, "replay", "olist", str(HISTORY))
-    assert "0 new events, 224104 known already, 0 dead letters." in said.stderr
+    assert "0 new events, 224104 duplicates, 0 dead letters." in said.stderr
     assert (printed(home, "report"), printed(home, "alerts")) == before
 
 
-def test_what_cannot_be_meant_is_one_sentence_and_no_traceback(home: Path) -> None:
+def test_an_invalid_command_is_reported_in_one_sentence_without_a_traceback(home: Path) -> None:
     for arguments, sentence in (
-        (("report", "--by", "colour"), "no level 'colour' is counted here; there are: consolidation, origin, region"),
+        (("report", "--by", "colour"), "its levels: consolidation, origin, region"),
         (("report", "--from", "yesterday"), "--from: 'yesterday' is not a date"),
         (("replay", "olist", str(home)), "olist_"),
-        (("demo",), "this database holds real events"),
+        (("demo",), "this database contains real events"),
     ):
         with pytest.raises(subprocess.CalledProcessError) as failed:
             unvarnished(home, *arguments)

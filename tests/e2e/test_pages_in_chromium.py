@@ -1,4 +1,4 @@
-"""The pages in a real browser: as people see them, for everybody, live, and deaf to what customers may write."""
+"""The internal pages in a real browser: layout, accessibility, live updates, and hostile text from customers."""
 
 import os
 import time
@@ -14,26 +14,31 @@ from litestar import Litestar
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, ViewportSize
 from sqlalchemy import Engine, select
 
-from pipeline.app.installation import open_installation, play_demo
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.runtime.embedded import clock_of
+from pipeline.app.installation import open_installation
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
+from pipeline.demo.start import play_demo
 from pipeline.settings import Settings
 from pipeline.store.db.engine import reading
-from pipeline.store.reads import pages
-from pipeline.store.schema.tables import answers, asks
+from pipeline.store.journal.state import clock_of
+from pipeline.store.reads.answers import verbatims
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
 from pipeline.web.http import assets
-from pipeline.web.http.headers import on_the_way_out
+from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.services import Services
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
-from tests.support.alert_rows import raise_alert
-from tests.support.builders import VAULT, answered, at, completed, contact, embedded, scanned, take
+from pipeline.web.internal.layout import order_address
+from pipeline.web.internal.orders import pages as order_pages
+from tests.support.running.embedded import VAULT, embedded, take
+from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
 from tests.support.requests.doors import Clock, services
 from tests.support.servers import browsing
+from tests.support.statistics.alert_rows import raise_alert
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -54,8 +59,8 @@ class Site(NamedTuple):
 
 def app_of(known: Services) -> Litestar:
     return Litestar(
-        [*dashboard.routes(known), *read.routes(known), *assets.routes()],
-        before_send=[on_the_way_out("internal")],
+        [*dashboard.routes(known), *order_pages.routes(known), *read.routes(known), *assets.routes()],
+        before_send=[response_hook("internal")],
         exception_handlers=HANDLERS,
         logging_config=None,
     )
@@ -70,10 +75,10 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A dozen days of the simulated company, an alert for every mood a page can show one in, unresolved questions."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("company"), levels=DEMO_LEVELS, master_key="00" * 32)
+    settings = Settings(data_dir=tmp_path_factory.mktemp("company"), segment_levels=DEMO_LEVELS, master_key="00" * 32)
     installation = open_installation(settings, simulated=True)
     play_demo(installation, Company(7), days=12)
-    with installation.engine.begin() as connection:
+    with installation.store.engine.begin() as connection:
         denied = list(
             connection.execute(select(answers.c.order_id).where(answers.c.arrival == "late").limit(8)).scalars()
         )
@@ -87,24 +92,26 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         clock = clock_of(connection)
         lost = asks.c.order_id.in_(denied)
         connection.execute(asks.update().where(lost).values(state="unresolved", sending_at=clock - timedelta(days=1)))
-    runtime = Embedded(installation.engine, VAULT, installation.setup, 100)
+    runtime = EmbeddedRunner(replace(installation.store, vault=VAULT), installation.setup, 100)
     known = replace(services(runtime, Clock(at())), setup=installation.setup)
     with browsing.served(app_of(known)) as address:
-        yield Site(address, installation.engine)
-    installation.engine.dispose()
+        yield Site(address, installation.store.engine)
+    installation.store.engine.dispose()
 
 
 @pytest.fixture
-def small(sqlite_database_url: str) -> Iterator[tuple[str, Embedded]]:
+def small(sqlite_database_url: str) -> Iterator[tuple[str, EmbeddedRunner]]:
     """A site with one answered order, and the runtime behind it."""
     runtime = embedded(sqlite_database_url)
-    tell(runtime, 0, comment="First word")
+    add_answered_order(runtime, 0, comment="First word")
     with browsing.served(app_of(services(runtime, Clock(at())))) as address:
         yield address, runtime
     runtime.engine.dispose()
 
 
-def tell(runtime: Embedded, number: int, order_id: str = "", depot: str = "Lyon", **said: Any) -> None:
+def add_answered_order(
+    runtime: EmbeddedRunner, number: int, order_id: str = "", depot: str = "Lyon", **said: Any
+) -> None:
     """One more order that was delivered, asked about and answered."""
     order_id, when, who = order_id or f"SO-{number}", at(hours=number), f"c-{number}"
     people = [contact(who, phone=f"+4477009001{number:02d}")]
@@ -122,28 +129,28 @@ def opened(browser: Browser, size: ViewportSize = DESK, **options: Any) -> Itera
     """A new page; whatever the browser complains of on it is an error."""
     context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
     page = context.new_page()
-    complaints: list[str] = []
+    user_errors: list[str] = []
 
     def _dialog(dialog: Dialog) -> None:
-        complaints.append(f"dialog {dialog.message}")
+        user_errors.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
     def _console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            user_errors.append(message.text)
 
     page.on("dialog", _dialog)
     page.on("console", _console)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: user_errors.append(str(error)))
     yield page
     context.close()
-    assert complaints == []
+    assert user_errors == []
 
 
 def busy_order(site: Site) -> str:
     """An order that was answered with words."""
     with reading(site.engine) as connection:
-        return pages.verbatims(connection, 1)[0].order_id
+        return verbatims(connection, 1)[0].order_id
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -154,7 +161,7 @@ def test_dashboard_and_order_are_for_everybody_and_fit_the_screen(
     pictures = Path(PICTURES or tmp_path)
     for name, address in (
         ("dashboard", "/"),
-        ("order", dashboard.order_address(busy_order(company))),
+        ("order", order_address(busy_order(company))),
         *([("carriers", "/?by=carrier&from=2026-06-05"), ("finder", "/orders")] if scheme == "light" else []),
     ):
         with opened(chromium, size, color_scheme=scheme) as page:
@@ -182,7 +189,7 @@ def test_the_smallest_text_of_the_chart_is_legible_on_a_phone(chromium: Browser,
             "Math.min(...[...document.querySelectorAll('.tick')].map(t => t.getBoundingClientRect().height))"
         )
         assert height >= 9
-        assert page.locator(".strip .lived").first.bounding_box() is not None
+        assert page.locator(".strip .experienced").first.bounding_box() is not None
 
 
 def test_a_person_reaches_an_order_from_the_dashboard_by_keyboard_alone(chromium: Browser, company: Site) -> None:
@@ -195,7 +202,7 @@ def test_a_person_reaches_an_order_from_the_dashboard_by_keyboard_alone(chromium
         page.focus("#words a")
         page.keyboard.press("Enter")
         page.wait_for_url("**/orders/*")
-        assert page.locator(".timeline .moment").count() > 3
+        assert page.locator(".timeline .entry").count() > 3
         page.fill("#q", "nobody at all")
 
 
@@ -211,7 +218,7 @@ def test_without_scripts_the_page_is_complete(chromium: Browser, company: Site) 
 
 
 def test_an_answer_is_on_the_page_within_a_second_without_loading_it_again(
-    chromium: Browser, small: tuple[str, Embedded]
+    chromium: Browser, small: tuple[str, EmbeddedRunner]
 ) -> None:
     address, runtime = small
     with opened(chromium) as page:
@@ -220,9 +227,9 @@ def test_an_answer_is_on_the_page_within_a_second_without_loading_it_again(
         page.evaluate("window.stays = true")
         page.focus("#words a")
         page.wait_for_function("document.getElementById('live-text').textContent === 'Live'")
-        tell(runtime, 1, comment="Second word")
+        add_answered_order(runtime, 1, comment="Second word")
         started = time.monotonic()
-        page.get_by_text("Second word").wait_for(timeout=10_000)
+        page.get_by_text("Second word").wait_for()
         took = time.monotonic() - started
         assert took < SOON
         assert page.evaluate("window.stays")
@@ -230,28 +237,30 @@ def test_an_answer_is_on_the_page_within_a_second_without_loading_it_again(
         page.click("#live-button")
         questions: list[str] = []
         page.on("request", lambda request: questions.append(request.url))
-        tell(runtime, 2, comment="Third word")
+        add_answered_order(runtime, 2, comment="Third word")
         page.clock.run_for(20 * POLL)
         assert questions == []  # paused
         page.click("#live-button")
-        page.get_by_text("Third word").wait_for(timeout=10_000)
+        page.get_by_text("Third word").wait_for()
 
 
-def test_an_order_page_follows_its_order(chromium: Browser, small: tuple[str, Embedded]) -> None:
+def test_an_order_page_follows_its_order(chromium: Browser, small: tuple[str, EmbeddedRunner]) -> None:
     address, runtime = small
     with opened(chromium) as page:
         page.goto(f"{address}/orders/SO-0")
         take(
             runtime, answered("SO-0", at(hours=5), "c-0", event_id="amended", arrival="late", comment="No, it was late")
         )
-        page.locator(".timeline").get_by_text("No, it was late").wait_for(timeout=10_000)
+        page.locator(".timeline").get_by_text("No, it was late").wait_for()
         assert "Embellished" in page.inner_text(".verdict")
 
 
-def test_what_customers_write_is_never_run(chromium: Browser, small: tuple[str, Embedded]) -> None:
+def test_what_customers_write_is_never_run(chromium: Browser, small: tuple[str, EmbeddedRunner]) -> None:
     address, runtime = small
-    tell(runtime, 1, order_id=POLYGLOT, comment=POLYGLOT + "<script>window.ran = true</script>", arrival="late")
-    for path in ("/", dashboard.order_address(POLYGLOT)):
+    add_answered_order(
+        runtime, 1, order_id=POLYGLOT, comment=POLYGLOT + "<script>window.ran = true</script>", arrival="late"
+    )
+    for path in ("/", order_address(POLYGLOT)):
         with opened(chromium) as page:  # a dialog or a refused script would be a complaint
             page.goto(address + path)
             assert "onerror=alert(1)" in page.inner_text("main")
@@ -262,16 +271,16 @@ def test_what_customers_write_is_never_run(chromium: Browser, small: tuple[str, 
             tell_more = "Written while the page was open"
             take(runtime, answered("SO-0", at(hours=9 + len(path)), "c-0", comment=tell_more + POLYGLOT))
             if path == "/":
-                page.get_by_text(tell_more).first.wait_for(timeout=10_000)  # put in place by the script
+                page.get_by_text(tell_more).first.wait_for()  # put in place by the script
             assert page.evaluate("window.ran") is None
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_names_without_end_do_not_push_the_page_sideways(
-    chromium: Browser, small: tuple[str, Embedded], size: ViewportSize
+    chromium: Browser, small: tuple[str, EmbeddedRunner], size: ViewportSize
 ) -> None:
     address, runtime = small
-    tell(runtime, 1, order_id="N" * 150, depot="W" * 200, comment="Donaudampfschifffahrt" * 20)
+    add_answered_order(runtime, 1, order_id="N" * 150, depot="W" * 200, comment="Donaudampfschifffahrt" * 20)
     for path in ("/", "/orders/" + "N" * 150):
         with opened(chromium, size) as page:
             page.goto(address + path)
@@ -285,4 +294,4 @@ def test_a_printed_page_has_its_figures_and_no_controls(chromium: Browser, compa
         page.emulate_media(media="print")
         assert not page.locator(".find").is_visible()
         assert not page.locator("#choose").is_visible()
-        assert page.locator(".strip .lived").first.is_visible()
+        assert page.locator(".strip .experienced").first.is_visible()

@@ -1,9 +1,8 @@
-"""README's quick start, line by line, and the examples of docs/http.md behind it.
+"""README's quick start, line by line, followed by the examples of docs/http.md.
 
-A page's ```bash is pasted into a shell, and the ```text behind it is what has to come out: `...` stands for anything,
-and lines may be broken elsewhere. The first line makes the environment; it is left out, and the environment of these
-tests takes its place. The ports are those of the page: in a network of its own where the machine allows that, else
-they have to be free.
+Each ```bash block is run in one shell, and the ```text block after it is the expected output: `...` stands for any
+text, and line breaks may differ. The first line makes the environment and is left out: these tests have one. The
+ports are those of the page: in a network namespace of their own where the machine allows that, else they must be free.
 """
 
 import os
@@ -17,14 +16,14 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
 
-SECONDS = 60  # until the shell is given up
 SET_UP = "make venv\n"
 _BLOCKS = re.compile(r"^```bash\n(?P<lines>.*?)^```\n(?:```text\n(?P<shown>.*?)^```$)?", re.MULTILINE | re.DOTALL)
-_END = "\x1eend of block"  # behind what a block printed
-_SHELL = ["bash", "-eu", "script"]  # the first line that fails is the last
-# A new network has a loopback device that is down.
+_END = "\x1eend of block"  # printed after each block
+_SHELL = ["bash", "-eu", "script"]  # stops at the first line that fails
+# In a new network namespace the loopback device is down.
 _LOOPBACK = """
 import fcntl, os, socket, struct
 up = struct.pack("16sH14x", b"lo", 0x1 | 0x40)  # IFF_UP, IFF_RUNNING
@@ -35,7 +34,7 @@ pytestmark = pytest.mark.e2e
 
 
 class Block(NamedTuple):
-    """What a page says to type, and what it shows of the answer."""
+    """Lines to type, and the output that the page shows."""
 
     lines: str
     shown: str
@@ -47,14 +46,14 @@ def blocks(page: str) -> list[Block]:
 
 
 def pages() -> list[Block]:
-    """The quick start; before its end, which stops the process, the examples for those who connect their systems."""
+    """The quick start, with the examples of docs/http.md before its last block, which stops the process."""
     first, *middle, last = blocks("README.md")
     assert first.lines.startswith(SET_UP)
     return [Block(first.lines.removeprefix(SET_UP), first.shown), *middle, *blocks("docs/http.md"), last]
 
 
 def shell() -> list[str]:
-    """The command that runs the script: with the ports to itself, if that can be had here."""
+    """The command that runs the script, in a network namespace of its own where that is possible."""
     unshare = shutil.which("unshare")
     if unshare is None:
         return _SHELL
@@ -65,7 +64,7 @@ def shell() -> list[str]:
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each block printed, in a folder where nobody was before."""
+    """The output of each block, run in an empty folder."""
     for tool in ("bash", "curl"):
         if shutil.which(tool) is None:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {tool} on this machine")
@@ -84,17 +83,17 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             start_new_session=True,
         )
         try:
-            code: int | str = running.wait(SECONDS)
+            code: int | str = running.wait(PATIENCE)
         except subprocess.TimeoutExpired as late:
             code = str(late)
         finally:
-            with suppress(ProcessLookupError):  # nobody is left: what was started was stopped
+            with suppress(ProcessLookupError):  # every process has ended
                 os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-    said = (folder / "printed").read_text(encoding="utf-8")
-    assert code == 0, f"{code}\n{said}"
+    output = (folder / "printed").read_text(encoding="utf-8")
+    assert code == 0, f"{code}\n{output}"
     assert not (folder / ".data" / "quickstart").exists()
-    return [part.strip() for part in said.split(_END)][:-1]
+    return [part.strip() for part in output.split(_END)][:-1]
 
 
 def test_every_block_prints_what_the_page_shows(printed: list[str]) -> None:
@@ -103,7 +102,7 @@ def test_every_block_prints_what_the_page_shows(printed: list[str]) -> None:
         assert matches(block.shown, answer), f"{block.lines}shows\n{block.shown}and prints\n{answer}"
 
 
-def test_what_differs_is_seen() -> None:
+def test_a_difference_is_found() -> None:
     assert matches('{"new":1, ...\n "b":2}', '{"new":1,"a":0,"b":2}')
     assert not matches('{"new":1}', '{"new":10}')
     assert not matches("202 ... {}", "207 Multi-Status {}")
@@ -111,6 +110,6 @@ def test_what_differs_is_seen() -> None:
 
 
 def matches(shown: str, answer: str) -> bool:
-    """Whether that is the answer, white space left aside."""
+    """Whether the output is as shown, ignoring white space."""
     parts = ("".join(part.split()) for part in shown.split("..."))
     return re.fullmatch(".*".join(map(re.escape, parts)), "".join(answer.split())) is not None

@@ -18,14 +18,16 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.domain.events.contract import OWN_SOURCE
-from pipeline.store.db.engine import connect, migrate, reading
+from pipeline.store.db.engine import connect, reading
 from pipeline.store.people import api_keys
-from pipeline.store.schema.tables import journal
+from pipeline.store.schema.journal import journal
+from pipeline.store.schema.upgrade import migrate
 from tests.support.builders import at, completed, scanned
+from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
 from tests.support.provider import ACCOUNT, NUMBER, Provider
 from tests.support.provider import TOKEN as SIGNING
-from tests.support.running.process import SECONDS, TOKEN, Up, environment
+from tests.support.running.process import TOKEN, Up, environment
 
 pytestmark = pytest.mark.e2e
 
@@ -58,9 +60,9 @@ def stored(folder: Path) -> set[str]:
         engine.dispose()
 
 
-def test_events_go_in_and_it_stops_when_told(start: Callable[..., Up], folder: Path, key: str) -> None:
+def test_events_are_accepted_and_sigterm_stops_it(start: Callable[..., Up], folder: Path, key: str) -> None:
     up = start()
-    assert f"/sign-in?token={TOKEN}" in up.said
+    assert f"/sign-in?token={TOKEN}" in up.output
     assert up.get("/readyz")[0] == 200
     assert up.post(key, completed()) == (202, {"new": 1, "duplicates": 0})
     assert up.post(key, scanned(time=at(hours=2))) == (202, {"new": 1, "duplicates": 0})
@@ -72,14 +74,14 @@ def test_events_go_in_and_it_stops_when_told(start: Callable[..., Up], folder: P
     assert stored(folder) == {"SO-1:completed", "SO-1:delivered::021100"}
 
 
-def test_only_who_serves_the_web_waits_for_its_libraries_to_load() -> None:
+def test_commands_without_web_do_not_load_the_web_server() -> None:
     heavy = {"alembic", "babel", "litestar", "matplotlib", "twilio", "uvicorn"}
     code = f"import sys, pipeline.cli; print({heavy} & set(sys.modules) or 'none')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "none\n"
 
 
-def test_keys_are_made_listed_without_themselves_and_revoked(folder: Path) -> None:
+def test_keys_are_created_listed_without_their_secret_and_revoked(folder: Path) -> None:
     key = unvarnished(folder, "keys", "create", "erp", "--history").strip()
     unvarnished(folder, "keys", "revoke", "erp")
     said = unvarnished(folder, "keys", "list", "--format", "json")
@@ -90,15 +92,13 @@ def test_keys_are_made_listed_without_themselves_and_revoked(folder: Path) -> No
     assert api_keys.digest_of(key) not in said
 
 
-def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
-    start: Callable[..., Up], folder: Path, key: str
-) -> None:
+def test_after_a_kill_every_acknowledged_event_is_stored(start: Callable[..., Up], folder: Path, key: str) -> None:
     up = start()
     acknowledged: list[str] = []
     enough = threading.Semaphore(0)
 
     def _send(client: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", up.public, timeout=SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", up.public, timeout=PATIENCE)
         try:
             for number in range(10_000):
                 event_id = f"{client}:{number}"
@@ -114,10 +114,10 @@ def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
     for client in clients:
         client.start()
     for _ in range(150):
-        assert enough.acquire(timeout=SECONDS)
+        assert enough.acquire(timeout=PATIENCE)
     up.end(signal.SIGKILL)
     for client in clients:
-        client.join(SECONDS)
+        client.join(PATIENCE)
     assert len(acknowledged) >= 150
     again = start()
     assert again.get("/readyz")[0] == 200
@@ -129,7 +129,7 @@ def test_killed_while_taking_events_it_has_kept_all_it_said_it_had(
     assert set(acknowledged) <= stored(folder)
 
 
-def test_a_text_that_no_webhook_told_of_is_found(start: Callable[..., Up], tmp_path: Path) -> None:
+def test_a_text_whose_webhook_was_lost_is_found_by_polling(start: Callable[..., Up], tmp_path: Path) -> None:
     with Provider(tmp_path / "posts") as provider:
         provider.text("Where is my order?", "+447700900123", datetime.now(UTC) - timedelta(minutes=10))
         up = start(
@@ -139,14 +139,16 @@ def test_a_text_that_no_webhook_told_of_is_found(start: Callable[..., Up], tmp_p
             TWILIO_AUTH_TOKEN=SIGNING,
             TWILIO_FROM=NUMBER,
         )
-        over = time.monotonic() + SECONDS
+        over = time.monotonic() + PATIENCE
         while b"unvarnished_inbound_found_total 1.0" not in up.get("/metrics")[1]:
             assert time.monotonic() < over, "it was not found"
         assert up.end(signal.SIGTERM) == 0
 
 
-def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key: str) -> None:
-    up = start(HEADER_SECONDS="0.5", BODY_SECONDS="0.5", CONNECTIONS="10", EVENTS_BODY_BYTES="100000")
+def test_slow_endless_and_oversized_requests_are_cut_off(start: Callable[..., Up], key: str) -> None:
+    up = start(
+        HEADER_TIMEOUT_SECONDS="0.5", BODY_TIMEOUT_SECONDS="0.5", MAX_CONNECTIONS="10", MAX_EVENTS_BODY_BYTES="100000"
+    )
     head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key.encode() + b"\r\n"
     beginnings = [
         b"",
@@ -156,19 +158,19 @@ def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key
         head + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
     ]
     for beginning in beginnings:
-        with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+        with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
             client.sendall(beginning)
             assert until_closed(client) in (b"", None), beginning
-    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+    with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
         client.sendall(head + b"X: " + b"x" * 20_000)
         assert (until_closed(client) or b"").startswith(b"HTTP/1.1 431 ")
-    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+    with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
         client.sendall(b"NOT HTTP\r\n\r\n")
         said = until_closed(client) or b""
         assert said.startswith(b"HTTP/1.1 400 ")
         assert b"application/problem+json" in said
         assert b"nosniff" in said
-    crowd = [socket.create_connection(("127.0.0.1", up.public), SECONDS) for _ in range(11)]
+    crowd = [socket.create_connection(("127.0.0.1", up.public), PATIENCE) for _ in range(11)]
     assert until_closed(crowd[-1]) in (b"", None)
     for client in crowd:
         client.close()
@@ -178,10 +180,10 @@ def test_slow_endless_and_huge_clients_are_cut_off(start: Callable[..., Up], key
 
 def huge_bodies_are_refused(up: Up, head: bytes) -> None:
     """Before they are sent, or while."""
-    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+    with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
         client.sendall(head + b"Content-Length: 5000000000\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
-    with socket.create_connection(("127.0.0.1", up.public), SECONDS) as client:
+    with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
         client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + (b"2710\r\n" + b" " * 10_000 + b"\r\n") * 15)
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
@@ -195,25 +197,27 @@ def refused(folder: Path, **settings: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=SECONDS,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
 
 
-def test_an_address_in_use_is_said_in_a_sentence(folder: Path) -> None:
+def test_an_address_in_use_is_reported_in_a_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         said = refused(folder, PUBLIC_PORT=str(other.getsockname()[1]))
     assert said.startswith("unvarnished: cannot listen on 127.0.0.1 port")
 
 
-def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "taken"
     file.write_text("")
     for more in ({}, {"DATABASE_URL": f"sqlite:///{tmp_path / 'one.db'}"}):  # for the database, and for the key
         said = refused(file / "data", **more)
-        assert said.startswith(f"unvarnished: {file / 'data'}: Not a directory; UNVARNISHED_DATA_DIR ")
+        assert said.startswith(
+            f"unvarnished: {file / 'data'}: Not a directory; choose another folder with UNVARNISHED_DATA_DIR"
+        )
 
 
 def until_closed(client: socket.socket) -> bytes | None:

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.consumers.embedded import Embedded
-from tests.support.builders import embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from tests.support.running.embedded import embedded
 
 
 @pytest.fixture
-def start(database_url: str) -> Iterator[Callable[..., Embedded]]:
+def start(database_url: str) -> Iterator[Callable[..., EmbeddedRunner]]:
     """Start a runtime on the test's database; starting again is what a restart is."""
-    started: list[Embedded] = []
+    started: list[EmbeddedRunner] = []
 
-    def _start(**options: Any) -> Embedded:
+    def _start(**options: Any) -> EmbeddedRunner:
         started.append(embedded(database_url, **options))
         return started[-1]
 
@@ -24,5 +24,5 @@ def start(database_url: str) -> Iterator[Callable[..., Embedded]]:
 
 
 @pytest.fixture
-def runtime(start: Callable[..., Embedded]) -> Embedded:
+def runtime(start: Callable[..., EmbeddedRunner]) -> EmbeddedRunner:
     return start()

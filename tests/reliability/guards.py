@@ -1,7 +1,7 @@
 """Each guard is taken away, and a test has to notice: a guard that nothing would miss protects nobody.
 
-`make guards` copies the tree, runs the tests that watch over the guards (green), then takes one guard away at a time by
-replacing a piece of text, and runs its tests again (red). Names as arguments choose some of them.
+`make bench WHAT=guards` copies the tree and runs the tests of the guards (green). Then it removes one guard at a time,
+by replacing a piece of text, and runs that guard's tests again (red). Names of guards as arguments select some of them.
 """
 
 import os
@@ -49,7 +49,7 @@ GUARDS = (
         "                    self._lease,\n                )\n            return claims\n",
         "                    self._lease,\n                )\n"
         "                for claimed in claims.to_send:\n"
-        "                    self._finished.append(self._sender.deliver(claimed, time.monotonic()))\n"
+        "                    self._finished.append(self._sender.send(claimed, time.monotonic()))\n"
         "            return claims._replace(to_send=[])\n",
         (
             "tests/reliability/test_send_matrix.py::test_at_most_one_message_per_ask_and_an_end_for_each"
@@ -59,8 +59,8 @@ GUARDS = (
     Guard(
         "the adapter does not try again",
         "pipeline/notifiers/channels/twilio/sms.py",
-        "        except _TROUBLE as error:\n            return Unknown(type(error).__name__)\n",
-        "        except _TROUBLE:\n            return self.send(message)\n",
+        "        except _FAILURES as error:\n            return Unknown(type(error).__name__)\n",
+        "        except _FAILURES:\n            return self.send(message)\n",
         (f"{_ADAPTER}[reset-Unknown]", f"{_ADAPTER}[broken-Unknown]", f"{_ADAPTER}[half-Unknown]"),
     ),
     Guard(
@@ -77,19 +77,19 @@ GUARDS = (
     Guard(
         "an unknown outcome is not due again",
         "pipeline/store/asks/outcomes.py",
-        'State.UNKNOWN, {"outcome": Outcome.UNKNOWN, "wake_at": look_at}',
-        'State.DUE, {"outcome": Outcome.UNKNOWN, "wake_at": look_at}',
+        'AskState.UNKNOWN, {"outcome": SendOutcome.UNKNOWN, "wake_at": look_at}',
+        'AskState.DUE, {"outcome": SendOutcome.UNKNOWN, "wake_at": look_at}',
         (f"{_DISPATCHER}test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again[sqlite]",),
     ),
     Guard(
         "whoever takes over a lease does not send",
         "pipeline/store/asks/claiming.py",
-        "        if row.state == State.DUE:\n",
-        "        if row.state == State.SENDING:\n"
-        '            change(connection, key, {"state": State.DUE})\n'
-        "        if row.state in (State.DUE, State.SENDING):\n",
+        "        if row.state == AskState.DUE:\n",
+        "        if row.state == AskState.SENDING:\n"
+        '            change(connection, key, {"state": AskState.DUE})\n'
+        "        if row.state in (AskState.DUE, AskState.SENDING):\n",
         (
-            f"{_DISPATCHER}test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it[sqlite]",
+            f"{_DISPATCHER}test_a_dispatcher_that_takes_over_a_lease_looks_the_message_up_and_never_sends_it[sqlite]",
             "tests/reliability/test_paused.py::"
             "test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease[sqlite]",
         ),
@@ -114,15 +114,15 @@ GUARDS = (
     Guard(
         "a text counts once by its MessageSid",
         "pipeline/consumers/conversation.py",
-        "    if not store.receive(connection, row):\n        return HEARD_BEFORE\n",
-        "    store.receive(connection, row)\n",
+        "    if not inbound_messages.store_text(connection, row):\n        return ALREADY_HANDLED\n",
+        "    inbound_messages.store_text(connection, row)\n",
         ("tests/integration/consumers/test_conversation.py::test_the_same_message_twice_does_nothing[sqlite]",),
     ),
     Guard(
         "a signature is over the configured address",
-        "pipeline/web/public/webhooks.py",
-        'address = services.settings.public_url + request.scope["path"]',
-        'address = str(request.base_url).rstrip("/") + request.scope["path"]',
+        "pipeline/notifiers/channels/twilio/webhooks.py",
+        "address = self._public_url + call.path",
+        'address = "http://" + call.headers["host"] + call.path',
         (
             "tests/integration/web/test_webhooks.py::"
             "test_the_configured_address_is_signed_whatever_the_request_says[sqlite]",
@@ -131,10 +131,11 @@ GUARDS = (
     Guard(
         "opening a form records nothing",
         "pipeline/web/public/form/form.py",
-        '        if found.standing is not None and "amend" not in request.query_params:\n',
-        '        opened = _event(found, "", Filled("on_time"), Said("on_time"), services.now())\n'
-        "        await services.submit([opened])\n"
-        '        if found.standing is not None and "amend" not in request.query_params:\n',
+        '        if link.current is not None and "amend" not in request.query_params:\n',
+        '        opened = Submission("on_time")\n'
+        '        answer = event_of(link, "", opened, statement_of(opened, None), services.now())\n'
+        "        await services.submit([answer])\n"
+        '        if link.current is not None and "amend" not in request.query_params:\n',
         ("tests/integration/web/test_forms.py::test_a_hundred_prefetches_leave_it_unanswered[sqlite]",),
     ),
 )

@@ -1,4 +1,4 @@
-"""Real history in every way it can come: `make soak HISTORY=PATH`.
+"""Real history in every way it can come: `make bench WHAT=history HISTORY=PATH`.
 
 Replays an Olist history on SQLite and on PostgreSQL, with every seventh event told twice and three SIGKILLs, and
 shuffled, each in processes of its own on empty databases, and compares what is left. Exit code 1: they differ.
@@ -16,10 +16,12 @@ from random import Random
 from sqlalchemy import Engine, select
 
 from pipeline.consumers.intake import Incoming
-from pipeline.sources.olist import LEVELS, OlistHistory
-from pipeline.store.db.engine import connect, migrate, reading
-from pipeline.store.schema.tables import answers, orders, rollups
-from tests.support.builders import embedded
+from pipeline.sources.histories.olist.history import LEVELS, OlistHistory
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.orders import orders, rollups
+from pipeline.store.schema.upgrade import migrate
+from tests.support.running.embedded import embedded
 from tests.support.dump import dump
 from tests.support.servers.postgres import postgres_server
 
@@ -44,7 +46,7 @@ def replay(url: str, path: Path, way: str) -> None:
     """Take the history in, telling of every batch."""
     migrate(url)
     runtime = embedded(url, levels=LEVELS, batch=BATCH)
-    for _ in runtime.take(events(path, way)):
+    for _ in runtime.ingest_all(events(path, way)):
         print(".", flush=True)
     runtime.engine.dispose()
 

@@ -1,4 +1,4 @@
-"""The live demo, killed at random moments under load and started again: `make kills`.
+"""The live demo, killed at random moments under load and started again: `make bench WHAT=kills`.
 
 The same history, the same live orders and the same orders of an outside sender go into two installations. One is left
 in peace. The other is killed again and again, while it starts and while it works; the sender repeats whatever was not
@@ -29,16 +29,21 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, func, select
 
-from pipeline.app.installation import create_key
+from pipeline.app.maintenance import create_key
 from pipeline.demo.company import Company, is_live
 from pipeline.demo.deliveries import FASTEST
 from pipeline.demo.replies import reply
-from pipeline.domain.asking.ask_states import State
+from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.decoding import decode
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.journal.journal import get, read_type
+from pipeline.store.journal.journal import read_type
+from pipeline.store.journal.state import get
 from pipeline.store.reads import reports
-from pipeline.store.schema.tables import answers, asks, claims, journal, phone_messages
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.demo_phone import phone_messages
+from pipeline.store.schema.journal import journal
+from pipeline.store.schema.orders import claims
 from tests.support.builders import completed, contact, scanned
 from tests.support.running.process import Process, Up
 
@@ -185,7 +190,7 @@ def _run(folder: Path, load: Load, rng: Random, hurried: bool, say: Callable[[st
 
 def _demo(kind: type[Any], folder: Path, load: Load, *options: str) -> Any:
     command = ["demo", "--days", str(load.days), *options]
-    return kind(folder, *command, PROBE_AFTER_HOURS="100000")
+    return kind(folder, *command, OVERDUE_ASK_AFTER_HOURS="100000")
 
 
 def _live(load: Load, pace: int) -> list[str]:
@@ -209,7 +214,7 @@ def _live_and_die(folder: Path, load: Load, sender: Sender, rng: Random) -> None
 def _end_leases(folder: Path) -> None:
     """As if a minute had passed: nobody who could be sending is alive."""
     with _engine(folder) as engine, engine.begin() as connection:
-        connection.execute(asks.update().where(asks.c.state == State.SENDING).values(wake_at=datetime.now(UTC)))
+        connection.execute(asks.update().where(asks.c.state == AskState.SENDING).values(wake_at=datetime.now(UTC)))
 
 
 def _finish(folder: Path, load: Load, sender: Sender) -> Left:
@@ -247,7 +252,7 @@ def _will_answer(connection: Connection) -> set[tuple[str, str]]:
     company, found = Company(begun["seed"], date.fromisoformat(begun["start"])), set()
     for stored in read_type(connection, "feedback.requested", 0):
         request = decode(stored.payload.encode()).data
-        asked = company.asked(request) if is_live(request.order_id) else None
+        asked = company.order_and_contact(request) if is_live(request.order_id) else None
         if asked is not None and reply(company.seed, *asked, request, asked[0].last) is not None:
             found.add((request.order_id, request.contact_id))
     return found

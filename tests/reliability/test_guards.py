@@ -1,4 +1,4 @@
-"""The three guards that everything rests on, each taken away. `make guards` takes away all of them."""
+"""The three guards that everything rests on, each taken away. `make bench WHAT=guards` takes away all of them."""
 
 import subprocess
 import sys

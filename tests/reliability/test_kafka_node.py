@@ -3,7 +3,7 @@
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from deploy.kafka.native import Node, answers
+from deploy.kafka.native import Node, responds
 
 pytestmark = [pytest.mark.slow, pytest.mark.reliability]
 
@@ -18,10 +18,10 @@ def test_a_node_that_was_killed_or_paused_comes_back_where_it_was_with_what_it_a
         assert told.succeeded()
 
     kafka_node.kill()
-    assert not answers(bootstrap)
+    assert not responds(bootstrap)
     kafka_node.start()
     kafka_node.pause()
-    assert not answers(bootstrap)
+    assert not responds(bootstrap)
     kafka_node.resume()
 
     assert kafka_node.bootstrap == bootstrap
@@ -31,4 +31,4 @@ def test_a_node_that_was_killed_or_paused_comes_back_where_it_was_with_what_it_a
         consumer.seek_to_beginning(partition)
         assert [record.value for record in consumer.poll(30_000)[partition]] == [b"SO-1"]
     kafka_node.stop()
-    assert not answers(bootstrap)
+    assert not responds(bootstrap)

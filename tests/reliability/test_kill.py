@@ -14,11 +14,13 @@ from shutil import copyfile
 import pytest
 from sqlalchemy import Engine, event, select
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.schema.tables import alerts, asks, journal
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.evidence import alerts
+from pipeline.store.schema.journal import journal
 from tests.reliability import worker
-from tests.support.builders import embedded
+from tests.support.running.embedded import embedded
 from tests.support.dump import dump
 from tests.support.streams import AFTER_ALL, LEVELS, stream, take_all
 
@@ -113,13 +115,13 @@ def test_dying_at_a_commit_loses_nothing_and_repeats_nothing(
     assert in_child(_die) == DIED
     runtime = small(database_url)
     take_all(runtime, EVENTS, until=None)
-    runtime.runner.drain()
-    runtime.runner.tick(AFTER_ALL)
+    runtime.process_pending()
+    runtime.tick(AFTER_ALL)
     assert dump(runtime.engine) == quiet
     runtime.engine.dispose()
 
 
-def small(url: str) -> Embedded:
+def small(url: str) -> EmbeddedRunner:
     """With batches so small that there are commits to die at."""
     return embedded(url, levels=LEVELS, batch=10)
 

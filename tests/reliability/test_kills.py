@@ -1,4 +1,4 @@
-"""The short form of `make kills`: the live demo under load, killed three times."""
+"""The short form of `make bench WHAT=kills`: the live demo under load, killed three times."""
 
 import pytest
 

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import LEASE, Dispatcher
 from pipeline.domain.asking.ask_states import LOOK_AFTER
 from tests.support.builders import at
+from tests.support.limits import PATIENCE
 from tests.support.provider import Provider
-from tests.support.running.live import dispatcher, live, states, twilio
-from tests.support.running.living import begin
+from tests.support.running.sending import dispatcher, sending_runner, states, twilio
+from tests.support.running.sending_process import begin
 
 pytestmark = [
     pytest.mark.reliability,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="without /proc nobody knows that a process stands"),
 ]
 DELIVERED = at(hours=2)
-SECONDS = 30  # until a test gives up
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 
 @pytest.fixture
-def runtime(database_url: str) -> Iterator[Embedded]:
-    made = live(database_url)
+def runtime(database_url: str) -> Iterator[EmbeddedRunner]:
+    made = sending_runner(database_url)
     yield made
     made.engine.dispose()
 
 
 @pytest.fixture
-def other(runtime: Embedded, provider: Provider) -> Iterator[Dispatcher]:
+def other(runtime: EmbeddedRunner, provider: Provider) -> Iterator[Dispatcher]:
     """Another worker's dispatcher on the same database."""
-    made = dispatcher(runtime.engine, twilio(provider.url))
+    made = dispatcher(runtime.store, twilio(provider.url))
     yield made
     made.stop()
 
@@ -54,7 +54,7 @@ def stopped(url: str, provider: Provider, place: str, lease: timedelta) -> Itera
     worker = begin(url, provider.url, f"stop:{place}", 1, 1, [DELIVERED], DELIVERED, lease)
     assert worker.pid is not None
     try:
-        over = time.monotonic() + SECONDS
+        over = time.monotonic() + PATIENCE
         while state(worker.pid) != "T":
             assert time.monotonic() < over, "it was not stopped"
             time.sleep(0.01)
@@ -74,12 +74,12 @@ def wake(worker: ForkServerProcess) -> int | None:
     """Let it go on, to its end. Returns how it ended."""
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGCONT)
-    worker.join(SECONDS)
+    worker.join(PATIENCE)
     return worker.exitcode
 
 
 def test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease(
-    database_url: str, runtime: Embedded, provider: Provider, other: Dispatcher
+    database_url: str, runtime: EmbeddedRunner, provider: Provider, other: Dispatcher
 ) -> None:
     with stopped(database_url, provider, "before_post", LEASE) as worker:
         assert states(runtime.engine) == ["sending"]
@@ -93,7 +93,7 @@ def test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease(
 
 
 def test_a_worker_that_notices_how_long_it_stood_still_sends_nothing(
-    database_url: str, runtime: Embedded, provider: Provider, other: Dispatcher
+    database_url: str, runtime: EmbeddedRunner, provider: Provider, other: Dispatcher
 ) -> None:
     lease = timedelta(seconds=0.2)
     with stopped(database_url, provider, "after_claim_commit", lease) as worker:
@@ -107,10 +107,10 @@ def test_a_worker_that_notices_how_long_it_stood_still_sends_nothing(
     assert (states(runtime.engine), provider.posts) == (["unresolved"], [])
 
 
-def finish(runtime: Embedded, other: Dispatcher) -> None:
+def finish(runtime: EmbeddedRunner, other: Dispatcher) -> None:
     """Every later look, and the end of the time for an answer."""
-    runtime.runner.drain()
+    runtime.process_pending()
     for after in LOOK_AFTER:
         other.run_once(DELIVERED + after + timedelta(seconds=2))
-    runtime.runner.drain()
-    runtime.runner.tick(at(days=30))
+    runtime.process_pending()
+    runtime.tick(at(days=30))

@@ -1,7 +1,8 @@
 """Whatever breaks, and wherever: at most one message per ask, and an end for each of them.
 
-{killed at each place} x {what the provider does} x {when its callbacks come} x {1, 4 dispatchers}, on both stores. In
-the suite a selection in which every value of each occurs; `UNVARNISHED_MATRIX=full` (`make matrix`) runs them all.
+{killed at each place} x {what the provider does} x {when its callbacks come} x {1, 4 dispatchers}, on both stores. The
+suite runs a selection in which every value of each occurs; `UNVARNISHED_MATRIX=full`, set by `make bench WHAT=matrix`,
+runs them all.
 """
 
 import os
@@ -17,15 +18,19 @@ from typing import NamedTuple, get_args
 import pytest
 from sqlalchemy import Engine, func, select
 
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.runtime.failpoints import PLACES
-from pipeline.domain.asking.ask_states import LOOK_AFTER, TERMINAL, State
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.failpoints import FAILPOINTS
+from pipeline.domain.asking.ask_states import LOOK_AFTER, TERMINAL, AskState
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.schema.tables import asks, journal
-from tests.support.builders import at, embedded
+from pipeline.store.journal.embedded_journal import EmbeddedJournal
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.journal import journal
+from pipeline.store.store import Store
+from tests.support.running.embedded import VAULT, embedded
+from tests.support.builders import at
 from tests.support.provider import MADE, Answer, Provider, When
-from tests.support.running.live import states, webhook
-from tests.support.running.living import number, order_id, run
+from tests.support.running.sending import states, webhook
+from tests.support.running.sending_process import number, order_id, run
 
 pytestmark = [pytest.mark.reliability, pytest.mark.slow]
 
@@ -52,18 +57,18 @@ class Case(NamedTuple):
 
 
 def _all() -> Iterator[Case]:
-    for place, answer, when, dispatchers, store in product(("", *PLACES), ANSWERS, WHENS, (1, 4), STORES):
+    for place, answer, when, dispatchers, store in product(("", *FAILPOINTS), ANSWERS, WHENS, (1, 4), STORES):
         yield Case(place, answer, when, dispatchers, store)
 
 
 def _selection() -> Iterator[Case]:
     """Each answer once, each place at least twice, everything else in turn; and the worst of each place."""
-    places = ("", *PLACES)
+    places = ("", *FAILPOINTS)
     for n, answer in enumerate(ANSWERS):
         yield Case(places[n % 6], answer, WHENS[n % 4], (1, 4)[n // 2 % 2], STORES[n % 2])
     # Where the answer was lost with the process and no callback helps, whoever takes over must resist sending again.
     whens: tuple[When, ...] = ("late", "twice", "early", "never", "late")
-    for n, (place, when) in enumerate(zip(PLACES, whens, strict=True)):
+    for n, (place, when) in enumerate(zip(FAILPOINTS, whens, strict=True)):
         yield Case(place, "accept", when, (4, 1)[n % 2], STORES[n % 2])
 
 
@@ -80,7 +85,7 @@ def test_at_most_one_message_per_ask_and_an_end_for_each(
         closing_engine(url) as engine,
         Provider(tmp_path / "posts", case.answer, case.when, lag=1, now=lambda: DELIVERED) as provider,
     ):
-        provider.call_back = webhook(engine, DELIVERED)
+        provider.call_back = webhook(Store(engine, VAULT, EmbeddedJournal()), DELIVERED)
         first = (url, provider.url, case.place, orders, case.dispatchers, [DELIVERED], DELIVERED)
         (code,) = run(first)
         assert code == (-signal.SIGKILL if case.place else 0)
@@ -110,9 +115,9 @@ def _check(case: Case, provider: Provider, url: str, orders: int) -> None:
         runtime.engine.dispose()
 
 
-def _check_runtime(case: Case, provider: Provider, runtime: Embedded, orders: int) -> None:
-    runtime.runner.drain()
-    runtime.runner.tick(THE_END + timedelta(days=1))
+def _check_runtime(case: Case, provider: Provider, runtime: EmbeddedRunner, orders: int) -> None:
+    runtime.process_pending()
+    runtime.tick(THE_END + timedelta(days=1))
     assert len(states(runtime.engine)) == orders
     posts = Counter(post["To"] for post in provider.posts if post["answer"] not in REFUSED_FOR_NOW)
     made = Counter(message.fields["To"] for message in provider.made)
@@ -124,17 +129,17 @@ def _check_runtime(case: Case, provider: Provider, runtime: Embedded, orders: in
         requests = {row[0]: row[1] for row in connection.execute(told)}
     for n in range(orders):
         ask, to = found[order_id(n)], number(n)
-        state = State(ask.state)
+        state = AskState(ask.state)
         assert state in TERMINAL, state
         assert ask.wake_at is None
         assert requests.get(f"{order_id(n)}:delivery:ana", 0) == (1 if made[to] else 0)
         if made[to]:
-            assert state is State.EXPIRED, "it was sent, that became known, and nobody answered"
+            assert state is AskState.EXPIRED, "it was sent, that became known, and nobody answered"
         elif posts[to]:
-            assert state in (State.NOT_ASKED, State.UNRESOLVED)
+            assert state in (AskState.NOT_ASKED, AskState.UNRESOLVED)
             assert case.answer not in MADE
         else:  # committed to be sent when the process was killed, and nobody knows that it was not
-            assert state is State.UNRESOLVED
+            assert state is AskState.UNRESOLVED
             assert case.place not in ("", "after_decision")
     if not case.place and case.answer in REFUSED:
         assert set(states(runtime.engine)) == {"not_asked"}
@@ -142,7 +147,7 @@ def _check_runtime(case: Case, provider: Provider, runtime: Embedded, orders: in
 
 def test_the_selection_leaves_no_value_out() -> None:
     chosen = list(_selection())
-    assert {case.place for case in chosen} == {"", *PLACES}
+    assert {case.place for case in chosen} == {"", *FAILPOINTS}
     assert {case.answer for case in chosen} == set(ANSWERS)
     assert {case.when for case in chosen} == set(WHENS)
     assert {(case.dispatchers, case.store) for case in chosen} == set(product((1, 4), STORES))

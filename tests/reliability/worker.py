@@ -4,9 +4,10 @@ import sys
 
 from sqlalchemy import Engine, event
 
-from pipeline.app.installation import Installation, play_demo
+from pipeline.app.installation import Installation
 from pipeline.demo.company import LEVELS, Company
-from tests.support.builders import VAULT, embedded
+from pipeline.demo.start import play_demo
+from tests.support.running.embedded import embedded
 
 SEED, DAYS, BATCH = 7, 4, 50
 
@@ -17,7 +18,7 @@ def play(url: str, tell: bool = False) -> Engine:
     if tell:
         event.listen(runtime.engine, "before_cursor_execute", _tell)
         event.listen(runtime.engine, "commit", _tell)
-    play_demo(Installation(runtime.engine, VAULT, runtime.runner._setup, runtime), Company(SEED), DAYS)
+    play_demo(Installation(runtime.store, runtime.setup, runtime), Company(SEED), DAYS)
     return runtime.engine
 
 

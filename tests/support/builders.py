@@ -2,11 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
 import msgspec
-
-from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.contract import KINDS, Event
@@ -15,9 +13,8 @@ from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import Setup
 from tests.support.running import steps
 
+
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-VAULT = Vault(bytes(range(32)))
-LEVELS = parse_levels("depot:20,carrier:10")
 
 
 def at(days: float = 0, hours: float = 0) -> datetime:
@@ -29,12 +26,6 @@ def cloud(kind: str, event_id: str, time: datetime, data: dict[str, Any], **more
     """One CloudEvent as JSON."""
     envelope = {"specversion": "1.0", "id": event_id, "source": "erp", "type": kind, "time": time, "data": data}
     return msgspec.json.encode(envelope | more)
-
-
-def incoming(raw: bytes, received_at: datetime | None = None) -> Incoming:
-    """An event at the door, on the topic where its type belongs."""
-    kind = KINDS[msgspec.json.decode(raw)["type"]]
-    return Incoming(raw, kind.topic, "test:1", None, received_at)
 
 
 def contact(contact_id: str = "ana", **more: Any) -> dict[str, Any]:
@@ -96,15 +87,3 @@ def answered(
 def event(raw: bytes) -> Event:
     """The checked event."""
     return decode(raw)
-
-
-def embedded(url: str, policy: Policy | None = None, levels: str = "depot:20,carrier:10", batch: int = 100) -> Embedded:
-    """The embedded runtime on a migrated database, or its like on a cluster's."""
-    setup = Setup(parse_levels(levels), 1.0, policy or Policy())
-    return steps.runtime(url, VAULT, setup, batch)
-
-
-def take(runtime: Embedded, *raws: bytes, received_at: datetime | None = None) -> None:
-    """Store and process these events, received when they happened unless said otherwise."""
-    for _ in runtime.take(incoming(raw, received_at) for raw in raws):
-        pass

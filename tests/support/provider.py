@@ -1,6 +1,6 @@
 """The provider, at its worst: a real HTTP server that speaks as much of Twilio's Messages API as we use.
 
-Every POST is written to a journal on disk, with fsync, before anything is answered: what stands there was received,
+Every POST is written to a journal on disk, with fsync, before anything is answered: what is in it was received,
 whatever became of the connection. What happens then is scripted per request.
 """
 
@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.support.limits import PATIENCE
+
 ACCOUNT = "AC" + "0" * 32
 NUMBER = "+15005550006"  # of ours, in the provider's hands
 TOKEN = "not-a-secret"
@@ -45,7 +47,7 @@ Answer = Literal[
 MADE = frozenset({"accept", "slow", "error_made", "reset", "broken", "half", "silent"})
 When = Literal["early", "late", "twice", "never"]
 _CODES = {"opted_out": (400, 21610), "invalid": (400, 21211), "unauthorized": (401, 20003), "busy": (429, 20429)}
-_SLOW_SECONDS, _MOST_SECONDS = 0.2, 30.0  # that a slow and a silent answer are kept back for, if nobody ends it
+_SLOW_SECONDS, _MAX_SECONDS = 0.2, 30.0  # that a slow and a silent answer are kept back for, if nobody ends it
 
 
 @dataclass
@@ -137,11 +139,11 @@ class Provider:
             message = Made(f"SM{len(self.made):032x}", fields, self.now(), listings_to_skip=self.lag)
             self.made.append(message)
             fields["sid"] = message.sid
-        self._tell(message)
+        self._call_back(message)
         return answer
 
     def text(self, body: str, sender: str, at: datetime, to: str = NUMBER, service: str | None = None) -> Made:
-        """Somebody sends a text to a number of ours, and no webhook tells of it."""
+        """Somebody sends a text to a number of ours, and no webhook call comes."""
         fields = {"From": sender, "To": to, "Body": body} | ({"MessagingServiceSid": service} if service else {})
         message = Made(f"SMf{len(self.texts):031x}", fields, at, "received", inbound=True)
         self.texts.append(message)
@@ -167,7 +169,7 @@ class Provider:
         """Keep an answer back."""
         self._hurry.wait(seconds)
 
-    def _tell(self, message: Made) -> None:
+    def _call_back(self, message: Made) -> None:
         url = message.fields.get("StatusCallback")
         if url is None or self.callbacks == "never":
             return
@@ -188,10 +190,10 @@ class Provider:
             self.call_back(url, fields)
             return
         parts = urlsplit(url)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         target = f"{parts.path}?{parts.query}"
         headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": sign(url, fields)}
-        with suppress(OSError):  # nobody there: a callback that is lost
+        with suppress(OSError):  # no listener: a callback that is lost
             connection.request("POST", target, urlencode(fields), headers)
             connection.getresponse().read()
         connection.close()
@@ -232,7 +234,7 @@ class _Server(ThreadingHTTPServer):
     provider: Provider
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what these tests are about."""
+        """Clients that disconnect are part of these tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -252,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         answer = provider.receive(fields)
         if answer in ("slow", "silent"):
-            provider.hold(_SLOW_SECONDS if answer == "slow" else _MOST_SECONDS)
+            provider.hold(_SLOW_SECONDS if answer == "slow" else _MAX_SECONDS)
         if answer in ("accept", "slow"):
             self._reply(201, _as_json(_by_sid(provider.made, fields["sid"])))
         elif answer in _CODES:

@@ -5,9 +5,11 @@ from collections import Counter
 import msgspec
 from sqlalchemy import Engine, func, select
 
+from pipeline.domain.detection.segments import Series
 from pipeline.store.db.engine import reading
-from pipeline.store.evidence.evidence import EvidenceStore, Series
-from pipeline.store.schema.tables import evidence, orders, pairs, rollups
+from pipeline.store.evidence.evidence import EvidenceStore
+from pipeline.store.schema.evidence import evidence, pairs
+from pipeline.store.schema.orders import orders, rollups
 from pipeline.store.unit_of_work import Setup
 
 _A_DAY = 3  # pairs of one account in a segment

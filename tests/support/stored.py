@@ -5,19 +5,19 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.store.db.engine import reading
-from pipeline.store.schema.tables import journal
+from pipeline.store.schema.journal import journal
 
 HISTORIC: dict[str, Any] = {"_": {"historic": True}}
 
 
-def rows(runtime: Embedded, table: Table) -> list[dict[str, Any]]:
+def rows(runtime: EmbeddedRunner, table: Table) -> list[dict[str, Any]]:
     with reading(runtime.engine) as connection:
         return [dict(row) for row in connection.execute(select(table)).mappings()]
 
 
-def told(runtime: Embedded, kind: str) -> list[dict[str, Any]]:
+def told(runtime: EmbeddedRunner, kind: str) -> list[dict[str, Any]]:
     """What we said ourselves, oldest first."""
     with reading(runtime.engine) as connection:
         query = select(journal.c.payload).where(journal.c.type == kind, journal.c.outgoing).order_by(journal.c.seq)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import URL
 
-from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
-from tests.support.builders import answered, asked, at, completed, contact, incoming, repromised, scanned
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
+from tests.support.running.embedded import incoming
 from tests.support.servers.postgres import PostgresServer
 
 LEVELS = "depot:2,carrier:1,depot+carrier:2"
@@ -63,12 +64,12 @@ def arrivals(told: Iterable[Told]) -> Iterable[Incoming]:
     return (incoming(raw, received_at) for received_at, raw in told)
 
 
-def take_all(runtime: Embedded, told: Iterable[Told], until: datetime | None = AFTER_ALL) -> None:
+def take_all(runtime: EmbeddedRunner, told: Iterable[Told], until: datetime | None = AFTER_ALL) -> None:
     """Store and process them, and let time pass until then."""
-    for _ in runtime.take(arrivals(told)):
+    for _ in runtime.ingest_all(arrivals(told)):
         pass
     if until is not None:
-        runtime.runner.tick(until)
+        runtime.tick(until)
 
 
 class Databases:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.store.db.engine import connect
 from pipeline.store.people import api_keys
-from tests.support.builders import at, completed, embedded, take
+from tests.support.builders import at, completed
+from tests.support.running.embedded import embedded, take
 
 KEY = "00" * 32
 
@@ -46,19 +47,19 @@ def well(database_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "MASTER_KEY": KEY}
 
 
-def test_where_all_is_well_it_ends_with_zero(tmp_path: Path, well: dict[str, str]) -> None:
+def test_without_problems_the_exit_code_is_zero(tmp_path: Path, well: dict[str, str]) -> None:
     code, found = doctor(tmp_path, **well)
     assert (code, wrong(found)) == (0, set())
     assert "schema" in found["database"]["found"]
 
 
-def test_where_nothing_was_begun_it_says_so_and_begins_nothing(tmp_path: Path) -> None:
+def test_before_the_first_start_it_reports_that_and_creates_nothing(tmp_path: Path) -> None:
     code, found = doctor(tmp_path / "data")
     assert (code, wrong(found)) == (1, {"master key", "database"})
     assert not (tmp_path / "data").exists()
 
 
-def test_a_data_folder_that_cannot_be_is_said_where_it_fails(tmp_path: Path) -> None:
+def test_an_impossible_data_folder_is_reported_with_the_failing_path(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("a file")
     _, found = doctor(taken / "data")
@@ -76,7 +77,7 @@ def test_an_older_schema_has_to_be_migrated(tmp_path: Path, well: dict[str, str]
     assert "unvarnished migrate" in found["database"]["advice"]
 
 
-def test_another_master_key_than_the_database_was_begun_with_is_noticed(tmp_path: Path, well: dict[str, str]) -> None:
+def test_another_master_key_than_that_of_the_first_start_is_detected(tmp_path: Path, well: dict[str, str]) -> None:
     runtime = embedded(well["DATABASE_URL"])
     take(runtime, completed("SO-1"))
     runtime.engine.dispose()
@@ -84,7 +85,7 @@ def test_another_master_key_than_the_database_was_begun_with_is_noticed(tmp_path
     assert (code, wrong(found)) == (1, {"sealed data"})
 
 
-def test_without_an_api_key_nobody_gets_in(tmp_path: Path, database_url: str) -> None:
+def test_a_missing_api_key_is_reported(tmp_path: Path, database_url: str) -> None:
     _, found = doctor(tmp_path, DATABASE_URL=database_url, MASTER_KEY=KEY)
     assert wrong(found) == {"API keys"}
 
@@ -105,7 +106,7 @@ def test_without_an_api_key_nobody_gets_in(tmp_path: Path, database_url: str) ->
         ),
     ],
 )
-def test_a_provider_that_cannot_work_is_noticed(
+def test_a_wrong_configuration_of_the_provider_is_detected(
     tmp_path: Path, well: dict[str, str], settings: dict[str, str], said: str
 ) -> None:
     code, found = doctor(tmp_path, NOTIFIER="twilio_sms", **well, **settings)
@@ -114,7 +115,7 @@ def test_a_provider_that_cannot_work_is_noticed(
     assert "secret" not in json.dumps(found)
 
 
-def test_a_database_that_is_away_is_said_once_for_each_look_and_without_its_password(tmp_path: Path) -> None:
+def test_an_unavailable_database_is_reported_by_each_check_without_its_password(tmp_path: Path) -> None:
     url = "postgresql+psycopg://nobody:opensesame@127.0.0.1:1/nothing"
     code, found = doctor(tmp_path, DATABASE_URL=url, MASTER_KEY=KEY)
     assert code == 1
@@ -122,7 +123,7 @@ def test_a_database_that_is_away_is_said_once_for_each_look_and_without_its_pass
     assert "opensesame" not in json.dumps(found)
 
 
-def test_of_a_cluster_it_looks_at_broker_and_topics(
+def test_for_a_cluster_it_checks_broker_and_topics(
     tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     cluster = {

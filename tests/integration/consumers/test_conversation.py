@@ -10,18 +10,23 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Heard, Inbound
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.conversation import Inbound, ReplyResult
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.answers.replies import Control, PlainReader
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.asks import claiming
-from pipeline.store.asks.conversations import conversations, inbound_messages
-from pipeline.store.schema.tables import answers, asks, journal, opt_outs
-from tests.support.builders import VAULT, answered, at, completed, contact, scanned, take
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.conversations import conversations, inbound_messages
+from pipeline.store.schema.journal import journal
+from pipeline.store.schema.people import opt_outs
+from tests.support.running.embedded import VAULT, take
+from tests.support.builders import answered, at, completed, contact, scanned
+from tests.support.limits import PATIENCE
 from tests.support.modes import EVERYWHERE
 from tests.support.requests import doors
 from tests.support.requests.doors import PHONE
-from tests.support.running.live import live
+from tests.support.running.sending import sending_runner
 from tests.support.stored import rows, told
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
@@ -30,34 +35,34 @@ _numbers = count(1)
 
 
 def say(
-    runtime: Embedded,
+    runtime: EmbeddedRunner,
     words: str,
     when: datetime | None = None,
     phone: str = PHONE,
     message_id: str = "",
-    provider_did: Control | None = None,
-) -> Heard:
+    provider_action: Control | None = None,
+) -> ReplyResult:
     """A text comes in and is processed."""
     now = when or at(hours=3)
     inbound = Inbound(
-        "twilio", message_id or f"SM{next(_numbers)}", VAULT.phone_digest(phone), words, now, provider_did
+        "twilio", message_id or f"SM{next(_numbers)}", VAULT.phone_digest(phone), words, now, provider_action
     )
     with runtime.engine.begin() as connection:
-        heard = conversation.hear(connection, VAULT, inbound, PlainReader(), now)
-    runtime.runner.absorb(heard.events)
-    return heard
+        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), now)
+    runtime.ingest(result.events)
+    return result
 
 
-def standing(runtime: Embedded) -> dict[str, Any]:
+def current(runtime: EmbeddedRunner) -> dict[str, Any]:
     return max(rows(runtime, answers), key=lambda row: row["answered_at"])
 
 
-def messages(runtime: Embedded) -> list[tuple[str, str | None]]:
+def messages(runtime: EmbeddedRunner) -> list[tuple[str, str | None]]:
     found = sorted(rows(runtime, inbound_messages), key=lambda row: row["received_at"])
     return [(row["outcome"], row["order_id"]) for row in found]
 
 
-def test_arrival_then_a_score_then_a_word(runtime: Embedded) -> None:
+def test_arrival_then_a_score_then_a_word(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert "0 (not at all) to 10" in (say(runtime, "2", at(hours=3)).reply or "")
     assert "A word is enough" in (say(runtime, "4", at(hours=3.1)).reply or "")
@@ -70,54 +75,54 @@ def test_arrival_then_a_score_then_a_word(runtime: Embedded) -> None:
     ]
     assert rows(runtime, asks)[0]["state"] == "answered"
     assert told(runtime, "fulfilment.compared")[-1]["verdict"] == "embellished"
-    assert say(runtime, "And the ramp was blocked.", at(hours=3.3)).reply is None, "nobody is asked any more"
-    assert standing(runtime)["comment"] == "The driver was in a hurry.\n\nAnd the ramp was blocked."
+    assert say(runtime, "And the ramp was blocked.", at(hours=3.3)).reply is None, "no question is left"
+    assert current(runtime)["comment"] == "The driver was in a hurry.\n\nAnd the ramp was blocked."
 
 
-def test_what_was_said_at_once_is_not_asked_again(runtime: Embedded) -> None:
+def test_what_was_said_at_once_is_not_asked_again(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert (say(runtime, "2. 6. Nobody rang the bell").reply or "").startswith("Thank you, your answer is recorded.")
-    assert (standing(runtime)["score"], standing(runtime)["comment"]) == (6, "2. 6. Nobody rang the bell")
+    assert (current(runtime)["score"], current(runtime)["comment"]) == (6, "2. 6. Nobody rang the bell")
 
 
-def test_it_speaks_the_contacts_language(runtime: Embedded) -> None:
+def test_it_speaks_the_contacts_language(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime, language="fr-FR")
     assert (say(runtime, "oui").reply or "").startswith("Merci. D'après cette livraison")
     assert "Un mot suffit" in (say(runtime, "neuf", at(hours=4)).reply or "")
-    assert standing(runtime)["score"] == 9
+    assert current(runtime)["score"] == 9
 
 
-def test_somebody_not_understood_is_asked_once_more_and_then_left_to_a_person(runtime: Embedded) -> None:
+def test_somebody_not_understood_is_asked_once_more_and_then_left_to_a_person(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert (say(runtime, "9").reply or "").startswith("Sorry, did your order arrive")
     assert say(runtime, "hm", at(hours=4)).reply == "Thank you, a person will read what you wrote."
     assert rows(runtime, asks)[0]["state"] == "answered", "words are an answer"
-    assert standing(runtime)["comment"] == "hm"
+    assert current(runtime)["comment"] == "hm"
 
 
-def test_words_instead_of_a_code_are_kept_and_the_question_is_put_again(runtime: Embedded) -> None:
+def test_words_instead_of_a_code_are_kept_and_the_question_is_put_again(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert (say(runtime, "half of it is wet").reply or "").startswith("Thank you, noted.")
     assert "0 (not at all)" in (say(runtime, "3", at(hours=4)).reply or "")
-    assert (standing(runtime)["complete"], standing(runtime)["comment"]) == (False, "half of it is wet")
+    assert (current(runtime)["complete"], current(runtime)["comment"]) == (False, "half of it is wet")
 
 
-def test_a_machines_answer_changes_nothing(runtime: Embedded) -> None:
+def test_a_machines_answer_changes_nothing(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
-    heard = say(runtime, "Automatic reply: I am out of the office")
-    assert (heard.outcome, heard.reply, rows(runtime, answers)) == ("ignored", None, [])
+    result = say(runtime, "Automatic reply: I am out of the office")
+    assert (result.outcome, result.reply, rows(runtime, answers)) == ("ignored", None, [])
 
 
-def test_a_late_answer_still_counts(runtime: Embedded) -> None:
+def test_a_late_answer_still_counts(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
-    runtime.runner.tick(at(days=20))
+    runtime.tick(at(days=20))
     assert rows(runtime, asks)[0]["state"] == "expired"
     say(runtime, "4", at(days=21))
     assert rows(runtime, asks)[0]["state"] == "answered"
-    assert standing(runtime)["arrival"] == "not_received"
+    assert current(runtime)["arrival"] == "not_received"
 
 
-def test_the_same_message_twice_does_nothing(runtime: Embedded) -> None:
+def test_the_same_message_twice_does_nothing(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert say(runtime, "1", message_id="SM-a").new
     again = say(runtime, "1", at(hours=4), message_id="SM-a")
@@ -126,7 +131,7 @@ def test_the_same_message_twice_does_nothing(runtime: Embedded) -> None:
     assert (len(rows(runtime, answers)), len(rows(runtime, inbound_messages))) == (1, 1)
 
 
-def test_a_text_answers_the_newest_question_that_is_still_open(runtime: Embedded) -> None:
+def test_a_text_answers_the_newest_question_that_is_still_open(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime, "SO-1", "A" * 22, at(hours=2))
     take(runtime, completed("SO-2", time=at(days=8)), scanned("SO-2", time=at(days=8)))
     doors.mark_sent(runtime, "SO-2", "B" * 22, at(days=8))
@@ -137,40 +142,40 @@ def test_a_text_answers_the_newest_question_that_is_still_open(runtime: Embedded
     assert [row["arrival"] for row in rows(runtime, answers) if row["order_id"] == "SO-1"] == ["late"]
 
 
-def test_a_question_that_was_never_put_is_not_answered(runtime: Embedded) -> None:
+def test_a_question_that_was_never_put_is_not_answered(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)))
     assert rows(runtime, asks)[0]["state"] == "due"
     assert say(runtime, "1").outcome == "quarantined"
 
 
-def test_an_unknown_sender_is_kept_aside_and_told_nothing(runtime: Embedded) -> None:
+def test_an_unknown_sender_is_quarantined_and_gets_no_reply(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
-    heard = say(runtime, "4 nothing came, and tell Ana Canary", phone="+447700900999")
-    assert (heard.outcome, heard.reply) == ("quarantined", None)
+    result = say(runtime, "4 nothing came, and tell Ana Canary", phone="+447700900999")
+    assert (result.outcome, result.reply) == ("quarantined", None)
     assert rows(runtime, answers) == []
     assert rows(runtime, asks)[0]["state"] == "sent"
     (row,) = rows(runtime, inbound_messages)
-    assert VAULT.open_letter(row["text"]).decode() == "4 nothing came, and tell Ana Canary"
+    assert VAULT.open_bytes(row["text"]).decode() == "4 nothing came, and tell Ana Canary"
     assert say(runtime, "1", phone="short code").outcome == "quarantined", "no number at all"
 
 
-def test_a_number_that_has_changed_hands_answers_nothing(runtime: Embedded) -> None:
+def test_a_number_that_has_changed_hands_answers_nothing(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     take(runtime, completed("SO-9", time=at(days=1), contacts=[contact(phone="+447700900555")]))
     assert say(runtime, "2", at(days=1, hours=1)).outcome == "answered", "the phone that was asked"
     assert say(runtime, "4", at(days=1, hours=2), phone="+447700900555").outcome == "quarantined"
 
 
-def test_by_the_form_meanwhile_nothing_is_left_to_ask(runtime: Embedded) -> None:
+def test_by_the_form_meanwhile_nothing_is_left_to_ask(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     take(runtime, answered(time=at(hours=3), arrival="late", score={"value": 2}, comment="Too late."))
-    heard = say(runtime, "and no papers at all", at(hours=4))
-    assert heard.reply is None
-    last = standing(runtime)
+    result = say(runtime, "and no papers at all", at(hours=4))
+    assert result.reply is None
+    last = current(runtime)
     assert (last["arrival"], last["score"], last["comment"]) == ("late", 2, "Too late.\n\nand no papers at all")
 
 
-def test_stop_holds_at_once_across_orders_and_start_lifts_it(runtime: Embedded) -> None:
+def test_stop_holds_at_once_across_orders_and_start_lifts_it(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert "no more messages" in (say(runtime, "Please stop texting me").reply or "")
     assert [row["digest"] for row in rows(runtime, opt_outs)] == [VAULT.phone_digest(PHONE)]
@@ -183,48 +188,48 @@ def test_stop_holds_at_once_across_orders_and_start_lifts_it(runtime: Embedded) 
     assert [outcome for outcome, _ in messages(runtime)] == ["control", "control"], "that it once was so is kept"
 
 
-def test_an_answer_and_an_opt_out_in_one_text_both_count(runtime: Embedded) -> None:
+def test_an_answer_and_an_opt_out_in_one_text_both_count(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime, language="fr")
-    heard = say(runtime, "2. Merci de ne plus m'écrire")
-    assert (heard.reply or "").startswith("Vous ne recevrez plus")
-    assert standing(runtime)["arrival"] == "late"
+    result = say(runtime, "2. Merci de ne plus m'écrire")
+    assert (result.reply or "").startswith("Vous ne recevrez plus")
+    assert current(runtime)["arrival"] == "late"
     assert len(rows(runtime, opt_outs)) == 1
 
 
-def test_the_driver_who_did_not_stop_is_feedback(runtime: Embedded) -> None:
+def test_the_driver_who_did_not_stop_is_feedback(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     say(runtime, "the driver did not stop")
     assert rows(runtime, opt_outs) == []
-    assert standing(runtime)["comment"] == "the driver did not stop"
+    assert current(runtime)["comment"] == "the driver did not stop"
 
 
 @pytest.mark.parametrize(("did", "left"), [("stop", 1), ("help", 0), ("start", 0)])
-def test_where_the_provider_has_replied_we_do_not(runtime: Embedded, did: Control, left: int) -> None:
+def test_where_the_provider_has_replied_we_do_not(runtime: EmbeddedRunner, did: Control, left: int) -> None:
     doors.sent(runtime)
-    assert say(runtime, did.upper(), provider_did=did).reply is None
+    assert say(runtime, did.upper(), provider_action=did).reply is None
     assert len(rows(runtime, opt_outs)) == left
 
 
-def test_a_stranger_may_opt_out_and_get_help(runtime: Embedded) -> None:
+def test_a_stranger_may_opt_out_and_get_help(runtime: EmbeddedRunner) -> None:
     assert "no more messages" in (say(runtime, "STOP", phone="+447700900999").reply or "")
     assert len(rows(runtime, opt_outs)) == 1
     assert "STOP" in (say(runtime, "HELP", phone="+447700900999").reply or "")
 
 
-def test_help_asks_nothing_and_the_question_stands(runtime: Embedded) -> None:
+def test_help_asks_nothing_and_the_question_stays_open(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     assert "how your deliveries went" in (say(runtime, "who is this?").reply or "")
     say(runtime, "1", at(hours=4))
-    assert standing(runtime)["arrival"] == "on_time"
+    assert current(runtime)["arrival"] == "on_time"
 
 
-def test_an_opt_out_is_one_transaction_with_its_text(runtime: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_opt_out_is_one_transaction_with_its_text(runtime: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     doors.sent(runtime)
 
     def _break(*_: Any) -> None:
         raise RuntimeError("the power is gone")
 
-    monkeypatch.setattr("pipeline.store.asks.conversations.opt_out", _break)
+    monkeypatch.setattr("pipeline.store.people.opt_outs.record", _break)
     with pytest.raises(RuntimeError, match="power"):
         say(runtime, "1, please stop texting me", message_id="SM-b")
     assert (rows(runtime, inbound_messages), rows(runtime, answers), rows(runtime, conversations)) == ([], [], [])
@@ -233,26 +238,26 @@ def test_an_opt_out_is_one_transaction_with_its_text(runtime: Embedded, monkeypa
     assert len(rows(runtime, opt_outs)) == 1
 
 
-def test_what_was_stored_and_not_processed_is_processed_later(start: Callable[..., Embedded]) -> None:
+def test_what_was_stored_and_not_processed_is_processed_later(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start()
     doors.sent(runtime)
     now = at(hours=3)
     with runtime.engine.begin() as connection:
         inbound = Inbound("twilio", "SM-c", VAULT.phone_digest(PHONE), "4", now)
-        conversation.hear(connection, VAULT, inbound, PlainReader(), now)
+        conversation.handle_text(connection, runtime.store, inbound, PlainReader(), now)
     assert rows(runtime, answers) == [], "the process died here"
     restarted = start()
-    restarted.runner.drain()
-    assert standing(restarted)["arrival"] == "not_received"
+    restarted.process_pending()
+    assert current(restarted)["arrival"] == "not_received"
 
 
-def test_two_texts_at_once_are_heard_one_after_the_other(runtime: Embedded) -> None:
+def test_two_texts_at_once_are_handled_one_after_the_other(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     together, failures = Barrier(2), list[BaseException]()
 
     def _say(words: str, n: int) -> None:
         try:
-            together.wait(10)
+            together.wait(PATIENCE)
             say(runtime, words, at(hours=3 + n), message_id=f"SM-{n}")
         except BaseException as error:
             failures.append(error)
@@ -268,14 +273,14 @@ def test_two_texts_at_once_are_heard_one_after_the_other(runtime: Embedded) -> N
 
 
 @pytest.fixture
-def sending(database_url: str) -> Iterator[Embedded]:
+def sending(database_url: str) -> Iterator[EmbeddedRunner]:
     """A world in which questions are really sent."""
-    made = live(database_url, Policy(remind_after=None))
+    made = sending_runner(database_url, Policy(remind_after=None))
     yield made
     made.engine.dispose()
 
 
-def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sending: Embedded) -> None:
+def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sending: EmbeddedRunner) -> None:
     """Either the claim was committed before the STOP, and that message was in flight, or nothing goes out."""
 
     def _claim(when: datetime) -> list[Any]:
@@ -288,12 +293,12 @@ def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sendi
         together, claimed = Barrier(2), list[Any]()
 
         def _race(when: datetime = when, together: Barrier = together, claimed: list[Any] = claimed) -> None:
-            together.wait(10)
+            together.wait(PATIENCE)
             claimed.extend(_claim(when))
 
         thread = Thread(target=_race)
         thread.start()
-        together.wait(10)
+        together.wait(PATIENCE)
         say(sending, "STOP", when)
         thread.join()
         assert _claim(when + timedelta(seconds=5)) == [], "five seconds later nothing goes out"
@@ -302,7 +307,7 @@ def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sendi
         say(sending, "START", when + timedelta(hours=1))
 
 
-def test_a_stop_before_the_claim_keeps_a_due_question_from_going_out(sending: Embedded) -> None:
+def test_a_stop_before_the_claim_keeps_a_due_question_from_going_out(sending: EmbeddedRunner) -> None:
     take(sending, completed(), scanned(time=at(hours=2)))
     assert rows(sending, asks)[0]["state"] == "due"
     say(sending, "STOP", at(hours=2))
@@ -315,13 +320,13 @@ def test_a_stop_before_the_claim_keeps_a_due_question_from_going_out(sending: Em
 @pytest.mark.parametrize(
     "statement", ["UPDATE inbound_messages SET received_at = received_at", "DELETE FROM inbound_messages"]
 )
-def test_a_text_cannot_be_changed_or_deleted(runtime: Embedded, statement: str) -> None:
+def test_a_text_cannot_be_changed_or_deleted(runtime: EmbeddedRunner, statement: str) -> None:
     say(runtime, "the pallet is broken")
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:
         connection.execute(text(statement))
 
 
-def test_an_answer_by_text_counts_as_ours_in_the_journal_once(runtime: Embedded) -> None:
+def test_an_answer_by_text_counts_as_ours_in_the_journal_once(runtime: EmbeddedRunner) -> None:
     doors.sent(runtime)
     say(runtime, "1", message_id="SM-d")
     received = [row for row in rows(runtime, journal) if row["type"] == "feedback.received"]

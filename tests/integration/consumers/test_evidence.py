@@ -13,13 +13,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection import alerting, baseline, detector, resolver
 from pipeline.domain.detection.intervals import breakdown_rho
+from pipeline.domain.detection.segments import Series
 from pipeline.store.db.engine import reading
-from pipeline.store.evidence.evidence import EvidenceStore, Series
-from pipeline.store.schema.tables import alerts, evidence, fleet_days, journal, nulls, pairs
-from tests.support.builders import MONDAY, answered, asked, at, completed, contact, embedded, repromised, scanned, take
+from pipeline.store.evidence.evidence import EvidenceStore
+from pipeline.store.schema.evidence import alerts, evidence, fleet_days, nulls, pairs
+from pipeline.store.schema.journal import journal
+from tests.support.builders import MONDAY, answered, asked, at, completed, contact, repromised, scanned
+from tests.support.running.embedded import embedded, take
 from tests.support.modes import EVERYWHERE
 from tests.support.stored import HISTORIC, rows, told
 from tests.support.streams import Databases
@@ -50,7 +53,7 @@ def one_pair(n: int, day: float, late: bool = True, **more: Any) -> list[bytes]:
     return [*asked_about(order_id, time, **known), answered(order_id, time + timedelta(hours=3), arrival=arrival)]
 
 
-def take_pairs(runtime: Embedded, lates: str, first_day: int = 0, first: int = 0) -> None:
+def take_pairs(runtime: EmbeddedRunner, lates: str, first_day: int = 0, first: int = 0) -> None:
     """A pair a day: `x` denies, `.` agrees."""
     for n, mark in enumerate(lates):
         take(runtime, *one_pair(first + n, first_day + n, mark == "x"))
@@ -89,7 +92,7 @@ def plans(draw: st.DrawFn) -> Plan:
     return Plan(orders, draw(answers))
 
 
-def play(runtime: Embedded, plan: Plan) -> None:
+def play(runtime: EmbeddedRunner, plan: Plan) -> None:
     begun = [
         raw
         for number, (day, depot, account) in enumerate(plan.orders)
@@ -143,7 +146,7 @@ def states(connection: Connection) -> dict[tuple[Series, int], str]:
     return {(Series(*row[:3]), row.day): row.state for row in connection.execute(select(evidence))}
 
 
-def check_states(runtime: Embedded) -> None:
+def check_states(runtime: EmbeddedRunner) -> None:
     """Each day's state is stored as a fold from the first pair gives it, to the last bit: by our own loop, and by the
     store's in a transaction that leaves nothing behind."""
     with runtime.engine.connect() as connection, connection.begin() as transaction:
@@ -157,7 +160,7 @@ def check_states(runtime: Embedded) -> None:
     assert replayed(runtime) == stored
 
 
-def replayed(runtime: Embedded) -> dict[tuple[Series, int], str]:
+def replayed(runtime: EmbeddedRunner) -> dict[tuple[Series, int], str]:
     """By the domain alone."""
     query = select(pairs).order_by(pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n)
     with reading(runtime.engine) as connection:
@@ -172,7 +175,7 @@ def replayed(runtime: Embedded) -> dict[tuple[Series, int], str]:
     return after
 
 
-def check_places(runtime: Embedded) -> None:
+def check_places(runtime: EmbeddedRunner) -> None:
     """Numbered without gaps, days in order, no account more than three orders a day, no order twice."""
     with reading(runtime.engine) as connection:
         series = (pairs.c.dimension, pairs.c.value, pairs.c.signal)
@@ -192,7 +195,7 @@ _KINDS = {"watch": 0, "single_account_dispute": 1, "divergence": 2}
 _SEVERITIES = {None: 0, "minor": 1, "major": 2, "critical": 3}
 
 
-def check_alerts(runtime: Embedded) -> None:
+def check_alerts(runtime: EmbeddedRunner) -> None:
     """Open exactly where the evidence says so, and told: opened, then only ever graver, then perhaps resolved."""
     open_ones = {Series(a["dimension"], a["value"], a["signal"]) for a in rows(runtime, alerts) if a["state"] == "open"}
     latest: dict[Series, str] = {}
@@ -219,7 +222,7 @@ def check_alerts(runtime: Embedded) -> None:
         }
 
 
-def story(runtime: Embedded, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
+def story(runtime: EmbeddedRunner, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
     """What was told of an alert: opened, escalated, resolved, each with its data."""
     query = select(journal.c.type, journal.c.payload).where(journal.c.type.like("alert.%")).order_by(journal.c.seq)
     with reading(runtime.engine) as connection:
@@ -231,7 +234,7 @@ def story(runtime: Embedded, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 @everywhere
-def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: Embedded) -> None:
+def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: EmbeddedRunner) -> None:
     for n in range(5):
         take(runtime, *one_pair(n, n / 24, account="A-1", depot="Lyon" if n < 4 else "Nancy"))
     take(runtime, *one_pair(5, 1, account="A-1"), *one_pair(6, 1.1, account="A-2"))
@@ -243,7 +246,7 @@ def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: Embedde
 
 
 @everywhere
-def test_an_order_beyond_the_cap_does_not_come_in_when_it_is_answered_again(runtime: Embedded) -> None:
+def test_a_second_answer_does_not_count_an_order_beyond_the_cap(runtime: EmbeddedRunner) -> None:
     for n in range(4):
         take(runtime, *one_pair(n, n / 24, account="A-1"))
     take(runtime, answered("SO-3", at(days=2), "ben", arrival="on_time"))
@@ -251,7 +254,7 @@ def test_an_order_beyond_the_cap_does_not_come_in_when_it_is_answered_again(runt
 
 
 @everywhere
-def test_an_amended_pair_keeps_its_place_its_day_and_its_null(runtime: Embedded) -> None:
+def test_an_amended_pair_keeps_its_number_its_day_and_its_baseline(runtime: EmbeddedRunner) -> None:
     take_pairs(runtime, "xxx")
     before = {(pair["value"], pair["n"]): pair for pair in rows(runtime, pairs)}
     take(runtime, answered("SO-0", at(days=9), "ben", arrival="on_time"))
@@ -265,13 +268,13 @@ def test_an_amended_pair_keeps_its_place_its_day_and_its_null(runtime: Embedded)
 # --- alerts -------------------------------------------------------------------------------------------------
 
 
-def of_the_depot(runtime: Embedded, state: str | None = None) -> dict[str, Any]:
+def of_the_depot(runtime: EmbeddedRunner, state: str | None = None) -> dict[str, Any]:
     """The one alert of the depot, or the one in that state."""
     (alert,) = [a for a in rows(runtime, alerts) if a["dimension"] == "depot" and state in (None, a["state"])]
     return alert
 
 
-def kind_now(runtime: Embedded) -> str | None:
+def kind_now(runtime: EmbeddedRunner) -> str | None:
     """Of the depot's alert, as its evidence stands."""
     with reading(runtime.engine) as connection:
         alert = EvidenceStore(connection).state(ON_TIME_AT_LYON).alert
@@ -279,7 +282,7 @@ def kind_now(runtime: Embedded) -> str | None:
 
 
 @everywhere
-def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable[..., Embedded]) -> None:
+def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(levels=LEVELS)
     take(runtime, *[raw for n in range(5) for raw in one_pair(n, n, account="A-1")])
     opened = of_the_depot(runtime)
@@ -326,7 +329,7 @@ def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable
 
 
 @everywhere
-def test_an_amendment_that_takes_the_reason_away_resolves_the_alert(start: Callable[..., Embedded]) -> None:
+def test_an_amendment_that_removes_the_reason_resolves_the_alert(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(levels=LEVELS)
     take_pairs(runtime, "xxxxx")
     alert = of_the_depot(runtime)
@@ -343,7 +346,7 @@ def test_an_amendment_that_takes_the_reason_away_resolves_the_alert(start: Calla
 
 
 @everywhere
-def test_an_amendment_can_open_an_alert(start: Callable[..., Embedded]) -> None:
+def test_an_amendment_can_open_an_alert(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(levels=LEVELS)
     take_pairs(runtime, ".....")
     for n in range(5):
@@ -355,7 +358,7 @@ def test_an_amendment_can_open_an_alert(start: Callable[..., Embedded]) -> None:
 
 
 @everywhere
-def test_what_was_told_is_not_told_again_after_an_amendment_took_it_back(start: Callable[..., Embedded]) -> None:
+def test_an_alert_that_returns_after_an_amendment_is_not_published_again(start: Callable[..., EmbeddedRunner]) -> None:
     """An alert becomes lesser in silence; when it rises again to what was told, nothing is new."""
     runtime = start(levels=LEVELS)
     take_pairs(runtime, "xxxxx")
@@ -374,8 +377,8 @@ def test_what_was_told_is_not_told_again_after_an_amendment_took_it_back(start: 
     check_alerts(runtime)
 
 
-def test_an_alert_that_became_lesser_in_silence_is_resolved_as_what_it_was_told_to_be(
-    start: Callable[..., Embedded],
+def test_an_alert_that_became_less_severe_is_resolved_as_published(
+    start: Callable[..., EmbeddedRunner],
 ) -> None:
     runtime = start(levels=LEVELS)
     take_pairs(runtime, "xxxxx")
@@ -412,7 +415,7 @@ def alert_of(kind: alerting.Kind, severity: alerting.Severity | None, since: int
         (alert_of("divergence", "major", since=1), alert_of("divergence", "major", since=9), None),
     ],
 )
-def test_a_fold_done_again_tells_only_what_is_new_and_never_something_lesser(
+def test_a_repeated_fold_publishes_only_what_is_new_and_never_less_severe(
     before: alerting.OpenAlert | None, after: alerting.OpenAlert | None, what: str | None
 ) -> None:
     transition = alerting.difference(before, after)
@@ -439,16 +442,16 @@ def scored(n: int, time: datetime, value: int) -> list[bytes]:
     ]
 
 
-def fleet(runtime: Embedded, n: int, unhappy: int, time: datetime, first: int = 0) -> None:
+def fleet(runtime: EmbeddedRunner, n: int, unhappy: int, time: datetime, first: int = 0) -> None:
     """So many scores on one day, the first of them unhappy ones."""
     take(runtime, *[raw for k in range(n) for raw in scored(first + k, time, 1 if k < unhappy else 5)])
 
 
-def experience_nulls(runtime: Embedded) -> dict[str, tuple[int, float | None]]:
+def experience_nulls(runtime: EmbeddedRunner) -> dict[str, tuple[int, float | None]]:
     return {row["month"]: (row["pairs"], row["delta"]) for row in rows(runtime, nulls) if row["signal"] == "experience"}
 
 
-def test_under_two_hundred_pairs_nothing_counts_as_honest_and_nothing_is_evidence(runtime: Embedded) -> None:
+def test_below_two_hundred_pairs_there_is_no_baseline_and_no_evidence(runtime: EmbeddedRunner) -> None:
     fleet(runtime, 199, 20, MARCH)
     fleet(runtime, 1, 1, APRIL, first=500)
     assert experience_nulls(runtime) == {"2026-03": (0, None), "2026-04": (199, None)}
@@ -460,7 +463,7 @@ def test_under_two_hundred_pairs_nothing_counts_as_honest_and_nothing_is_evidenc
     }
 
 
-def test_a_months_null_is_the_fleets_mean_before_it_and_stays_what_it_was(runtime: Embedded) -> None:
+def test_a_months_baseline_is_the_fleets_mean_before_it_and_never_changes(runtime: EmbeddedRunner) -> None:
     fleet(runtime, 200, 20, MARCH)
     fleet(runtime, 3, 3, APRIL, first=500)
     assert experience_nulls(runtime)["2026-04"] == (200, 0.1), "its own month does not count"
@@ -484,7 +487,7 @@ def test_a_months_null_is_the_fleets_mean_before_it_and_stays_what_it_was(runtim
     }
 
 
-def test_what_is_older_than_ninety_days_no_longer_says_what_is_honest(runtime: Embedded) -> None:
+def test_pairs_older_than_ninety_days_do_not_count_for_the_baseline(runtime: EmbeddedRunner) -> None:
     july = datetime(2026, 7, 1, tzinfo=MONDAY.tzinfo)
     fleet(runtime, 3, 3, july - timedelta(days=91))
     fleet(runtime, 200, 30, july - timedelta(days=90), first=100)
@@ -492,7 +495,7 @@ def test_what_is_older_than_ninety_days_no_longer_says_what_is_honest(runtime: E
     assert experience_nulls(runtime)["2026-07"] == (200, 0.15)
 
 
-def test_the_null_of_on_time_grows_with_how_much_likelier_the_late_are_to_answer(runtime: Embedded) -> None:
+def test_the_on_time_baseline_grows_with_the_response_ratio_of_late_orders(runtime: EmbeddedRunner) -> None:
     raws = []
     for n in range(40):
         time, late = MARCH + timedelta(minutes=n), n < 10
@@ -516,7 +519,9 @@ def test_the_null_of_on_time_grows_with_how_much_likelier_the_late_are_to_answer
     assert {pair["delta"] for pair in rows(runtime, pairs) if pair["order_id"] == "SO-1"} == {found["2026-04"]["delta"]}
 
 
-def test_the_fleets_sums_are_the_same_to_the_last_bit_whatever_the_batches(start: Callable[..., Embedded]) -> None:
+def test_the_fleets_sums_are_the_same_to_the_last_bit_whatever_the_batches(
+    start: Callable[..., EmbeddedRunner],
+) -> None:
     """Thirds added up in another grouping end in another bit, and so would every null made from them."""
     raws = [raw for n in range(12) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
     for n in range(12):
@@ -533,7 +538,7 @@ def test_the_fleets_sums_are_the_same_to_the_last_bit_whatever_the_batches(start
         assert signal_day["total"] == total, (signal_day, date.fromordinal(signal_day["day"]))
 
 
-def test_moving_the_promise_after_the_question_takes_no_pair_away(runtime: Embedded) -> None:
+def test_moving_the_promise_after_the_question_removes_no_pair(runtime: EmbeddedRunner) -> None:
     take_pairs(runtime, "xx")
     before = rows(runtime, pairs)
     take(runtime, repromised("SO-0", at(days=8), at(hours=-5), "moved back"))
@@ -542,7 +547,7 @@ def test_moving_the_promise_after_the_question_takes_no_pair_away(runtime: Embed
 
 
 @everywhere
-def test_moving_an_order_takes_no_pair_away_from_where_it_was_counted(runtime: Embedded) -> None:
+def test_moving_an_order_leaves_its_pairs_where_they_were_counted(runtime: EmbeddedRunner) -> None:
     """Else correcting an unhappy order's depot between two answers would be a way to lose the second one."""
     raws = [raw for n in range(3) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
     take(runtime, *raws)

@@ -1,27 +1,31 @@
-"""From an order's events to what is known of it: asked, answered, compared, counted."""
+"""The path of an order: delivered, asked about, answered, compared, counted."""
 
 from collections.abc import Callable
 
 import pytest
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
-from pipeline.store.schema.tables import answers, asks, claims, opt_outs, timers
-from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned, take
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.orders import claims, timers
+from pipeline.store.schema.people import opt_outs
+from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
+from tests.support.running.embedded import take
 from tests.support.modes import EVERYWHERE
 from tests.support.stored import HISTORIC, rows, told
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 
-def figures(runtime: Embedded) -> dict[str, int]:
+def figures(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
         return reports.total(connection)
 
 
-def test_a_delivery_is_asked_about_answered_and_compared(runtime: Embedded) -> None:
+def test_a_delivery_is_asked_about_answered_and_compared(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)))
     (ask,) = rows(runtime, asks)
     assert (ask["contact_id"], ask["state"], ask["decided_at"]) == ("ana", "due", at(hours=2))
@@ -40,7 +44,7 @@ def test_a_delivery_is_asked_about_answered_and_compared(runtime: Embedded) -> N
     assert (counted["asked"], counted["answered"], counted["on_time:10"], counted["on_time:detractor"]) == (1, 1, 1, 1)
 
 
-def test_correcting_the_record_after_the_question_does_not_change_what_was_claimed(runtime: Embedded) -> None:
+def test_correcting_the_record_after_the_question_does_not_change_what_was_claimed(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)))
     take(runtime, scanned(time=at(hours=20), at=at(hours=20)))  # "it was late after all"
     take(runtime, answered(time=at(hours=30), arrival="late"))
@@ -50,12 +54,12 @@ def test_correcting_the_record_after_the_question_does_not_change_what_was_claim
     assert figures(runtime)["on_time:00"] == 1, "the figures follow the record as it stands now"
 
 
-def test_the_question_goes_out_once_whatever_is_scanned_again(runtime: Embedded) -> None:
+def test_the_question_is_asked_once_despite_repeated_scans(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)), scanned(time=at(hours=4)), completed(event_id="again"))
     assert len(rows(runtime, asks)) == 1
 
 
-def test_a_delivery_may_come_before_its_order(runtime: Embedded) -> None:
+def test_a_delivery_may_arrive_before_its_order(runtime: EmbeddedRunner) -> None:
     take(runtime, scanned(time=at(hours=2)))
     assert rows(runtime, asks) == []
     assert figures(runtime) == {}
@@ -63,14 +67,14 @@ def test_a_delivery_may_come_before_its_order(runtime: Embedded) -> None:
     assert rows(runtime, asks)[0]["decided_at"] == at(hours=5)
 
 
-def test_an_order_of_two_shipments_is_asked_about_when_both_have_come(runtime: Embedded) -> None:
+def test_an_order_of_two_shipments_is_asked_about_when_both_have_arrived(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(shipments=2), scanned(time=at(hours=1), shipment_id="a"))
     assert rows(runtime, asks) == []
     take(runtime, scanned(time=at(hours=2), shipment_id="b"))
     assert len(rows(runtime, asks)) == 1
 
 
-def test_an_order_that_is_never_closed_is_asked_about_all_the_same(runtime: Embedded) -> None:
+def test_an_order_that_is_never_closed_is_asked_about_nevertheless(runtime: EmbeddedRunner) -> None:
     take(runtime, completed("SO-1"))
     take(runtime, repromised("SO-1", at(hours=4), at(days=30)))  # re-dating for ever is no way out
     take(runtime, completed("SO-2", time=at(days=3)))  # time passes
@@ -81,26 +85,26 @@ def test_an_order_that_is_never_closed_is_asked_about_all_the_same(runtime: Embe
     assert told(runtime, "fulfilment.compared")[0]["observations"] == {}, "nothing was claimed, nothing is embellished"
 
 
-def test_an_order_that_comes_long_after_its_promise_is_asked_about_when_it_comes(runtime: Embedded) -> None:
+def test_an_order_received_long_after_its_promise_is_asked_about_at_once(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), received_at=at(days=10))
-    runtime.runner.tick(at(days=10, hours=1))
+    runtime.tick(at(days=10, hours=1))
     assert rows(runtime, asks)[0]["decided_at"] == at(days=10)
 
 
-def test_a_timer_survives_a_restart_and_a_tick_fires_it(start: Callable[..., Embedded]) -> None:
+def test_a_timer_survives_a_restart_and_a_tick_fires_it(start: Callable[..., EmbeddedRunner]) -> None:
     take(start(), completed())
     restarted = start()
-    restarted.runner.tick(at(hours=26))
+    restarted.tick(at(hours=26))
     assert rows(restarted, asks) == []
-    restarted.runner.tick(at(hours=27))
+    restarted.tick(at(hours=27))
     assert rows(restarted, asks)[0]["purpose"] == "missing_scan"
-    restarted.runner.tick(at(days=20))
+    restarted.tick(at(days=20))
     assert rows(restarted, asks)[0]["state"] == "expired"
     take(restarted, answered(time=at(days=21), arrival="on_time"))
     assert rows(restarted, asks)[0]["state"] == "answered", "a late answer still counts"
 
 
-def test_every_stakeholder_counts_and_the_pair_stays_where_the_first_answer_stood(runtime: Embedded) -> None:
+def test_every_stakeholder_counts_and_the_pair_keeps_the_day_of_the_first_answer(runtime: EmbeddedRunner) -> None:
     both = [contact("ana"), contact("ben", role="user", phone="+447700900124")]
     take(runtime, completed(contacts=both), scanned(time=at(hours=2)))
     take(runtime, answered(time=at(hours=3), arrival="late"))
@@ -110,7 +114,7 @@ def test_every_stakeholder_counts_and_the_pair_stays_where_the_first_answer_stoo
     assert second["observations"]["on_time"] == {"x": 0.5, "day": at().toordinal(), "previous": 1.0}
 
 
-def test_the_latest_answer_of_a_person_stands_and_earlier_ones_are_kept(runtime: Embedded) -> None:
+def test_the_latest_answer_of_a_person_counts_and_earlier_ones_are_stored(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)))
     take(runtime, answered(time=at(hours=5), arrival="on_time", score={"value": 9}))
     take(runtime, answered(time=at(hours=4), arrival="late", score={"value": 1}), received_at=at(hours=6))  # delayed
@@ -121,7 +125,7 @@ def test_the_latest_answer_of_a_person_stands_and_earlier_ones_are_kept(runtime:
     assert "score:10:1" not in counted
 
 
-def test_whoever_opted_out_is_not_asked_again_under_any_name(runtime: Embedded) -> None:
+def test_an_opted_out_address_is_not_asked_under_any_contact_id(runtime: EmbeddedRunner) -> None:
     take(
         runtime, completed("SO-1"), scanned("SO-1", time=at(hours=2)), answered("SO-1", time=at(hours=3), opt_out=True)
     )
@@ -132,7 +136,7 @@ def test_whoever_opted_out_is_not_asked_again_under_any_name(runtime: Embedded) 
     assert figures(runtime)["not_asked:opted_out"] == 1
 
 
-def test_a_contact_is_left_in_peace_and_an_account_is_not_flooded(start: Callable[..., Embedded]) -> None:
+def test_contact_rest_and_account_cap_limit_the_questions(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(policy=Policy(account_cap=2))
     for n in range(4):
         people = [contact(f"c{n}", phone=f"+44770090020{n}")]
@@ -147,7 +151,7 @@ def test_a_contact_is_left_in_peace_and_an_account_is_not_flooded(start: Callabl
     ]
 
 
-def test_nobody_is_asked_about_the_past(runtime: Embedded) -> None:
+def test_historic_orders_are_not_asked_about(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(**HISTORIC), scanned(time=at(hours=2)))
     assert rows(runtime, asks) == []
     assert figures(runtime)["not_asked:historic"] == 1
@@ -158,7 +162,7 @@ def test_nobody_is_asked_about_the_past(runtime: Embedded) -> None:
     assert (counted["asked"], counted["score:5:2"], counted["on_time:detractor"]) == (1, 1, 1)
 
 
-def test_an_answer_may_come_before_its_question_and_before_its_order(runtime: Embedded) -> None:
+def test_an_answer_may_arrive_before_its_question_and_before_its_order(runtime: EmbeddedRunner) -> None:
     take(runtime, answered(time=at(hours=4), arrival="late"))
     take(runtime, completed(**HISTORIC), scanned(time=at(hours=2)), received_at=at(hours=5))
     assert told(runtime, "fulfilment.compared") == []
@@ -166,7 +170,7 @@ def test_an_answer_may_come_before_its_question_and_before_its_order(runtime: Em
     assert told(runtime, "fulfilment.compared")[0]["observations"]["on_time"]["x"] == 1.0
 
 
-def test_moving_an_order_to_another_segment_moves_its_figures(runtime: Embedded) -> None:
+def test_moving_an_order_to_another_segment_moves_its_figures(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)))
     take(runtime, completed(time=at(hours=5), event_id="corrected", dimensions={"depot": "Nancy"}))
     with reading(runtime.engine) as connection:
@@ -176,7 +180,7 @@ def test_moving_an_order_to_another_segment_moves_its_figures(runtime: Embedded)
         assert reports.by_segment(connection, "carrier") == {}
 
 
-def test_what_a_later_answer_does_not_speak_of_stays_said(runtime: Embedded) -> None:
+def test_what_a_later_answer_omits_stays_as_answered_before(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(), scanned(time=at(hours=2)))
     take(runtime, answered(time=at(hours=3), arrival="late", condition=["damaged"]))
     take(runtime, answered(time=at(hours=4), score={"value": 4}))
@@ -184,7 +188,7 @@ def test_what_a_later_answer_does_not_speak_of_stays_said(runtime: Embedded) -> 
     assert (counted["on_time:10"], counted["condition:damaged"], counted["score:10:4"]) == (1, 1, 1)
 
 
-def test_one_parcel_that_came_back_undoes_the_delivery_of_the_whole(runtime: Embedded) -> None:
+def test_one_returned_parcel_undoes_the_delivery_of_the_order(runtime: EmbeddedRunner) -> None:
     take(runtime, completed(shipments=2), scanned(time=at(hours=2)))
     take(runtime, scanned(time=at(hours=3), status="returned", shipment_id="b"))
     assert "delivered" not in figures(runtime)

@@ -1,4 +1,4 @@
-"""What is written in bulk is read back as it was, whatever stands in it, on either database."""
+"""Rows written in bulk are read back unchanged, whatever they contain, on both databases."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -10,7 +10,11 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.store.db.bulk import add, insert, insert_new, remove, upsert
 from pipeline.store.db.engine import connect
-from pipeline.store.schema.tables import answers, dead_letters, pairs, people, rollups
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.evidence import pairs
+from pipeline.store.schema.journal import dead_letters
+from pipeline.store.schema.orders import rollups
+from pipeline.store.schema.people import people
 
 COUNTER = ("dimension", "value", "day", "counter", "n")
 AWKWARD = 'two "words"\\u0000 \\ back\nnew\tline \u2028 é 東京 🚚 {}[]:,\' %s %(x)s'
@@ -46,7 +50,7 @@ def test_text_bytes_instants_and_fractions_come_back_bit_for_bit(connection: Con
     assert [tuple(row.values()) for row in stored(connection, pairs)] == tuples
 
 
-def test_what_is_left_out_or_none_is_null_and_truth_stays_truth(connection: Connection) -> None:
+def test_missing_and_none_values_are_null_and_booleans_stay_booleans(connection: Connection) -> None:
     row: dict[str, Any] = {
         "source": "s",
         "event_id": "1",
@@ -61,7 +65,7 @@ def test_what_is_left_out_or_none_is_null_and_truth_stays_truth(connection: Conn
     assert found == dict.fromkeys(found) | row
 
 
-def test_new_rows_only(connection: Connection) -> None:
+def test_insert_new_skips_existing_rows(connection: Connection) -> None:
     letter = {"received_at": datetime(2026, 3, 2, tzinfo=UTC), "topic": "", "position": "", "field": "", "reason": ""}
     first, again, other = (letter | {"digest": d, "raw": raw} for d, raw in (("a", b"1"), ("a", b"2"), ("b", b"3")))
     insert_new(connection, dead_letters, [first])
@@ -79,7 +83,7 @@ def test_a_row_replaces_another_unless_it_is_older(connection: Connection) -> No
     assert [row["name"] for row in stored(connection, people)] == [b"as old", b"older"]
 
 
-def test_amounts_are_added_and_rows_removed_by_what_they_hold(connection: Connection) -> None:
+def test_amounts_are_added_and_rows_are_removed_by_their_values(connection: Connection) -> None:
     rows = [("depot", AWKWARD, 1, "asked", 2), ("depot", AWKWARD, 2, "asked", 5)]
     add(connection, rollups, rows, ("n",), COUNTER)
     add(connection, rollups, [("depot", AWKWARD, 1, "asked", -2)], ("n",), COUNTER)
@@ -88,7 +92,7 @@ def test_amounts_are_added_and_rows_removed_by_what_they_hold(connection: Connec
     assert [row["n"] for row in stored(connection, rollups)] == [5]
 
 
-def test_no_rows_are_no_statement_and_a_wrong_row_is_refused(connection: Connection) -> None:
+def test_no_rows_execute_no_statement_and_a_wrong_row_is_refused(connection: Connection) -> None:
     for write in (insert, insert_new, upsert, remove):
         write(connection, people, [])
     with pytest.raises(DBAPIError), connection.begin_nested():

@@ -1,4 +1,4 @@
-"""Several writers on one SQLite file hold nobody up, and neither does a PostgreSQL server that says nothing."""
+"""Several writers on one SQLite file do not block each other for long, nor does an unresponsive PostgreSQL server."""
 
 import socket
 import threading
@@ -9,13 +9,12 @@ import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import OperationalError
 
-from pipeline.consumers.runtime.embedded import passes
+from pipeline.consumers.runtime.retries import is_transient
 from pipeline.store.db import engine as engine_module
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.journal import journal
-from pipeline.store.schema.tables import state
-
-SECONDS = 30  # until a test gives up
+from pipeline.store.journal import state as installation_state
+from pipeline.store.schema.journal import state
+from tests.support.limits import PATIENCE
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def engine(sqlite_database_url: str) -> Iterator[Engine]:
 
 def put(engine: Engine, name: str) -> None:
     with engine.begin() as connection:
-        journal.put(connection, name, "")
+        installation_state.put(connection, name, "")
 
 
 def names(engine: Engine) -> set[str]:
@@ -35,14 +34,14 @@ def names(engine: Engine) -> set[str]:
         return set(connection.execute(select(state.c.name)).scalars())
 
 
-def test_readers_wait_for_no_writer(engine: Engine) -> None:
+def test_readers_never_wait_for_a_writer(engine: Engine) -> None:
     with engine.begin() as connection:
-        journal.put(connection, "unfinished", "")
+        installation_state.put(connection, "unfinished", "")
         assert "unfinished" not in names(engine)
     assert "unfinished" in names(engine)
 
 
-def test_a_transaction_that_fails_gives_its_turn_back(engine: Engine) -> None:
+def test_a_failed_transaction_releases_the_write_lock(engine: Engine) -> None:
     def _fail() -> None:
         with engine.begin() as connection:
             connection.execute(text("INSERT INTO nowhere VALUES (1)"))
@@ -53,19 +52,21 @@ def test_a_transaction_that_fails_gives_its_turn_back(engine: Engine) -> None:
     put(engine, "after")
 
 
-def test_another_process_that_writes_is_waited_for(engine: Engine, sqlite_database_url: str) -> None:
+def test_a_writer_waits_for_a_writer_of_another_process(engine: Engine, sqlite_database_url: str) -> None:
     other = connect(sqlite_database_url)  # an engine of its own, as another process has it
     thread = threading.Thread(target=put, args=(engine, "mine"))
     with other.begin() as connection:
-        journal.put(connection, "theirs", "")
+        installation_state.put(connection, "theirs", "")
         thread.start()
-    thread.join(SECONDS)
+    thread.join(PATIENCE)
     other.dispose()
     assert {"mine", "theirs"} <= names(engine)
 
 
-def test_a_turn_that_never_comes_is_trouble_that_passes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_PATIENCE", 0.01)
+def test_a_write_lock_that_is_not_released_in_time_is_a_transient_error(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_LOCK_TIMEOUT", 0.01)
     with engine.begin(), pytest.raises(OperationalError, match="locked"):
         put(engine, "impatient")
     put(engine, "patient")
@@ -74,19 +75,19 @@ def test_a_turn_that_never_comes_is_trouble_that_passes(engine: Engine, monkeypa
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """The URL of one that takes connections and never says a word."""
+    """The URL of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"postgresql+psycopg://unvarnished@127.0.0.1:{listening.getsockname()[1]}/unvarnished"
 
 
 @pytest.mark.parametrize("cluster", [False, True])
-def test_a_server_that_says_nothing_is_trouble_that_passes(cluster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engine_module._GONE, "connect_timeout", 1)
+def test_an_unresponsive_server_is_a_transient_error(cluster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine_module._UNRESPONSIVE, "connect_timeout", 1)
     with silent_server() as url, pytest.raises(OperationalError) as trouble:
         connect(url, cluster).connect()
-    assert passes(trouble.value)
+    assert is_transient(trouble.value)
 
 
-def test_how_long_a_server_is_waited_for_can_be_said_in_the_url() -> None:
+def test_the_url_can_set_the_timeouts_of_a_server() -> None:
     with silent_server() as url, pytest.raises(OperationalError, match="timeout expired"):
         connect(f"{url}?connect_timeout=1").connect()

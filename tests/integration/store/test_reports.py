@@ -1,4 +1,4 @@
-"""Reports and alerts as they are read back, on either database; the orders are never asked."""
+"""Reports and alerts as they are read back, on both databases, without reading any order."""
 
 import json
 from collections.abc import Iterator
@@ -9,8 +9,11 @@ from sqlalchemy import Connection, event
 
 from pipeline.store.db.engine import connect
 from pipeline.store.reads import reports
-from pipeline.store.schema.tables import evidence, fleet_days, nulls, rollups
-from tests.support.alert_rows import OPENED, raise_alert
+from pipeline.store.reads.alerts import alerts_as_of, alerts_json
+from pipeline.store.reads.baselines import newest_baselines
+from pipeline.store.schema.evidence import evidence, fleet_days, nulls
+from pipeline.store.schema.orders import rollups
+from tests.support.statistics.alert_rows import OPENED, raise_alert
 
 DAY = date(2026, 3, 2).toordinal()
 
@@ -36,7 +39,7 @@ def see_pair(connection: Connection, day: int, value: str = "Lyon", signal: str 
     connection.execute(evidence.insert(), [row])
 
 
-def test_days_add_up_and_both_ends_belong_to_the_time(connection: Connection) -> None:
+def test_days_are_summed_and_both_ends_are_included(connection: Connection) -> None:
     for offset, n in enumerate((1, 10, 100, 1000)):
         count(connection, "", DAY + offset, dimension="", delivered=n)
     assert reports.total(connection) == {"delivered": 1111}
@@ -45,7 +48,7 @@ def test_days_add_up_and_both_ends_belong_to_the_time(connection: Connection) ->
     assert reports.total(connection, last_day=DAY - 1) == {}
 
 
-def test_segments_of_a_level_are_kept_apart_and_what_adds_up_to_nothing_is_left_out(
+def test_segments_of_a_level_are_separate_and_counters_that_sum_to_zero_are_omitted(
     connection: Connection,
 ) -> None:
     count(connection, "Lyon", DAY, delivered=3, on_time=2)
@@ -61,7 +64,7 @@ def test_segments_of_a_level_are_kept_apart_and_what_adds_up_to_nothing_is_left_
     assert reports.dimensions(connection) == ["carrier", "depot"]
 
 
-def test_the_report_is_the_contract_s(connection: Connection) -> None:
+def test_the_report_has_the_form_of_the_contract(connection: Connection) -> None:
     count(
         connection,
         "",
@@ -84,15 +87,15 @@ def test_the_report_is_the_contract_s(connection: Connection) -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_alerts_come_oldest_first_in_the_words_of_the_contract(connection: Connection) -> None:
+def test_alerts_are_oldest_first_and_have_the_form_of_the_contract(connection: Connection) -> None:
     raise_alert(connection, "b", OPENED)
     raise_alert(connection, "a", OPENED)
     raise_alert(connection, "c", OPENED - timedelta(days=1), kind="watch", severity=None)
     see_pair(connection, OPENED.toordinal())
-    found = reports.alerts(connection, OPENED.date())
+    found = alerts_as_of(connection, OPENED.date())
     assert [alert.alert_id for alert in found] == ["c", "a", "b"]
     assert found[0].orders == ("SO-1", "SO-2")
-    assert reports.alerts_json(found)[1] == {
+    assert alerts_json(found)[1] == {
         "signal": "on_time",
         "dimension": "depot",
         "value": "Lyon",
@@ -107,38 +110,36 @@ def test_alerts_come_oldest_first_in_the_words_of_the_contract(connection: Conne
         "null": 0.05,
         "log10_e": 5.01,
     }
-    assert reports.alerts_json(found)[0]["severity"] is None
+    assert alerts_json(found)[0]["severity"] is None
 
 
 @pytest.mark.parametrize(("days_since", "state"), [(0, "open"), (29, "open"), (30, "unverified"), (400, "unverified")])
-def test_an_alert_whose_customers_fell_silent_is_unverified(
-    connection: Connection, days_since: int, state: str
-) -> None:
+def test_an_alert_without_recent_answers_is_unverified(connection: Connection, days_since: int, state: str) -> None:
     raise_alert(connection, "a")
     see_pair(connection, DAY - 5)
     see_pair(connection, DAY)
     see_pair(connection, DAY + 399, value="Lille")
     see_pair(connection, DAY + 399, signal="in_full")
-    (found,) = reports.alerts(connection, date.fromordinal(DAY + days_since))
+    (found,) = alerts_as_of(connection, date.fromordinal(DAY + days_since))
     assert found.state == state
 
 
-def test_silence_does_not_reopen_what_is_over(connection: Connection) -> None:
+def test_missing_answers_do_not_reopen_a_resolved_alert(connection: Connection) -> None:
     raise_alert(connection, "a", state="resolved", resolved_at=OPENED)
     see_pair(connection, DAY)
-    (found,) = reports.alerts(connection, date.fromordinal(DAY + 400))
+    (found,) = alerts_as_of(connection, date.fromordinal(DAY + 400))
     assert found.state == "resolved"
     assert found.resolved_at == OPENED
 
 
-def test_a_breakdown_that_nobody_could_compute_is_read_as_none(connection: Connection) -> None:
+def test_a_breakdown_that_could_not_be_computed_is_read_as_none(connection: Connection) -> None:
     raise_alert(connection, "a", proof={"breakdown_rho": None, "orders": []})
-    (found,) = reports.alerts(connection, OPENED.date())
+    (found,) = alerts_as_of(connection, OPENED.date())
     assert found.breakdown_rho is None
     assert found.orders == ()
 
 
-def test_a_missing_null_tells_how_many_pairs_there_are(connection: Connection) -> None:
+def test_without_a_baseline_the_number_of_pairs_is_reported(connection: Connection) -> None:
     frozen = [
         {"signal": "experience", "month": "2026-02", "pairs": 250, "rho": None, "delta": 0.1},
         {"signal": "experience", "month": "2026-03", "pairs": 140, "rho": None, "delta": None},
@@ -155,7 +156,7 @@ def test_a_missing_null_tells_how_many_pairs_there_are(connection: Connection) -
         fleet_days.insert(),
         [{"signal": signal, "day": day, "n": n, "total": 0.0} for signal, day, n in pairs],
     )
-    experience, in_full, on_time = reports.nulls(connection)
+    experience, in_full, on_time = newest_baselines(connection)
     assert (experience.month, experience.delta, experience.pairs, experience.missing) == (
         "2026-03",
         None,
@@ -169,8 +170,8 @@ def test_a_missing_null_tells_how_many_pairs_there_are(connection: Connection) -
 def test_an_empty_database_has_an_empty_report(connection: Connection) -> None:
     assert reports.total(connection) == {}
     assert reports.dimensions(connection) == []
-    assert reports.alerts(connection, OPENED.date()) == []
-    assert reports.nulls(connection) == []
+    assert alerts_as_of(connection, OPENED.date()) == []
+    assert newest_baselines(connection) == []
     assert reports.report_json({}, {})["total"]["delivered"] == 0
 
 
@@ -181,7 +182,7 @@ def test_no_report_reads_orders(connection: Connection) -> None:
     reports.total(connection)
     reports.by_segment(connection, "depot", DAY, DAY)
     reports.dimensions(connection)
-    reports.alerts(connection, OPENED.date())
-    reports.nulls(connection)
+    alerts_as_of(connection, OPENED.date())
+    newest_baselines(connection)
     assert len(asked) >= 5
     assert not [statement for statement in asked for table in (" orders", " answers", " claims") if table in statement]

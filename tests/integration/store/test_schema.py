@@ -1,22 +1,17 @@
-"""The migrations make exactly the tables that the code speaks of."""
+"""The migrations create exactly the tables that the code defines."""
 
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from pipeline import store
-from pipeline.store.db.engine import connect, migrate
+from pipeline.store.db.engine import connect
 from pipeline.store.schema.tables import metadata
-
-for module in iter_modules(store.__path__):  # some declare tables of their own
-    import_module(f"{store.__name__}.{module.name}")
+from pipeline.store.schema.upgrade import migrate
 
 
-def test_migrations_and_tables_say_the_same(database_url: str) -> None:
+def test_migrations_and_tables_agree(database_url: str) -> None:
     engine = connect(database_url)
     try:
         with engine.begin() as connection:
@@ -38,7 +33,7 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
         engine.dispose()
 
 
-def test_a_current_schema_is_found_current_while_somebody_writes(sqlite_database_url: str) -> None:
+def test_migrating_a_current_schema_waits_for_no_writer(sqlite_database_url: str) -> None:
     engine = connect(sqlite_database_url)
     try:
         with engine.begin():
@@ -47,6 +42,6 @@ def test_a_current_schema_is_found_current_while_somebody_writes(sqlite_database
         engine.dispose()
 
 
-def test_the_database_file_is_nobody_elses_business(tmp_path: Path) -> None:
+def test_the_database_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path}/fresh.db")
     assert (tmp_path / "fresh.db").stat().st_mode & 0o077 == 0

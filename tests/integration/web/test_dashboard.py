@@ -1,4 +1,4 @@
-"""The pages for people: what they say, whom they never trust, what they cost."""
+"""The dashboard and the order pages: texts, hostile input, and the queries they need."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,20 +11,24 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import event, text
 
-from pipeline.consumers.embedded import Embedded
-from pipeline.domain.asking.ask_states import State
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.eligibility import Reason
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.reads import pages
-from pipeline.store.schema.tables import asks
+from pipeline.store.reads.answers import verbatims
+from pipeline.store.reads.unresolved import unresolved_questions
+from pipeline.store.schema.asks import asks
 from pipeline.web.http import assets
+from pipeline.web.internal import words
 from pipeline.web.internal.dashboard import dashboard
-from pipeline.web.internal.orders import words
-from tests.support.alert_rows import raise_alert
-from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned, take
+from pipeline.web.internal.layout import order_address
+from pipeline.web.internal.orders import pages as order_pages
+from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
+from tests.support.running.embedded import take
 from tests.support.polyglot import POLYGLOT
 from tests.support.requests.doors import Clock, client, services
+from tests.support.statistics.alert_rows import raise_alert
 
 Page = Callable[[str], str]
 ALLOWED_SCRIPT = re.compile(r"^/static/[a-z]+\.js\?v=[0-9a-f]{16}$")
@@ -71,9 +75,9 @@ def read(html: str) -> str:
 
 
 @pytest.fixture
-def browser(runtime: Embedded) -> Iterator[TestClient[Litestar]]:
+def browser(runtime: EmbeddedRunner) -> Iterator[TestClient[Litestar]]:
     known = services(runtime, Clock(at()))
-    with client(*dashboard.routes(known)) as made:
+    with client(*dashboard.routes(known), *order_pages.routes(known)) as made:
         yield made
 
 
@@ -88,7 +92,7 @@ def page(browser: TestClient[Litestar]) -> Page:
     return _page
 
 
-def lived(runtime: Embedded, number: int, depot: str = "Lyon", **said: Any) -> None:
+def delivered_and_answered(runtime: EmbeddedRunner, number: int, depot: str = "Lyon", **said: Any) -> None:
     """An order delivered on time by the record, asked about and answered."""
     order_id, when = f"{depot}-{number}", at(days=number * 0.01)
     take(
@@ -105,23 +109,23 @@ def lived(runtime: Embedded, number: int, depot: str = "Lyon", **said: Any) -> N
     )
 
 
-def test_the_first_sentence_says_what_is_claimed_what_was_lived_and_how_far_apart(
-    runtime: Embedded, page: Page
-) -> None:
+def test_the_headline_gives_the_claim_the_experience_and_the_difference(runtime: EmbeddedRunner, page: Page) -> None:
     for number in range(40):
-        lived(runtime, number, arrival="on_time" if number % 2 else "late", score={"value": 9 if number % 2 else 2})
+        delivered_and_answered(
+            runtime, number, arrival="on_time" if number % 2 else "late", score={"value": 9 if number % 2 else 2}
+        )
     shown = page("/")
     assert "Operations reports 100.0% of deliveries on time." in shown
-    assert "Customers of the same deliveries say 50.0%." in shown
-    assert re.search(r"At least \d+\.\d points of that claim are not what they lived\.", shown)
+    assert "Customers of the same deliveries report 50.0%." in shown
+    assert re.search(r"Customers' experience is at least \d+\.\d points worse than reported\.", shown)
     assert "Difference, in points +50.0" in shown
     assert "40 of 40 deliveries" in shown
 
 
-def test_below_ten_answers_no_point_is_shown(runtime: Embedded, page: Page) -> None:
+def test_below_ten_answers_no_point_is_shown(runtime: EmbeddedRunner, page: Page) -> None:
     for number in range(10):
-        lived(runtime, number, arrival="late")
-    lived(runtime, 11, depot="Metz", arrival="late")
+        delivered_and_answered(runtime, number, arrival="late")
+    delivered_and_answered(runtime, 11, depot="Metz", arrival="late")
     shown = page("/")
     assert "Metz" in shown
     assert "not enough answers yet (1 of 10)" in shown
@@ -130,16 +134,16 @@ def test_below_ten_answers_no_point_is_shown(runtime: Embedded, page: Page) -> N
 
 
 def test_level_and_time_are_chosen_by_plain_parameters(
-    runtime: Embedded, page: Page, browser: TestClient[Litestar]
+    runtime: EmbeddedRunner, page: Page, browser: TestClient[Litestar]
 ) -> None:
-    lived(runtime, 1, arrival="late")
+    delivered_and_answered(runtime, 1, arrival="late")
     assert "by depot" in page("/")  # the finest level
     assert "Nordex" in page("/?by=carrier")
     assert "From 2 March 2026 · as of" in page("/?from=2026-03-02&to=")
     assert "so there is nothing to compare yet" in page("/?to=2026-03-01")
     for wrong, why in (
-        ("by=town", "by: no level 'town' is counted here; there are: depot, carrier"),
-        ("from=yesterday", "from: 'yesterday' is not a date as in 2026-11-20"),
+        ("by=town", "by: unknown level 'town'; the levels are: depot, carrier"),
+        ("from=yesterday", "from: 'yesterday' is not a date such as 2026-11-20"),
         ("to=2026-02-30", "to: '2026-02-30' is not a date"),
         ("from=2026-03-02&to=2026-03-01", "from: 2026-03-02 is after 2026-03-01"),
     ):
@@ -148,53 +152,53 @@ def test_level_and_time_are_chosen_by_plain_parameters(
         assert why in read(refused.text)
 
 
-def test_an_empty_installation_says_so(page: Page) -> None:
+def test_an_empty_installation_explains_what_is_missing(page: Page) -> None:
     shown = page("/")
     assert "so there is nothing to compare yet" in shown
-    assert "None: nowhere do the answers contradict the claims enough to say so." in shown
-    assert "No evidence yet: no claim has met an answer so far." in shown
-    assert "No customer has written a word yet." in shown
-    assert "No order was completed in this time." in shown
-    assert "nobody stands out" in shown
+    assert "No alerts: in no segment do the answers contradict the claims strongly enough." in shown
+    assert "Not set yet: no order has both a claim and an answer." in shown
+    assert "No comments yet." in shown
+    assert "No order was completed in this period." in shown
+    assert "no segment stands out" in shown
 
 
-def test_the_funnel_gives_every_loss_its_reason(runtime: Embedded, page: Page) -> None:
+def test_the_funnel_gives_every_loss_its_reason(runtime: EmbeddedRunner, page: Page) -> None:
     take(runtime, completed("SO-1", contacts=[]), scanned("SO-1", at(hours=1)))
     take(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
     take(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
     shown = page("/")
-    for told in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
-        assert told in shown
+    for step in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
+        assert step in shown
     assert "no consent to be asked is on record" in shown
-    assert "too few to know what is usual, so no evidence and no alerts yet" not in shown  # no pair at all so far
+    assert "too few to set a tolerance, so no alert can open yet" not in shown  # no pair at all so far
 
 
-def test_newest_words_come_first_with_the_claim_beside_them(runtime: Embedded, page: Page) -> None:
-    lived(runtime, 1, arrival="on_time", comment="All well")
-    lived(runtime, 2, arrival="late", score={"value": 3}, comment="Two hours too late")
-    lived(runtime, 3, arrival="on_time")
+def test_the_newest_comments_come_first_each_with_its_claim(runtime: EmbeddedRunner, page: Page) -> None:
+    delivered_and_answered(runtime, 1, arrival="on_time", comment="All well")
+    delivered_and_answered(runtime, 2, arrival="late", score={"value": 3}, comment="Two hours too late")
+    delivered_and_answered(runtime, 3, arrival="on_time")
     shown = page("/")
     assert shown.index("Two hours too late") < shown.index("All well")
-    assert "3 of 10, unhappy Says: it came late. Claimed: on time, in full." in shown
-    assert "too few to know what is usual, so no evidence and no alerts yet" in shown
+    assert "3 of 10, unhappy Experienced: arrived late. Claimed: on time, in full." in shown
+    assert "too few to set a tolerance, so no alert can open yet" in shown
 
 
-def test_open_alerts_are_told_in_sentences_with_the_orders_behind_them(runtime: Embedded, page: Page) -> None:
+def test_open_alerts_are_described_with_their_supporting_orders(runtime: EmbeddedRunner, page: Page) -> None:
     with runtime.engine.begin() as connection:
         raise_alert(connection, "on_time/depot/Lyon/1")
         raise_alert(connection, "on_time/depot/Metz/1", value="Metz", state="resolved", resolved_at=at(days=25))
-    lived(runtime, 1, arrival="late")
+    delivered_and_answered(runtime, 1, arrival="late")
     shown = page("/")
     assert "Critical: depot Lyon, on time" in shown
-    assert "10 accounts are behind it" not in shown
-    assert "12 accounts are behind it" in shown
-    assert "Over (1)" in shown
+    assert "come from 10 accounts" not in shown
+    assert "come from 12 accounts" in shown
+    assert "Resolved (1)" in shown
     assert 'href="/orders/SO-1"' in dashboard_html(runtime)
     assert "alert" in shown[shown.index("Lyon") :][:20]  # flagged in the table, too
 
 
-def test_unresolved_questions_are_told_with_their_orders_and_what_to_do(
-    runtime: Embedded, browser: TestClient[Litestar], page: Page
+def test_unresolved_questions_are_listed_with_their_orders_and_what_to_do(
+    runtime: EmbeddedRunner, browser: TestClient[Litestar], page: Page
 ) -> None:
     for n in range(12):
         person, account = [contact(phone=f"+4477009002{n:02}")], {"id": f"A-{n}"}
@@ -213,25 +217,25 @@ def test_unresolved_questions_are_told_with_their_orders_and_what_to_do(
 
     _set(["SO-1"], "unresolved", at(hours=1))
     shown = page("/")
-    assert "1 question is unresolved Nobody knows whether it was sent" in shown
-    assert "search the provider’s log for the customer’s number" in shown
-    assert "Of the last 7 days, the newest first: SO-1" in shown
+    assert "1 question is unresolved It is unknown whether it was sent" in shown
+    assert "Search the provider’s log for the customer’s number" in shown
+    assert "Last 7 days, newest first: SO-1" in shown
     assert '<a href="/orders/SO-1">' in browser.get("/").text
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(hours=1))
     assert "12 questions are unresolved" in page("/")
-    assert "the newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
+    assert "newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(days=-8))
     assert "unresolved" not in page("/"), "by now somebody has seen to them"
     _set(["SO-1"], "answered", at(hours=1))  # so it did arrive
     assert "unresolved" not in page("/")
 
 
-def dashboard_html(runtime: Embedded) -> str:
+def dashboard_html(runtime: EmbeddedRunner) -> str:
     with client(*dashboard.routes(services(runtime, Clock(at())))) as made:
         return made.get("/").text
 
 
-def story(runtime: Embedded, order_id: str = "SO-1") -> None:
+def story(runtime: EmbeddedRunner, order_id: str = "SO-1") -> None:
     """An order with everything: moved promises, scans, a second word of operations, refusals, an amended answer."""
     people = [contact("ana"), contact("bo", role="gatekeeper", phone="+447700900124")]
     take(
@@ -253,30 +257,30 @@ def story(runtime: Embedded, order_id: str = "SO-1") -> None:
     )
 
 
-def test_an_order_is_told_in_the_order_of_time(runtime: Embedded, page: Page) -> None:
+def test_the_timeline_of_an_order_is_in_order_of_time(runtime: EmbeddedRunner, page: Page) -> None:
     story(runtime)
     shown = page("/orders/SO-1")
-    timeline_text = shown[shown.index("What happened, in the order of time") :]
+    timeline_text = shown[shown.index("Timeline") :]
     places = [
         timeline_text.index(words)
         for words in (
             "Promised by 2 March 2026, 12:00",
             "Reported as completed",
-            "people who could be asked: ana (receiver), bo (gatekeeper)",
-            "The first promise passed",
+            "contacts: ana (receiver), bo (gatekeeper)",
+            "First promise missed",
             "Promise moved to 2 March 2026, 18:00",
-            "reason given: truck broke down",
+            "reason: truck broke down",
             "Scan: out for delivery",
             "note: gate code 17",
             "Scan: delivered",
             "Claim: on time by the latest promise, late by the first, in full",
             "Asked ana (receiver) by SMS",
             "Not asked: bo (gatekeeper)",
-            "ana (receiver) answers by SMS: it came late; 2 of 10, unhappy",
+            "ana (receiver) answers by SMS: arrived late; 2 of 10, unhappy",
             "We waited all day",
-            "amended later by the same person; both are kept",
+            "amended later by the same person; both answers are kept",
             "Claim and answer compared: embellished",
-            "ana (receiver) answers by SMS: it came late; damaged; 4 of 10, unhappy",
+            "ana (receiver) answers by SMS: arrived late; damaged; 4 of 10, unhappy",
             "Reported again (revision 2)",
             "GLV-9: 8 of 10 delivered",
             "Claim changed (revision 2)",
@@ -284,12 +288,41 @@ def test_an_order_is_told_in_the_order_of_time(runtime: Embedded, page: Page) ->
     ]
     assert places == sorted(places)
     assert "because people in this role are not asked" in shown
-    assert "Embellished: claimed on time and in full and delivered well, and the customer says otherwise." in shown
+    assert "Embellished: claimed as delivered on time and in full and well, but the customer says otherwise." in shown
     assert "Frozen at that moment" in shown
-    assert "Today the record says: on time by the latest promise, late by the first, not in full." in shown
+    assert "The record now says: on time by the latest promise, late by the first, not in full." in shown
 
 
-def test_an_order_names_the_alerts_it_is_behind_and_no_others(runtime: Embedded, page: Page) -> None:
+def test_an_amendment_withdraws_what_it_contradicts_on_page_and_form_alike(runtime: EmbeddedRunner, page: Page) -> None:
+    """Goods that never came have no condition, so "everything was there" must not stay in the comparison."""
+    take(
+        runtime,
+        completed("SO-1", at()),
+        scanned("SO-1", at(hours=1)),
+        answered("SO-1", at(hours=2), arrival="on_time", complete=True, score={"value": 9}, comment="Thanks"),
+    )
+    assert "arrived on time; everything was there; 9 of 10, happy" in page("/orders/SO-1")
+    take(runtime, answered("SO-1", at(hours=3), event_id="amended", arrival="not_received"))
+    shown = page("/orders/SO-1")
+    comparison = shown[: shown.index("Timeline")]
+    assert "Embellished: claimed as delivered on time, but the customer says otherwise." in comparison
+    assert "never arrived; 9 of 10, happy Thanks" in comparison
+    assert "everything was there" not in comparison
+
+
+def test_an_amendment_keeps_what_it_does_not_mention(runtime: EmbeddedRunner, page: Page) -> None:
+    take(
+        runtime,
+        completed("SO-1", at()),
+        scanned("SO-1", at(hours=1)),
+        answered("SO-1", at(hours=2), arrival="late", condition=["damaged"]),
+        answered("SO-1", at(hours=3), event_id="amended", score={"value": 3}),
+    )
+    shown = page("/orders/SO-1")
+    assert ": arrived late; damaged; 3 of 10, unhappy" in shown[: shown.index("Timeline")]
+
+
+def test_an_order_names_the_alerts_it_supports_and_no_others(runtime: EmbeddedRunner, page: Page) -> None:
     story(runtime)
     early, late = {"since": "2026-03-01"}, {"since": "2026-04-01"}
     with runtime.engine.begin() as connection:
@@ -299,7 +332,7 @@ def test_an_order_names_the_alerts_it_is_behind_and_no_others(runtime: Embedded,
         )
         raise_alert(connection, "on_time/depot/Metz/1", value="Metz", proof=early)
     shown = page("/orders/SO-1")
-    assert "Critical: depot Lyon, on time Its evidence" in shown
+    assert "Critical: depot Lyon, on time Evidence" in shown
     assert "carrier Nordex, on time" not in shown
     assert "depot Metz" not in shown
 
@@ -307,26 +340,26 @@ def test_an_order_names_the_alerts_it_is_behind_and_no_others(runtime: Embedded,
 @pytest.mark.parametrize(
     "order_id", ["SO-1", "2026/11/SO 1", "..", "50%25 off", "a?b#c&d=e", "Bestellung-ß-注文", "/x/", POLYGLOT]
 )
-def test_every_order_is_found_under_its_own_address(runtime: Embedded, page: Page, order_id: str) -> None:
+def test_every_order_is_found_under_its_own_address(runtime: EmbeddedRunner, page: Page, order_id: str) -> None:
     take(runtime, completed(order_id, account={"id": "A-1", "name": "Right Place"}), scanned(order_id, at(hours=1)))
-    assert "Right Place" in page(dashboard.order_address(order_id))
+    assert "Right Place" in page(order_address(order_id))
 
 
 def test_unknown_orders_are_not_found_and_the_finder_waits_for_an_id(page: Callable[..., str]) -> None:
     for address in ("/orders/nobody", "/orders?q=nobody", "/orders/a/b"):
-        assert "Nothing was ever heard of an order" in page(address, status=404)
+        assert "found. Order ids are case-sensitive." in page(address, status=404)
     assert "Find an order" in page("/orders")
     assert "Find an order" in page("/orders?q=+")
 
 
-def test_an_answer_without_its_order_has_a_page_already(runtime: Embedded, page: Page) -> None:
+def test_an_answer_without_its_order_has_a_page_already(runtime: EmbeddedRunner, page: Page) -> None:
     take(runtime, answered("SO-9", at(), comment="Where is it?", arrival="not_received"))
     shown = page("/orders/SO-9")
     assert "Where is it?" in shown
-    assert "there was no question whose claim could be held against the answer" in shown
+    assert "no question was sent, so there is no frozen claim to compare the answer with" in shown
 
 
-def test_hostile_text_stays_text_in_every_field(runtime: Embedded, browser: TestClient[Litestar]) -> None:
+def test_hostile_text_stays_text_in_every_field(runtime: EmbeddedRunner, browser: TestClient[Litestar]) -> None:
     bad = POLYGLOT
     take(
         runtime,
@@ -346,12 +379,12 @@ def test_hostile_text_stays_text_in_every_field(runtime: Embedded, browser: Test
     )
     with runtime.engine.begin() as connection:
         raise_alert(connection, bad, value=bad, signal="on_time", proof={"orders": [bad]})
-    for address in ("/", "/?by=carrier", dashboard.order_address(bad), f"/orders/{'x' * 300}", "/?by=%3Cscript%3E"):
+    for address in ("/", "/?by=carrier", order_address(bad), f"/orders/{'x' * 300}", "/?by=%3Cscript%3E"):
         html = browser.get(address).text
         shown = read(html)
         assert "<img" not in html
         assert "49" not in re.findall(r"\b49\b", shown.replace("{{7*7}}", ""))
-    assert "{{7*7}}" in read(browser.get(dashboard.order_address(bad)).text)
+    assert "{{7*7}}" in read(browser.get(order_address(bad)).text)
 
 
 def test_pages_keep_to_the_policy_they_are_served_with(browser: TestClient[Litestar]) -> None:
@@ -369,7 +402,7 @@ def test_style_and_script_have_addresses_that_follow_their_content(browser: Test
     assert assets.asset("pages.css") != assets.asset("pages.js").replace("js", "css")
 
 
-def test_no_page_looks_through_the_orders(runtime: Embedded, browser: TestClient[Litestar]) -> None:
+def test_no_page_scans_the_orders(runtime: EmbeddedRunner, browser: TestClient[Litestar]) -> None:
     story(runtime)
     asked_of_orders: list[str] = []
 
@@ -398,16 +431,18 @@ def test_newest_words_and_unresolved_questions_are_read_along_their_index(sqlite
 
     event.listen(engine, "before_cursor_execute", _explain)
     with reading(engine) as connection:
-        assert pages.verbatims(connection, 5) == []
-        assert pages.unresolved(connection, at(), 5) == (0, 0, ())
+        assert verbatims(connection, 5) == []
+        assert unresolved_questions(connection, at(), 5) == (0, 0, ())
         connection.execute(text("SELECT 1"))
     engine.dispose()
     assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in its order, and no sorting
     assert "SEARCH asks USING INDEX asks_unresolved (sending_at>?)" in plans[1]
 
 
-def test_a_page_is_made_again_only_when_something_happened(runtime: Embedded, browser: TestClient[Litestar]) -> None:
-    lived(runtime, 1, arrival="on_time", comment="First")
+def test_a_page_is_rendered_again_only_when_something_happened(
+    runtime: EmbeddedRunner, browser: TestClient[Litestar]
+) -> None:
+    delivered_and_answered(runtime, 1, arrival="on_time", comment="First")
     statements: list[str] = []
     browser.get("/")
     event.listen(
@@ -417,19 +452,21 @@ def test_a_page_is_made_again_only_when_something_happened(runtime: Embedded, br
     )
     assert "First" in browser.get("/").text
     assert not any("rollups" in statement for statement in statements)
-    lived(runtime, 2, arrival="on_time", comment="Second")
+    delivered_and_answered(runtime, 2, arrival="on_time", comment="Second")
     assert "Second" in browser.get("/").text
 
 
 def test_every_reason_and_every_state_has_words_of_its_own() -> None:
     for reason in Reason:
         assert words.why_not(reason) != words.plain_word(reason)
-    assert set(State) <= set(words.STATES)
+    assert set(AskState) <= set(words.STATES)
 
 
-def test_a_capped_account_reads_as_left_in_peace(start: Callable[..., Embedded]) -> None:
+def test_a_capped_account_is_explained(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(policy=Policy(account_cap=1))
     people = [contact("ana"), contact("bo", phone="+447700900124")]
     take(runtime, completed(contacts=people), scanned(time=at(hours=1)))
-    with client(*dashboard.routes(services(runtime, Clock(at())))) as made:
-        assert "because this customer was asked often enough these days" in read(made.get("/orders/SO-1").text)
+    with client(*order_pages.routes(services(runtime, Clock(at())))) as made:
+        assert "because this customer has been asked as often as the limit allows" in read(
+            made.get("/orders/SO-1").text
+        )

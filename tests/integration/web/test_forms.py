@@ -1,4 +1,4 @@
-"""The mini-form: what it shows to whom, what it records, and what it never does."""
+"""The customer's form: what it shows, what it records, and what it never reveals."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,14 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import event
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.ask_states import hashed
-from pipeline.store.schema.tables import answers, asks, journal
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.journal import journal
 from pipeline.web.public.form import form, links
-from tests.support.builders import answered, at, take
+from tests.support.builders import answered, at
+from tests.support.running.embedded import take
 from tests.support.dump import dump
 from tests.support.modes import EVERYWHERE
 from tests.support.requests import doors
@@ -36,7 +39,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def client(runtime: Embedded, clock: Clock) -> Iterator[TestClient[Litestar]]:
+def client(runtime: EmbeddedRunner, clock: Clock) -> Iterator[TestClient[Litestar]]:
     with doors.client(*form.routes(doors.services(runtime, clock))) as made:
         yield made
 
@@ -51,11 +54,11 @@ def post(client: TestClient[Litestar], fields: dict[str, Any], token: str = TOKE
     return client.post(f"/f/{token}", content=urlencode(fields, doseq=True), headers=HEADERS)
 
 
-def said(runtime: Embedded) -> list[dict[str, Any]]:
+def said(runtime: EmbeddedRunner) -> list[dict[str, Any]]:
     return sorted(rows(runtime, answers), key=lambda row: row["answered_at"])
 
 
-def test_an_answer_is_recorded_compared_and_shown(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_an_answer_is_recorded_compared_and_shown(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     page = client.get(f"/f/{TOKEN}")
     assert (page.status_code, page.headers["content-language"]) == (200, "en")
@@ -70,7 +73,7 @@ def test_an_answer_is_recorded_compared_and_shown(runtime: Embedded, client: Tes
     assert told(runtime, "fulfilment.compared")[0]["verdict"] == "embellished"
 
 
-def test_a_hundred_prefetches_leave_it_unanswered(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_a_hundred_prefetches_leave_it_unanswered(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     before = dump(runtime.engine)
     for n in range(100):
@@ -80,22 +83,22 @@ def test_a_hundred_prefetches_leave_it_unanswered(runtime: Embedded, client: Tes
     assert rows(runtime, asks)[0]["state"] == "sent"
 
 
-def test_a_dump_of_the_database_opens_no_form(runtime: Embedded, clock: Clock) -> None:
+def test_a_dump_of_the_database_opens_no_form(runtime: EmbeddedRunner, clock: Clock) -> None:
     doors.sent(runtime)
     everything = "\n".join(dump(runtime.engine))
     assert TOKEN not in everything
     candidates = set(re.findall(r"[A-Za-z0-9_-]{16,}", everything)) | {hashed(TOKEN), hashed(TOKEN)[:22]}
-    with doors.client(*form.routes(doors.services(runtime, clock, wrong_links_a_minute=10_000))) as client:
+    with doors.client(*form.routes(doors.services(runtime, clock, max_wrong_links_per_minute=10_000))) as client:
         for candidate in candidates:
             assert client.get(f"/f/{candidate}").status_code == 404
 
 
-def test_who_guesses_links_has_to_wait_and_whoever_has_one_does_not(
-    runtime: Embedded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_failed_attempts_at_links_are_limited_and_valid_links_are_not(
+    runtime: EmbeddedRunner, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doors.sent(runtime)
     french = {"accept-language": "fr"}
-    with doors.client(*form.routes(doors.services(runtime, clock, wrong_links_a_minute=3))) as client:
+    with doors.client(*form.routes(doors.services(runtime, clock, max_wrong_links_per_minute=3))) as client:
         for _ in range(5):
             assert client.get(f"/f/{TOKEN}").status_code == 200, "right ones are not counted"
         guesses = [client.get("/f/" + f"{n:022}", headers=french) for n in range(5)]
@@ -107,7 +110,7 @@ def test_who_guesses_links_has_to_wait_and_whoever_has_one_does_not(
         assert post(client, ANSWER).status_code == 200
         clock.moment += timedelta(days=15)
         assert client.get(f"/f/{TOKEN}").status_code == 404, "nor is one that was right once"
-        # All that are over the limit share one query; what no token looks like costs none.
+        # All clients beyond the limit share one query; what does not look like a token needs none.
         monkeypatch.setattr(links, "_SHARED_SECONDS", 0.5)
         with queries(runtime) as asked, ThreadPoolExecutor(8) as pool:
             assert set(pool.map(lambda n: client.get(f"/f/{n:022}").status_code, range(8))) == {429}
@@ -116,7 +119,7 @@ def test_who_guesses_links_has_to_wait_and_whoever_has_one_does_not(
 
 
 @contextmanager
-def queries(runtime: Embedded) -> Iterator[list[str]]:
+def queries(runtime: EmbeddedRunner) -> Iterator[list[str]]:
     """The statements that are executed meanwhile."""
     seen: list[str] = []
 
@@ -128,8 +131,8 @@ def queries(runtime: Embedded) -> Iterator[list[str]]:
     event.remove(runtime.engine, "before_cursor_execute", _note)
 
 
-def test_unknown_used_up_and_expired_look_alike_but_for_one_kind_sentence(
-    runtime: Embedded, client: TestClient[Litestar], clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_unknown_used_up_and_expired_links_look_alike_but_for_one_sentence(
+    runtime: EmbeddedRunner, client: TestClient[Litestar], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doors.sent(runtime)
     for wrong in ("A" * 22, "A" * 21, "A" * 200, "%00" * 22, "../../etc/passwd", "'; DROP TABLE asks; --"):
@@ -152,7 +155,7 @@ def test_unknown_used_up_and_expired_look_alike_but_for_one_kind_sentence(
 
 
 def test_a_link_is_open_for_fourteen_days_from_sending(
-    runtime: Embedded, client: TestClient[Litestar], clock: Clock
+    runtime: EmbeddedRunner, client: TestClient[Litestar], clock: Clock
 ) -> None:
     doors.sent(runtime)
     clock.moment = at(hours=2) + timedelta(days=14)
@@ -160,7 +163,7 @@ def test_a_link_is_open_for_fourteen_days_from_sending(
 
 
 def test_an_amended_answer_counts_and_the_one_before_is_kept(
-    runtime: Embedded, client: TestClient[Litestar], clock: Clock
+    runtime: EmbeddedRunner, client: TestClient[Litestar], clock: Clock
 ) -> None:
     doors.sent(runtime)
     post(client, ANSWER | {"submission": "one"})
@@ -180,7 +183,21 @@ def test_an_amended_answer_counts_and_the_one_before_is_kept(
     assert [pair["observations"]["experience"]["x"] for pair in told(runtime, "fulfilment.compared")] == [1.0, 0.0]
 
 
-def test_the_same_submission_twice_counts_once(runtime: Embedded, client: TestClient[Litestar], clock: Clock) -> None:
+def test_the_form_shows_the_current_answer_by_the_rule_of_the_evidence(
+    runtime: EmbeddedRunner, client: TestClient[Litestar], clock: Clock
+) -> None:
+    doors.sent(runtime)
+    post(client, {"arrival": "on_time", "goods": "complete", "score": "9"})
+    clock.moment = at(hours=4)
+    amended = post(client, {"arrival": "not_received"}).text
+    assert "No, not received" in amended
+    assert "All complete and in order" not in amended
+    assert "9 of 10" in amended, "what the amendment does not mention stays"
+
+
+def test_the_same_submission_twice_counts_once(
+    runtime: EmbeddedRunner, client: TestClient[Litestar], clock: Clock
+) -> None:
     doors.sent(runtime)
     fields = ANSWER | {"submission": submission(client.get(f"/f/{TOKEN}").text)}
     with ThreadPoolExecutor(4) as pool:
@@ -209,20 +226,20 @@ def test_the_same_submission_twice_counts_once(runtime: Embedded, client: TestCl
     ],
 )
 def test_bad_input_shows_the_form_again_with_the_field_named(
-    runtime: Embedded, client: TestClient[Litestar], change: dict[str, Any], field: str
+    runtime: EmbeddedRunner, client: TestClient[Litestar], change: dict[str, Any], field: str
 ) -> None:
     doors.sent(runtime)
     page = post(client, ANSWER | change)
     assert page.status_code == 422
     assert page.text.count("<li><a href=") == 1
-    assert f'id="{field}-mistake"' in page.text
-    assert re.search(rf'aria-describedby="[^"]*{field}-mistake', page.text)
+    assert f'id="{field}-error"' in page.text
+    assert re.search(rf'aria-describedby="[^"]*{field}-error', page.text)
     assert re.search(rf'<(?:input|textarea)[^>]* name="{field}"[^>]* aria-invalid="true"', page.text)
     assert "Please check: Your delivery</title>" in page.text
     assert rows(runtime, answers) == []
 
 
-def test_a_mistake_loses_nothing_that_was_filled_in(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_an_error_keeps_everything_that_was_entered(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     page = post(client, ANSWER | {"arrival": "", "comment": "</textarea><script>alert(1)</script>\n{{ 7*7 }}"}).text
     assert re.search(r'id="score-4"[^>]* checked', page)
@@ -230,7 +247,7 @@ def test_a_mistake_loses_nothing_that_was_filled_in(runtime: Embedded, client: T
     assert "<script" not in page
 
 
-def test_what_never_came_has_no_condition(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_goods_that_never_arrived_have_no_condition(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     assert post(client, {"arrival": "not_received", "goods": ["complete", "damaged"]}).status_code == 200
     (row,) = rows(runtime, answers)
@@ -238,7 +255,7 @@ def test_what_never_came_has_no_condition(runtime: Embedded, client: TestClient[
 
 
 def test_line_ends_count_once_and_control_characters_not_at_all(
-    runtime: Embedded, client: TestClient[Litestar]
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
 ) -> None:
     doors.sent(runtime)
     assert post(client, {"arrival": "on_time", "comment": "a\r\n" * 800}).status_code == 200
@@ -251,22 +268,20 @@ def test_line_ends_count_once_and_control_characters_not_at_all(
 @pytest.mark.parametrize(
     "body", [b"\xff\xfe", b"arrival=%ff%fe&comment=%00%ed%a0%80", b"&".join([b"a=1"] * 100), b"{}", b"", b"%" * 60_000]
 )
-def test_whatever_is_sent_is_answered_and_nothing_breaks(
-    runtime: Embedded, client: TestClient[Litestar], body: bytes
-) -> None:
+def test_malformed_bodies_are_rejected(runtime: EmbeddedRunner, client: TestClient[Litestar], body: bytes) -> None:
     doors.sent(runtime)
     assert client.post(f"/f/{TOKEN}", content=body, headers=HEADERS).status_code in (400, 422)
     assert rows(runtime, answers) == []
 
 
-def test_a_body_over_64_kib_is_refused(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_a_body_over_64_kib_is_refused(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     assert client.post(f"/f/{TOKEN}", content=b"arrival=late&comment=" + b"x" * 65_536).status_code == 413
     assert rows(runtime, answers) == []
 
 
-def test_it_speaks_the_contacts_language_unless_another_is_chosen(
-    runtime: Embedded, client: TestClient[Litestar]
+def test_the_form_is_in_the_contacts_language_unless_another_is_chosen(
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
 ) -> None:
     doors.sent(runtime, language="fr-CA", timezone="Europe/Paris")
     page = client.get(f"/f/{TOKEN}", headers={"accept-language": "en"})
@@ -284,14 +299,14 @@ def test_it_speaks_the_contacts_language_unless_another_is_chosen(
     ("header", "language"),
     [("fr;q=0.4, en;q=0.9", "en"), ("de, fr-BE;q=0.8", "fr"), ("", "en"), ("fr;q=0", "en"), (",;q=,fr;q=x", "en")],
 )
-def test_strangers_are_answered_in_the_browsers_language(
+def test_an_invalid_link_is_answered_in_the_browsers_language(
     client: TestClient[Litestar], header: str, language: str
 ) -> None:
     page = client.get("/f/" + "A" * 22, headers={"accept-language": header})
     assert f'<html lang="{language}">' in page.text
 
 
-def test_the_page_names_nobody_and_runs_no_script(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_the_page_contains_no_name_and_no_script(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime, name="Ana Canary", email="ana.canary@example.com")
     pages = [client.get(f"/f/{TOKEN}"), post(client, ANSWER), client.get(f"/f/{TOKEN}", params={"amend": "1"})]
     for page in pages:
@@ -303,7 +318,7 @@ def test_the_page_names_nobody_and_runs_no_script(runtime: Embedded, client: Tes
 
 
 def test_an_answer_by_another_system_can_be_amended_by_the_form(
-    runtime: Embedded, client: TestClient[Litestar]
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
 ) -> None:
     doors.sent(runtime)
     take(runtime, answered(time=at(hours=2.5), arrival="on_time", score={"value": 5, "scale": 5}, complete=True))

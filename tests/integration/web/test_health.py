@@ -1,4 +1,4 @@
-"""Alive, ready, measured; and who may look at the internal listener."""
+"""Liveness, readiness, metrics, and the sign-in to the internal listener."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -6,31 +6,33 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from litestar import Request, get
 from litestar.testing import TestClient
 
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runtime.write_queue import Writer
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.write_queue import WriteQueue
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect
 from pipeline.web.auth.token import COOKIE
 from pipeline.web.http.server import internal_app, public_app
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
+from tests.support.limits import PATIENCE
 from tests.support.requests.ingesting import problem, services_of
-from tests.support.running.writing import SECONDS, busy, writing
+from tests.support.running.writing import busy, writing
 
 TOKEN = "a-token-that-was-printed-at-start"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
 
-async def _nothing(_: Sequence[Incoming]) -> Taken:
+async def _nothing(_: Sequence[Incoming]) -> IngestResult:
     raise AssertionError("nobody submits here")
 
 
 @pytest.fixture
-def services(runtime: Embedded) -> Services:
+def services(runtime: EmbeddedRunner) -> Services:
     return services_of(runtime, _nothing)
 
 
@@ -46,9 +48,9 @@ def test_health_needs_no_sign_in(client: TestClient[Any]) -> None:
     assert client.get("/readyz").json() == {"status": "ok"}
 
 
-def test_it_is_not_ready_while_the_database_is_away(services: Services) -> None:
+def test_it_is_not_ready_while_the_database_is_unavailable(services: Services) -> None:
     away = connect("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    with TestClient(internal_app(replace(services, engine=away), TOKEN)) as client:
+    with TestClient(internal_app(replace(services, store=replace(services.store, engine=away)), TOKEN)) as client:
         assert client.get("/livez").status_code == 200
         answer = client.get("/readyz")
         assert "database" in problem(answer, 503)["detail"]
@@ -58,7 +60,7 @@ def test_it_is_not_ready_while_the_database_is_away(services: Services) -> None:
         assert "\nunvarnished_ready 1.0\n" in client.get("/metrics", headers=BEARER).text
 
 
-def test_a_database_that_stalls_is_asked_once_and_not_waited_for(
+def test_a_stalled_database_is_checked_once_at_a_time_and_not_waited_for(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, answer = threading.Semaphore(0), threading.Event()
@@ -68,7 +70,7 @@ def test_a_database_that_stalls_is_asked_once_and_not_waited_for(
         answer.wait()
 
     monkeypatch.setattr(health, "_DATABASE_SECONDS", 0.05)
-    monkeypatch.setattr(health._Database, "_ask", _stall)
+    monkeypatch.setattr(health._Database, "_query", _stall)
     with TestClient(internal_app(services, TOKEN)) as client:
         for _ in range(10):
             problem(client.get("/readyz"), 503)
@@ -77,33 +79,35 @@ def test_a_database_that_stalls_is_asked_once_and_not_waited_for(
     assert not asked.acquire(blocking=False), "once at a time"
 
 
-class _Away:
-    """A writer whose last transaction failed."""
+class _Unavailable:
+    """A write queue whose last transaction failed."""
 
-    alive, away, behind = True, True, 0.0
+    alive, unavailable, longest_wait = True, True, 0.0
 
 
-def test_it_is_not_ready_without_a_writer_that_writes(
-    runtime: Embedded, services: Services, monkeypatch: pytest.MonkeyPatch
+def test_it_is_not_ready_unless_the_write_queue_works(
+    runtime: EmbeddedRunner, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def _ready(writer: Writer) -> Any:
-        with TestClient(internal_app(services, TOKEN, health.of_writer(writer))) as client:
+    def _ready(writer: WriteQueue) -> Any:
+        with TestClient(internal_app(services, TOKEN, health.queue_problems(writer))) as client:
             return client.get("/readyz")
 
     with writing(runtime, is_open=False) as (writer, gate):
         assert _ready(writer).status_code == 200
         busy(writer, gate)
-        monkeypatch.setattr(health, "_BEHIND_SECONDS", 0)
+        monkeypatch.setattr(health, "_MAX_WAIT_SECONDS", 0)
         assert "wait longer" in problem(_ready(writer), 503)["detail"]
         monkeypatch.undo()
-        gate.trouble.append(KeyError("a bug"))
+        gate.failures.append(KeyError("a bug"))
         gate.open.set()
-        assert writer.ended.exception(SECONDS)
-        assert "ended" in problem(_ready(writer), 503)["detail"]
-    assert "does not reach" in problem(_ready(_Away()), 503)["detail"]  # type: ignore[arg-type]
+        assert writer.ended.exception(PATIENCE)
+        assert "stopped" in problem(_ready(writer), 503)["detail"]
+    assert "cannot reach" in problem(_ready(_Unavailable()), 503)["detail"]  # type: ignore[arg-type]
 
 
-def test_metrics_tell_requests_by_route_and_nothing_of_persons(client: TestClient[Any], services: Services) -> None:
+def test_metrics_count_requests_by_route_and_contain_no_personal_data(
+    client: TestClient[Any], services: Services
+) -> None:
     problem(client.get("/metrics"), 401)
     client.get("/livez")
     client.get("/nothing/+447700900123")
@@ -134,7 +138,7 @@ def test_the_token_may_be_pasted_too(client: TestClient[Any]) -> None:
     assert client.get("/metrics").status_code == 200
 
 
-def test_a_wrong_token_opens_nothing(client: TestClient[Any]) -> None:
+def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
     for answer in (client.get("/sign-in", params={"token": "x"}), client.post("/sign-in", data={"token": "x"})):
         assert answer.status_code == 401
         assert "set-cookie" not in answer.headers
@@ -151,7 +155,18 @@ def test_a_page_of_another_origin_cannot_use_the_cookie(services: Services) -> N
             assert answer.status_code == status
 
 
-def test_settings_name_what_cannot_work() -> None:
+def test_handlers_know_who_is_signed_in(services: Services) -> None:
+    @get("/who", sync_to_thread=False)
+    def who(request: Request[Any, Any, Any]) -> str:
+        return request.user.name  # type: ignore[no-any-return]
+
+    app = internal_app(services, TOKEN, tuple, lambda _: [who])
+    with TestClient(app) as client:
+        assert client.get("/who", headers=BEARER).text == "sign-in token"
+        problem(client.get("/who"), 401)
+
+
+def test_invalid_settings_are_refused() -> None:
     assert Settings(public_port=9000).public_url == "http://127.0.0.1:9000"
     assert Settings(public_url="https://ask.example.com/").public_url == "https://ask.example.com"
     for wrong in ({"public_url": "ask.example.com"}, {"sign_in_token": "short"}, {"public_port": 70_000}):

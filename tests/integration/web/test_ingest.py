@@ -1,4 +1,4 @@
-"""`POST /v1/events`: what is taken, what is refused and with which words, and who may send at all."""
+"""`POST /v1/events`: what is accepted, what is refused and why, and who may send."""
 
 import asyncio
 import json
@@ -12,12 +12,14 @@ from litestar.testing import TestClient
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runtime.write_queue import Bounds, Busy, Writer
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.write_queue import Busy, QueueLimits, WriteQueue
 from pipeline.store.db.engine import reading
 from pipeline.store.people import api_keys
-from pipeline.store.schema.tables import asks, dead_letters, journal, orders
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.journal import dead_letters, journal
+from pipeline.store.schema.orders import orders
 from pipeline.web.http.server import public_app
 from pipeline.web.http.services import Services
 from tests.support.builders import answered, asked, at, cloud, completed, repromised, scanned
@@ -33,7 +35,7 @@ class Door:
     """The public listener over a real writer and database."""
 
     client: TestClient[Any]
-    runtime: Embedded
+    runtime: EmbeddedRunner
     services: Services
     key: str
 
@@ -50,11 +52,11 @@ class Door:
 
 
 @pytest.fixture
-def door(runtime: Embedded) -> Iterator[Door]:
-    writer = Writer(runtime.runner, Bounds(100, 1_000, 1 << 20), lambda: at(hours=4))
+def door(runtime: EmbeddedRunner) -> Iterator[Door]:
+    writer = WriteQueue(runtime, QueueLimits(100, 1_000, 1 << 20), lambda: at(hours=4))
     writer.start()
 
-    async def _submit(batch: Sequence[Incoming]) -> Taken:
+    async def _submit(batch: Sequence[Incoming]) -> IngestResult:
         return await asyncio.wrap_future(writer.submit(batch))
 
     services = services_of(runtime, _submit)
@@ -77,7 +79,7 @@ def test_an_event_is_durable_processed_and_answered(door: Door) -> None:
 
 
 @pytest.mark.parametrize("media", [BATCH, JSON, JSON + "; charset=utf-8"])
-def test_a_batch_is_taken_as_a_whole_and_counted(door: Door, media: str) -> None:
+def test_a_batch_is_accepted_as_a_whole_and_counted(door: Door, media: str) -> None:
     door.post(completed("SO-1"))
     answer = door.batch(completed("SO-1"), completed("SO-2"), repromised("SO-2", at(), at(days=2)), media=media)
     assert (answer.status_code, answer.json()) == (202, {"new": 2, "duplicates": 1})
@@ -87,9 +89,9 @@ def test_plain_json_may_be_one_event(door: Door) -> None:
     assert door.post(b"\n " + completed(), JSON).json() == {"new": 1, "duplicates": 0}
 
 
-def test_what_is_wrong_with_an_event_is_said_by_field_and_nothing_is_kept(door: Door) -> None:
+def test_an_invalid_event_is_refused_by_field_and_not_stored(door: Door) -> None:
     for name, (raw, field) in MALFORMED.items():
-        status, named = (413, "") if len(raw) > LIMITS["event_bytes"] else (422, field)
+        status, named = (413, "") if len(raw) > LIMITS["max_event_bytes"] else (422, field)
         assert problem(door.post(raw), status).get("field", "") == named, name
     assert rows(door.runtime, journal) == rows(door.runtime, dead_letters) == []
 
@@ -111,12 +113,12 @@ def test_of_a_batch_the_good_ones_go_through_and_the_others_are_named(door: Door
     assert rows(door.runtime, dead_letters) == [], "whoever sent them was told"
 
 
-def test_a_batch_of_which_nothing_can_be_taken_is_refused_one_by_one(door: Door) -> None:
+def test_a_batch_without_any_valid_event_is_refused_event_by_event(door: Door) -> None:
     body = problem(door.batch(asked("SO-1", at()), b"{}"), 422)
     assert [(refused["index"], refused["field"]) for refused in body["refused"]] == [(0, "type"), (1, "specversion")]
 
 
-def test_nobody_answers_asks_or_alerts_in_our_name(door: Door) -> None:
+def test_our_own_event_types_and_source_are_refused(door: Door) -> None:
     for raw in (answered(arrival="on_time"), asked("SO-1", at())):
         assert problem(door.post(raw), 422)["field"] == "type"
     problem(door.post(cloud("alert.opened", "a", at(), {})), 422)
@@ -144,7 +146,7 @@ def test_binary_mode_is_the_same_event(door: Door) -> None:
     assert problem(door.post('{} , "id": "2"', JSON, **headers), 422)["field"] == "data"
 
 
-def test_what_is_no_request_of_ours_is_refused(door: Door) -> None:
+def test_malformed_requests_are_refused(door: Door) -> None:
     for body, media, status in (
         (completed(), "text/plain", 415),
         (completed(), "", 415),
@@ -166,7 +168,7 @@ def test_unknown_paths_and_methods_are_problems_too(door: Door) -> None:
     problem(door.client.delete("/v1/events"), 405)
 
 
-def test_wrong_revoked_and_missing_keys_look_the_same(door: Door) -> None:
+def test_unknown_revoked_and_missing_keys_look_the_same(door: Door) -> None:
     revoked = door.make_key("old")
     assert door.post(completed(), key=revoked).status_code == 202
     with door.runtime.engine.begin() as connection:
@@ -175,26 +177,26 @@ def test_wrong_revoked_and_missing_keys_look_the_same(door: Door) -> None:
     with fresh:
         for header in ({}, {"authorization": f"Bearer {revoked}"}, {"authorization": f"Basic {door.key}"}):
             answer = fresh.post("/v1/events", content=b"{}", headers=header)
-            assert problem(answer, 401)["detail"] == "this needs a working API key: Authorization: Bearer KEY"
+            assert problem(answer, 401)["detail"] == "a valid API key is required: Authorization: Bearer KEY"
             assert answer.headers["www-authenticate"].startswith("Bearer")
         assert (
             fresh.post("/v1/events", content=b"{}", headers={"authorization": f"bearer {door.key}"}).status_code == 415
         )
 
 
-def test_a_key_is_kept_as_a_digest_and_its_name_is_taken_for_ever(door: Door) -> None:
+def test_a_key_is_stored_as_a_digest_and_its_name_cannot_be_reused(door: Door) -> None:
     with reading(door.runtime.engine) as connection:
-        (kept,) = api_keys.listed(connection)
+        (kept,) = api_keys.all_keys(connection)
     assert door.key not in repr(kept)
     assert kept.digest == api_keys.digest_of(door.key)
     with pytest.raises(ValueError, match="choose another name"):
         door.make_key("erp")
-    with pytest.raises(ValueError, match="no key named"), door.runtime.engine.begin() as connection:
+    with pytest.raises(ValueError, match="no valid key is named"), door.runtime.engine.begin() as connection:
         api_keys.revoke(connection, "nobody", at())
 
 
-def test_too_many_wrong_keys_have_to_wait_and_do_not_lock_out_the_right_one(door: Door) -> None:
-    services = services_of(door.runtime, door.services.submit, wrong_keys_a_minute=3)
+def test_too_many_invalid_keys_are_limited_and_do_not_lock_out_a_valid_one(door: Door) -> None:
+    services = services_of(door.runtime, door.services.submit, max_wrong_keys_per_minute=3)
     with TestClient(public_app(services)) as client:
         statuses = [client.post("/v1/events", headers={"authorization": "Bearer x"}).status_code for _ in range(4)]
         assert statuses == [401, 401, 401, 429]
@@ -208,8 +210,8 @@ def test_too_many_wrong_keys_have_to_wait_and_do_not_lock_out_the_right_one(door
 @pytest.mark.parametrize(
     "error", [Busy("7 events wait"), OperationalError("", {}, Exception("gone")), NoConnection("none free")]
 )
-def test_what_cannot_be_made_durable_now_is_to_be_sent_again(door: Door, error: Exception) -> None:
-    async def _submit(_: Sequence[Incoming]) -> Taken:
+def test_events_that_cannot_be_made_durable_now_are_to_be_sent_again(door: Door, error: Exception) -> None:
+    async def _submit(_: Sequence[Incoming]) -> IngestResult:
         raise error
 
     with TestClient(public_app(replace(door.services, submit=_submit))) as client:
@@ -220,11 +222,11 @@ def test_what_cannot_be_made_durable_now_is_to_be_sent_again(door: Door, error: 
 
 
 def test_waiting_has_an_end(door: Door) -> None:
-    async def _submit(_: Sequence[Incoming]) -> Taken:
+    async def _submit(_: Sequence[Incoming]) -> IngestResult:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
-    with TestClient(public_app(services_of(door.runtime, _submit, answer_seconds=0.05))) as client:
+    with TestClient(public_app(services_of(door.runtime, _submit, response_timeout_seconds=0.05))) as client:
         good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
         assert "not durable yet" in problem(client.post("/v1/events", content=completed(), headers=good), 503)["detail"]
 
@@ -236,12 +238,12 @@ def test_a_bug_is_an_error_without_its_words(door: Door, caplog: pytest.LogCaptu
     with TestClient(public_app(replace(door.services, now=_now))) as client:
         good = {"authorization": f"Bearer {door.key}", "content-type": EVENT}
         body = problem(client.post("/v1/events", content=completed(), headers=good), 500)
-    assert "bug" in body["detail"]
+    assert "internal error" in body["detail"]
     assert "RuntimeError" in caplog.text
     assert "447700900123" not in caplog.text + repr(body)
 
 
-def test_the_description_tells_what_may_be_sent(door: Door) -> None:
+def test_openapi_describes_what_may_be_sent(door: Door) -> None:
     description = door.client.get("/openapi.json").json()
     assert description["openapi"].startswith("3.1")
     operation = description["paths"]["/v1/events"]["post"]

@@ -1,4 +1,4 @@
-"""The read API says what the command line and the pages say, and names the parameter it cannot use."""
+"""The read API returns what the command line and the pages show, and names invalid parameters."""
 
 import json
 from collections.abc import Iterator
@@ -10,21 +10,22 @@ from litestar.testing import TestClient
 from typer.testing import CliRunner
 
 from pipeline.cli import app as command
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.web.internal.api import read
-from tests.support.alert_rows import raise_alert
-from tests.support.builders import answered, at, completed, repromised, scanned, take
+from tests.support.builders import answered, at, completed, repromised, scanned
+from tests.support.running.embedded import take
 from tests.support.requests.doors import Clock, client, services
+from tests.support.statistics.alert_rows import raise_alert
 
 
 @pytest.fixture
-def api(runtime: Embedded) -> Iterator[TestClient[Litestar]]:
+def api(runtime: EmbeddedRunner) -> Iterator[TestClient[Litestar]]:
     with client(*read.routes(services(runtime, Clock(at())))) as made:
         yield made
 
 
 @pytest.fixture
-def filled(runtime: Embedded) -> Embedded:
+def filled(runtime: EmbeddedRunner) -> EmbeddedRunner:
     for number, arrival in enumerate(["late", "on_time", "late"]):
         order_id = f"SO-{number}"
         take(
@@ -60,7 +61,7 @@ def printed(database_url: str, monkeypatch: pytest.MonkeyPatch, *arguments: str)
     ],
 )
 def test_the_report_is_the_one_of_the_command_line(
-    filled: Embedded,
+    filled: EmbeddedRunner,
     api: TestClient[Litestar],
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -73,14 +74,14 @@ def test_the_report_is_the_one_of_the_command_line(
 
 
 def test_the_alerts_are_those_of_the_command_line(
-    filled: Embedded, api: TestClient[Litestar], database_url: str, monkeypatch: pytest.MonkeyPatch
+    filled: EmbeddedRunner, api: TestClient[Litestar], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = api.get("/v1/alerts").json()
     assert found == printed(database_url, monkeypatch, "alerts")
     assert [alert["value"] for alert in found] == ["Lyon"]
 
 
-def test_segments_are_listed_by_level(filled: Embedded, api: TestClient[Litestar]) -> None:
+def test_segments_are_listed_by_level(filled: EmbeddedRunner, api: TestClient[Litestar]) -> None:
     take(filled, completed("SO-7", dimensions={"depot": "Arras"}))
     assert api.get("/v1/segments").json() == [
         {"dimension": "depot", "capacity": 20, "segments": ["Arras", "Lyon"]},
@@ -88,7 +89,7 @@ def test_segments_are_listed_by_level(filled: Embedded, api: TestClient[Litestar
     ]
 
 
-def test_the_version_moves_with_every_event_and_only_then(runtime: Embedded, api: TestClient[Litestar]) -> None:
+def test_the_version_moves_with_every_event_and_only_then(runtime: EmbeddedRunner, api: TestClient[Litestar]) -> None:
     assert api.get("/v1/version").json() == {"version": 0, "processed": 0, "clock": "1970-01-01T00:00:00Z"}
     take(runtime, completed())
     first = api.get("/v1/version").json()
@@ -98,14 +99,14 @@ def test_the_version_moves_with_every_event_and_only_then(runtime: Embedded, api
     assert api.get("/v1/version").json()["processed"] > 1
 
 
-def test_an_order_has_the_content_of_its_page(filled: Embedded, api: TestClient[Litestar]) -> None:
+def test_an_order_has_the_content_of_its_page(filled: EmbeddedRunner, api: TestClient[Litestar]) -> None:
     take(filled, repromised("SO-0", at(days=1), at(days=2)))
     found = api.get("/v1/orders/SO-0").json()
     assert found["verdict"] == "embellished"
-    assert found["verdict_in_words"].startswith("Embellished: claimed on time")
+    assert found["verdict_in_words"].startswith("Embellished: claimed as delivered on time")
     assert found["claim_when_asked"]["on_time_latest"] is True
     assert found["answers"] == [
-        {"who": "ana (receiver)", "said": "it came late; 0 of 10, unhappy", "words": "So it was"}
+        {"who": "ana (receiver)", "said": "arrived late; 0 of 10, unhappy", "words": "So it was"}
     ]
     assert [alert["headline"] for alert in found["alerts"]] == ["Critical: depot Lyon, on time"]
     assert [one["what"] for one in found["timeline"]] == [
@@ -122,7 +123,9 @@ def test_an_order_has_the_content_of_its_page(filled: Embedded, api: TestClient[
     assert "+447700900123" not in json.dumps(found)
 
 
-def test_ids_that_cannot_stand_in_a_path_travel_as_a_parameter(runtime: Embedded, api: TestClient[Litestar]) -> None:
+def test_ids_that_cannot_be_part_of_a_path_are_query_parameters(
+    runtime: EmbeddedRunner, api: TestClient[Litestar]
+) -> None:
     take(runtime, completed("2026/11 #1"))
     assert api.get("/v1/orders", params={"id": "2026/11 #1"}).json()["order_id"] == "2026/11 #1"
 
@@ -130,15 +133,15 @@ def test_ids_that_cannot_stand_in_a_path_travel_as_a_parameter(runtime: Embedded
 @pytest.mark.parametrize(
     ("address", "status", "field", "words"),
     [
-        ("/v1/report?by=town", 400, "by", "no level 'town' is counted here; there are: depot, carrier"),
-        ("/v1/report?from=soon", 400, "from", "'soon' is not a date as in 2026-11-20"),
+        ("/v1/report?by=town", 400, "by", "unknown level 'town'; the levels are: depot, carrier"),
+        ("/v1/report?from=soon", 400, "from", "'soon' is not a date such as 2026-11-20"),
         ("/v1/report?to=2026-13-01", 400, "to", "is not a date"),
         ("/v1/report?from=2026-03-09&to=2026-03-02", 400, "from", "is after"),
-        ("/v1/orders", 400, "id", "is needed"),
-        ("/v1/orders/SO-404", 404, None, "no order 'SO-404' is known here"),
+        ("/v1/orders", 400, "id", "is required"),
+        ("/v1/orders/SO-404", 404, None, "no order 'SO-404' found"),
     ],
 )
-def test_what_cannot_be_answered_says_why(
+def test_invalid_requests_name_the_parameter(
     api: TestClient[Litestar], address: str, status: int, field: str | None, words: str
 ) -> None:
     problem = api.get(address)
@@ -148,7 +151,7 @@ def test_what_cannot_be_answered_says_why(
     assert words in problem.json()["detail"]
 
 
-def test_openapi_describes_what_is_answered(runtime: Embedded) -> None:
+def test_openapi_describes_the_responses(runtime: EmbeddedRunner) -> None:
     described = Litestar(read.routes(services(runtime, Clock(at())))).openapi_schema.to_schema()
     assert set(described["paths"]) == {
         "/v1/report",
@@ -160,6 +163,6 @@ def test_openapi_describes_what_is_answered(runtime: Embedded) -> None:
     }
     names = [parameter["name"] for parameter in described["paths"]["/v1/report"]["get"]["parameters"]]
     assert sorted(names) == ["by", "from", "to"]
-    row = described["components"]["schemas"]["RowOut"]
+    row = described["components"]["schemas"]["Row"]
     assert set(row["required"]) == set(row["properties"])
-    assert {"OrderView", "Moment", "ReportOut", "AlertOut", "FigureOut"} <= set(described["components"]["schemas"])
+    assert {"OrderView", "TimelineEntry", "ReportOut", "AlertOut", "Figure"} <= set(described["components"]["schemas"])

@@ -13,29 +13,43 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import Connection
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.write_queue import Busy
-from pipeline.consumers.sending import status_reports as callbacks
+from pipeline.consumers.sending import status_reports
+from pipeline.consumers.sending.status_reports import UnknownMessage
+from pipeline.domain.asking.ask_states import AskState
+from pipeline.domain.asking.channels import SMS
 from pipeline.domain.asking.policy import Policy
+from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
+from pipeline.notifiers.port import StatusReport
 from pipeline.store.asks import claiming
-from pipeline.store.asks.conversations import inbound_messages, provider_callbacks
+from pipeline.store.asks import phone_messages as phones
+from pipeline.store.journal.journal import Journal
 from pipeline.store.journal.spool import Spool
-from pipeline.store.reads import demo_phone as phones
-from pipeline.store.schema.tables import answers, asks, journal, opt_outs
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.conversations import inbound_messages, provider_callbacks
+from pipeline.store.schema.journal import journal
+from pipeline.store.schema.people import opt_outs
 from pipeline.web.internal.demo_phone import phone
-from pipeline.web.public import webhooks
+from pipeline.web.public import provider_webhooks
 from pipeline.web.public.form import form
-from pipeline.web.public.webhooks import Provider
-from tests.support.builders import VAULT, at, completed, scanned, take
+from pipeline.web.public.provider_webhooks import ProviderWebhooks
+from tests.support.running.embedded import VAULT, take
+from tests.support.builders import at, completed, scanned
 from tests.support.modes import EVERYWHERE
 from tests.support.requests import doors
 from tests.support.requests.doors import PHONE, PUBLIC_URL, Clock
 from tests.support.requests.twilio_calls import ACCOUNT, KEY, OLD_KEY, SID, call, replies, signed, status, text
-from tests.support.running.live import live
+from tests.support.running.sending import sending_runner
 from tests.support.stored import rows
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 CALLBACK_TOKEN = "c4LLb4ckT0kenOf16bytes"
+
+
+def twilio(*auth_tokens: str) -> ProviderWebhooks:
+    return ProviderWebhooks(SMS, TwilioWebhooks(ACCOUNT, auth_tokens, PUBLIC_URL))
 
 
 @pytest.fixture
@@ -49,14 +63,14 @@ def spool(tmp_path: Path) -> Spool:
 
 
 @pytest.fixture
-def client(runtime: Embedded, clock: Clock, spool: Spool) -> Iterator[TestClient[Litestar]]:
+def client(runtime: EmbeddedRunner, clock: Clock, spool: Spool) -> Iterator[TestClient[Litestar]]:
     services = doors.services(runtime, clock)
-    provider = Provider(ACCOUNT, [KEY, OLD_KEY], callbacks.status)
-    with doors.client(*webhooks.routes(services, provider, spool), *phone.routes(services)) as made:
+    provider = twilio(KEY, OLD_KEY)
+    with doors.client(*provider_webhooks.routes(services, provider, spool), *phone.routes(services)) as made:
         yield made
 
 
-def test_a_text_is_kept_answered_and_counted(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_a_text_is_kept_answered_and_counted(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     answer = call(client, "/twilio/sms", text("2 & trés <late>"))
     assert answer.status_code == 200
@@ -66,7 +80,7 @@ def test_a_text_is_kept_answered_and_counted(runtime: Embedded, client: TestClie
     assert rows(runtime, asks)[0]["state"] == "answered"
 
 
-def test_the_same_request_a_thousand_times_is_one_row(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_the_same_request_a_thousand_times_is_one_row(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     fields = text("STOP")
     body, headers = urlencode(fields), signed("/twilio/sms", fields)
@@ -80,7 +94,7 @@ def test_the_same_request_a_thousand_times_is_one_row(runtime: Embedded, client:
 
 
 def test_another_message_with_the_same_idempotency_token_is_another_message(
-    runtime: Embedded, client: TestClient[Litestar]
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
 ) -> None:
     doors.sent(runtime)
     for sid in ("SM" + "2" * 32, "SM" + "3" * 32):
@@ -90,7 +104,7 @@ def test_another_message_with_the_same_idempotency_token_is_another_message(
     assert len(rows(runtime, inbound_messages)) == 2
 
 
-def test_no_bit_of_a_request_can_be_changed(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_no_bit_of_a_request_can_be_changed(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     fields = text("4")
     body, headers = urlencode(fields).encode(), signed("/twilio/sms", fields)
@@ -135,7 +149,7 @@ def test_no_bit_of_a_request_can_be_changed(runtime: Embedded, client: TestClien
     ],
 )
 def test_parameters_cannot_be_added_left_out_or_shifted(
-    runtime: Embedded, client: TestClient[Litestar], change: Any
+    runtime: EmbeddedRunner, client: TestClient[Litestar], change: Any
 ) -> None:
     fields = text("4")
     headers = signed("/twilio/sms", fields)
@@ -143,7 +157,7 @@ def test_parameters_cannot_be_added_left_out_or_shifted(
     assert rows(runtime, inbound_messages) == []
 
 
-def test_a_name_that_stands_twice_is_refused(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_a_parameter_given_twice_is_refused(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     fields = text("4")
     headers = signed("/twilio/sms", fields)
     for twice in ("&Body=4", "&Body=1", "&From=%2B447700900999"):
@@ -152,7 +166,7 @@ def test_a_name_that_stands_twice_is_refused(runtime: Embedded, client: TestClie
 
 
 def test_the_configured_address_is_signed_whatever_the_request_says(
-    runtime: Embedded, client: TestClient[Litestar]
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
 ) -> None:
     """The test's client speaks to http://proxy.internal:9999, as a proxy would."""
     fields = text("4")
@@ -188,7 +202,7 @@ def test_a_body_over_64_kib_is_refused(client: TestClient[Litestar]) -> None:
     assert call(client, "/twilio/sms", text("x" * 65_536)).status_code == 413
 
 
-def test_a_spoofed_sender_is_kept_aside(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_a_spoofed_sender_is_quarantined(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     answer = call(client, "/twilio/sms", text("1", sender="+447700900999"))
     assert (answer.status_code, replies(answer)) == (200, [])
@@ -199,7 +213,7 @@ def test_a_spoofed_sender_is_kept_aside(runtime: Embedded, client: TestClient[Li
 
 @pytest.mark.parametrize("word", ["STOP", "START", "HELP"])
 def test_with_advanced_opt_out_the_provider_has_replied_already(
-    runtime: Embedded, client: TestClient[Litestar], word: str
+    runtime: EmbeddedRunner, client: TestClient[Litestar], word: str
 ) -> None:
     doors.sent(runtime)
     answer = call(client, "/twilio/sms", text("ARRET", OptOutType=word))
@@ -207,7 +221,7 @@ def test_with_advanced_opt_out_the_provider_has_replied_already(
     assert len(rows(runtime, opt_outs)) == (word == "STOP")
 
 
-def test_odd_texts_neither_break_nor_inject(runtime: Embedded, client: TestClient[Litestar]) -> None:
+def test_odd_texts_neither_break_nor_inject(runtime: EmbeddedRunner, client: TestClient[Litestar]) -> None:
     doors.sent(runtime)
     for n, body in enumerate(("\x00", "wet \x00 box", "", "]]></Message><Message>x", "🙄" * 1_600, "\u202eevil")):
         answer = call(client, "/twilio/sms", text(body, "SM" + f"{n}" * 32))
@@ -218,21 +232,21 @@ def test_odd_texts_neither_break_nor_inject(runtime: Embedded, client: TestClien
 
 
 def test_nothing_is_acknowledged_that_is_not_stored(
-    runtime: Embedded, clock: Clock, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    runtime: EmbeddedRunner, clock: Clock, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def _broken(*_: Any) -> bool:
         raise OSError("disk full")
 
-    monkeypatch.setattr("pipeline.store.asks.conversations.receive", _broken)
-    provider = Provider(ACCOUNT, [KEY], callbacks.status)
-    with doors.client(*webhooks.routes(doors.services(runtime, clock), provider, spool)) as client:
+    monkeypatch.setattr("pipeline.store.asks.inbound_messages.store_text", _broken)
+    provider = twilio(KEY)
+    with doors.client(*provider_webhooks.routes(doors.services(runtime, clock), provider, spool)) as client:
         assert call(client, "/twilio/sms", text()).status_code == 500
         monkeypatch.undo()
         assert call(client, "/twilio/sms", text()).status_code == 200
 
 
 def test_a_text_that_is_stored_is_acknowledged_even_if_it_is_processed_later(
-    runtime: Embedded, clock: Clock, spool: Spool
+    runtime: EmbeddedRunner, clock: Clock, spool: Spool
 ) -> None:
     doors.sent(runtime)
 
@@ -240,23 +254,26 @@ def test_a_text_that_is_stored_is_acknowledged_even_if_it_is_processed_later(
         raise Busy("too much waits to be written")
 
     services = replace(doors.services(runtime, clock), submit=_busy)
-    with doors.client(*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool)) as client:
+    with doors.client(*provider_webhooks.routes(services, twilio(KEY), spool)) as client:
         assert len(replies(call(client, "/twilio/sms", text("4")))) == 1
     assert rows(runtime, answers) == []
-    runtime.runner.drain()
+    runtime.process_pending()
     assert rows(runtime, answers)[0]["arrival"] == "not_received"
 
 
 def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_by_its_link(
     database_url: str, clock: Clock, spool: Spool
 ) -> None:
-    runtime = live(database_url, Policy(remind_after=None))
+    runtime = sending_runner(database_url, Policy(remind_after=None))
     take(runtime, completed(), scanned(time=at(hours=2)))
     with runtime.engine.begin() as connection:
         claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
     (claimed,) = claims.to_send
     services = doors.services(runtime, clock)
-    handlers = [*webhooks.routes(services, Provider(ACCOUNT, [KEY], callbacks.status), spool), *form.routes(services)]
+    handlers = [
+        *provider_webhooks.routes(services, twilio(KEY), spool),
+        *form.routes(services),
+    ]
     with doors.client(*handlers) as client:
         path = f"/twilio/status?token={claimed.callback_token}"
         assert call(client, path, status("delivered")).status_code == 204
@@ -269,24 +286,33 @@ def test_a_question_that_was_claimed_is_confirmed_by_its_callback_and_answered_b
     runtime.engine.dispose()
 
 
-def test_each_word_of_a_status_is_handed_on_once(runtime: Embedded, clock: Clock, spool: Spool) -> None:
+@pytest.mark.parametrize("word", ["", "DELIVERED", "on its way", "x" * 41])
+def test_a_status_that_is_no_word_is_refused_even_if_signed(client: TestClient[Litestar], word: str) -> None:
+    answer = call(client, f"/twilio/status?token={CALLBACK_TOKEN}", status(word))
+    assert (answer.status_code, answer.json()["field"]) == (400, "MessageStatus")
+
+
+def test_each_status_word_of_a_message_is_recorded_once(
+    runtime: EmbeddedRunner, clock: Clock, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     doors.sent(runtime)
-    heard: list[tuple[str, str, str, str | None]] = []
+    recorded: list[tuple[str, str, AskState | None, int | None]] = []
 
-    def _told(connection: Connection, callback: webhooks.StatusCallback, now: Any) -> bool:
-        heard.append(callback)
-        return callback.token == CALLBACK_TOKEN
+    def _record(connection: Connection, journal: Journal, report: StatusReport, now: Any) -> None:
+        if report.callback_token != CALLBACK_TOKEN:
+            raise UnknownMessage
+        recorded.append((report.message_id, report.status, report.state, report.code))
 
+    monkeypatch.setattr(status_reports, "_record", _record)
     path = f"/twilio/status?token={CALLBACK_TOKEN}"
-    provider = Provider(ACCOUNT, [KEY], _told)
-    with doors.client(*webhooks.routes(doors.services(runtime, clock), provider, spool)) as client:
+    with doors.client(*provider_webhooks.routes(doors.services(runtime, clock), twilio(KEY), spool)) as client:
         for word in ("sent", "delivered", "sent", "delivered", "delivered"):
             assert call(client, path, status(word)).status_code == 204
         assert call(client, path, status("failed", ErrorCode="30003")).status_code == 204
-        assert heard == [
-            (SID, "sent", CALLBACK_TOKEN, None),
-            (SID, "delivered", CALLBACK_TOKEN, None),
-            (SID, "failed", CALLBACK_TOKEN, "30003"),
+        assert recorded == [
+            (SID, "sent", "sent", None),
+            (SID, "delivered", "delivered", None),
+            (SID, "failed", "failed", 30003),
         ]
         assert len(rows(runtime, provider_callbacks)) == 3
         other = "/twilio/status?token=somebody-elses"
@@ -299,12 +325,14 @@ def test_each_word_of_a_status_is_handed_on_once(runtime: Embedded, clock: Clock
 
 
 def test_the_phone_page_shows_the_message_takes_a_reply_once_and_shows_what_follows(
-    runtime: Embedded, client: TestClient[Litestar]
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
 ) -> None:
     doors.sent(runtime, name="Ana <b>Canary</b>")
     with runtime.engine.begin() as connection:
         question = f"Did it arrive? {PUBLIC_URL}/f/{doors.TOKEN} <script>"
-        phones.keep(connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1")
+        phones.store_message(
+            connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1"
+        )
     page = client.get("/phone").text
     assert f'<a href="{PUBLIC_URL}/f/{doors.TOKEN}"' in page
     assert "Ana &lt;b&gt;Canary&lt;/b&gt;" in page

@@ -1,1 +1,1 @@
-"""A cluster of real processes, broken on purpose, and judged by what it was told: `make faults`."""
+"""Fault injection on a cluster of real processes, checked against a reference run: `make bench WHAT=faults`."""

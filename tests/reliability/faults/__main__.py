@@ -1,6 +1,8 @@
-"""`make faults`: every fault on a cluster of real processes. Exit code 1: something was lost, done twice, or too late.
+"""`make bench WHAT=faults`: injects every fault into a cluster of real processes.
 
-`make faults ARGS="kills churn"` runs only those; `--events N` tells N events where 30,000 are too many.
+Exit code 1: an event was lost, a question was sent twice, or a recovery took too long.
+
+`make bench WHAT=faults ARGS="kills churn"` runs only those scenarios; `--events N` sends N events instead of 30,000.
 """
 
 import argparse
@@ -13,15 +15,21 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.reliability.faults import scenarios
-from tests.reliability.faults.told import told
-from tests.reliability.faults.trial import Result, Scenario, ground, run
+from tests.reliability.faults.trial import Result, Scenario, run, servers
+from tests.reliability.faults.workload import workload
 
-MOST = {"killed": 15.0, "back": 30.0, "paused": 15.0, "resumed": 30.0, "go": 15.0}  # seconds, by the last word
+MAX_RECOVERY_SECONDS = {
+    "killed": 15.0,
+    "back": 30.0,
+    "paused": 15.0,
+    "resumed": 30.0,
+    "go": 15.0,
+}  # by the last word of a recovery's name
 KILLS, AWAY_SECONDS, CHURN_SECONDS = 20, 60.0, 60.0
-SHARE = 5  # the kills get all events, everything else the fifth part
+SHARE = 5  # the kills get all events, every other scenario a fifth of them
 
 SCENARIOS: dict[str, Scenario] = {
-    "quiet": scenarios.nothing,
+    "none": scenarios.no_fault,
     "kills": partial(scenarios.kills, times=KILLS),
     "broker": partial(scenarios.broker_away, seconds=AWAY_SECONDS),
     "database": scenarios.database_crash,
@@ -31,40 +39,40 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def late(result: Result) -> list[str]:
-    """What went on later than promised."""
+    """The recoveries that took longer than their limit."""
     return [
-        f"{what}: {seconds:.1f} s until it went on, more than {MOST[what.split()[-1]]:.0f}"
+        f"{what}: recovered after {seconds:.1f} s, more than {MAX_RECOVERY_SECONDS[what.split()[-1]]:.0f}"
         for what, times in result.progress.items()
         for seconds in times
-        if seconds > MOST[what.split()[-1]]
+        if seconds > MAX_RECOVERY_SECONDS[what.split()[-1]]
     ]
 
 
 def main() -> int:
-    """Returns how many scenarios went wrong."""
-    parser = argparse.ArgumentParser(prog="make faults")
+    """Returns the number of scenarios that failed."""
+    parser = argparse.ArgumentParser(prog="make bench WHAT=faults")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SCENARIOS))
     parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=7)
     chosen = parser.parse_args()
-    logging.disable(logging.WARNING)  # of what is lost on purpose
+    logging.disable(logging.WARNING)  # about connections that are cut on purpose
     console, bad = Console(width=160), 0
     table = Table(title="Faults", title_justify="left")
     for heading in (
         "scenario",
         "events",
-        "went on after, s (median, most, times)",
+        "recovery, s (median, maximum, count)",
         "settled",
         "unknown",
         "result",
     ):
         table.add_column(heading)
-    with ground() as found:
+    with servers() as found:
         for name in chosen.names or SCENARIOS:
-            items = told(chosen.events if name == "kills" else chosen.events // SHARE, chosen.seed)
+            items = workload(chosen.events if name == "kills" else chosen.events // SHARE, chosen.seed)
             result = run(found, name, items, SCENARIOS[name])
             result.wrong += late(result)
-            for line in [f"{name}: {'WRONG' if result.wrong else 'as in the quiet run'}", *result.wrong[:20]]:
+            for line in [f"{name}: {'WRONG' if result.wrong else 'same as the reference run'}", *result.wrong[:20]]:
                 console.print(line, markup=False)
             bad += bool(result.wrong)
             table.add_row(*_row(result))
@@ -79,10 +87,10 @@ def _row(result: Result) -> list[str]:
     )
     return [
         result.name,
-        f"{result.told:,}",
+        f"{result.events:,}",
         times,
         f"{result.settled:.1f} s",
-        f"{result.unknown}",
+        f"{result.unknown_outcomes}",
         f"{len(result.wrong)} wrong" if result.wrong else "the same",
     ]
 

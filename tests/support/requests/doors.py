@@ -10,18 +10,19 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import and_
 
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming, Taken
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.ask_states import hashed
 from pipeline.domain.asking.policy import Policy
 from pipeline.settings import Settings
-from pipeline.store.schema.tables import asks
+from pipeline.store.schema.asks import asks
 from pipeline.store.unit_of_work import Setup
 from pipeline.web.http import assets
-from pipeline.web.http.headers import on_the_way_out
+from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.services import Services
-from tests.support.builders import LEVELS, VAULT, at, completed, contact, scanned, take
+from tests.support.running.embedded import LEVELS, VAULT, take
+from tests.support.builders import at, completed, contact, scanned
 
 PUBLIC_URL = "https://ask.example.com"
 PHONE = "+447700900123"
@@ -46,16 +47,15 @@ class Ticking(Clock):
         return self.moment
 
 
-def services(runtime: Embedded, clock: Clock, **settings: Any) -> Services:
+def services(runtime: EmbeddedRunner, clock: Clock, **settings: Any) -> Services:
     """An installation as routes see it."""
 
-    async def _submit(batch: Sequence[Incoming]) -> Taken:
-        return await asyncio.to_thread(runtime.runner.absorb, batch)
+    async def _submit(batch: Sequence[Incoming]) -> IngestResult:
+        return await asyncio.to_thread(runtime.ingest, batch)
 
     known = {"public_url": PUBLIC_URL} | settings
     return Services(
-        engine=runtime.engine,
-        vault=VAULT,
+        store=runtime.store,
         setup=Setup(LEVELS, 1.0, Policy()),
         settings=Settings(**known),
         submit=_submit,
@@ -68,7 +68,7 @@ def client(*handlers: Any) -> Iterator[TestClient[Litestar]]:
     """These routes as a listener mounts them, with its headers and errors."""
     app = Litestar(
         [*handlers, *assets.routes()],
-        before_send=[on_the_way_out("public")],
+        before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
         openapi_config=None,
         logging_config=None,
@@ -78,7 +78,7 @@ def client(*handlers: Any) -> Iterator[TestClient[Litestar]]:
 
 
 def sent(
-    runtime: Embedded, order_id: str = "SO-1", token: str = TOKEN, sent_at: datetime | None = None, **person: Any
+    runtime: EmbeddedRunner, order_id: str = "SO-1", token: str = TOKEN, sent_at: datetime | None = None, **person: Any
 ) -> None:
     """An order that was delivered and asked about, the question sent with this link."""
     when = sent_at or at(hours=2)
@@ -86,7 +86,7 @@ def sent(
     mark_sent(runtime, order_id, token, when, person.get("phone", PHONE))
 
 
-def mark_sent(runtime: Embedded, order_id: str, token: str, when: datetime, phone: str = PHONE) -> None:
+def mark_sent(runtime: EmbeddedRunner, order_id: str, token: str, when: datetime, phone: str = PHONE) -> None:
     """What the dispatcher writes when the provider has taken the question."""
     life = {"state": "sent", "sent_at": when, "wake_at": None, "recipient": VAULT.phone_digest(phone)}
     with runtime.engine.begin() as connection:

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.intake import Incoming
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.settings import Settings
 from pipeline.store.unit_of_work import Setup
 from pipeline.web.http.services import Services
-from tests.support.builders import LEVELS, VAULT, at
+from tests.support.running.embedded import LEVELS
+from tests.support.builders import at
 
-LIMITS: dict[str, Any] = {"events_a_request": 20, "event_bytes": 20_000, "events_body_bytes": 50_000}
+LIMITS: dict[str, Any] = {"max_events_per_request": 20, "max_event_bytes": 20_000, "max_events_body_bytes": 50_000}
 
 
 HEADERS = {
@@ -23,9 +24,9 @@ HEADERS = {
 }
 
 
-def services_of(runtime: Embedded, submit: Callable[[Sequence[Incoming]], Any], **limits: Any) -> Services:
+def services_of(runtime: EmbeddedRunner, submit: Callable[[Sequence[Incoming]], Any], **limits: Any) -> Services:
     setup = Setup(LEVELS, 1.0, Settings().policy)
-    return Services(runtime.engine, VAULT, setup, Settings(**LIMITS | limits), submit, lambda: at(hours=4))
+    return Services(runtime.store, setup, Settings(**LIMITS | limits), submit, lambda: at(hours=4))
 
 
 def problem(answer: Any, status: int) -> dict[str, Any]:

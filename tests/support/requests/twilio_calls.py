@@ -17,7 +17,7 @@ SID = "SM" + "0123456789abcdef" * 2
 
 
 def text(body: str = "2", sid: str = SID, sender: str = PHONE, **more: str) -> dict[str, str]:
-    """A text as the provider tells of it."""
+    """The parameters of an inbound text."""
     known = {
         "ToCountry": "GB",
         "SmsMessageSid": sid,

@@ -4,17 +4,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.builders import answered, asked, at, completed, scanned
+from tests.support.limits import PATIENCE
 
 
 def side_by_side(*work: Callable[[], object]) -> None:
-    """All at once, each in a thread of its own."""
+    """Run all in parallel, each in a thread of its own."""
     with ThreadPoolExecutor(len(work)) as pool:
         for done in [pool.submit(one) for one in work]:
-            done.result(60)
+            done.result(PATIENCE)
 
 
 def denied(n: int) -> list[bytes]:
-    """A historic order whose customer denies that it was on time."""
+    """The events of a historic order whose customer denies that it was on time."""
     order_id, account, time = f"SO-{n}", f"A-{n}", at(days=n)
     return [
         completed(order_id, time, account={"id": account}, _={"historic": True}),

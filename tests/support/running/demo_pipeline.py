@@ -1,4 +1,4 @@
-"""What the demo drives, without a database."""
+"""A pipeline for the demo's simulation, without a database."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -11,11 +11,11 @@ ASKED_ABOUT = tuple(f"{digit}:delivered" for digit in "13579")
 
 
 class Killed(Exception):
-    """Stands for a process that dies."""
+    """The simulated death of the process."""
 
 
 class Pipeline:
-    """A runtime that keeps what it takes, asks about every other delivery, and dies where it is told to."""
+    """A runtime that keeps its events in memory, asks about every other delivery, and dies at given calls."""
 
     def __init__(self, deaths: Iterable[int] = ()) -> None:
         self.journal: list[tuple[datetime, str, str]] = []
@@ -34,7 +34,7 @@ class Pipeline:
             self._death = next(self._deaths, None)
             raise Killed
 
-    def take(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
+    def ingest(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
         for at, incoming in items:
             event = decode(incoming.raw, incoming.topic, at)
             if (event.source, event.id) in self._known:
@@ -46,7 +46,7 @@ class Pipeline:
             if event.type == "order.completed" and event.data.contacts:
                 self._people[event.data.order_id] = event.data.contacts[0].id
             if event.id.endswith(ASKED_ABOUT) and event.data.order_id in self._people:
-                person = self._people.pop(event.data.order_id)  # nobody is asked twice
+                person = self._people.pop(event.data.order_id)  # each contact is asked once
                 self.journal.append((at, "asked", event.data.order_id))
                 self.requests.append((len(self.journal), at, FeedbackRequested(event.data.order_id, person)))
 

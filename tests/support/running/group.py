@@ -1,4 +1,4 @@
-"""A broker, its group and its client in one, of a test's own making, and a worker's loop that runs on it."""
+"""A fake of broker, consumer group and client, and a worker's loop that runs on it."""
 
 import asyncio
 from collections import deque
@@ -11,13 +11,14 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.structs import RecordMetadata
 from sqlalchemy.exc import OperationalError
 
+from pipeline.consumers.cluster.dead_letters import DeadLetterLimit
 from pipeline.consumers.cluster.faust_app import App
-from pipeline.consumers.cluster.poison import Limit
 from pipeline.consumers.cluster.progress import Progress
-from pipeline.consumers.cluster.worker_loop import Consuming, Poison, Work
+from pipeline.consumers.cluster.worker_loop import PoisonRecords, WorkerLoop, WorkerSetup
+from tests.support.limits import PATIENCE
 
 ORDERS = TopicPartition("orders", 0)
-AWAY = OperationalError("SELECT 1", None, ConnectionError())
+UNAVAILABLE = OperationalError("SELECT 1", None, ConnectionError())
 
 
 def record(offset: int, value: bytes = b"{}") -> ConsumerRecord:
@@ -26,14 +27,14 @@ def record(offset: int, value: bytes = b"{}") -> ConsumerRecord:
 
 @dataclass
 class Group:
-    """Broker, group and client in one: a partition whose records are handed out as a real client does."""
+    """Broker, group and client in one: a partition whose records are returned as by a real client."""
 
     records: Sequence[ConsumerRecord] = ()
     committed: list[int] = field(default_factory=list)
-    letters: list[tuple[str, bytes]] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)  # what happened, in its order
+    dead_letters: list[tuple[str, bytes]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)  # what happened, in its order
     fails: deque[Exception] = field(default_factory=deque)  # what the next commits fail with
-    refuses: deque[Exception] = field(default_factory=deque)  # what the next letters fail with
+    refuses: deque[Exception] = field(default_factory=deque)  # what the next dead letters fail with
     slow: asyncio.Event | None = None  # what a commit waits for
     in_flight: int = 0
 
@@ -46,7 +47,7 @@ class Group:
         """Consumer and producer alike."""
 
     async def stop(self) -> None:
-        self.told.append("stopped")
+        self.log.append("stopped")
 
     async def topics(self) -> set[str]:
         return {"orders", "dead-letters"}
@@ -54,8 +55,8 @@ class Group:
     def subscribe(self, topics: Collection[str], listener: Any) -> None:
         self.listener = listener
 
-    async def share_out(self) -> None:
-        """The first time, and whenever somebody comes or goes: all is taken away and given back."""
+    async def rebalance(self) -> None:
+        """Rebalance: revoke the partition, if it is assigned, and assign it."""
         if self.ours:
             await self.listener.on_partitions_revoked(self.ours)
         self.ours = frozenset([ORDERS])
@@ -85,16 +86,16 @@ class Group:
             if self.fails:
                 raise self.fails.popleft()
             self.committed.append(offsets[ORDERS])
-            self.told.append(f"committed {offsets[ORDERS]}")
+            self.log.append(f"committed {offsets[ORDERS]}")
         finally:
             self.in_flight -= 1
 
     async def send_and_wait(self, topic: str, value: bytes, key: bytes, headers: Any) -> RecordMetadata:
         if self.refuses:
             raise self.refuses.popleft()
-        self.letters.append((topic, value))
-        self.told.append("letter")
-        return RecordMetadata(topic, 0, TopicPartition(topic, 0), len(self.letters) - 1, 0, 0, 0)
+        self.dead_letters.append((topic, value))
+        self.log.append("dead letter")
+        return RecordMetadata(topic, 0, TopicPartition(topic, 0), len(self.dead_letters) - 1, 0, 0, 0)
 
 
 class Runner:
@@ -106,27 +107,29 @@ class Runner:
 
 def working(
     group: Group,
-    process: Callable[[Sequence[ConsumerRecord]], Poison],
+    process: Callable[[Sequence[ConsumerRecord]], PoisonRecords],
     scenario: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
     most_dead: int = 100,
     batch: int = 2,
     app: App | None = None,
 ) -> Progress:
-    """Run the loop beside a scenario, and then to its end."""
+    """Run the loop together with a scenario, and then to its end."""
     progress = Progress()
-    sensing = (app or App("test")).sensing
+    sensors = (app or App("test")).sensor_notifier
 
     async def _main() -> None:
         stopping = asyncio.Event()
         runner: Any = Runner()
-        work = Work(runner, process, Limit(most_dead, 0), {"orders"}, "dead-letters", batch, lambda: datetime.now(UTC))
-        loop = asyncio.create_task(Consuming(group, group, work, progress, sensing, stopping).run())
+        work = WorkerSetup(
+            runner, process, DeadLetterLimit(most_dead, 0), {"orders"}, "dead-letters", batch, lambda: datetime.now(UTC)
+        )
+        loop = asyncio.create_task(WorkerLoop(group, group, work, progress, sensors, stopping).run())
         acting = asyncio.create_task(scenario(stopping))
-        done, _ = await asyncio.wait([loop, acting], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([loop, acting], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         acting.cancel()
-        await asyncio.wait_for(loop, 20)
-        assert done, "neither came to its end"
+        await asyncio.wait_for(loop, PATIENCE)
+        assert done, "neither ended"
         if acting.done() and not acting.cancelled():
             acting.result()
 
@@ -137,7 +140,7 @@ def working(
 async def joined(group: Group) -> None:
     while group.listener is None:
         await asyncio.sleep(0)
-    await group.share_out()
+    await group.rebalance()
 
 
 async def joined_for_good(group: Group) -> None:

@@ -1,4 +1,4 @@
-"""`up` and `demo` in a process of their own: started, reached on their ports, ended by signals."""
+"""`unvarnished` in a process of its own: started, reached on its ports, ended by signals."""
 
 import http.client
 import json
@@ -12,14 +12,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
 
-SECONDS = 60  # until a test gives up
 TOKEN = "the-token-of-these-tests"
 
 
 class Process:
-    """The command in a process of its own."""
+    """A running command."""
 
     def __init__(self, folder: Path, *command: str, **settings: str) -> None:
         self.process = subprocess.Popen(
@@ -32,13 +32,13 @@ class Process:
         )
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal; what it exits with."""
+        """Send a signal, and return the exit code."""
         self.process.send_signal(number)
         return self.close()
 
     def close(self) -> int:
-        """What it exits with."""
-        code = self.process.wait(SECONDS)
+        """Wait for its end, and return the exit code."""
+        code = self.process.wait(PATIENCE)
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
@@ -46,7 +46,7 @@ class Process:
 
 
 class Up(Process):
-    """One that has said where it is reached."""
+    """A running `up` or `demo` that has printed its addresses."""
 
     def __init__(self, folder: Path, *command: str, **settings: str) -> None:
         super().__init__(folder, *(command or ("up",)), **settings)
@@ -55,19 +55,22 @@ class Up(Process):
         def _read() -> None:
             for line in self.process.stdout or ():
                 lines.put(line)
+            lines.put("")  # the process has closed its output
 
         threading.Thread(target=_read, daemon=True).start()
-        said = ""
-        while "sign in" not in said:
-            said += lines.get(timeout=SECONDS)
+        output = ""
+        while "sign in" not in output:
+            line = lines.get(timeout=PATIENCE)
+            assert line, f"it ended with {self.close()} after {output!r}"
+            output += line
         self.public, self.internal = (
-            int(port) for port in re.findall(r"(?:public|internal) +http://[^:]+:(\d+)", said)
+            int(port) for port in re.findall(r"(?:public|internal) +http://[^:]+:(\d+)", output)
         )
-        self.said = said
+        self.output = output
 
     def post(self, key: str, body: bytes, connection: http.client.HTTPConnection | None = None) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {key}", "content-type": "application/cloudevents+json"}
-        one = connection or http.client.HTTPConnection("127.0.0.1", self.public, timeout=SECONDS)
+        one = connection or http.client.HTTPConnection("127.0.0.1", self.public, timeout=PATIENCE)
         try:
             one.request("POST", "/v1/events", body, headers)
             answer = one.getresponse()
@@ -77,7 +80,7 @@ class Up(Process):
                 one.close()
 
     def get(self, path: str) -> tuple[int, bytes]:
-        one = http.client.HTTPConnection("127.0.0.1", self.internal, timeout=SECONDS)
+        one = http.client.HTTPConnection("127.0.0.1", self.internal, timeout=PATIENCE)
         try:
             one.request("GET", path, headers={"authorization": f"Bearer {TOKEN}"})
             answer = one.getresponse()

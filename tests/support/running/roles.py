@@ -1,4 +1,4 @@
-"""A cluster of real processes on the test's own topics and database: roles that are started, killed and looked at."""
+"""A cluster of real processes on the test's own topics and database, which tests start, kill and inspect."""
 
 import http.client
 import json
@@ -7,45 +7,31 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from sqlalchemy import Engine, Table, select
 
 from deploy.kafka.native import free_port
-from pipeline.app.installation import create_key
+from pipeline.app.maintenance import create_key
 from pipeline.consumers.cluster.kafka import topics
-from pipeline.demo.door import Door
+from pipeline.demo.http_client import HttpClient
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect, reading
+from tests.support.limits import PATIENCE, until
 from tests.support.paths import ROOT
 
-SECONDS = 60.0  # until a test gives up
 TOKEN = "the-token-of-these-tests"
 PARTITIONS = 4
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-T = TypeVar("T")
-
-
-def until(found: Callable[[], T | None], what: str, seconds: float = SECONDS) -> T:
-    """The first answer that is true, looked for again and again."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = found()
-        if answer:
-            return answer
-        threading.Event().wait(0.05)
-    raise AssertionError(f"not within {seconds:.0f} seconds: {what}")
 
 
 class Process:
-    """A role that runs, or all of them ("up"). What it prints and logs is kept."""
+    """A running process of a role, or the supervisor ("up"). Its output goes to a file."""
 
     def __init__(self, role: str, command: Sequence[str], environment: dict[str, str], log: IO[bytes]) -> None:
         self.role = role
@@ -54,12 +40,12 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @cached_property
     def port(self) -> int:
-        """Where its internal listener is; it is waited for until it says so."""
+        """The port of its internal listener. Waits until the process has printed it."""
         name = "internal " if self.role in ("web", "up") else f"{self.role}:"
         said = re.compile(rf"^ *{name} +http://[^:]+:(\d+)\n", re.MULTILINE)
 
@@ -73,16 +59,16 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What it has printed and logged."""
+        """Everything it has printed and logged."""
         return Path(self._log.name).read_text()
 
     def logged(self) -> list[dict[str, Any]]:
-        """What it has logged, line by line."""
+        """The records it has logged."""
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
     def get(self, path: str) -> tuple[int, str]:
-        """What its internal listener answers."""
-        one = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        """Status and body of a response of its internal listener."""
+        one = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             one.request("GET", path, headers={"authorization": f"Bearer {TOKEN}"})
             answer = one.getresponse()
@@ -92,18 +78,18 @@ class Process:
 
     @property
     def resident(self) -> int:
-        """The bytes it has in memory; 0 once it has ended."""
+        """The resident memory in bytes; 0 once it has ended."""
         with suppress(OSError):
             return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
         return 0
 
     @property
     def ended(self) -> bool:
-        """Whether it is no more."""
+        """Whether it has ended."""
         return self._process.poll() is not None
 
     def ready(self) -> bool:
-        """Whether it says so."""
+        """Whether it is ready (/readyz)."""
         return self.get("/readyz")[0] == 200
 
     def metric(self, name: str) -> float:
@@ -116,16 +102,16 @@ class Process:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """What it ends with."""
-        return self._process.wait(SECONDS)
+        """Wait for its end, and return the exit code."""
+        return self._process.wait(PATIENCE)
 
     def end(self, number: int) -> int:
-        """Send a signal, and wait for the end. Returns what it ended with."""
+        """Send a signal, wait for the end, and return the exit code."""
         self.signal(number)
         return self.wait()
 
     def close(self) -> None:
-        """Make an end, if it has not come to one."""
+        """Kill it if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -133,7 +119,7 @@ class Process:
 
 
 class Cluster:
-    """Settings that all roles share, what they work on, and the processes there are."""
+    """A cluster: the settings its processes share, its database and topics, and its processes."""
 
     def __init__(self, folder: Path, database_url: str, bootstrap: str, prefix: str, **settings: str) -> None:
         self.public_port = free_port()
@@ -144,7 +130,7 @@ class Cluster:
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "KAFKA_TOPIC_PREFIX": prefix,
             "KAFKA_PARTITIONS": str(PARTITIONS),
-            "LEVELS": "depot:20,carrier:10",
+            "SEGMENT_LEVELS": "depot:20,carrier:10",
             "QUIET_HOURS": "00:00-00:00",
             "SIGN_IN_TOKEN": TOKEN,
             "LOG_LEVEL": "debug",
@@ -155,56 +141,58 @@ class Cluster:
         }
         self._ours = ours | settings
         self.bootstrap, self.prefix = bootstrap, prefix
-        self.engine: Engine = connect(database_url, cluster=True)
-        self.onlooker: Engine = connect(database_url)  # may stay in a transaction, and stand in everybody's way
+        self.engine: Engine = connect(database_url, shared=True)
+        self.blocker: Engine = connect(database_url)  # for transactions that stay open and block others
         self.processes: list[Process] = []
 
     def settings(self) -> Settings:
-        """What its processes are told."""
+        """The settings of its processes."""
         return Settings(**{name.lower(): value for name, value in self._ours.items()})  # type: ignore[arg-type]
 
     def make_topics(self) -> None:
-        """All that there are."""
+        """Create all topics."""
         topics.create(self.settings())
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """What a process of it sees."""
+        """The environment of its processes."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
         return kept | {f"UNVARNISHED_{name}": value for name, value in (self._ours | settings).items()}
 
     def start(self, *roles: str, **settings: str) -> list[Process]:
-        """Start some side by side, and return once each shows how it is."""
+        """Start processes of these roles, and return once each serves its health."""
         started = [self.launch(role, **settings) for role in roles]
         for process in started:
             assert process.port
         return started
 
     def launch(self, role: str, *command: str, **settings: str) -> Process:
-        """Start one, by its own command or another one, and wait for nothing."""
+        """Start a process, by its usual command or the given one, without waiting for it."""
         ours = (sys.executable, "-m", "pipeline", *(["up"] if role == "up" else ["run", role]))
         log = tempfile.NamedTemporaryFile(dir=self._folder, prefix=f"{role}-", suffix=".log", delete=False)  # noqa: SIM115
         self.processes.append(Process(role, command or ours, self.environment(**settings), log))
         return self.processes[-1]
 
-    def door(self, history: bool = False) -> Door:
-        """The web role's public listener, with a key to it."""
-        return Door(f"http://127.0.0.1:{self.public_port}", create_key(self.engine, f"erp-{free_port()}", history))
+    def http_client(self, history: bool = False) -> HttpClient:
+        """A client of the web process's public listener, with a new API key."""
+        return HttpClient(
+            f"http://127.0.0.1:{self.public_port}", create_key(self.engine, f"erp-{free_port()}", history)
+        )
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
-        """A whole table."""
+        """All rows of a table."""
         with reading(self.engine) as connection:
             return [dict(row) for row in connection.execute(select(table)).mappings()]
 
     def produce(self, topic: str, records: Sequence[tuple[bytes, list[tuple[str, bytes]]]]) -> None:
-        """Write records as another system would; each value's order is its key."""
+        """Produce records as another system would, with the order as the key."""
         with KafkaProducer(bootstrap_servers=self.bootstrap) as producer:
             for value, headers in records:
                 key = re.search(rb'"order_id":"([^"]+)"', value)
                 producer.send(self.prefix + topic, value, key[1] if key else b"?", headers)
             producer.flush()
 
-    def told(self, topic: str) -> list[Any]:
-        """Every record of a topic."""
+    def records(self, topic: str) -> list[Any]:
+        """All records of a topic."""
         with KafkaConsumer(bootstrap_servers=self.bootstrap) as consumer:
             partitions = [TopicPartition(self.prefix + topic, n) for n in range(PARTITIONS)]
             consumer.assign(partitions)
@@ -217,16 +205,16 @@ class Cluster:
             return found
 
     def close(self) -> None:
-        """End what still runs."""
+        """Kill all processes that still run."""
         for process in self.processes:
             process.close()
         self.engine.dispose()
-        self.onlooker.dispose()
+        self.blocker.dispose()
 
 
 @contextmanager
 def cluster(folder: Path, database_url: str, bootstrap: str, prefix: str, **settings: str) -> Iterator[Cluster]:
-    """A cluster with its topics and no process yet."""
+    """A cluster with its topics, and without processes."""
     made = Cluster(folder, database_url, bootstrap, prefix, **settings)
     try:
         made.make_topics()

@@ -1,7 +1,6 @@
-"""A cluster that is used as the embedded mode is: one event after the other, with all that follows from it.
+"""A cluster with the interface of the embedded runner: each event is processed with all its consequences.
 
-So a test of what must happen runs on both: with a relay and real topics in between, or with what is in the outbox
-handed over directly.
+So a test of behaviour runs in both modes, with a relay and real topics in between or straight from the outbox.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,55 +10,57 @@ from functools import partial
 
 from sqlalchemy import Engine, delete, make_url, select
 
-from pipeline.consumers.cluster.outbox_writer import Appender
-from pipeline.consumers.cluster.runner import FLEET, ClusterRunner, Relayed, part_of
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runtime.embedded import Runner
+from pipeline.consumers.cluster.outbox_writer import OutboxWriter
+from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
+from pipeline.consumers.cluster.runner import ClusterRunner
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection.segments import Level, segments_of
 from pipeline.domain.events.contract import BadEvent
 from pipeline.domain.events.decoding import decode
 from pipeline.store.db.engine import connect
+from pipeline.store.journal.embedded_journal import EmbeddedJournal
+from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import Vault
-from pipeline.store.schema.tables import journal, outbox
+from pipeline.store.schema.journal import journal, outbox
+from pipeline.store.store import Store
 from pipeline.store.unit_of_work import Setup
 from tests.support.running.wire import wire
 
-_NAME = "cluster"  # what a connection calls itself whose database is to be used as a cluster's
-_Relay = Callable[[], list[Relayed]]
+_NAME = "cluster"  # the application name that marks the URL of a cluster's database
+_Relay = Callable[[], list[RelayedEvent]]
 
 
 def for_cluster(url: str, *topics: str) -> str:
-    """The same database, to be used as a cluster's; `topics`: with those of that broker and prefix in between."""
+    """The URL that makes `runtime` use a database as a cluster's. `topics`: broker and prefix of topics in between."""
     name = " ".join([_NAME, *topics])
     return make_url(url).update_query_dict({"application_name": name}).render_as_string(hide_password=False)
 
 
-def runtime(url: str, vault: Vault, setup: Setup, batch: int) -> Embedded:
-    """The embedded runtime on a migrated database, or what does the same on that of a cluster."""
+def runtime(url: str, vault: Vault, setup: Setup, batch: int) -> EmbeddedRunner:
+    """The embedded runner on a migrated database; on a cluster's database a runner that does the same step by step."""
     name, *topics = str(make_url(url).query.get("application_name", "")).split(" ")
     if name != _NAME:
-        return Embedded(connect(url), vault, setup, batch)
-    made = Embedded(connect(url, cluster=True), vault, setup, batch)
-    hand_over = _through(made.engine, vault, setup, *topics) if topics else partial(relay, made.engine, setup.levels)
-    made.runner = _Steps(made.engine, vault, setup, batch, hand_over)
-    return made
+        return EmbeddedRunner(Store(connect(url), vault, EmbeddedJournal()), setup, batch)
+    store = Store(connect(url, shared=True), vault, SharedJournal())
+    hand_over = _through(store, setup, *topics) if topics else partial(relay, store.engine, setup.levels)
+    return ClusterSteps(store, setup, batch, hand_over)
 
 
-def _through(engine: Engine, vault: Vault, setup: Setup, bootstrap: str, prefix: str) -> _Relay:
-    """What waits in the outbox, over the topics."""
+def _through(store: Store, setup: Setup, bootstrap: str, prefix: str) -> _Relay:
+    """Relay through real topics."""
     between = wire(bootstrap, prefix)
-    relaying = between.relay(engine, vault, setup.levels)
+    relaying = between.relay(store, setup.levels)
 
-    def _hand_over() -> list[Relayed]:
-        return between.told() if relaying.run_once() else []
+    def _hand_over() -> list[RelayedEvent]:
+        return between.read() if relaying.run_once() else []
 
     return _hand_over
 
 
-def relay(engine: Engine, levels: Sequence[Level]) -> list[Relayed]:
-    """Take everything off the outbox, as it would come to the workers, in the order of the journal."""
-    told = []
+def relay(engine: Engine, levels: Sequence[Level]) -> list[RelayedEvent]:
+    """Empty the outbox. Returns its events as workers receive them, in the order of the journal."""
+    relayed = []
     with engine.begin() as connection:
         gone = list(connection.execute(delete(outbox).returning(outbox.c.seq)).scalars())
         for row in connection.execute(select(journal).where(journal.c.seq.in_(gone)).order_by(journal.c.seq)):
@@ -67,40 +68,40 @@ def relay(engine: Engine, levels: Sequence[Level]) -> list[Relayed]:
             if row.type == "fulfilment.compared":
                 dimensions = decode(row.payload.encode()).data.dimensions
                 parts += [FLEET, *map(part_of, segments_of(dimensions, levels))]
-            told += [Relayed(row.seq, part, row.payload.encode(), row.received_at) for part in parts]
-    return told
+            relayed += [RelayedEvent(row.seq, part, row.payload.encode(), row.received_at) for part in parts]
+    return relayed
 
 
-class _Steps(Runner):
-    """Stores, hands over and processes event by event."""
+class ClusterSteps(EmbeddedRunner):
+    """Stores, relays and processes event by event, as a web process, a relay and a worker do."""
 
-    def __init__(self, engine: Engine, vault: Vault, setup: Setup, batch: int, hand_over: _Relay) -> None:
-        super().__init__(engine, vault, setup, batch)
+    def __init__(self, store: Store, setup: Setup, batch: int, hand_over: _Relay) -> None:
+        super().__init__(store, setup, batch)
         self._hand_over = hand_over
-        self._appender = Appender(engine, vault)
-        self._worker = ClusterRunner(engine, vault, setup)
+        self._writer = OutboxWriter(store)
+        self._worker = ClusterRunner(store, setup)
 
-    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
-        """What comes of each event, summed up for every caller."""
-        return [Taken(*map(sum, zip((0, 0, 0), *map(self._step, batch), strict=True))) for batch in batches]
+    def store_batches(self, batches: Sequence[Sequence[Incoming]]) -> list[IngestResult]:
+        """Store and process each event by itself. Returns the result of each batch."""
+        return [IngestResult.total(map(self._step, batch)) for batch in batches]
 
-    def drain(self) -> int:
-        """Hand over what waits, until nothing follows from it any more."""
+    def process_pending(self) -> int:
+        """Relay and process until nothing waits in the outbox."""
         done = 0
-        while told := self._hand_over():
-            for one in told:
-                stage = self._worker.observe if one.part else self._worker.take
-                done += stage([one], one.received_at).new
+        while relayed := self._hand_over():
+            for event in relayed:
+                stage = self._worker.process_evidence if event.part else self._worker.process_events
+                done += stage([event], event.received_at).new
         return done
 
     def tick(self, now: datetime) -> None:
         """Fire the timers due by `now`."""
         while self._worker.tick(now, 1):
-            self.drain()
+            self.process_pending()
 
-    def _step(self, incoming: Incoming) -> Taken:
-        with suppress(BadEvent):  # the door says so
+    def _step(self, incoming: Incoming) -> IngestResult:
+        with suppress(BadEvent):  # the intake finds it too, and stores a dead letter
             self.tick(incoming.received_at or decode(incoming.raw).received_at)
-        (taken,) = self._appender.absorb_all([[incoming]])
-        self.drain()
-        return taken
+        (result,) = self._writer.store_batches([[incoming]])
+        self.process_pending()
+        return result

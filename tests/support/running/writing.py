@@ -1,41 +1,41 @@
-"""A write queue that tests can hold up."""
+"""A write queue that tests can block."""
 
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.intake import Incoming, Taken
-from pipeline.consumers.runtime.embedded import Runner
-from pipeline.consumers.runtime.write_queue import Bounds, Writer
-from tests.support.builders import at, completed, incoming
+from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.write_queue import QueueLimits, WriteQueue
+from tests.support.builders import at, completed
+from tests.support.running.embedded import incoming
+from tests.support.limits import PATIENCE
 
-BOUNDS = Bounds(batch=100, waiting_events=1_000, waiting_bytes=1 << 20)
-SECONDS = 30  # until a test gives up
+BOUNDS = QueueLimits(batch_size=100, waiting_events=1_000, waiting_bytes=1 << 20)
 
 
 class Gate:
-    """A runner that waits to be let through, counts its transactions, and fails on demand."""
+    """A runner that waits for `open`, counts its transactions, and fails on demand."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: EmbeddedRunner) -> None:
         self._runner = runner
         self.open = threading.Event()
         self.arrived = threading.Semaphore(0)
         self.ticks = threading.Semaphore(0)
         self.groups: list[int] = []  # the callers served by each transaction
-        self.trouble: list[Exception] = []
+        self.failures: list[Exception] = []
 
-    def absorb_all(self, batches: Sequence[Sequence[Incoming]]) -> list[Taken]:
+    def store_batches(self, batches: Sequence[Sequence[Incoming]]) -> list[IngestResult]:
         self.arrived.release()
-        assert self.open.wait(SECONDS)
-        if self.trouble:
-            raise self.trouble.pop(0)
+        assert self.open.wait(PATIENCE)
+        if self.failures:
+            raise self.failures.pop(0)
         self.groups.append(len(batches))
-        return self._runner.absorb_all(batches)
+        return self._runner.store_batches(batches)
 
-    def drain(self) -> int:
-        return self._runner.drain()
+    def process_pending(self) -> int:
+        return self._runner.process_pending()
 
     def tick(self, now: datetime) -> None:
         self._runner.tick(now)
@@ -44,10 +44,10 @@ class Gate:
 
 @contextmanager
 def writing(
-    runtime: Embedded, bounds: Bounds = BOUNDS, now: datetime | None = None, is_open: bool = True
-) -> Iterator[tuple[Writer, Gate]]:
-    gate = Gate(runtime.runner)
-    writer = Writer(gate, bounds, lambda: now or at())
+    runtime: EmbeddedRunner, bounds: QueueLimits = BOUNDS, now: datetime | None = None, is_open: bool = True
+) -> Iterator[tuple[WriteQueue, Gate]]:
+    gate = Gate(runtime)
+    writer = WriteQueue(gate, bounds, lambda: now or at())
     if is_open:
         gate.open.set()
     writer.start()
@@ -62,7 +62,7 @@ def order(number: int) -> list[Incoming]:
     return [incoming(completed(f"SO-{number}"), at())]
 
 
-def busy(writer: Writer, gate: Gate) -> None:
-    """Give it something to wait for at the gate."""
+def busy(writer: WriteQueue, gate: Gate) -> None:
+    """Block the queue with a batch at the gate."""
     writer.submit(order(0))
-    assert gate.arrived.acquire(timeout=SECONDS)
+    assert gate.arrived.acquire(timeout=PATIENCE)

@@ -11,8 +11,9 @@ from typing import Any
 
 import uvicorn
 from litestar import Litestar
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
 from tests.support.servers.npm import installed, unavailable
 
@@ -28,8 +29,21 @@ def chromium() -> Iterator[Browser]:
         unavailable("no Chromium on this machine: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        _wait_patiently(browser)
         yield browser
         browser.close()
+
+
+def _wait_patiently(browser: Browser) -> None:
+    """Set the limit of every wait in pages of the browser."""
+    new_context = browser.new_context
+
+    def _new_context(**options: Any) -> BrowserContext:
+        context = new_context(**options)
+        context.set_default_timeout(PATIENCE * 1_000)
+        return context
+
+    browser.new_context = _new_context  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -47,12 +61,12 @@ def served(app: Litestar) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        assert started.wait(30), "the server did not start"
+        assert started.wait(PATIENCE), "the server did not start"
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         yield f"http://{host}:{port}"
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(PATIENCE)
 
 
 def violations(page: Page) -> list[str]:

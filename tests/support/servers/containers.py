@@ -18,9 +18,8 @@ from deploy.kafka import native as kafka
 from deploy.postgres import native as postgres
 from deploy.processes import ending_with_parent
 from pipeline.settings import Settings
+from tests.support.limits import PATIENCE, until
 from tests.support.paths import ROOT
-from tests.support.running.process import SECONDS
-from tests.support.running.roles import until
 from tests.support.servers import tools
 from tests.support.servers.compose import OURS, ROLES, services
 from tests.support.servers.ways import Unavailable, missing
@@ -60,7 +59,7 @@ def servers(folder: Path) -> Iterator[tuple[str, str]]:
             url = server.start()
             stack.callback(node.kill)
             node.start()
-        except (kafka.Unable, postgres.Unable) as reason:
+        except (kafka.CannotRun, postgres.CannotRun) as reason:
             missing(Unavailable(str(reason)))
         with psycopg.connect(postgres.libpq_url(url), autocommit=True) as connection:
             connection.execute("CREATE DATABASE unvarnished TEMPLATE template0 ENCODING 'UTF8'")
@@ -112,7 +111,7 @@ class Containers:
         """Those that do one thing, side by side; each has to end well."""
         with self._started(names, settings):
             for name in names:
-                assert self._processes[name].wait(SECONDS) == 0, self.log(name)
+                assert self._processes[name].wait(PATIENCE) == 0, self.log(name)
 
     @contextmanager
     def running(self, *names: str, settings: Mapping[str, str] | None = None) -> Iterator[None]:
@@ -122,7 +121,7 @@ class Containers:
             yield
             for name in names:
                 self._processes[name].terminate()
-            assert {name: self._processes[name].wait(SECONDS) for name in names} == dict.fromkeys(names, 0)
+            assert {name: self._processes[name].wait(PATIENCE) for name in names} == dict.fromkeys(names, 0)
 
     @contextmanager
     def _started(self, names: Sequence[str], settings: Mapping[str, str]) -> Iterator[None]:

@@ -84,7 +84,7 @@ def from_process() -> Iterator[KafkaBroker]:
         node = native.Node(Path(folder))
         try:
             node.start()
-        except native.Unable as reason:
+        except native.CannotRun as reason:
             raise Unavailable(str(reason)) from reason
         try:
             yield KafkaBroker(node.bootstrap, origin="process")

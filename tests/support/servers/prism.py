@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.notifiers.channels.twilio.http import OneShot
+from pipeline.notifiers.channels.twilio.http import SingleRequestClient
 from tests.support.paths import ROOT
 from tests.support.servers.npm import installed
 
@@ -20,7 +20,7 @@ class Violation(Exception):
     """A request, or the answer to it, that the description does not allow: Prism's words."""
 
 
-class Held(OneShot):
+class Held(SingleRequestClient):
     """The adapter's own HTTP client, through Prism: raises Violation where Prism objects."""
 
     def request(self, *arguments: Any, **named: Any) -> Any:

@@ -8,12 +8,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pipeline.cli.output import show_alerts, show_diagnosis, show_report
-from pipeline.cli.output.plots import ASCII, UNICODE, Mark, axis_of, bar, dumbbell, scale_line
+from pipeline.cli.output.plots import ASCII, UNICODE, bar, dumbbell, scale_line
 from pipeline.domain.reports.diagnosis import diagnose
 from pipeline.domain.reports.figures import figures_of
-from pipeline.store.reads.reports import NullState
-from tests.support.figures_reference import REFERENCE
-from tests.support.findings import alert, fleet
+from pipeline.domain.reports.ranking import Mark
+from pipeline.store.reads.baselines import BaselineState
+from tests.support.statistics.figures_reference import REFERENCE
+from tests.support.statistics.findings import alert, fleet
 
 SMALL = {
     "completed": 12,
@@ -26,7 +27,7 @@ SMALL = {
 WORSE = REFERENCE | {"on_time:10": 400, "on_time:11": 450}
 SCORES = {"score:5:5": 700, "score:5:4": 200, "score:5:1": 100}
 DEPOTS = {"Lyon": REFERENCE, "Lille": WORSE, "Nice": SMALL}
-# A history of scores: nobody was ever asked when the goods came.
+# A history of scores: no customer was asked when the goods arrived.
 HISTORY = {name: n for name, n in REFERENCE.items() if not name.startswith(("on_time:0", "on_time:1"))} | SCORES
 
 
@@ -63,7 +64,7 @@ def test_no_line_is_longer_than_the_terminal_and_none_breaks_it(width: int, enco
         assert max(cell_len(line) for line in text.splitlines()) <= width
 
 
-def test_the_whole_fleet_is_told_with_interval_and_number() -> None:
+def test_the_figures_of_the_fleet_have_an_interval_and_a_number() -> None:
     text = report({}, REFERENCE | SCORES)
     assert "90.0%" in line_of(text, "Claimed on time")
     assert line_of(text, "Experienced on time").split()[3:6] == ["85.0%", "(81.5–88.2)", "1,000"]
@@ -77,7 +78,7 @@ def test_every_loss_of_the_funnel_is_there_with_its_count() -> None:
     assert "300" in line_of(text, "  asked recently")
     assert "200" in line_of(text, "  no consent")
     assert "2,480" in line_of(text, "  no answer")
-    assert "100" in line_of(text, "  still under way")
+    assert "100" in line_of(text, "  in progress")
 
 
 def test_segments_come_worst_first_and_the_unknown_last() -> None:
@@ -89,14 +90,14 @@ def test_below_ten_pairs_there_is_no_point() -> None:
     nice = line_of(text, "Nice", "by depot")
     assert "not enough answers yet" in nice
     assert UNICODE.claimed in nice
-    assert UNICODE.lived not in nice
-    assert UNICODE.lived in line_of(text, "Lille", "by depot")
+    assert UNICODE.experienced not in nice
+    assert UNICODE.experienced in line_of(text, "Lille", "by depot")
 
 
 def test_claimed_and_experienced_are_explained_below_the_table() -> None:
     text = report(DEPOTS, REFERENCE)
-    assert "Claimed: delivered by the latest promise" in text
-    assert "Experienced: what" in text
+    assert "Claimed: share of delivered orders" in text
+    assert "Experienced: the same share" in " ".join(text.split())
 
 
 def test_a_wide_terminal_shows_the_gap_as_a_number() -> None:
@@ -108,7 +109,7 @@ def test_a_wide_terminal_shows_the_gap_as_a_number() -> None:
 def test_a_history_of_scores_shows_who_was_unhappy_although_on_time(width: int) -> None:
     calmer = HISTORY | {"on_time:detractor": 20}
     text = report({"Calm": calmer, "Loud": HISTORY}, HISTORY, width)
-    assert "No customer told when the goods came." in text
+    assert "No answer says when the goods arrived." in text
     loud = line_of(text, "Loud", "by depot")
     assert loud.split()[1:5] == ["90.0%", "9.4%", "(6.2–13.5)", "850"]
     assert text.index("\nLoud") < text.index("\nCalm")
@@ -131,37 +132,37 @@ def test_both_tables_of_pairs_and_every_sign_are_there() -> None:
     assert line_of(text, "claimed in full").split()[3:] == ["900", "60"]
     assert "(" in line_of(text, "Experienced in full")
     assert "75.0% (" in line_of(text, "Perfect orders")
-    assert "damaged 31, papers missing 7" in line_of(text, "Customers complain of")
-    assert "25.0% (" in line_of(text, "Promise moved once missed")
-    assert "5.0 points" in line_of(text, "On time gained by moving")
-    assert "8.0% (" in line_of(text, "Came long after the scan")
-    assert "5.0 (3.4–7.4)" in line_of(text, "Nobody to ask on problems")
+    assert "damaged 31, papers missing 7" in line_of(text, "Problems reported by customers")
+    assert "25.0% (" in line_of(text, "Promise moved after a miss")
+    assert "5.0 points" in line_of(text, "Gain by moved promises")
+    assert "8.0% (" in line_of(text, "Arrived long after scan")
+    assert "5.0 (3.4–7.4)" in line_of(text, "No contact on problem orders")
     assert line_of(text, "3  ").split() == ["3", "20", "100.0%", UNICODE.bar * 48]
 
 
-@pytest.mark.parametrize("told", [{}, {"on_time:11": 9}])
-def test_a_fleet_of_which_too_little_is_known_gets_no_points(told: dict[str, int]) -> None:
+@pytest.mark.parametrize("answers", [{}, {"on_time:11": 9}])
+def test_a_fleet_with_too_few_answers_has_no_shares(answers: dict[str, int]) -> None:
     unknown = {name: n for name, n in REFERENCE.items() if not name.startswith("on_time:") or "stated" in name}
-    text = report({"Lyon": unknown}, unknown | told)
+    text = report({"Lyon": unknown}, unknown | answers)
     assert "not enough answers yet" in line_of(text, "Experienced on time")
     assert "gap, in points" not in text
 
 
-def test_an_empty_time_says_so() -> None:
-    assert "No order was completed in this time." in report({}, {})
+def test_an_empty_period_says_so() -> None:
+    assert "No order was completed in this period." in report({}, {})
 
 
-def test_a_signal_without_a_null_says_how_much_is_missing() -> None:
+def test_a_signal_without_a_baseline_says_how_much_is_missing() -> None:
     console, raw = page()
-    nulls = [NullState("experience", None, None, None, 143), NullState("on_time", "2026-03", 0.05, 1.0, 9)]
-    show_report(console, figures_of(REFERENCE), nulls=nulls, period=(date(2026, 1, 1), date(2026, 3, 31)))
+    baselines = [BaselineState("experience", None, None, None, 143), BaselineState("on_time", "2026-03", 0.05, 1.0, 9)]
+    show_report(console, figures_of(REFERENCE), baselines=baselines, period=(date(2026, 1, 1), date(2026, 3, 31)))
     text = raw.getvalue().decode()
     assert "from 1 January 2026 to 31 March 2026" in text
     assert "experience: 143 of 200 pairs in 90 days" in text
     assert "on_time:" not in text
 
 
-def test_alerts_are_grouped_by_what_they_ask_of_the_reader() -> None:
+def test_alerts_are_grouped_the_most_urgent_first() -> None:
     console, raw = page(120)
     alerts = [
         alert(value="Ended", state="resolved"),
@@ -171,16 +172,19 @@ def test_alerts_are_grouped_by_what_they_ask_of_the_reader() -> None:
     ]
     show_alerts(console, alerts)
     text = raw.getvalue().decode()
-    places = [text.index(name) for name in ("Open (1)", "Shown, not paged (1)", "Unverified (1)", "Over (1)")]
-    assert places == sorted(places)
+    positions = [
+        text.index(name)
+        for name in ("Open (1)", "For information (no notification) (1)", "Unverified (1)", "Resolved (1)")
+    ]
+    assert positions == sorted(positions)
     names = [text.index(f": depot {name}") for name in ("Open", "Watched", "Silent", "Ended")]
     assert names == sorted(names)
 
 
-def test_no_alert_is_told_without_acquitting_anybody() -> None:
+def test_without_alerts_it_does_not_say_that_the_claims_are_true() -> None:
     console, raw = page()
     show_alerts(console, [])
-    assert "None: nowhere do the answers contradict the claims enough" in raw.getvalue().decode()
+    assert "None: no segment's answers contradict its claims enough" in raw.getvalue().decode()
 
 
 def test_the_last_paragraph_names_who_embellishes_and_how() -> None:
@@ -191,18 +195,13 @@ def test_the_last_paragraph_names_who_embellishes_and_how() -> None:
 
 
 def test_a_dumbbell_puts_the_marks_where_the_figures_are() -> None:
-    line = dumbbell(Mark(claimed=1.0, lived=0.5, low=0.4, high=0.7), (0.0, 1.0), 11, UNICODE).plain
+    line = dumbbell(Mark(claimed=1.0, experienced=0.5, low=0.4, high=0.7), (0.0, 1.0), 11, UNICODE).plain
     assert line == "    ├○─┤  ●"
     assert dumbbell(Mark(0.5, 0.52, 0.1, 1.0), (0.4, 0.9), 6, ASCII).plain == "<@--->"
     assert dumbbell(Mark(), (0.0, 1.0), 4, UNICODE).plain == "    "
 
 
-def test_an_axis_has_round_ends_around_the_points() -> None:
-    marks = [Mark(0.93, 0.84, 0.2, 0.9), Mark(0.99)]
-    assert axis_of(marks, 0.1, (0.0, 1.0)) == pytest.approx((0.7, 1.0))
-    assert axis_of([Mark(0.7)], 0.1, (0.0, 1.0)) == pytest.approx((0.7, 0.8))
-    assert axis_of([Mark(1.0)], 0.1, (0.0, 1.0)) == pytest.approx((0.9, 1.0))
-    assert axis_of([], 0.1, (0.0, 1.0)) == (0.0, 1.0)
+def test_the_ends_of_an_axis_are_labelled() -> None:
     assert scale_line("0%", "100%", 10) == "0%    100%"
 
 

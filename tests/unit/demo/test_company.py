@@ -8,8 +8,10 @@ from functools import cache
 import phonenumbers
 import pytest
 
-from pipeline.demo.company import LEVELS, Company, Timed, events_of
-from pipeline.demo.drive import PLACE, Place, read_place, run
+from pipeline.demo.backfill import CHECKPOINT_KEY, Checkpoint, read_checkpoint, run
+from pipeline.demo.comments import COMMENTS
+from pipeline.demo.company import LEVELS, Company
+from pipeline.demo.events import Timed, events_of
 from pipeline.demo.people import (
     ASKS_NOTHING,
     DEPOTS,
@@ -20,7 +22,6 @@ from pipeline.demo.people import (
     customers,
 )
 from pipeline.demo.story import EARLY_SCANS_FROM, MOVED_PROMISES_FROM, Story
-from pipeline.demo.words import COMMENTS
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.contract import Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.events.decoding import decode
@@ -82,7 +83,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_was_asked_before() -> None:
     assert one.day(5) != Company(3, date(2026, 6, 2)).day(5)
 
 
-def test_a_day_holds_what_is_received_on_it_in_order() -> None:
+def test_a_day_contains_the_events_received_on_it_in_order() -> None:
     for n in (0, 17, 89):
         times = [at for at, _ in company().day(n)]
         assert times == sorted(times)
@@ -132,7 +133,7 @@ def test_honest_depots_record_what_happened() -> None:
     assert len(moved_late) < 0.06 * sum(s.late for s in honest)
 
 
-def test_one_depot_scans_before_the_goods_come_once_it_has_begun() -> None:
+def test_one_depot_scans_before_the_goods_arrive_from_a_day_on() -> None:
     before, since = at(SCANS_EARLY, last=EARLY_SCANS_FROM), at(SCANS_EARLY, EARLY_SCANS_FROM)
     assert not any(story.scanned_early for story in before)
     assert 0.23 < share(story.scanned_early for story in since) < 0.31
@@ -145,7 +146,7 @@ def test_one_depot_scans_before_the_goods_come_once_it_has_begun() -> None:
     assert share(story.claimed_late for story in since) < 0.04 < 0.2 < share(story.late for story in since)
 
 
-def test_one_depot_moves_promises_that_were_missed_once_it_has_begun() -> None:
+def test_one_depot_moves_missed_promises_from_a_day_on() -> None:
     missed = [s for s in at(MOVES_PROMISES, MOVED_PROMISES_FROM) if s.scanned and s.late]
     rescued = [s for s in missed if s.move and s.scanned and s.promised < s.move.at < s.scanned <= s.move.promised]
     assert len(rescued) > 0.8 * len(missed) > 80
@@ -154,7 +155,7 @@ def test_one_depot_moves_promises_that_were_missed_once_it_has_begun() -> None:
     assert share(s.move is not None for s in before) < 0.2
 
 
-def test_one_depot_names_nobody_to_ask_on_its_problem_orders() -> None:
+def test_one_depot_names_no_contact_on_its_problem_orders() -> None:
     def silent(story: Story) -> bool:
         return not any(person.phone for person in story.people)
 
@@ -165,7 +166,7 @@ def test_one_depot_names_nobody_to_ask_on_its_problem_orders() -> None:
     assert share(silent(s) for s in elsewhere if s.late) < 0.1
 
 
-def test_customers_answer_about_what_they_lived() -> None:
+def test_customers_report_what_they_experienced() -> None:
     told = [(s, a) for s, a in answers() if not s.customer.disputes]
     assert (
         0.4
@@ -183,7 +184,7 @@ def test_customers_answer_about_what_they_lived() -> None:
     assert sum(contented) / len(contented) > 8 > 5.5 > sum(waited) / len(waited)
 
 
-def test_who_waited_answers_more_often() -> None:
+def test_contacts_of_late_orders_reply_more_often() -> None:
     asked = Counter(
         s.late
         for s in stories()
@@ -196,7 +197,7 @@ def test_who_waited_answers_more_often() -> None:
     assert 1.25 < ratio < 1.6
 
 
-def test_stated_arrivals_give_the_early_scans_away() -> None:
+def test_stated_arrivals_reveal_early_scans() -> None:
     def early(depots: Iterable[str], first: int) -> float:
         days = {s.order_id for name in depots for s in at(name, first)}
         stated = [(s, a) for s, a in answers() if a.arrived_at is not None and s.order_id in days]
@@ -210,7 +211,7 @@ def test_stated_arrivals_give_the_early_scans_away() -> None:
     assert early([SCANS_EARLY], EARLY_SCANS_FROM) > 0.3
 
 
-def test_one_customer_of_an_honest_depot_is_never_content() -> None:
+def test_one_customer_of_an_honest_depot_is_never_satisfied() -> None:
     [disputing] = [customer for customer in customers(7) if customer.disputes]
     assert disputing.depot.name == DISPUTED
     said = [a.arrival for s, a in answers() if s.customer.id == disputing.id]
@@ -218,7 +219,7 @@ def test_one_customer_of_an_honest_depot_is_never_content() -> None:
     assert set(said) == {"late"}
 
 
-def test_an_answer_never_precedes_its_question_nor_tells_of_the_future() -> None:
+def test_an_answer_never_precedes_its_question_nor_reports_the_future() -> None:
     for story in stories()[::7]:
         for person in story.people:
             asked = story.completed + timedelta(hours=1)
@@ -230,18 +231,18 @@ def test_an_answer_never_precedes_its_question_nor_tells_of_the_future() -> None
                     assert event.data.arrived_at <= event.time
 
 
-def test_answers_do_not_depend_on_who_asked_first() -> None:
+def test_answers_do_not_depend_on_the_order_of_questions() -> None:
     story = stories()[500]
     request = FeedbackRequested(story.order_id, story.people[0].id)
     assert Company().answer(request, story.completed) == company().answer(request, story.completed)
 
 
 @pytest.mark.parametrize("order_id", ["SO-001-999", "SO-1", "X-001-001", "", "SO--1-1", "SO-²-1"])
-def test_nobody_answers_for_an_order_that_is_not_ours(order_id: str) -> None:
+def test_there_is_no_answer_about_an_unknown_order(order_id: str) -> None:
     assert company().answer(FeedbackRequested(order_id, "C-001-1"), company().midnight(1)) is None
 
 
-def test_the_operation_is_as_noisy_as_a_real_one() -> None:
+def test_the_events_are_as_noisy_as_those_of_a_real_company() -> None:
     known: set[str] = set()
     seen: Counter[tuple[str, str]] = Counter()
     ahead, backwards, corrected = 0, 0, 0
@@ -321,11 +322,11 @@ def test_a_reply_comes_in_a_block_after_its_question() -> None:
             assert at > asked[order]
 
 
-def test_the_place_is_read_as_it_was_written() -> None:
-    assert read_place(None) == Place(0, 0, 0)
-    assert read_place(Place(7, 20, 31).write()) == Place(7, 20, 31)
+def test_the_checkpoint_is_read_as_it_was_written() -> None:
+    assert read_checkpoint(None) == Checkpoint(0, 0, 0)
+    assert read_checkpoint(Checkpoint(7, 20, 31).encode()) == Checkpoint(7, 20, 31)
     pipeline, _ = drive(days=1)
-    assert read_place(pipeline.values[PLACE]).block == 4
+    assert read_checkpoint(pipeline.values[CHECKPOINT_KEY]).block == 4
 
 
 def test_customers_have_distinct_names_and_ids() -> None:
@@ -333,7 +334,7 @@ def test_customers_have_distinct_names_and_ids() -> None:
     assert len({customer.id for customer in found}) == len({customer.name for customer in found}) == 219
 
 
-def test_day_gives_what_the_driver_is_promised() -> None:
+def test_a_day_has_the_events_that_the_backfill_expects() -> None:
     timed: Timed = company().day(0)[0]
     assert timed[0].utcoffset() == timedelta(0)
     assert timed[1].topic in ("orders", "deliveries")

@@ -12,25 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.app.serving import DEMO_SETTINGS
-from pipeline.demo.answering import Answering, fields_of
-from pipeline.demo.company import LIVE_FROM, Company, events_of, is_live
-from pipeline.demo.deliveries import FASTEST, PLACE, SHORTEST, Block, Deliveries, next_block, told
-from pipeline.demo.door import Door, Refused
-from pipeline.demo.drive import Place, days_before_live
-from pipeline.demo.installed import Installed
+from pipeline.demo.answering import Answering, form_fields
+from pipeline.demo.backfill import Checkpoint, days_before_live
+from pipeline.demo.company import LIVE_FROM, Company, is_live
+from pipeline.demo.deliveries import BLOCK_KEY, FASTEST, SHORTEST, Block, Deliveries, events_of_block, next_block
+from pipeline.demo.events import events_of
+from pipeline.demo.http_client import HttpClient, Refused
+from pipeline.demo.installation_view import InstallationView
+from pipeline.demo.live import DEMO_SETTINGS
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Story
 from pipeline.domain.events.contract import FeedbackRequested
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.orders.claims import claim_of
 from pipeline.domain.orders.facts import Facts
-from pipeline.settings import Settings, Unusable
-from pipeline.web.public.form.form import _check, _fields
+from pipeline.settings import ConfigurationError, Settings
+from pipeline.web.http.forms import form_fields as fields_of
+from pipeline.web.public.form.submission import validate
+from tests.support.limits import PATIENCE
 from tests.support.running.demo_pipeline import Pipeline
 
 NOW = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
-SECONDS = 20  # until a test gives up
 
 
 @cache
@@ -49,7 +51,11 @@ def claim(story: Story) -> tuple[bool | None, ...]:
     facts = Facts()
     for _, incoming in events_of(story):
         event = decode(incoming.raw)
-        take = {"order.completed": facts.complete, "order.repromised": facts.repromise, "delivery.updated": facts.scan}
+        take = {
+            "order.completed": facts.apply_completed,
+            "order.repromised": facts.apply_repromised,
+            "delivery.updated": facts.apply_scan,
+        }
         take[event.type](event)
     said = claim_of(facts)
     return said.on_time_first, said.on_time_latest, said.on_time_requested, said.in_full
@@ -57,7 +63,7 @@ def claim(story: Story) -> tuple[bool | None, ...]:
 
 # Over every change of the clocks, and by days without a whole number of hours.
 @given(story=st.sampled_from(range(400)), by=st.timedeltas(timedelta(days=-6_000), timedelta(days=1_000)))
-def test_a_story_at_another_time_tells_the_same(story: int, by: timedelta) -> None:
+def test_a_story_moved_in_time_stays_the_same(story: int, by: timedelta) -> None:
     told_there = stories()[story]
     told_here = told_there.shifted(by)
     assert claim(told_here) == claim(told_there)
@@ -69,7 +75,7 @@ def test_a_story_at_another_time_tells_the_same(story: int, by: timedelta) -> No
     ]
 
 
-def test_the_stories_moved_are_of_every_kind() -> None:
+def test_the_moved_stories_are_of_every_kind() -> None:
     found = stories()[:400]
     assert {isinstance(story.requested, str) for story in found} == {True, False}
     for kind in ("move", "corrected", "scanned", "late", "scanned_early", "claimed_late"):
@@ -79,7 +85,7 @@ def test_the_stories_moved_are_of_every_kind() -> None:
 def test_the_last_event_of_a_live_order_happens_now() -> None:
     block = Block(LIVE_FROM, 0, 100, 0, NOW)
     newest: dict[str, datetime] = {}
-    for event in map(decode, told(company(), block)):
+    for event in map(decode, events_of_block(company(), block)):
         newest[event.data.order_id] = max(event.time, newest.get(event.data.order_id, event.time))
     assert len(newest) == 100
     assert set(newest.values()) == {NOW}
@@ -96,21 +102,21 @@ def test_blocks_follow_each_other_through_the_days_without_a_gap() -> None:
     assert all(is_live(order_id) for order_id in seen)
 
 
-def test_no_history_has_a_live_order() -> None:
+def test_the_simulated_past_has_no_live_order() -> None:
     assert not any(is_live(story.order_id) for story in company().stories(3_650))
     assert not is_live("OUT-5000-001")
 
 
 def test_the_fastest_pace_fits_into_a_request() -> None:
     most = round(FASTEST * SHORTEST / 60)
-    sizes = [len(told(company(), Block(LIVE_FROM, number, most, 0, NOW))) for number in range(0, 100, most)]
-    assert max(sizes) < Settings().events_a_request / 2
+    sizes = [len(events_of_block(company(), Block(LIVE_FROM, number, most, 0, NOW))) for number in range(0, 100, most)]
+    assert max(sizes) < Settings().max_events_per_request / 2
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
 
 
-class Doorman(Door):
+class Doorman(HttpClient):
     """A door that takes what it is told to, and remembers everything it was brought."""
 
     def __init__(self, answers: Iterator[bool], enough: int) -> None:
@@ -120,7 +126,7 @@ class Doorman(Door):
         self._answers = answers
         self._enough = enough
 
-    def bring(self, events: Sequence[bytes]) -> bool:
+    def send_events(self, events: Sequence[bytes]) -> bool:
         self.brought.append(events)
         if len(self.brought) >= self._enough:
             self.done.set()
@@ -137,9 +143,9 @@ def deliver() -> Iterator[Callable[..., Doorman]]:
         door = Doorman(iter(answers), enough)
         running.append(Deliveries(kept, Company(), door, pace, most, lambda: next(clock)))
         running[-1].start()
-        assert door.done.wait(SECONDS)
+        assert door.done.wait(PATIENCE)
         running[-1].stop()
-        assert running[-1].ended.exception(SECONDS) is None
+        assert running[-1].ended.exception(PATIENCE) is None
         return door
 
     yield _deliver
@@ -147,42 +153,42 @@ def deliver() -> Iterator[Callable[..., Doorman]]:
         one.stop()
 
 
-def test_what_was_not_taken_is_sent_again_with_the_same_content(deliver: Callable[..., Doorman]) -> None:
+def test_a_rejected_block_is_sent_again_with_the_same_content(deliver: Callable[..., Doorman]) -> None:
     door = deliver(Pipeline(), 3, False, True)
     assert door.brought[0] == door.brought[1] != door.brought[2]
 
 
-def test_who_starts_again_sends_the_block_that_was_on_its_way_and_then_the_next(
+def test_a_restart_sends_the_unacknowledged_block_and_then_the_next(
     deliver: Callable[..., Doorman],
 ) -> None:
     kept = Pipeline()
     first = deliver(kept, 1, *[False] * 1_000)
-    place = kept.values[PLACE]
+    place = kept.values[BLOCK_KEY]
     again = deliver(kept, 2)
     assert again.brought[0] == first.brought[0]
-    assert msgspec.json.decode(kept.values[PLACE], type=Block).before >= msgspec.json.decode(place, type=Block).sent
+    assert msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).before >= msgspec.json.decode(place, type=Block).sent
     assert not {decode(raw).id for raw in again.brought[1]} & {decode(raw).id for raw in again.brought[0]}
 
 
-def test_so_many_are_delivered_in_all_starts_together(deliver: Callable[..., Doorman]) -> None:
+def test_the_limit_counts_the_deliveries_of_all_starts(deliver: Callable[..., Doorman]) -> None:
     kept = Pipeline()
     deliver(kept, 2, most=60)
     deliver(kept, 2, most=60)
-    assert msgspec.json.decode(kept.values[PLACE], type=Block).sent <= 60
+    assert msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).sent <= 60
     last = deliver(kept, 1, most=60)
     orders = {decode(raw).data.order_id for raw in last.brought[-1]}
-    assert msgspec.json.decode(kept.values[PLACE], type=Block).sent == 60
+    assert msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).sent == 60
     assert f"SO-{LIVE_FROM}-059" in orders
 
 
-def test_a_door_that_will_never_take_it_ends_the_deliveries_loudly(caplog: pytest.LogCaptureFixture) -> None:
-    class Shut(Door):
-        def bring(self, events: Sequence[bytes]) -> bool:
+def test_a_permanent_rejection_ends_the_deliveries_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Shut(HttpClient):
+        def send_events(self, events: Sequence[bytes]) -> bool:
             raise Refused("v1 answered 401")
 
     running = Deliveries(Pipeline(), Company(), Shut("http://127.0.0.1:1", "key"), 60, None, lambda: NOW)
     running.start()
-    assert isinstance(running.ended.exception(SECONDS), Refused)
+    assert isinstance(running.ended.exception(PATIENCE), Refused)
     assert not running.alive
     assert "deliveries" in caplog.text
 
@@ -190,24 +196,24 @@ def test_a_door_that_will_never_take_it_ends_the_deliveries_loudly(caplog: pytes
 # --- the history before ----------------------------------------------------------------------------------------------
 
 
-def test_before_going_on_live_no_day_up_to_yesterday_is_missing() -> None:
+def test_every_day_up_to_yesterday_is_simulated_before_the_live_part() -> None:
     today = date(2026, 11, 24)
-    assert days_before_live(date(2026, 8, 26), 90, Place(), today) == 90
-    assert days_before_live(date(2026, 8, 26), 30, Place(), today) == 90, "started again a while later"
+    assert days_before_live(date(2026, 8, 26), 90, Checkpoint(), today) == 90
+    assert days_before_live(date(2026, 8, 26), 30, Checkpoint(), today) == 90, "started again a while later"
     for start, days, place in (
-        (date(2026, 8, 26), 91, Place()),
-        (date(2026, 8, 26), 90, Place(block=361)),
-        (today, 1, Place()),
-        (date(2010, 1, 1), 90, Place()),
+        (date(2026, 8, 26), 91, Checkpoint()),
+        (date(2026, 8, 26), 90, Checkpoint(block=361)),
+        (today, 1, Checkpoint()),
+        (date(2010, 1, 1), 90, Checkpoint()),
     ):
-        with pytest.raises(Unusable):
+        with pytest.raises(ConfigurationError):
             days_before_live(start, days, place, today)
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_said_on_the_form_as_the_story_has_it() -> None:
+def test_the_form_fields_of_an_answer_agree_with_the_story() -> None:
     checked = 0
     for story in stories()[:200]:
         for person in story.people:
@@ -215,8 +221,8 @@ def test_an_answer_is_said_on_the_form_as_the_story_has_it() -> None:
             if timed is None:
                 continue
             said = decode(timed[1].raw).data
-            body = urlencode(fields_of(said, "x")).encode()
-            filled = _check(_fields(body), lambda text: text)
+            body = urlencode(form_fields(said, "x")).encode()
+            filled = validate(fields_of(body, 60), lambda text: text)
             assert filled.errors == {}
             assert dict(parse_qsl(body.decode()))["submission"] == "x"
             assert filled.arrival == said.arrival
@@ -227,13 +233,13 @@ def test_an_answer_is_said_on_the_form_as_the_story_has_it() -> None:
     assert checked > 30
 
 
-def test_most_of_those_who_are_asked_leave_it_to_the_visitor() -> None:
+def test_most_questions_are_left_to_the_visitor() -> None:
     asked = [(s, p) for s in stories() for p in s.people if p.role in ("receiver", "user", "purchaser") and p.consent]
     answers = [reply(7, s, p, FeedbackRequested(s.order_id, p.id), s.last) for s, p in asked]
     assert 0.3 < sum(answer is not None for answer in answers) / len(asked) < 0.5
 
 
-class Phones(Installed):
+class Phones(InstallationView):
     """The live questions of one day, each on its phone; who said something by hand has answered."""
 
     def __init__(self, by_hand: set[tuple[str, str]]) -> None:
@@ -253,12 +259,12 @@ class Phones(Installed):
 
 
 def answer_to(request: FeedbackRequested) -> object:
-    asked = company().asked(request)
+    asked = company().order_and_contact(request)
     assert asked is not None
     return reply(7, *asked, request, asked[0].last)
 
 
-class Forms(Door):
+class Forms(HttpClient):
     """Takes a form only when it comes for the second time, and is done when it has taken enough."""
 
     def __init__(self, enough: int) -> None:
@@ -267,7 +273,7 @@ class Forms(Door):
         self.done = threading.Event()
         self._enough = enough
 
-    def fill_in(self, token: str, fields: Sequence[tuple[str, str]]) -> bool:
+    def submit_form(self, token: str, fields: Sequence[tuple[str, str]]) -> bool:
         again = (token, fields) in self.sent
         self.sent.append((token, fields))
         if len(self.sent) >= 2 * self._enough:
@@ -275,22 +281,22 @@ class Forms(Door):
         return again
 
 
-def test_who_answered_by_hand_is_left_alone_and_what_was_not_taken_is_sent_again() -> None:
+def test_contacts_who_answered_are_skipped_and_rejected_forms_are_sent_again() -> None:
     phones = Phones(set())
     phones.by_hand = set(sorted(phones.said)[:2])
     wanted = {order_id for order_id, _ in phones.said - phones.by_hand}
     forms = Forms(len(wanted))
     running = Answering(phones, Company(), forms, FASTEST)
     running.start()
-    assert forms.done.wait(SECONDS)
+    assert forms.done.wait(PATIENCE)
     running.stop()
-    assert running.ended.exception(SECONDS) is None
+    assert running.ended.exception(PATIENCE) is None
     assert len(wanted) > 2
     assert Counter(token for token, _ in forms.sent) == dict.fromkeys(wanted, 2)
 
 
-def test_what_the_user_has_set_holds_in_the_live_demo_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_settings_apply_to_the_live_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNVARNISHED_QUIET_HOURS", "22:00-06:00")
-    policy = Settings().otherwise(**DEMO_SETTINGS).policy
+    policy = Settings().with_defaults(**DEMO_SETTINGS).policy
     assert policy.quiet_from.hour == 22
     assert policy.contact_rest == timedelta(0)

@@ -15,30 +15,30 @@ WORLDS = (FOLDER / "rules.test.yml").read_text(encoding="utf-8")
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
 
 
-def test_each_alert_comes_when_it_should_and_not_otherwise() -> None:
+def test_each_alert_fires_when_it_should_and_only_then() -> None:
     for arguments in (["check", "rules", "rules.yml"], ["test", "rules", "rules.test.yml"]):
         tools.run("promtool", *arguments, folder=FOLDER)
 
 
-def test_each_alert_has_a_world_in_which_it_comes() -> None:
+def test_each_alert_has_a_test_in_which_it_fires() -> None:
     assert len(ALERTS) == len(set(ALERTS)) > 5
     assert set(re.findall(r'alertname="(\w+)"', WORLDS)) == set(ALERTS)
 
 
-def test_each_alert_says_how_urgent_it_is_and_what_to_do() -> None:
+def test_each_alert_states_its_urgency_and_an_action() -> None:
     for told in RULES.split("- alert: ")[1:]:
         assert re.search(r"severity: (page|ticket)\n", told), told
         assert re.search(r"summary: .{20}", told), told
         assert re.search(r"action: >-\n +.{20}", told), told
 
 
-def test_what_the_rules_watch_is_exported() -> None:
+def test_every_metric_of_the_rules_is_exported() -> None:
     families = [family for family in REGISTRY.collect() if family.name.startswith("unvarnished_")]
     exported = {family.name + ("_total" if family.type == "counter" else "") for family in families}
     assert set(re.findall(r"unvarnished_\w+", "".join(re.findall(r"expr: .*?labels:", RULES, re.DOTALL)))) <= exported
 
 
 @pytest.mark.parametrize("outcome", ["unresolved", "not_accepted", "unknown", "accepted"])
-def test_what_an_alert_counts_is_there_before_it_happens(outcome: str) -> None:
+def test_a_counter_of_an_alert_exists_before_its_first_increment(outcome: str) -> None:
     """Else the first one would bring its own series, which is no increase."""
     assert REGISTRY.get_sample_value("unvarnished_asks_total", {"outcome": outcome}) is not None

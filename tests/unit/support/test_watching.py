@@ -1,14 +1,14 @@
-"""When a broken cluster goes on, as `make faults` sees it: the slowest partition counts, and none is overlooked."""
+"""When a broken cluster has recovered, as `make bench WHAT=faults` judges it: the slowest partition counts."""
 
 import pytest
 
-from tests.reliability.faults.watching import Seen, progress_of_workers
+from tests.reliability.faults.monitor import Sample, progress_of_workers
 
 A, B = ("orders", 0), ("orders", 1)
 
 
-def look(at: float, committed: tuple[int, int], ends: tuple[int, int]) -> Seen:
-    return Seen(at, dict(zip((A, B), committed, strict=True)), dict(zip((A, B), ends, strict=True)), 0, 0, 0, 0)
+def look(at: float, committed: tuple[int, int], ends: tuple[int, int]) -> Sample:
+    return Sample(at, dict(zip((A, B), committed, strict=True)), dict(zip((A, B), ends, strict=True)), 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,6 @@ def look(at: float, committed: tuple[int, int], ends: tuple[int, int]) -> Seen:
     ],
 )
 def test_the_slowest_of_the_partitions_that_lagged_soon_after_the_fault_counts(
-    looks: list[Seen], seconds: float | None
+    looks: list[Sample], seconds: float | None
 ) -> None:
     assert progress_of_workers(looks, moment=10.0) == seconds

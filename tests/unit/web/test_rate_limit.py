@@ -1,4 +1,4 @@
-"""Wrong guesses: counted by address, and no flood of addresses fills the memory."""
+"""Failed attempts are counted by address, and many addresses do not fill the memory."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 from litestar import Request
 
 from pipeline.web.http import rate_limit
-from pipeline.web.http.rate_limit import WrongGuesses
+from pipeline.web.http.rate_limit import FailedAttempts
 
 
 def coming_from(host: str) -> Request[Any, Any, Any]:
     return Request({"type": "http", "client": (host, 50_000), "headers": []})  # type: ignore[arg-type]
 
 
-def test_an_address_is_told_to_wait_after_its_wrong_guesses_and_others_are_not() -> None:
-    wrong, one, other = WrongGuesses(2), coming_from("192.0.2.1"), coming_from("192.0.2.2")
+def test_failed_attempts_are_limited_by_address() -> None:
+    wrong, one, other = FailedAttempts(2), coming_from("192.0.2.1"), coming_from("192.0.2.2")
     assert (wrong.count(one), wrong.exhausted(one), wrong.count(one)) == (0, False, 0)
     assert wrong.exhausted(one)
     assert 1 <= wrong.count(one) <= 60
@@ -31,15 +31,17 @@ def test_an_address_is_told_to_wait_after_its_wrong_guesses_and_others_are_not()
         ("fe80::1%eth0", "not an address", False),
     ],
 )
-def test_who_is_one_and_who_is_two(first: str, second: str, same: bool) -> None:
-    wrong = WrongGuesses(1)
+def test_which_hosts_count_as_one_address(first: str, second: str, same: bool) -> None:
+    wrong = FailedAttempts(1)
     wrong.count(coming_from(first))
     assert wrong.exhausted(coming_from(second)) is same
 
 
-def test_a_flood_of_addresses_is_counted_as_one_and_forgets_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "_MOST_ADDRESSES", 10)
-    wrong, known = WrongGuesses(2), coming_from("192.0.2.1")
+def test_addresses_beyond_the_maximum_share_one_counter_and_known_ones_keep_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rate_limit, "_MAX_ADDRESSES", 10)
+    wrong, known = FailedAttempts(2), coming_from("192.0.2.1")
     wrong.count(known)
     for n in range(1_000):
         wrong.count(coming_from(f"198.51.{n // 250}.{n % 250}"))

@@ -1,4 +1,4 @@
-"""Several workers on one database: what they do together is what one would have done alone."""
+"""Several workers on one database: together they give the result of one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,18 +18,25 @@ from sqlalchemy import event as sqlalchemy_event
 
 from pipeline import metrics
 from pipeline.consumers.cluster import runner as cluster_runner
-from pipeline.consumers.cluster.outbox_writer import Appender
-from pipeline.consumers.cluster.runner import ClusterRunner, Record, Relayed
+from pipeline.consumers.cluster.outbox_writer import OutboxWriter
+from pipeline.consumers.cluster.relayed_event import RelayedEvent
+from pipeline.consumers.cluster.runner import ClusterRunner, Record
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.contract import BadEvent
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.store.db.engine import reading
-from pipeline.store.evidence.evidence import EvidenceStore, Null
-from pipeline.store.journal.journal import SHARDS, Entry, append, shard_of
-from pipeline.store.schema.tables import answers, asks, dead_letters, journal, orders, outbox, pairs, rollups, timers
-from tests.support.builders import MONDAY, VAULT, answered, at, completed, contact, embedded, incoming, scanned
+from pipeline.store.evidence.evidence import Baseline, EvidenceStore
+from pipeline.store.journal.journal import Entry
+from pipeline.store.journal.shared_journal import SHARDS, SharedJournal, shard_of
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.evidence import pairs
+from pipeline.store.schema.journal import dead_letters, journal, outbox
+from pipeline.store.schema.orders import orders, rollups, timers
+from tests.support.builders import MONDAY, answered, at, completed, contact, scanned
+from tests.support.running.embedded import VAULT, embedded, incoming
 from tests.support.dump import dump
 from tests.support.metrics import value
 from tests.support.running.cluster import Cluster
@@ -96,7 +103,7 @@ def essence(engine: Engine) -> dict[str, Any]:
         }
 
 
-def in_batches(rng: Random, records: Sequence[Record], worker: ClusterRunner, stage: str = "take") -> None:
+def in_batches(rng: Random, records: Sequence[Record], worker: ClusterRunner, stage: str = "process_events") -> None:
     """Have a worker do all of these, some of them twice: as many at once as chance has it, and from a little before."""
     place = 0
     while place < len(records):
@@ -109,7 +116,7 @@ def settle(cluster: Cluster, rng: Random, workers: int) -> None:
     """Hand over what waits until nothing follows from it: each event to one worker, each part of a pair to one, too."""
     several = [cluster.worker() for _ in range(workers)]
     while told := cluster.relay():
-        shares: list[tuple[list[Relayed], list[Relayed]]] = [([], []) for _ in several]
+        shares: list[tuple[list[RelayedEvent], list[RelayedEvent]]] = [([], []) for _ in several]
         for one in told:
             # A part has a worker of its own, as a partition has; an event may come to any.
             share = shares[shard_of(one.part) % workers] if one.part else rng.choice(shares)
@@ -124,10 +131,10 @@ def finish(cluster: Cluster, rng: Random) -> None:
         settle(cluster, rng, 3)
 
 
-def _both_stages(seed: float, worker: ClusterRunner, share: tuple[list[Relayed], list[Relayed]]) -> None:
+def _both_stages(seed: float, worker: ClusterRunner, share: tuple[list[RelayedEvent], list[RelayedEvent]]) -> None:
     events, parts = share
     in_batches(Random(seed), events, worker)
-    in_batches(Random(seed), parts, worker, "observe")
+    in_batches(Random(seed), parts, worker, "process_evidence")
 
 
 def deal(rng: Random, records: Sequence[T], hands: int) -> list[list[T]]:
@@ -147,9 +154,7 @@ def is_sound(cluster: Cluster) -> None:
 @pytest.mark.parametrize("historic", [True, False], ids=["historic", "live"])
 @hypothesis_settings(few, max_examples=2)
 @given(seed=SEEDS)
-def test_step_by_step_a_cluster_does_what_the_embedded_mode_does(
-    databases: Databases, seed: int, historic: bool
-) -> None:
+def test_a_cluster_gives_the_result_of_embedded_mode(databases: Databases, seed: int, historic: bool) -> None:
     told = stream(seed, orders=6, historic=historic)
     one = alone(databases, told)
     expected = dump(one, BOOKKEEPING)
@@ -163,7 +168,7 @@ def test_step_by_step_a_cluster_does_what_the_embedded_mode_does(
 @pytest.mark.parametrize("door", ["topics", "http"])
 @few
 @given(seed=SEEDS)
-def test_what_several_workers_do_at_once_is_what_one_does(databases: Databases, seed: int, door: str) -> None:
+def test_several_parallel_workers_give_the_result_of_one(databases: Databases, seed: int, door: str) -> None:
     """Duplicates, overlapping batches, events of one order in two workers at once."""
     rng, told = Random(seed), stream(seed)
     one = alone(databases, told)
@@ -174,8 +179,8 @@ def test_what_several_workers_do_at_once_is_what_one_does(databases: Databases, 
         outside = list(arrivals(with_duplicates(rng, told)))
         records: Sequence[Record] = outside
         if door == "http":
-            appender = Appender(cluster.engine, VAULT)
-            side_by_side(*(partial(appender.absorb_all, [hand]) for hand in deal(rng, outside, 3)))
+            appender = OutboxWriter(cluster.store)
+            side_by_side(*(partial(appender.store_batches, [hand]) for hand in deal(rng, outside, 3)))
             records = cluster.relay()
         shares = [(Random(rng.random()), hand, cluster.worker()) for hand in deal(rng, records, 4)]
         side_by_side(*(partial(in_batches, *share) for share in shares))
@@ -187,7 +192,7 @@ def test_what_several_workers_do_at_once_is_what_one_does(databases: Databases, 
 
 @few
 @given(seed=SEEDS)
-def test_asking_timers_and_answers_beside_each_other_stay_sound(databases: Databases, seed: int) -> None:
+def test_parallel_asks_timers_and_answers_keep_all_invariants(databases: Databases, seed: int) -> None:
     rng, told = Random(seed), stream(seed, orders=16, historic=False)
     one = alone(databases, told)
     expected = essence(one)
@@ -213,7 +218,7 @@ def test_asking_timers_and_answers_beside_each_other_stay_sound(databases: Datab
 def test_two_workers_keep_to_the_cap_of_an_account(databases: Databases) -> None:
     with cluster_on(databases, Policy(account_cap=3)) as cluster:
         known = [incoming(completed(f"SO-{n}", contacts=[contact(f"c{n}")])) for n in range(24)]
-        cluster.worker().take(known, MONDAY)
+        cluster.worker().process_events(known, MONDAY)
         delivered = [incoming(scanned(f"SO-{n}", at(hours=2))) for n in range(24)]
         hands = [delivered[n::4] for n in range(4)]
         side_by_side(*(partial(in_batches, Random(1), hand, cluster.worker()) for hand in hands))
@@ -221,73 +226,75 @@ def test_two_workers_keep_to_the_cap_of_an_account(databases: Databases) -> None
         assert reasons == {None: 3, "account_cap": 21}
 
 
-def test_an_event_in_two_workers_at_once_has_one_effect(cluster: Cluster) -> None:
+def test_an_event_processed_by_two_workers_has_one_effect(cluster: Cluster) -> None:
     raws = [completed(), scanned(time=at(hours=2)), answered(time=at(hours=3), arrival="late")]
     done = []
-    side_by_side(*(lambda: done.append(cluster.worker().take([*map(incoming, raws)], MONDAY)) for _ in range(4)))
+    side_by_side(
+        *(lambda: done.append(cluster.worker().process_events([*map(incoming, raws)], MONDAY)) for _ in range(4))
+    )
     assert sorted((one.new, one.duplicates) for one in done) == [(0, 3), (0, 3), (0, 3), (3, 0)]
     assert len(rows(cluster, select(answers))) == 1
     (pair,) = [one for one in cluster.relay() if one.part == "fleet"]
     assert pair.seq > 0
 
 
-def test_a_zombie_beside_the_writer_of_a_segment_changes_nothing(databases: Databases) -> None:
+def test_a_worker_that_lost_its_partition_changes_nothing(databases: Databases) -> None:
     told = [raw for n in range(12) for raw in denied(n)]
     with cluster_on(databases) as cluster:
-        cluster.worker().take([*map(incoming, told)], MONDAY)
+        cluster.worker().process_events([*map(incoming, told)], MONDAY)
         parts = [one for one in cluster.relay() if one.part]
         before = value(metrics.RETRIES)
-        side_by_side(*(lambda: in_batches(Random(2), parts, cluster.worker(), "observe") for _ in range(3)))
+        side_by_side(*(lambda: in_batches(Random(2), parts, cluster.worker(), "process_evidence") for _ in range(3)))
         assert value(metrics.RETRIES) == before
         is_sound(cluster)
         per_segment = select(pairs.c.value, func.count()).group_by(pairs.c.value)
         assert {n for _, n in rows(cluster, per_segment)} == {12}
 
 
-def test_two_writers_of_a_segment_count_one_after_the_other(cluster: Cluster) -> None:
+def test_two_workers_count_in_a_segment_one_after_the_other(cluster: Cluster) -> None:
     told = [raw for n in range(16) for raw in denied(n)]
-    cluster.worker().take([*map(incoming, told)], MONDAY)
+    cluster.worker().process_events([*map(incoming, told)], MONDAY)
     parts = [one for one in cluster.relay() if one.part]
     by_order = [[one for one in parts if one.seq % 2 == half] for half in (0, 1)]
-    side_by_side(*(partial(in_batches, Random(3), half, cluster.worker(), "observe") for half in by_order))
+    side_by_side(*(partial(in_batches, Random(3), half, cluster.worker(), "process_evidence") for half in by_order))
     is_sound(cluster)
     assert {n for _, n in rows(cluster, select(pairs.c.value, func.count()).group_by(pairs.c.value))} == {16}
 
 
-def test_a_pair_of_an_earlier_day_that_comes_late_counts_where_the_evidence_is(cluster: Cluster) -> None:
+def test_a_late_pair_of_an_earlier_day_counts_at_the_current_evidence(cluster: Cluster) -> None:
     told = [denied(n) for n in (0, 1, 5)]
     second = answered("SO-1", at(days=6), "ben", arrival="on_time")  # changes the pair that came late
-    cluster.worker().take([incoming(raw) for raws in told for raw in raws], MONDAY)
+    cluster.worker().process_events([incoming(raw) for raws in told for raw in raws], MONDAY)
     parts = sorted((one for one in cluster.relay() if one.part), key=lambda one: -one.seq)
-    cluster.worker().observe(parts[:4], MONDAY)
-    cluster.worker().observe(parts[4:], MONDAY)
+    cluster.worker().process_evidence(parts[:4], MONDAY)
+    cluster.worker().process_evidence(parts[4:], MONDAY)
     is_sound(cluster)
-    cluster.worker().take([incoming(second)], MONDAY)
-    cluster.worker().observe([one for one in cluster.relay() if one.part], MONDAY)
+    cluster.worker().process_events([incoming(second)], MONDAY)
+    cluster.worker().process_evidence([one for one in cluster.relay() if one.part], MONDAY)
     assert {row.x for row in rows(cluster, select(pairs.c.x).where(pairs.c.order_id == "SO-1"))} == {0.5}
     is_sound(cluster)
 
 
-def test_a_month_s_null_frozen_by_two_workers_at_once_is_one(cluster: Cluster) -> None:
+def test_two_workers_freeze_one_baseline_of_a_month(cluster: Cluster) -> None:
     worker = cluster.worker()
-    worker.take([*map(incoming, denied(0))], MONDAY)
+    worker.process_events([*map(incoming, denied(0))], MONDAY)
     parts = [one for one in cluster.relay() if one.part]
     assert len(parts) == 4
-    side_by_side(*(partial(cluster.worker().observe, [one], MONDAY) for one in parts))
+    side_by_side(*(partial(cluster.worker().process_evidence, [one], MONDAY) for one in parts))
     frozen = [line for line in dump(cluster.engine) if line.startswith("nulls ")]
     assert len(frozen) == 1
     assert "signal='on_time'" in frozen[0]
 
 
-def test_a_null_that_another_worker_froze_just_before_is_the_one_that_counts(cluster: Cluster) -> None:
-    first, second = Null(300, 1.5, 0.07), Null(250, 1.0, 0.05)
+def test_the_baseline_that_another_worker_froze_first_counts(cluster: Cluster) -> None:
+    first, second = Baseline(300, 1.5, 0.07), Baseline(250, 1.0, 0.05)
     with cluster.engine.begin() as connection:
         ours = EvidenceStore(connection)
-        assert ours.null("on_time", "2026-03") is None
+        assert ours.baseline("on_time", "2026-03") is None
         with cluster.engine.begin() as other:
             assert EvidenceStore(other).freeze("on_time", "2026-03", first) == first
         assert ours.freeze("on_time", "2026-03", second) == first
-        assert ours.null("on_time", "2026-03") == first
+        assert ours.baseline("on_time", "2026-03") == first
 
 
 class Killed(BaseException):
@@ -306,30 +313,30 @@ def dying_before_commit(engine: Engine) -> Iterator[None]:
         sqlalchemy_event.remove(engine, "commit", _die)
 
 
-def test_a_batch_is_done_once_however_often_it_is_taken(databases: Databases) -> None:
+def test_a_batch_processed_repeatedly_has_one_effect(databases: Databases) -> None:
     told = stream(5, historic=False)
     with cluster_on(databases) as cluster:
         worker, batch = cluster.worker(), list(arrivals(told))
         with dying_before_commit(cluster.engine), pytest.raises(Killed):
-            worker.take(batch, MONDAY)
+            worker.process_events(batch, MONDAY)
         assert rows(cluster, select(journal)) == []
-        assert worker.take(batch, MONDAY).new == len(batch)
+        assert worker.process_events(batch, MONDAY).new == len(batch)
         once = dump(cluster.engine)
-        again = worker.take(batch, MONDAY)
+        again = worker.process_events(batch, MONDAY)
         assert (again.new, again.duplicates) == (0, len(batch))
         assert dump(cluster.engine) == once
         pairs_told = [one for one in cluster.relay() if one.part]
         with dying_before_commit(cluster.engine), pytest.raises(Killed):
-            worker.observe(pairs_told, MONDAY)
+            worker.process_evidence(pairs_told, MONDAY)
         assert rows(cluster, select(pairs)) == []
-        assert worker.observe(pairs_told, MONDAY).new == len(pairs_told)
+        assert worker.process_evidence(pairs_told, MONDAY).new == len(pairs_told)
         once = dump(cluster.engine)
-        assert worker.observe(pairs_told, MONDAY).duplicates == len(pairs_told)
+        assert worker.process_evidence(pairs_told, MONDAY).duplicates == len(pairs_told)
         assert dump(cluster.engine) == once
 
 
-def test_timers_that_a_killed_worker_was_firing_are_fired_by_the_next(cluster: Cluster) -> None:
-    cluster.worker().take([incoming(completed())], MONDAY)
+def test_timers_of_a_killed_worker_are_fired_by_another(cluster: Cluster) -> None:
+    cluster.worker().process_events([incoming(completed())], MONDAY)
     with dying_before_commit(cluster.engine), pytest.raises(Killed):
         cluster.worker().tick(at(days=3), 10)
     fired: list[int] = []
@@ -339,7 +346,7 @@ def test_timers_that_a_killed_worker_was_firing_are_fired_by_the_next(cluster: C
     assert (purpose, decided_at) == ("missing_scan", at(hours=3 + 24))
 
 
-def test_what_cannot_be_processed_is_set_aside_and_the_rest_goes_through(
+def test_events_that_cannot_be_processed_become_dead_letters_and_the_rest_is_processed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def _refuse(event: Any, *rest: Any) -> None:
@@ -350,25 +357,25 @@ def test_what_cannot_be_processed_is_set_aside_and_the_rest_goes_through(
     garbage = Incoming(b"{", "orders", "orders:0:17")
     refused = Incoming(scanned("SO-1"), "deliveries", "deliveries:3:4")
     batch = [garbage, incoming(completed("SO-1")), refused, incoming(scanned("SO-2"))]
-    done = cluster.worker().take(batch, MONDAY)
+    done = cluster.worker().process_events(batch, MONDAY)
     assert (done.new, [one.record for one in done.dead]) == (2, [garbage, refused])
     assert [one.bad.field for one in done.dead] == ["", "data.order_id"]
     letters = rows(cluster, select(dead_letters).order_by(dead_letters.c.position))
     assert [letter.position for letter in letters] == ["deliveries:3:4", "orders:0:17"]
-    assert VAULT.open_letter(letters[1].raw) == b"{"
-    again = cluster.worker().take(batch, MONDAY)
+    assert VAULT.open_bytes(letters[1].raw) == b"{"
+    again = cluster.worker().process_events(batch, MONDAY)
     assert (again.new, again.duplicates, len(again.dead)) == (0, 3, 1)
 
-    refused_too = Relayed(1, "", scanned("SO-1", event_id="other"), at(hours=1))
-    no_part = Relayed(2, "depot=Nowhere", pair_payload(cluster), at(hours=1))
-    assert [one.record for one in cluster.worker().take([refused_too], MONDAY).dead] == [refused_too]
-    assert [one.record for one in cluster.worker().observe([no_part], MONDAY).dead] == [no_part]
+    refused_too = RelayedEvent(1, "", scanned("SO-1", event_id="other"), at(hours=1))
+    no_part = RelayedEvent(2, "depot=Nowhere", pair_payload(cluster), at(hours=1))
+    assert [one.record for one in cluster.worker().process_events([refused_too], MONDAY).dead] == [refused_too]
+    assert [one.record for one in cluster.worker().process_evidence([no_part], MONDAY).dead] == [no_part]
     positions = {letter.position for letter in rows(cluster, select(dead_letters))}
     assert {"journal:1", "journal:2"} < positions
 
 
 def pair_payload(cluster: Cluster) -> bytes:
-    cluster.worker().take([*map(incoming, denied(7))], MONDAY)
+    cluster.worker().process_events([*map(incoming, denied(7))], MONDAY)
     return next(one.payload for one in cluster.relay() if one.part)
 
 
@@ -380,11 +387,11 @@ def waiting(connection: Connection) -> list[int]:
     return list(connection.execute(select(outbox.c.seq).order_by(outbox.c.seq)).scalars())
 
 
-def test_a_place_that_is_committed_late_is_still_there_for_the_relay(cluster: Cluster) -> None:
+def test_an_event_committed_late_is_still_relayed(cluster: Cluster) -> None:
     with cluster.engine.connect() as slow, slow.begin():
-        (early,) = append(slow, [entry("a", "SO-1")])
+        (early,) = SharedJournal().append(slow, [entry("a", "SO-1")])
         with cluster.engine.begin() as quick:
-            (late,) = append(quick, [entry("b", "SO-2")])
+            (late,) = SharedJournal().append(quick, [entry("b", "SO-2")])
         with reading(cluster.engine) as connection:
             assert waiting(connection) == [late]
     assert early is not None
@@ -394,19 +401,19 @@ def test_a_place_that_is_committed_late_is_still_there_for_the_relay(cluster: Cl
         assert waiting(connection) == [early, late]
 
 
-def test_what_is_told_of_one_order_shares_a_shard_and_keeps_its_order(cluster: Cluster) -> None:
+def test_events_of_one_order_share_a_shard_and_keep_their_order(cluster: Cluster) -> None:
     with cluster.engine.begin() as connection:
         # Written in the order of their ids, and numbered in the order in which they came.
-        places = append(connection, [entry(name, "SO-1") for name in ("z", "b", "z", "a")])
+        places = SharedJournal().append(connection, [entry(name, "SO-1") for name in ("z", "b", "z", "a")])
         assert places[2] is None
         assert sorted(filter(None, places)) == [place for place in places if place is not None]
-        assert append(connection, [entry("c", "SO-1")], publish=False) != [None]
+        assert SharedJournal().append(connection, [entry("c", "SO-1")], publish=False) != [None]
         shards = list(connection.execute(select(outbox.c.shard)).scalars())
         assert shards == [shard_of("SO-1")] * 3
     assert {shard_of(f"SO-{n}") for n in range(400)} == set(range(SHARDS))
 
 
-def test_what_a_worker_takes_from_a_topic_is_not_published_again(cluster: Cluster) -> None:
-    cluster.worker().take([*map(incoming, denied(0))], MONDAY)
+def test_an_event_that_came_from_a_topic_is_not_published_again(cluster: Cluster) -> None:
+    cluster.worker().process_events([*map(incoming, denied(0))], MONDAY)
     types = [row.type for row in rows(cluster, select(journal.c.type).join(outbox, outbox.c.seq == journal.c.seq))]
     assert types == ["fulfilment.compared"]

@@ -1,10 +1,9 @@
-"""Who waits for whom where workers, dispatchers and callbacks share a database: nobody in a circle or for long."""
+"""Locks of workers, dispatchers and callbacks on one database: no deadlock, and no long wait."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Event as Flag
 from typing import Any
 
 import msgspec
@@ -12,26 +11,31 @@ import pytest
 from sqlalchemy import Connection, event, func, literal_column, select, text
 
 from pipeline import metrics
-from pipeline.app.installation import WrongSetup, open_installation, open_shared
+from pipeline.app.installation import DatabaseMismatch, open_installation, open_shared
 from pipeline.consumers import conversation
 from pipeline.consumers.cluster import runner as cluster_runner
-from pipeline.consumers.cluster.outbox_writer import Appender
+from pipeline.consumers.cluster.outbox_writer import OutboxWriter
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.routing import PROCESSORS
-from pipeline.consumers.runtime.embedded import clock_of
 from pipeline.domain.answers.replies import PlainReader
-from pipeline.domain.asking.ask_states import State
+from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.decoding import decode
 from pipeline.settings import Settings
 from pipeline.store.asks import claiming
 from pipeline.store.asks import outcomes as asks_store
-from pipeline.store.asks.outcomes import News
-from pipeline.store.db.engine import connect, migrate, reading
-from pipeline.store.journal.journal import Entry, append
-from pipeline.store.reads import pages
-from pipeline.store.schema.tables import answers, asks, journal, metadata
-from tests.support.builders import MONDAY, VAULT, answered, at, completed, contact, incoming, scanned
+from pipeline.store.asks.outcomes import AcceptedMessage
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.journal.journal import Entry
+from pipeline.store.journal.state import clock_of
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.journal import journal
+from pipeline.store.schema.tables import metadata
+from pipeline.store.schema.upgrade import migrate
+from tests.support.builders import MONDAY, answered, at, completed, contact, scanned
+from tests.support.running.embedded import VAULT, incoming
+from tests.support.limits import PATIENCE, until
 from tests.support.metrics import value
 from tests.support.running.cluster import Cluster
 from tests.support.running.cluster_work import denied, side_by_side
@@ -46,17 +50,17 @@ def cluster(postgresql_database_url: str) -> Iterator[Cluster]:
     cluster.engine.dispose()
 
 
-def being_sent(cluster: Cluster, orders: int) -> list[News]:
+def being_sent(cluster: Cluster, orders: int) -> list[AcceptedMessage]:
     """Deliveries whose questions a dispatcher has claimed. Returns what the provider will say of them."""
     raws = []
     for n in range(orders):
         person, account = contact(phone=f"+4477009003{n:02}"), {"id": f"A-{n}"}
         raws += [completed(f"SO-{n}", account=account, contacts=[person]), scanned(f"SO-{n}", at(hours=2))]
-    cluster.worker().take([*map(incoming, raws)], MONDAY)
+    cluster.worker().process_events([*map(incoming, raws)], MONDAY)
     with cluster.engine.begin() as connection:
         claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), orders, LEASE)
     assert len(claims.to_send) == orders
-    return sorted(News(one.key, one.attempt, f"SM-{one.key.order_id}") for one in claims.to_send)
+    return sorted(AcceptedMessage(one.key, one.attempt, f"SM-{one.key.order_id}") for one in claims.to_send)
 
 
 def impatient(connection: Connection) -> None:
@@ -71,43 +75,38 @@ def waits_for_a_lock(cluster: Cluster) -> bool:
         return bool(connection.execute(waiting).scalar())
 
 
-def until(condition: Callable[[], bool]) -> None:
-    pause = Flag()
-    for _ in range(2_000):
-        if condition():
-            return
-        pause.wait(0.005)
-    raise AssertionError("it never came to that")
-
-
-def test_nobody_waits_for_another_to_append(cluster: Cluster) -> None:
+def test_appending_waits_for_no_other_transaction(cluster: Cluster) -> None:
     news = being_sent(cluster, 2)
     inbound = Inbound("twilio", "SM-x", VAULT.phone_digest("+447700900399"), "STOP", MONDAY)
     with cluster.engine.begin() as slow:
-        append(slow, [Entry("erp", "slow", "order.completed", False, MONDAY, "{}", "SO-9")])
+        cluster.store.journal.append(slow, [Entry("erp", "slow", "order.completed", False, MONDAY, "{}", "SO-9")])
         with cluster.engine.begin() as quick, cluster.engine.begin() as other:
             impatient(other)
-            asks_store.accepted(quick, news[:1], at(hours=2))
-            asks_store.accepted(other, news[1:], at(hours=2))
+            asks_store.record_accepted(quick, cluster.store.journal, news[:1], at(hours=2))
+            asks_store.record_accepted(other, cluster.store.journal, news[1:], at(hours=2))
         with cluster.engine.begin() as quick:
             impatient(quick)
-            assert conversation.hear(quick, VAULT, inbound, PlainReader(), MONDAY).outcome == "quarantined"
-        Appender(cluster.engine, VAULT).absorb_all([[incoming(completed("SO-8"))]])
+            assert (
+                conversation.handle_text(quick, cluster.store, inbound, PlainReader(), MONDAY).outcome == "quarantined"
+            )
+        OutboxWriter(cluster.store).store_batches([[incoming(completed("SO-8"))]])
 
 
-def test_news_of_several_asks_takes_them_in_one_order(cluster: Cluster) -> None:
+def test_reports_about_several_asks_lock_them_in_one_order(cluster: Cluster) -> None:
     first, second = being_sent(cluster, 2)
     with ThreadPoolExecutor(1) as pool:
         with cluster.engine.begin() as one:
-            asks_store.accepted(one, [first], at(hours=2))
+            asks_store.record_accepted(one, cluster.store.journal, [first], at(hours=2))
             other = pool.submit(in_a_transaction, cluster, [second, first])
-            until(lambda: waits_for_a_lock(cluster))
+            until(lambda: waits_for_a_lock(cluster), "a wait for a lock")
             impatient(one)
-            asks_store.accepted(one, [second], at(hours=2))  # the other one waits for the first, and has nothing yet
-        other.result(10)
+            asks_store.record_accepted(
+                one, cluster.store.journal, [second], at(hours=2)
+            )  # the other one waits for the first, and has nothing yet
+        other.result(PATIENCE)
 
 
-def test_what_everybody_writes_to_is_written_in_one_order(cluster: Cluster) -> None:
+def test_shared_rows_are_written_in_one_order(cluster: Cluster) -> None:
     written: dict[str, list[tuple[object, ...]]] = {}
 
     def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -120,14 +119,14 @@ def test_what_everybody_writes_to_is_written_in_one_order(cluster: Cluster) -> N
     event.listen(cluster.engine, "before_cursor_execute", _note)
     ids = (9, 2, 5)
     raws = [completed(f"SO-{n}", at(days=n), contacts=[contact(f"c{n}")], account={"id": f"A-{n}"}) for n in ids]
-    cluster.worker().take([*map(incoming, raws)], MONDAY)
+    cluster.worker().process_events([*map(incoming, raws)], MONDAY)
     assert written.keys() == {"rollups", "people"}
     for keys in written.values():
         assert keys == sorted(keys)
 
 
-def test_a_dispatcher_passes_over_what_a_worker_has_in_hand(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster.worker().take([incoming(completed()), incoming(scanned(time=at(hours=2)))], MONDAY)
+def test_a_dispatcher_skips_asks_that_a_worker_has_locked(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.worker().process_events([incoming(completed()), incoming(scanned(time=at(hours=2)))], MONDAY)
     found = []
 
     def _claim_meanwhile(event: Any, work: Any, now: Any) -> None:
@@ -136,29 +135,29 @@ def test_a_dispatcher_passes_over_what_a_worker_has_in_hand(cluster: Cluster, mo
         PROCESSORS[event.type](event, work, now)
 
     monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "feedback.received": _claim_meanwhile})
-    cluster.worker().take([incoming(answered(time=at(hours=3), arrival="late"))], MONDAY)
+    cluster.worker().process_events([incoming(answered(time=at(hours=3), arrival="late"))], MONDAY)
     assert [claims.to_send for claims in found] == [[]]
     with reading(cluster.engine) as connection:
         assert connection.execute(select(asks.c.state)).scalar() == "answered"
 
 
-def in_a_transaction(cluster: Cluster, news: Sequence[News]) -> None:
+def in_a_transaction(cluster: Cluster, news: Sequence[AcceptedMessage]) -> None:
     with cluster.engine.begin() as connection:
-        asks_store.accepted(connection, news, at(hours=2))
+        asks_store.record_accepted(connection, cluster.store.journal, news, at(hours=2))
 
 
-def test_answers_news_and_callbacks_meet_without_a_circle(cluster: Cluster) -> None:
+def test_answers_reports_and_callbacks_do_not_deadlock(cluster: Cluster) -> None:
     news, before = being_sent(cluster, 20), value(metrics.RETRIES)
     replies = [incoming(answered(f"SO-{n}", at(hours=3), arrival="late")) for n in (*range(19, -1, -1),)]
-    delivered = [one._replace(state=State.DELIVERED) for one in news]
+    delivered = [one._replace(state=AskState.DELIVERED) for one in news]
     side_by_side(
-        lambda: cluster.worker().take(replies[:14], MONDAY),
-        lambda: cluster.worker().take(replies[6:], MONDAY),
+        lambda: cluster.worker().process_events(replies[:14], MONDAY),
+        lambda: cluster.worker().process_events(replies[6:], MONDAY),
         lambda: in_a_transaction(cluster, news[::-1]),
         *(lambda one=one: in_a_transaction(cluster, [one]) for one in delivered),
     )
     for told in (cluster.relay(), cluster.relay()):
-        cluster.worker().take([one for one in told if not one.part], MONDAY)
+        cluster.worker().process_events([one for one in told if not one.part], MONDAY)
     with reading(cluster.engine) as connection:
         assert set(connection.execute(select(asks.c.state)).scalars()) == {"answered"}
         requests = select(func.count()).where(journal.c.type == "feedback.requested")
@@ -166,9 +165,7 @@ def test_answers_news_and_callbacks_meet_without_a_circle(cluster: Cluster) -> N
     assert value(metrics.RETRIES) == before
 
 
-def test_a_worker_that_stands_still_loses_its_locks_and_starts_anew(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_suspended_worker_loses_its_locks_and_starts_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     stood_still = list[int]()
 
     def _stand_still(event: Any, work: Any, now: Any) -> None:
@@ -176,13 +173,13 @@ def test_a_worker_that_stands_still_loses_its_locks_and_starts_anew(
             backend = work.connection.execute(text("SELECT pg_backend_pid()")).scalar()
             work.connection.execute(text("SET idle_in_transaction_session_timeout = '20ms'"))
             stood_still.append(backend)
-            until(lambda: not is_there(cluster, backend))
-            cluster.worker().take([incoming(answered(time=at(hours=3)))], MONDAY)  # others go on meanwhile
+            until(lambda: not is_there(cluster, backend), "the end of the backend")
+            cluster.worker().process_events([incoming(answered(time=at(hours=3)))], MONDAY)  # others go on meanwhile
         PROCESSORS[event.type](event, work, now)
 
     monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "delivery.updated": _stand_still})
     batch = [incoming(raw) for raw in (completed(), answered(time=at(hours=3)), scanned(time=at(hours=2)))]
-    done = cluster.worker().take(batch, MONDAY)
+    done = cluster.worker().process_events(batch, MONDAY)
     assert (done.new, done.duplicates) == (2, 1)
     with reading(cluster.engine) as connection:
         assert connection.execute(select(func.count()).select_from(answers)).scalar() == 1
@@ -194,40 +191,40 @@ def is_there(cluster: Cluster, backend: int) -> bool:
         return bool(connection.execute(found, {"pid": backend}).scalar())
 
 
-def test_a_worker_of_a_cluster_is_given_ten_seconds(cluster: Cluster) -> None:
+def test_a_transaction_of_a_worker_may_be_idle_for_ten_seconds(cluster: Cluster) -> None:
     with reading(cluster.engine) as connection:
         assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "10s"
 
 
-def test_a_page_is_drawn_anew_after_every_change(cluster: Cluster) -> None:
+def test_a_page_is_rendered_again_after_every_change(cluster: Cluster) -> None:
     seen = []
     for raw in denied(0):
-        cluster.worker().take([incoming(raw)], MONDAY)
+        cluster.worker().process_events([incoming(raw)], MONDAY)
         with reading(cluster.engine) as connection:
-            seen.append(pages.version(connection))
+            seen.append(cluster.store.journal.version(connection))
             assert clock_of(connection) == decode(raw).time
     for one in cluster.relay():
-        (cluster.worker().observe if one.part else cluster.worker().take)([one], MONDAY)
+        (cluster.worker().process_evidence if one.part else cluster.worker().process_events)([one], MONDAY)
         with reading(cluster.engine) as connection:
-            seen.append(pages.version(connection))
+            seen.append(cluster.store.journal.version(connection))
     assert len(set(seen)) == len(seen) > 3
 
 
 # --- which mode a database is in ----------------------------------------------------------------------------
 
 
-def test_a_database_stays_in_the_mode_it_was_started_in(postgresql_database_url: str, tmp_path: Path) -> None:
+def test_a_database_keeps_the_mode_of_its_first_start(postgresql_database_url: str, tmp_path: Path) -> None:
     settings = Settings(database_url=postgresql_database_url, data_dir=tmp_path)
     for _ in range(2):
-        open_shared(settings).engine.dispose()
-    with pytest.raises(WrongSetup, match="of a cluster"):
+        open_shared(settings).store.engine.dispose()
+    with pytest.raises(DatabaseMismatch, match="of a cluster"):
         open_installation(settings)
 
 
-def test_what_one_process_began_is_no_clusters(postgresql_database_url: str, tmp_path: Path) -> None:
+def test_a_database_of_embedded_mode_cannot_become_a_clusters(postgresql_database_url: str, tmp_path: Path) -> None:
     settings = Settings(database_url=postgresql_database_url, data_dir=tmp_path)
-    open_installation(settings).engine.dispose()
-    with pytest.raises(WrongSetup, match="of one process"):
+    open_installation(settings).store.engine.dispose()
+    with pytest.raises(DatabaseMismatch, match="of one process"):
         open_shared(settings)
 
 

@@ -1,14 +1,14 @@
-"""Events through a real broker: what one client wrote is what we read, in both modes."""
+"""Events through a real broker: an event is read as it was written, in both modes of CloudEvents."""
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from pipeline.consumers.cluster.kafka.events import Record, incoming, outgoing
+from pipeline.consumers.cluster.kafka.events import KafkaRecord, incoming, outgoing
 from pipeline.domain.events.decoding import decode
 from tests.support.builders import completed
 
 
-def test_an_event_comes_back_from_a_broker_as_it_was_in_either_mode(kafka_bootstrap: str, topic_prefix: str) -> None:
+def test_an_event_survives_a_broker_unchanged_in_both_modes(kafka_bootstrap: str, topic_prefix: str) -> None:
     event = msgspec.json.decode(completed("SO-Ä"))
     data = msgspec.json.encode(event.pop("data"))
     headers = [("content-type", b"application/json"), *((f"ce_{name}", text.encode()) for name, text in event.items())]
@@ -26,6 +26,6 @@ def test_an_event_comes_back_from_a_broker_as_it_was_in_either_mode(kafka_bootst
         consumer.seek_to_beginning(partition)
         read = [next(consumer) for _ in range(2)]
 
-    found = [incoming(Record(r.topic, r.partition, r.offset, r.value, r.headers), topic_prefix) for r in read]
+    found = [incoming(KafkaRecord(r.topic, r.partition, r.offset, r.value, r.headers), topic_prefix) for r in read]
     assert [decode(each.raw, each.topic) for each in found] == [decode(completed("SO-Ä"))] * 2
     assert [each.position for each in found] == [f"kafka:{told.topic}:0:0", f"kafka:{told.topic}:0:1"]

@@ -12,12 +12,16 @@ from kafka import KafkaAdminClient, KafkaProducer
 from pipeline.consumers.cluster.kafka import client
 from pipeline.consumers.cluster.relay import RelayThread
 from pipeline.settings import Settings
-from pipeline.store.journal import journal
 from pipeline.store.journal.journal import Entry
-from pipeline.store.schema.tables import dead_letters, outbox
-from tests.support.builders import LEVELS, VAULT, at, completed
-from tests.support.running.roles import PARTITIONS, Cluster, cluster, until
+from pipeline.store.journal.shared_journal import SharedJournal
+from pipeline.store.schema.journal import dead_letters, outbox
+from pipeline.store.store import Store
+from tests.support.running.embedded import LEVELS, VAULT
+from tests.support.builders import at, completed
+from tests.support.limits import until
+from tests.support.running.roles import PARTITIONS, Cluster, cluster
 
+JOURNAL = SharedJournal()
 EVENTS = "unvarnished-events"
 
 
@@ -36,7 +40,7 @@ def relay(made: Cluster) -> Iterator[Callable[[], RelayThread]]:
         return client.producer(Settings(kafka_bootstrap_servers=made.bootstrap))
 
     def _start() -> RelayThread:
-        one = RelayThread(made.engine, VAULT, LEVELS, made.prefix, _producer, lambda: datetime.now(UTC))
+        one = RelayThread(Store(made.engine, VAULT, JOURNAL), LEVELS, made.prefix, _producer, lambda: datetime.now(UTC))
         started.append(one)
         one.start()
         return one
@@ -59,7 +63,7 @@ def entries(*order_ids: str, **data: Any) -> list[Entry]:
 
 def append(made: Cluster, some: Sequence[Entry]) -> None:
     with made.engine.begin() as connection:
-        journal.append(connection, some)
+        JOURNAL.append(connection, some)
 
 
 def waiting(made: Cluster) -> int:
@@ -69,7 +73,7 @@ def waiting(made: Cluster) -> int:
 def places(made: Cluster) -> dict[bytes, list[int]]:
     """The places in the journal that were told, by key."""
     found = defaultdict(list)
-    for record in sorted(made.told(EVENTS), key=lambda record: (record.partition, record.offset)):
+    for record in sorted(made.records(EVENTS), key=lambda record: (record.partition, record.offset)):
         found[record.key].append(int(dict(record.headers)["seq"]))
     return found
 
@@ -88,10 +92,10 @@ def test_two_relays_publish_everything_once_and_each_key_in_its_order(
     assert all(several == sorted(set(several)) for several in told.values())
 
 
-def test_what_is_committed_late_is_not_passed_by(made: Cluster, relay: Callable[[], RelayThread]) -> None:
+def test_an_event_committed_late_is_not_skipped(made: Cluster, relay: Callable[[], RelayThread]) -> None:
     relay()
     with made.engine.begin() as late:
-        [place] = journal.append(late, entries("SO-late"))
+        [place] = JOURNAL.append(late, entries("SO-late"))
         append(made, entries("SO-early"))
         until(lambda: b"SO-early" in places(made), "what came behind it")
         assert b"SO-late" not in places(made)
@@ -108,7 +112,7 @@ def small_topic(kafka_bootstrap: str, topic_prefix: str) -> None:
 
 
 @pytest.mark.usefixtures("small_topic")
-def test_what_the_broker_refuses_for_good_is_set_aside_and_the_rest_goes_on(
+def test_an_event_that_the_broker_refuses_becomes_a_dead_letter_and_the_rest_is_published(
     made: Cluster, relay: Callable[[], RelayThread]
 ) -> None:
     before, behind = [f"SO-{n}" for n in range(20)], [f"SO-{n}" for n in range(20, 40)]
@@ -120,4 +124,4 @@ def test_what_the_broker_refuses_for_good_is_set_aside_and_the_rest_goes_on(
     [letter] = made.rows(dead_letters)
     assert (letter["position"], letter["topic"]) == ("journal:21", "")
     assert "MessageSizeTooLargeError" in letter["reason"]
-    assert not one.troubles()
+    assert not one.problems()

@@ -29,7 +29,9 @@ def run(*arguments: str, **env: str) -> Any:
     return CliRunner().invoke(app, ["topics", "create", *arguments], env=variables, catch_exceptions=False)
 
 
-def test_all_topics_are_made_as_set_and_a_second_time_changes_nothing(kafka_bootstrap: str, topic_prefix: str) -> None:
+def test_all_topics_are_created_as_set_and_a_second_run_changes_nothing(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
     cluster = {"bootstrap_servers": kafka_bootstrap, "topic_prefix": topic_prefix, "partitions": "2"}
 
     first, second = create(**cluster), create(**cluster)
@@ -41,25 +43,25 @@ def test_all_topics_are_made_as_set_and_a_second_time_changes_nothing(kafka_boot
     assert {len(topic["partitions"]) for topic in made} == {2}
 
 
-def test_what_is_there_is_told_and_left_as_it_is(kafka_bootstrap: str, topic_prefix: str) -> None:
+def test_an_existing_topic_is_reported_and_not_changed(kafka_bootstrap: str, topic_prefix: str) -> None:
     cluster = {"bootstrap_servers": kafka_bootstrap, "topic_prefix": topic_prefix, "partitions": "2"}
     mine = f"{topic_prefix}orders"
     with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
         admin.create_topics({mine: {"num_partitions": 1, "configs": {"retention.ms": "1000"}}}, wait_for_metadata=True)
 
     for _ in range(2):
-        told = create(**cluster, received_hours="24")[0]
+        told = create(**cluster, input_retention_hours="24")[0]
         assert (told["topic"], told["state"]) == (mine, "existed")
         assert {"name": "partitions", "wanted": "2", "found": "1"} in told["differences"]
         assert {"name": "retention.ms", "wanted": "86400000", "found": "1000"} in told["differences"]
-    assert f"{mine}: was there\n  partitions is 1, set is 2" in run(**cluster).stdout
+    assert f"{mine}: exists\n  partitions is 1, the settings say 2" in run(**cluster).stdout
 
 
-def test_two_that_make_them_at_once_do_not_hinder_each_other(kafka_bootstrap: str, topic_prefix: str) -> None:
+def test_two_processes_can_create_topics_at_once(kafka_bootstrap: str, topic_prefix: str) -> None:
     settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_partitions=1)
     together = threading.Barrier(2)
 
-    def _create() -> list[topics.Outcome]:
+    def _create() -> list[topics.TopicResult]:
         together.wait()
         return topics.create(settings)
 
@@ -71,7 +73,7 @@ def test_two_that_make_them_at_once_do_not_hinder_each_other(kafka_bootstrap: st
         assert [outcome.differences for outcome in outcomes] == [[], []]
 
 
-def test_what_the_broker_refuses_is_one_sentence_with_its_reason(kafka_bootstrap: str, topic_prefix: str) -> None:
+def test_a_refusal_of_the_broker_is_one_sentence_with_its_reason(kafka_bootstrap: str, topic_prefix: str) -> None:
     done = run(bootstrap_servers=kafka_bootstrap, topic_prefix=topic_prefix, replication="50")
 
     assert done.exit_code == 2
@@ -80,7 +82,7 @@ def test_what_the_broker_refuses_is_one_sentence_with_its_reason(kafka_bootstrap
     assert done.stderr.count("\n") == 1
 
 
-def test_a_broker_that_is_away_is_one_sentence_that_names_the_setting() -> None:
+def test_an_unavailable_broker_is_one_sentence_that_names_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         away = f"127.0.0.1:{listener.getsockname()[1]},nowhere.invalid:9092"
 
@@ -88,6 +90,6 @@ def test_a_broker_that_is_away_is_one_sentence_that_names_the_setting() -> None:
 
     assert done.exit_code == 2
     assert done.stderr.startswith(
-        f"unvarnished: no Kafka broker can be used at {away} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): "
+        f"unvarnished: no Kafka broker available at {away} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): "
     )
     assert done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Every failure of a batch has a name: trouble that passes, a lost answer, a bug, an event nobody can process."""
+"""The failures of a batch: transient ones, a lost acknowledgement, a bug, an event that cannot be processed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,27 +13,21 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline import metrics
 from pipeline.consumers import routing
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.intake import ingest_unprocessed
 from pipeline.consumers.runtime import embedded as runner
+from pipeline.consumers.runtime import retries as retry_policy
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.contract import BadEvent, Event
 from pipeline.domain.events.decoding import decode
-from pipeline.store.schema.tables import alerts, asks, dead_letters, journal, orders, pairs, state
+from pipeline.store.journal.state import CLOCK
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.evidence import alerts, pairs
+from pipeline.store.schema.journal import dead_letters, journal, state
+from pipeline.store.schema.orders import orders
 from pipeline.store.unit_of_work import UnitOfWork
-from tests.support.builders import (
-    MONDAY,
-    VAULT,
-    answered,
-    asked,
-    at,
-    cloud,
-    completed,
-    contact,
-    embedded,
-    incoming,
-    scanned,
-    take,
-)
+from tests.support.builders import MONDAY, answered, asked, at, cloud, completed, contact, scanned
+from tests.support.running.embedded import VAULT, embedded, incoming, take
 from tests.support.dump import dump
 from tests.support.metrics import value
 from tests.support.stored import HISTORIC, rows
@@ -107,7 +101,7 @@ def losing_answers(engine: Engine, times: int) -> Iterator[list[str]]:
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Retries come at once; the seconds each would have waited."""
     waited: list[float] = []
-    original = runner.retrying
+    original = retry_policy.retrying
 
     def _retrying() -> Any:
         found = original()
@@ -119,11 +113,11 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def quietly(tmp_path: Path, _migrated_sqlite_file: Path) -> Iterator[Callable[[list[bytes]], Embedded]]:
+def quietly(tmp_path: Path, _migrated_sqlite_file: Path) -> Iterator[Callable[[list[bytes]], EmbeddedRunner]]:
     """A run with nothing in its way. SQLite will do: both databases hold the same."""
-    started: list[Embedded] = []
+    started: list[EmbeddedRunner] = []
 
-    def _quietly(raws: list[bytes]) -> Embedded:
+    def _quietly(raws: list[bytes]) -> EmbeddedRunner:
         file = tmp_path / f"quiet{len(started)}.db"
         copyfile(_migrated_sqlite_file, file)
         started.append(embedded(f"sqlite:///{file}"))
@@ -136,7 +130,7 @@ def quietly(tmp_path: Path, _migrated_sqlite_file: Path) -> Iterator[Callable[[l
 
 
 @pytest.fixture
-def undisturbed(quietly: Callable[[list[bytes]], Embedded]) -> list[str]:
+def undisturbed(quietly: Callable[[list[bytes]], EmbeddedRunner]) -> list[str]:
     """What a quiet run of all events leaves behind."""
     return dump(quietly(EVENTS).engine)
 
@@ -146,8 +140,8 @@ def retries() -> float:
 
 
 @pytest.mark.parametrize("matching", ["INSERT INTO journal", "INSERT INTO pairs", "UPDATE", "SELECT", "rollups"])
-def test_trouble_that_passes_leaves_no_trace(
-    unhurried: list[float], start: Callable[..., Embedded], undisturbed: list[str], matching: str
+def test_a_transient_failure_leaves_no_trace(
+    unhurried: list[float], start: Callable[..., EmbeddedRunner], undisturbed: list[str], matching: str
 ) -> None:
     runtime, before = start(), retries()
     with failing(runtime.engine, "before_cursor_execute", 3, matching) as failed:
@@ -160,8 +154,8 @@ def test_trouble_that_passes_leaves_no_trace(
     assert unhurried[0] > 0
 
 
-def test_a_commit_that_fails_is_tried_again(
-    unhurried: list[float], start: Callable[..., Embedded], undisturbed: list[str]
+def test_a_failed_commit_is_retried(
+    unhurried: list[float], start: Callable[..., EmbeddedRunner], undisturbed: list[str]
 ) -> None:
     runtime = start()
     with failing(runtime.engine, "commit", 2) as failed:
@@ -171,8 +165,8 @@ def test_a_commit_that_fails_is_tried_again(
 
 
 @pytest.mark.parametrize("stage", ["before_cursor_execute", "commit"])
-def test_trouble_that_stays_is_raised_and_nothing_of_the_batch_is_kept(
-    unhurried: list[float], start: Callable[..., Embedded], undisturbed: list[str], stage: str
+def test_a_persistent_failure_is_raised_and_nothing_of_the_batch_is_stored(
+    unhurried: list[float], start: Callable[..., EmbeddedRunner], undisturbed: list[str], stage: str
 ) -> None:
     runtime = start(batch=8)
     take(runtime, *EVENTS[:8])
@@ -180,30 +174,30 @@ def test_trouble_that_stays_is_raised_and_nothing_of_the_batch_is_kept(
     before = dump(runtime.engine)
     matching = "INSERT INTO pairs" if stage == "before_cursor_execute" else ""
     with failing(runtime.engine, stage, 1000, matching) as failed, pytest.raises(OperationalError):
-        runtime.runner.drain()
+        runtime.process_pending()
     assert len(failed) == ATTEMPTS
     assert dump(runtime.engine) == before
-    assert start(batch=100).runner.drain() == len(EVENTS) - 8  # it was passing after all
+    assert start(batch=100).process_pending() == len(EVENTS) - 8  # it was passing after all
     assert dump(runtime.engine) == undisturbed
 
 
-def store(runtime: Embedded, raws: list[bytes]) -> None:
+def store(runtime: EmbeddedRunner, raws: list[bytes]) -> None:
     """Into the journal, and no further."""
-    runtime.runner._store([incoming(raw) for raw in raws])
+    ingest_unprocessed(runtime.store, [incoming(raw) for raw in raws])
 
 
-def test_trouble_with_a_tick_is_tried_again(unhurried: list[float], start: Callable[..., Embedded]) -> None:
+def test_a_failed_tick_is_retried(unhurried: list[float], start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start()
     take(runtime, completed(), scanned(time=at(hours=2)))
     with failing(runtime.engine, "commit", 2) as failed:
-        runtime.runner.tick(at(days=30))
+        runtime.tick(at(days=30))
     assert len(failed) == 2
-    assert [row["value"] for row in rows(runtime, state) if row["name"] == runner.CLOCK] == [at(days=30).isoformat()]
+    assert [row["value"] for row in rows(runtime, state) if row["name"] == CLOCK] == [at(days=30).isoformat()]
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_a_commit_whose_answer_is_lost_has_no_second_effect(
-    unhurried: list[float], start: Callable[..., Embedded], undisturbed: list[str], times: int
+def test_a_commit_whose_acknowledgement_is_lost_has_no_second_effect(
+    unhurried: list[float], start: Callable[..., EmbeddedRunner], undisturbed: list[str], times: int
 ) -> None:
     runtime = start()
     with losing_answers(runtime.engine, times) as lost:
@@ -213,14 +207,14 @@ def test_a_commit_whose_answer_is_lost_has_no_second_effect(
     assert len([row for row in rows(runtime, journal) if not row["outgoing"]]) == len(EVENTS)
 
 
-def test_the_rest_is_processed_after_a_lost_answer(
-    unhurried: list[float], start: Callable[..., Embedded], undisturbed: list[str]
+def test_the_rest_is_processed_after_a_lost_acknowledgement(
+    unhurried: list[float], start: Callable[..., EmbeddedRunner], undisturbed: list[str]
 ) -> None:
     runtime = start(batch=4)
     store(runtime, EVENTS)
     with losing_answers(runtime.engine, 2):
-        runtime.runner.drain()
-    assert runtime.runner.drain() == 0, "one drain came to the end"
+        runtime.process_pending()
+    assert runtime.process_pending() == 0, "one drain came to the end"
     assert dump(runtime.engine) == undisturbed
 
 
@@ -240,10 +234,10 @@ def broken_for(monkeypatch: pytest.MonkeyPatch, kind: str, order_id: str, error:
 
 
 @pytest.mark.parametrize("kind", ["order.completed", "delivery.updated", "feedback.received", "fulfilment.compared"])
-def test_a_bug_stops_loudly_and_after_the_fix_everything_is_processed_once(
+def test_a_bug_is_raised_and_after_the_fix_everything_is_processed_once(
     monkeypatch: pytest.MonkeyPatch,
     unhurried: list[float],
-    start: Callable[..., Embedded],
+    start: Callable[..., EmbeddedRunner],
     undisturbed: list[str],
     kind: str,
 ) -> None:
@@ -254,32 +248,32 @@ def test_a_bug_stops_loudly_and_after_the_fix_everything_is_processed_once(
     mend = broken_for(monkeypatch, kind, "SO-2", Bug("division by zero, say"))
     for _ in range(2):  # and whoever starts it again without mending it gets no further
         with pytest.raises(Bug, match="division by zero"):
-            start(batch=8).runner.drain()
+            start(batch=8).process_pending()
         assert dump(runtime.engine) == before
     assert unhurried == [], "a bug does not pass by waiting"
     mend()
-    assert start(batch=8).runner.drain() == len(EVENTS) - 8
+    assert start(batch=8).process_pending() == len(EVENTS) - 8
     assert dump(runtime.engine) == undisturbed
-    assert runtime.runner.drain() == 0
+    assert runtime.process_pending() == 0
 
 
-def test_a_bug_leaves_the_batches_before_it_in_place(
-    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Embedded]
+def test_a_bug_does_not_undo_earlier_batches(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., EmbeddedRunner]
 ) -> None:
     runtime = start(batch=4)
     store(runtime, EVENTS)
     broken_for(monkeypatch, "feedback.received", "SO-3", Bug())
     with pytest.raises(Bug):
-        runtime.runner.drain()
+        runtime.process_pending()
     assert {row["order_id"] for row in rows(runtime, orders)} == {"SO-0", "SO-1", "SO-2"}
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])
 @pytest.mark.parametrize("kind", ["delivery.updated", "feedback.received", "fulfilment.compared"])
-def test_an_event_its_processor_refuses_is_set_aside_and_leaves_nothing_else(
+def test_an_event_refused_by_its_processor_leaves_only_a_dead_letter(
     monkeypatch: pytest.MonkeyPatch,
-    start: Callable[..., Embedded],
-    quietly: Callable[[list[bytes]], Embedded],
+    start: Callable[..., EmbeddedRunner],
+    quietly: Callable[[list[bytes]], EmbeddedRunner],
     batch: int,
     kind: str,
 ) -> None:
@@ -292,7 +286,7 @@ def test_an_event_its_processor_refuses_is_set_aside_and_leaves_nothing_else(
     assert (letter["field"], letter["reason"]) == ("data.order_id", "has no business here")
     assert letter["position"] == f"journal:{stored['seq']}"
     assert letter["received_at"] == stored["received_at"]
-    assert VAULT.open_letter(letter["raw"]).decode() == stored["payload"]
+    assert VAULT.open_bytes(letter["raw"]).decode() == stored["payload"]
     assert value(metrics.DEAD) - dead == 1
 
     monkeypatch.undo()
@@ -301,12 +295,12 @@ def test_an_event_its_processor_refuses_is_set_aside_and_leaves_nothing_else(
     assert len(rows(runtime, journal)) == len(rows(never_there, journal)) + 1, "kept there, and nothing told of it"
 
 
-def besides_the_event(runtime: Embedded, *leave_out: str) -> list[str]:
+def besides_the_event(runtime: EmbeddedRunner, *leave_out: str) -> list[str]:
     return dump(runtime.engine, leave_out={"dead_letters", "journal", *leave_out})
 
 
-def test_several_refused_events_of_one_batch_are_all_set_aside(
-    monkeypatch: pytest.MonkeyPatch, runtime: Embedded, quietly: Callable[[list[bytes]], Embedded]
+def test_several_refused_events_of_one_batch_all_become_dead_letters(
+    monkeypatch: pytest.MonkeyPatch, runtime: EmbeddedRunner, quietly: Callable[[list[bytes]], EmbeddedRunner]
 ) -> None:
     processors = dict(routing.PROCESSORS)
 
@@ -323,8 +317,8 @@ def test_several_refused_events_of_one_batch_are_all_set_aside(
     assert besides_the_event(runtime) == besides_the_event(unanswered)
 
 
-def test_what_the_contract_no_longer_allows_is_set_aside_too(
-    monkeypatch: pytest.MonkeyPatch, runtime: Embedded, quietly: Callable[[list[bytes]], Embedded]
+def test_a_stored_event_that_a_newer_contract_forbids_becomes_a_dead_letter(
+    monkeypatch: pytest.MonkeyPatch, runtime: EmbeddedRunner, quietly: Callable[[list[bytes]], EmbeddedRunner]
 ) -> None:
     """It was stored when it was still good."""
 
@@ -336,7 +330,7 @@ def test_what_the_contract_no_longer_allows_is_set_aside_too(
 
     store(runtime, EVENTS)
     monkeypatch.setattr(runner, "decode", _narrower)
-    runtime.runner.drain()
+    runtime.process_pending()
     (letter,) = rows(runtime, dead_letters)
     assert letter["field"] == "data.lines"
     monkeypatch.undo()
@@ -345,26 +339,28 @@ def test_what_the_contract_no_longer_allows_is_set_aside_too(
     assert besides_the_event(runtime, "people") == besides_the_event(never_there, "people")
 
 
-def test_what_was_stored_and_not_processed_comes_first(start: Callable[..., Embedded], undisturbed: list[str]) -> None:
+def test_events_stored_earlier_are_processed_first(
+    start: Callable[..., EmbeddedRunner], undisturbed: list[str]
+) -> None:
     """A process died between the two."""
     store(start(), EVENTS[:9])
     take(start(), *EVENTS)
     assert dump(start().engine) == undisturbed
 
 
-def test_places_in_the_journal_have_no_gaps(runtime: Embedded) -> None:
+def test_positions_in_the_journal_have_no_gaps(runtime: EmbeddedRunner) -> None:
     for n in range(5):
         take(runtime, completed(f"SO-{n}"), completed("SO-0"), scanned(f"SO-{n}", time=at(hours=2)))
     assert sorted(row["seq"] for row in rows(runtime, journal)) == list(range(1, len(rows(runtime, journal)) + 1))
 
 
-def test_a_contact_named_twice_is_asked_once(runtime: Embedded) -> None:
+def test_a_contact_named_twice_is_asked_once(runtime: EmbeddedRunner) -> None:
     """One person in two roles."""
     take(runtime, completed(contacts=[contact(role="gatekeeper"), contact(role="user")]), scanned(time=at(hours=2)))
     assert [(ask["contact_id"], ask["reason"]) for ask in rows(runtime, asks)] == [("ana", None)]
 
 
-def test_another_system_may_ask_whom_we_decided_not_to_ask(start: Callable[..., Embedded]) -> None:
+def test_another_system_may_ask_a_contact_whom_we_do_not_ask(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(policy=Policy(sample_rate=0.0))
     take(runtime, completed(), scanned(time=at(hours=2)), asked("SO-1", at(hours=3)))
     (ask,) = rows(runtime, asks)
@@ -408,7 +404,9 @@ ALERT = {
     ],
     ids=["a pair", "a pair out of range", "an alert", "our own name"],
 )
-def test_what_only_we_conclude_cannot_be_told_to_us(runtime: Embedded, raw: bytes, field: str | None) -> None:
+def test_conclusions_of_this_installation_are_refused_from_outside(
+    runtime: EmbeddedRunner, raw: bytes, field: str | None
+) -> None:
     """Evidence that nobody gave would otherwise count, and an impossible one would stop everything."""
     take(runtime, raw, *EVENTS[:4])
     (letter,) = rows(runtime, dead_letters)
@@ -416,7 +414,7 @@ def test_what_only_we_conclude_cannot_be_told_to_us(runtime: Embedded, raw: byte
     assert {pair["order_id"] for pair in rows(runtime, pairs)} == {"SO-0"}
 
 
-def test_segments_of_long_names_fit(start: Callable[..., Embedded]) -> None:
+def test_long_segment_names_fit(start: Callable[..., EmbeddedRunner]) -> None:
     """Every dimension as long as the contract allows, joined to a level, with an alert named after it."""
     runtime = start(levels="depot+carrier:1")
     far = {"depot": "D" * 200, "carrier": "C" * 200}
@@ -427,7 +425,7 @@ def test_segments_of_long_names_fit(start: Callable[..., Embedded]) -> None:
     assert alert["value"] == f"{far['depot']}+{far['carrier']}"
 
 
-def test_whoever_opts_out_before_the_order_is_known_is_not_asked(runtime: Embedded) -> None:
+def test_an_opt_out_that_precedes_its_order_prevents_the_question(runtime: EmbeddedRunner) -> None:
     """Messages travel on another way than orders, and the no must not get lost between them."""
     take(runtime, answered("SO-1", at(), opt_out=True))
     take(runtime, completed("SO-1", at(hours=1)), scanned("SO-1", at(hours=2)))

@@ -1,6 +1,7 @@
 """The provider's calls while the database is away: on disk before they are acknowledged, taken in once it is back."""
 
 import errno
+import json
 import os
 import resource
 import stat
@@ -18,37 +19,41 @@ from litestar.testing import TestClient
 from prometheus_client import REGISTRY
 
 from pipeline.consumers import conversation
-from pipeline.consumers.embedded import Embedded
 from pipeline.consumers.runtime import spool_replayer as drains
-from pipeline.consumers.runtime.spool_replayer import Drain
-from pipeline.consumers.sending import status_reports as callbacks
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
+from pipeline.domain.asking.channels import SMS
 from pipeline.domain.asking.policy import Policy
-from pipeline.settings import Unusable
+from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
+from pipeline.settings import ConfigurationError
 from pipeline.store.asks import claiming
-from pipeline.store.asks.conversations import inbound_messages, provider_callbacks
 from pipeline.store.journal.spool import Spool
 from pipeline.store.people.vault import Vault
-from pipeline.store.schema.tables import answers, asks, opt_outs
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.conversations import inbound_messages, provider_callbacks
+from pipeline.store.schema.people import opt_outs
 from pipeline.web.http.services import Services
-from pipeline.web.public import webhooks
-from pipeline.web.public.webhooks import Provider
-from tests.support.builders import VAULT, at, completed, scanned, take
+from pipeline.web.public import provider_webhooks
+from pipeline.web.public.provider_webhooks import ProviderWebhooks
+from tests.support.running.embedded import VAULT, take
+from tests.support.builders import at, completed, scanned
+from tests.support.limits import PATIENCE
 from tests.support.requests import doors
 from tests.support.requests.doors import PHONE, Ticking
 from tests.support.requests.twilio_calls import ACCOUNT, KEY, SID, call, replies, status, text
-from tests.support.running.live import live
+from tests.support.running.sending import sending_runner
 from tests.support.servers import outage
 from tests.support.stored import rows
 
 OTHER_SID = "SM" + "9" * 32
-SECONDS = 30  # until a test gives up
 
 
 @dataclass
 class Door:
     """The provider's door on a database that may be away, and the spool behind it."""
 
-    runtime: Embedded
+    runtime: EmbeddedRunner
     services: Services
     folder: Path
     most_bytes: int = 1 << 20
@@ -59,14 +64,14 @@ class Door:
     def start(self) -> None:
         """Begin, with what is on disk: again is what a restart is."""
         self.spool = Spool(self.folder, VAULT, self.most_bytes)
-        who = Provider(ACCOUNT, [KEY], callbacks.status)
-        self.routes = webhooks.routes(self.services, who, self.spool)
-        take = webhooks.out_of_the_spool(self.services, who)
+        provider = ProviderWebhooks(SMS, TwilioWebhooks(ACCOUNT, [KEY], doors.PUBLIC_URL))
+        self.routes = provider_webhooks.routes(self.services, provider, self.spool)
+        take = provider_webhooks.spooled_call_handler(self.services, provider)
         self.taken = threading.Event()
-        self.drain = Drain(self.spool, self.runtime.engine, take, self._told)
+        self.drain = SpoolReplayer(self.spool, self.runtime.engine, take, self._told)
 
     def _told(self) -> None:
-        self.runtime.runner.drain()
+        self.runtime.process_pending()
         self.taken.set()
 
     @contextmanager
@@ -80,7 +85,7 @@ class Door:
 
 
 @pytest.fixture
-def door(runtime: Embedded, tmp_path: Path) -> Door:
+def door(runtime: EmbeddedRunner, tmp_path: Path) -> Door:
     doors.sent(runtime)
     return Door(runtime, doors.services(runtime, Ticking(at(hours=3))), tmp_path / "spool")
 
@@ -89,7 +94,7 @@ def heard(door: Door) -> dict[str, str]:
     return {row["message_id"]: row["outcome"] for row in rows(door.runtime, inbound_messages)}
 
 
-def test_a_text_that_comes_while_the_database_is_away_is_heard_when_it_is_back(door: Door) -> None:
+def test_a_text_received_while_the_database_is_unavailable_is_processed_afterwards(door: Door) -> None:
     with door.client() as client:
         with outage.away(door.runtime.engine):
             answer = call(client, "/twilio/sms", text("late"))
@@ -110,7 +115,7 @@ def test_a_text_that_comes_while_the_database_is_away_is_heard_when_it_is_back(d
         assert len(replies(call(client, "/twilio/sms", text("7", OTHER_SID)))) == 1, "as ever"
 
 
-def test_what_comes_again_meanwhile_is_one_file_and_heard_once(door: Door) -> None:
+def test_a_repeated_call_is_one_file_and_processed_once(door: Door) -> None:
     with door.client() as client:
         with outage.away(door.runtime.engine):
             for _ in range(3):
@@ -122,7 +127,7 @@ def test_what_comes_again_meanwhile_is_one_file_and_heard_once(door: Door) -> No
     assert (heard(door), len(rows(door.runtime, answers)), door.files) == ({SID: "answered"}, 1, [])
 
 
-def test_a_text_stays_behind_those_that_wait(door: Door) -> None:
+def test_a_text_waits_behind_those_spooled_before(door: Door) -> None:
     """Else a score would be read before the word it follows."""
     with door.client() as client:
         with outage.away(door.runtime.engine):
@@ -135,7 +140,7 @@ def test_a_text_stays_behind_those_that_wait(door: Door) -> None:
     assert (last["arrival"], last["score"], last["comment"]) == ("on_time", 9, "all good")
 
 
-def test_a_status_waits_too_and_one_of_nobodys_message_is_let_go(door: Door) -> None:
+def test_a_status_is_spooled_too_unless_its_message_is_unknown(door: Door) -> None:
     path = "/twilio/status?token=somebody-elses"
     with door.client() as client:
         with outage.away(door.runtime.engine):
@@ -147,8 +152,8 @@ def test_a_status_waits_too_and_one_of_nobodys_message_is_let_go(door: Door) -> 
     assert (rows(door.runtime, provider_callbacks), door.files, door.spool.empty) == ([], [], True)
 
 
-def test_a_status_that_waited_moves_its_ask(database_url: str, tmp_path: Path) -> None:
-    runtime = live(database_url, Policy(remind_after=None))
+def test_a_spooled_status_changes_its_ask(database_url: str, tmp_path: Path) -> None:
+    runtime = sending_runner(database_url, Policy(remind_after=None))
     take(runtime, completed(), scanned(time=at(hours=2)))
     with runtime.engine.begin() as connection:
         claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), 10, timedelta(seconds=60))
@@ -161,10 +166,10 @@ def test_a_status_that_waited_moves_its_ask(database_url: str, tmp_path: Path) -
     runtime.engine.dispose()
 
 
-def test_a_database_that_stalls_is_not_waited_for_longer_than_the_provider_waits(
+def test_a_stalled_database_is_waited_for_no_longer_than_the_provider_waits(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(provider_webhooks, "TIMEOUT_SECONDS", 0.05)
     with door.client() as client:
         with outage.stalling(door.runtime.engine):
             assert replies(call(client, "/twilio/sms", text("STOP"))) == []
@@ -173,7 +178,7 @@ def test_a_database_that_stalls_is_not_waited_for_longer_than_the_provider_waits
     assert (heard(door), len(rows(door.runtime, opt_outs))) == ({SID: "control"}, 1)
 
 
-def test_what_was_acknowledged_is_heard_after_a_restart(door: Door) -> None:
+def test_an_acknowledged_call_is_processed_after_a_restart(door: Door) -> None:
     with door.client() as client, outage.away(door.runtime.engine):
         call(client, "/twilio/sms", text("4"))
     (door.folder / "tmpbegun").write_bytes(b"half a file")  # killed while it wrote another one
@@ -181,21 +186,23 @@ def test_what_was_acknowledged_is_heard_after_a_restart(door: Door) -> None:
     assert len(door.files) == 1
     with door.client() as client:
         door.drain.start()
-        assert door.taken.wait(SECONDS)
+        assert door.taken.wait(PATIENCE)
         door.drain.stop()
         assert call(client, "/twilio/sms", text("4")).status_code == 200
     assert (heard(door), door.files) == ({SID: "answered"}, [])
 
 
-def test_the_drain_notices_by_itself_that_the_database_is_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replayer_notices_by_itself_that_the_database_is_available(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(drains, "_POLL_SECONDS", 0.01)
     with door.client() as client, outage.away(door.runtime.engine):
         call(client, "/twilio/sms", text("4"))
         door.drain.start()
         assert door.drain.alive
-    assert door.taken.wait(SECONDS)
+    assert door.taken.wait(PATIENCE)
     door.drain.stop()
-    assert door.drain.ended.result(SECONDS) is None
+    assert door.drain.ended.result(PATIENCE) is None
     assert heard(door) == {SID: "answered"}
 
 
@@ -208,7 +215,7 @@ def full_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_nothing_is_acknowledged_that_a_full_disk_does_not_take(door: Door) -> None:
+def test_a_call_that_a_full_disk_cannot_store_is_not_acknowledged(door: Door) -> None:
     with door.client() as client, outage.away(door.runtime.engine):
         with full_disk():
             answer = call(client, "/twilio/sms", text("4"))
@@ -240,7 +247,7 @@ def test_nothing_is_acknowledged_before_both_file_and_folder_are_on_disk(
     assert heard(door) == {SID: "answered"}
 
 
-def test_the_spool_is_bounded_and_takes_calls_again_once_it_is_drained(door: Door) -> None:
+def test_a_full_spool_refuses_calls_until_it_is_replayed(door: Door) -> None:
     door.most_bytes = 2 * 4_096
     door.start()
     sids = ["SM" + f"{n}" * 32 for n in range(3)]
@@ -255,18 +262,32 @@ def test_the_spool_is_bounded_and_takes_calls_again_once_it_is_drained(door: Doo
     assert len(heard(door)) == 3
 
 
+def test_calls_spooled_by_an_earlier_version_are_handled(door: Door) -> None:
+    moment = at(hours=3).isoformat()
+    told = text("2")
+    old_text = {"kind": "text", "received_at": moment, "told": told, "token": ""}
+    report = status("delivered", OTHER_SID)
+    old_report = {"kind": "status", "received_at": moment, "told": report, "token": "somebody-elses"}
+    for key, call_ in ((SID, old_text), (f"{OTHER_SID}-delivered", old_report)):
+        door.spool.put(key, at(hours=3), json.dumps(call_).encode())
+    door.drain.run_once()
+    assert (heard(door), door.files) == ({SID: "answered"}, [])
+    assert rows(door.runtime, answers)[0]["arrival"] == "late"
+    assert rows(door.runtime, provider_callbacks) == [], "the report is on no message of ours"
+
+
 def spooled(state: str) -> float | None:
     return REGISTRY.get_sample_value("unvarnished_spooled_calls", {"state": state})
 
 
-def test_what_cannot_be_taken_is_set_aside_and_tried_again_at_the_next_start(
+def test_a_call_that_cannot_be_handled_is_set_aside_and_retried_at_the_next_start(
     door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with door.client() as client, outage.away(door.runtime.engine):
         call(client, "/twilio/sms", text("Canary, poison"))
         call(client, "/twilio/sms", text("4", OTHER_SID))
         assert (spooled("waiting"), spooled("set_aside")) == (2, 0)
-    monkeypatch.setattr(conversation, "_merge", fails_on("Canary", conversation._merge))
+    monkeypatch.setattr(conversation, "_statement", fails_on("Canary", conversation._statement))
     door.drain.run_once()
     assert (heard(door), len(door.files)) == ({OTHER_SID: "answered"}, 1)
     assert (spooled("waiting"), spooled("set_aside"), door.spool.empty) == (0, 1, True)
@@ -289,16 +310,16 @@ def fails_on(word: str, merge: Callable[..., Any]) -> Callable[..., Any]:
     return _merge
 
 
-def test_what_was_altered_on_disk_is_set_aside(door: Door) -> None:
+def test_a_call_altered_on_disk_is_set_aside(door: Door) -> None:
     with door.client() as client, outage.away(door.runtime.engine):
         call(client, "/twilio/sms", text("4"))
     (file,) = door.files
-    file.write_bytes(Vault(bytes(32)).seal_letter(b"{}"))
+    file.write_bytes(Vault(bytes(32)).seal_bytes(b"{}"))
     door.drain.run_once()
     assert (heard(door), door.files) == ({}, [file])
 
 
-def test_a_folder_that_cannot_be_used_is_said_at_the_start(door: Door, tmp_path: Path) -> None:
+def test_an_unusable_folder_is_reported_at_the_start(door: Door, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Unusable, match="cannot be kept in"):
+    with pytest.raises(ConfigurationError, match="cannot be stored in"):
         Spool(tmp_path / "file" / "spool", VAULT, 1 << 20)

@@ -1,4 +1,4 @@
-"""From a delivery to a question at the provider: sent once, looked for when nobody knows, and never in quiet hours."""
+"""From a delivery to a question at the provider: sent once, looked up if unknown, never in quiet hours."""
 
 import json
 import threading
@@ -12,23 +12,38 @@ from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.consumers.embedded import Embedded
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import LEASE, Dispatcher
 from pipeline.consumers.sending.sender import message_of
-from pipeline.domain.asking.ask_states import State, hashed
+from pipeline.domain.asking.ask_states import AskState, hashed
 from pipeline.domain.asking.policy import Policy
 from pipeline.notifiers.channels.demo_phone.notifier import Phone
-from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, Sent
+from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, ProviderAnswer
 from pipeline.store.asks.claiming import claim
-from pipeline.store.asks.outcomes import Key, News, accepted, by_callback, not_accepted
+from pipeline.store.asks.outcomes import AcceptedMessage, AskKey, ask_by_callback, record_accepted, record_not_accepted
+from pipeline.store.asks.phone_messages import PhoneMessage, PhoneStore
 from pipeline.store.db.engine import reading
 from pipeline.store.orders.orders import OrderStore
-from pipeline.store.reads import demo_phone, reports
-from pipeline.store.schema.tables import asks, dead_letters, journal, opt_outs, phone_messages
-from tests.support.builders import VAULT, answered, asked, at, completed, contact, scanned, take
+from pipeline.store.reads import reports
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.demo_phone import phone_messages
+from pipeline.store.schema.journal import dead_letters, journal
+from pipeline.store.schema.people import opt_outs
+from tests.support.running.embedded import VAULT, take
+from tests.support.builders import answered, asked, at, completed, contact, scanned
+from tests.support.limits import PATIENCE
 from tests.support.modes import EVERYWHERE
 from tests.support.provider import Provider
-from tests.support.running.live import A_DAY_LATER, WORDING, dispatcher, live, states, stored, twilio, webhook
+from tests.support.running.sending import (
+    A_DAY_LATER,
+    CONTEXT,
+    dispatcher,
+    sending_runner,
+    states,
+    stored,
+    twilio,
+    webhook,
+)
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
@@ -36,12 +51,12 @@ DELIVERED = at(hours=2)  # Monday, 11:00 UTC
 
 
 @pytest.fixture
-def begin(database_url: str) -> Iterator[Callable[..., Embedded]]:
+def begin(database_url: str) -> Iterator[Callable[..., EmbeddedRunner]]:
     """Start a runtime of a sending world; starting again is what a restart is."""
-    started: list[Embedded] = []
+    started: list[EmbeddedRunner] = []
 
-    def _begin(policy: Policy | None = None) -> Embedded:
-        started.append(live(database_url, policy))
+    def _begin(policy: Policy | None = None) -> EmbeddedRunner:
+        started.append(sending_runner(database_url, policy))
         return started[-1]
 
     yield _begin
@@ -50,7 +65,7 @@ def begin(database_url: str) -> Iterator[Callable[..., Embedded]]:
 
 
 @pytest.fixture
-def runtime(begin: Callable[..., Embedded]) -> Embedded:
+def runtime(begin: Callable[..., EmbeddedRunner]) -> EmbeddedRunner:
     return begin()
 
 
@@ -61,41 +76,41 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 
 @pytest.fixture
-def sender(runtime: Embedded, provider: Provider) -> Iterator[Dispatcher]:
-    made = dispatcher(runtime.engine, twilio(provider.url))
+def sender(runtime: EmbeddedRunner, provider: Provider) -> Iterator[Dispatcher]:
+    made = dispatcher(runtime.store, twilio(provider.url))
     yield made
     made.stop()
 
 
-def deliver(runtime: Embedded, order_id: str = "SO-1", moment: datetime = DELIVERED, **order: Any) -> None:
+def deliver(runtime: EmbeddedRunner, order_id: str = "SO-1", moment: datetime = DELIVERED, **order: Any) -> None:
     take(runtime, completed(order_id, time=moment, **order), scanned(order_id, time=moment))
 
 
-def dialogue(runtime: Embedded, order_id: str = "SO-1") -> Any:
+def dialogue(runtime: EmbeddedRunner, order_id: str = "SO-1") -> Any:
     with reading(runtime.engine) as connection:
-        store = OrderStore(connection, runtime.runner._setup.levels)
+        store = OrderStore(connection, runtime.setup.levels)
         store.load([order_id])
         return store.peek(order_id).dialogue
 
 
-def figures(runtime: Embedded) -> dict[str, int]:
+def figures(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
         return reports.total(connection)
 
 
-def requests(runtime: Embedded) -> list[dict[str, Any]]:
+def requests(runtime: EmbeddedRunner) -> list[dict[str, Any]]:
     with reading(runtime.engine) as connection:
         query = select(journal.c.payload).where(journal.c.type == "feedback.requested").order_by(journal.c.seq)
         return [json.loads(payload) for payload in connection.execute(query).scalars()]
 
 
-def count(runtime: Embedded, table: Any) -> int:
+def count(runtime: EmbeddedRunner, table: Any) -> int:
     with reading(runtime.engine) as connection:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def test_a_delivery_becomes_a_question_and_the_question_part_of_the_order(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     (ask,) = stored(runtime.engine)
@@ -108,10 +123,10 @@ def test_a_delivery_becomes_a_question_and_the_question_part_of_the_order(
     token = post["Body"].split("/f/")[1][:22]
     assert (ask["state"], ask["outcome"], ask["provider_id"]) == ("sent", "accepted", provider.made[0].sid)
     assert ask["form_token_hash"] == hashed(token)
-    assert token not in json.dumps(ask, default=str), "whoever reads the database opens no form"
+    assert token not in json.dumps(ask, default=str), "a reader of the database cannot open the form"
     assert post["To"] not in json.dumps(ask, default=str)
 
-    runtime.runner.drain()
+    runtime.process_pending()
     (request,) = requests(runtime)
     assert (request["source"], request["id"]) == ("unvarnished", "SO-1:delivery:ana")
     assert request["data"]["claim"]["on_time_latest"] is True
@@ -125,54 +140,56 @@ def test_a_delivery_becomes_a_question_and_the_question_part_of_the_order(
 
 
 def test_the_claim_is_the_one_that_stood_when_it_was_committed_to_be_sent(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
-    take(runtime, scanned(time=at(hours=2.5), at=at(hours=9)))  # corrected before anybody was asked
+    take(runtime, scanned(time=at(hours=2.5), at=at(hours=9)))  # corrected before the question
     sender.run_once(at(hours=3))
-    take(runtime, scanned(time=at(hours=3.5), at=at(hours=2)))  # and back again, once somebody was
+    take(runtime, scanned(time=at(hours=3.5), at=at(hours=2)))  # and back again after it
     take(runtime, answered(time=at(hours=4), arrival="late"))
     assert dialogue(runtime).claim_when_asked().on_time_latest is False
 
 
 def test_while_a_question_is_due_nothing_makes_it_due_again(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     take(runtime, completed(time=at()), scanned(time=DELIVERED), scanned(time=at(hours=4)))
     take(runtime, completed(event_id="again", time=at(hours=5)), asked("SO-1", at(hours=5)))
-    runtime.runner.tick(at(days=3))  # the missing scan's time is over, too
+    runtime.tick(at(days=3))  # the missing scan's time is over, too
     assert states(runtime.engine) == ["due"]
     sender.run_once(at(days=1))
-    runtime.runner.drain()
+    runtime.process_pending()
     assert len(provider.posts) == 1
     assert len(dialogue(runtime).asks) == 1
 
 
-def test_only_one_decision_can_be_stored_for_an_order_a_contact_and_a_purpose(runtime: Embedded) -> None:
+def test_only_one_decision_can_be_stored_for_an_order_a_contact_and_a_purpose(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     (ask,) = stored(runtime.engine)
     with pytest.raises(IntegrityError), runtime.engine.begin() as connection:
         connection.execute(asks.insert().values({**ask, "decided_at": at(hours=3), "state": "not_asked"}))
 
 
-def test_a_link_belongs_to_one_ask_only(runtime: Embedded) -> None:
+def test_a_link_belongs_to_one_ask_only(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     deliver(runtime, "SO-2", account={"id": "A-2"}, contacts=[contact("bob", phone="+447700900124")])
     with pytest.raises(IntegrityError), runtime.engine.begin() as connection:
         connection.execute(asks.update().values(form_token_hash=hashed("the same")))
 
 
-def test_what_was_decided_cannot_be_changed_by_what_came_after(runtime: Embedded) -> None:
+def test_what_was_decided_cannot_be_changed_by_what_came_after(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:
         connection.execute(text("UPDATE asks SET channel = 'pigeon'"))
 
 
-def test_several_dispatchers_share_the_work_and_none_of_it_is_done_twice(runtime: Embedded, provider: Provider) -> None:
+def test_several_dispatchers_share_the_work_and_none_of_it_is_done_twice(
+    runtime: EmbeddedRunner, provider: Provider
+) -> None:
     people = [contact(f"c{n}", phone=f"+4477009002{n:02}") for n in range(20)]
     for n, person in enumerate(people):
         deliver(runtime, f"SO-{n:02}", contacts=[person], account={"id": f"A-{n}"})
-    several = [dispatcher(runtime.engine, twilio(provider.url, 10), width=3) for _ in range(4)]
+    several = [dispatcher(runtime.store, twilio(provider.url, 10), concurrency=3) for _ in range(4)]
     threads = [threading.Thread(target=one.run_once, args=(DELIVERED,)) for one in several]
     for thread in threads:
         thread.start()
@@ -182,12 +199,12 @@ def test_several_dispatchers_share_the_work_and_none_of_it_is_done_twice(runtime
         one.stop()
     assert sorted(post["To"] for post in provider.posts) == [person["phone"] for person in people]
     assert states(runtime.engine) == ["sent"] * 20
-    runtime.runner.drain()
+    runtime.process_pending()
     assert figures(runtime)["asked"] == 20
 
 
 def test_quiet_hours_of_the_recipient_postpone_and_end_the_validity(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     evening = at(hours=10.5)  # 19:30 UTC: half past midnight in Karachi, half past two in New York
     deliver(runtime, "SO-1", evening, contacts=[contact(timezone="Asia/Karachi")])
@@ -199,15 +216,17 @@ def test_quiet_hours_of_the_recipient_postpone_and_end_the_validity(
     assert len(provider.posts) == 2
 
 
-def test_quiet_hours_that_began_meanwhile_hold_too(runtime: Embedded, provider: Provider, sender: Dispatcher) -> None:
+def test_quiet_hours_that_began_meanwhile_hold_too(
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
+) -> None:
     deliver(runtime)
-    sender.run_once(at(hours=14))  # nobody looked until 23:00
+    sender.run_once(at(hours=14))  # no dispatcher ran until 23:00
     assert provider.posts == []
     assert stored(runtime.engine)[0]["due_at"] == at(hours=23)
 
 
 def test_a_stop_that_comes_before_the_claim_ends_the_question_and_is_counted(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     with runtime.engine.begin() as connection:
@@ -218,14 +237,14 @@ def test_a_stop_that_comes_before_the_claim_ends_the_question_and_is_counted(
     assert provider.posts == []
     (ask,) = stored(runtime.engine)
     assert (ask["state"], ask["outcome"], ask["reason"]) == ("not_asked", "opted_out", None)
-    runtime.runner.tick(at(hours=3))
+    runtime.tick(at(hours=3))
     assert figures(runtime)["not_asked:opted_out"] == 1
     deliver(runtime, "SO-1", at(hours=5))
     assert len(stored(runtime.engine)) == 1, "decided is decided"
 
 
 def test_consent_withdrawn_meanwhile_ends_the_question(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     without = [contact(consent={"sms": False})]
@@ -235,7 +254,7 @@ def test_consent_withdrawn_meanwhile_ends_the_question(
 
 
 def test_taking_a_contact_off_the_order_is_no_way_to_avoid_the_question(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     other = [contact("somebody_kind", phone="+447700900999")]
@@ -246,7 +265,7 @@ def test_taking_a_contact_off_the_order_is_no_way_to_avoid_the_question(
 
 @pytest.mark.parametrize("order_id", ["SO-1", "SO-2"])
 def test_leaving_out_the_number_is_none_either(
-    runtime: Embedded, provider: Provider, sender: Dispatcher, order_id: str
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher, order_id: str
 ) -> None:
     deliver(runtime)
     without = [contact(phone=None, name="Ana the Silent")]
@@ -256,7 +275,7 @@ def test_leaving_out_the_number_is_none_either(
 
 
 def test_not_accepted_is_tried_again_and_rejected_never(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("busy", "accept", "opted_out")
     deliver(runtime)
@@ -274,12 +293,12 @@ def test_not_accepted_is_tried_again_and_rejected_never(
     sender.run_once(at(days=2))
     assert len(provider.posts) == 3
     assert count(runtime, opt_outs) == 1
-    runtime.runner.tick(at(days=2))
+    runtime.tick(at(days=2))
     assert figures(runtime)["not_asked:rejected"] == 1
 
 
 def test_what_the_provider_never_takes_is_given_up_and_counted(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.always = "unauthorized"
     deliver(runtime)
@@ -287,12 +306,12 @@ def test_what_the_provider_never_takes_is_given_up_and_counted(
         sender.run_once(DELIVERED + timedelta(hours=hours))
     assert len(provider.posts) == 6, "in two days, without the nights"
     assert stored(runtime.engine)[0]["outcome"] == "given_up"
-    runtime.runner.tick(at(days=4))
+    runtime.tick(at(days=4))
     assert figures(runtime)["not_asked:not_sent"] == 1
 
 
 def test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("reset")
     provider.lag = 2
@@ -306,12 +325,12 @@ def test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again(
     assert provider.listings == 2, "looked for at 1 and 5 minutes; the next look is at 15"
     sender.run_once(DELIVERED + timedelta(minutes=15))
     assert (states(runtime.engine), len(provider.posts)) == (["sent"], 1)
-    runtime.runner.drain()
+    runtime.process_pending()
     assert len(dialogue(runtime).asks) == 1
 
 
 def test_what_is_not_found_for_a_day_is_unresolved_until_somebody_knows_better(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("error")
     deliver(runtime)
@@ -320,20 +339,20 @@ def test_what_is_not_found_for_a_day_is_unresolved_until_somebody_knows_better(
     assert states(runtime.engine) == ["unknown"]
     sender.run_once(DELIVERED + timedelta(hours=24))
     assert (states(runtime.engine), len(provider.posts)) == (["unresolved"], 1)
-    runtime.runner.tick(at(days=2))
+    runtime.tick(at(days=2))
     assert figures(runtime)["not_asked:unresolved"] == 1
     take(runtime, answered(time=at(days=3), arrival="late"))  # so it did arrive
     assert states(runtime.engine) == ["answered"]
     assert (figures(runtime)["on_time:10"], figures(runtime)["asked"]) == (1, 1)
 
 
-def test_a_list_out_of_reach_lets_nobody_conclude_anything(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+def test_nothing_is_concluded_from_an_unavailable_list(
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("error_made")
     deliver(runtime)
     sender.run_once(DELIVERED)
-    blind = dispatcher(runtime.engine, twilio("http://127.0.0.1:1"))
+    blind = dispatcher(runtime.store, twilio("http://127.0.0.1:1"))
     blind.run_once(DELIVERED + A_DAY_LATER)
     blind.stop()
     assert states(runtime.engine) == ["unknown"]
@@ -342,7 +361,7 @@ def test_a_list_out_of_reach_lets_nobody_conclude_anything(
 
 
 def test_how_far_behind_the_dispatcher_is_can_be_seen(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     def _behind(now: datetime) -> timedelta:
         seen = REGISTRY.get_sample_value("unvarnished_asks_taken_up_timestamp_seconds") or 0
@@ -351,7 +370,7 @@ def test_how_far_behind_the_dispatcher_is_can_be_seen(
     for n in range(2):
         deliver(runtime, f"SO-{n}", contacts=[contact(phone=f"+44770090020{n}")], account={"id": f"A-{n}"})
     later = DELIVERED + timedelta(minutes=5)
-    narrow = dispatcher(runtime.engine, twilio(provider.url), width=1)
+    narrow = dispatcher(runtime.store, twilio(provider.url), concurrency=1)
     narrow.run_once(later)
     narrow.stop()
     assert _behind(later) == timedelta(minutes=5), "it counted when the second was still to be taken up"
@@ -360,7 +379,7 @@ def test_how_far_behind_the_dispatcher_is_can_be_seen(
 
 
 class Paused:
-    """A notifier that stands still before it sends, as a process does that is stopped."""
+    """A notifier that pauses before it sends, as a suspended process does."""
 
     name = "paused"
 
@@ -368,9 +387,9 @@ class Paused:
         self.reached, self.go_on = threading.Event(), threading.Event()
         self.sent: list[Message] = []
 
-    def send(self, message: Message) -> Sent:
+    def send(self, message: Message) -> ProviderAnswer:
         self.reached.set()
-        self.go_on.wait(30)
+        self.go_on.wait(PATIENCE)
         self.sent.append(message)
         return Accepted("late")
 
@@ -378,16 +397,16 @@ class Paused:
         raise AssertionError("not its turn")
 
 
-def test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+def test_a_dispatcher_that_takes_over_a_lease_looks_the_message_up_and_never_sends_it(
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     stuck = Paused()
-    paused = dispatcher(runtime.engine, stuck)
+    paused = dispatcher(runtime.store, stuck)
     thread = threading.Thread(target=paused.run_once, args=(DELIVERED,))
     thread.start()
     try:
-        assert stuck.reached.wait(30)
+        assert stuck.reached.wait(PATIENCE)
         assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
         sender.run_once(DELIVERED + LEASE)
         assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
@@ -396,11 +415,11 @@ def test_whoever_takes_over_a_lease_looks_for_the_message_and_never_sends_it(
         thread.join()
         paused.stop()
     assert (len(stuck.sent), provider.posts) == (1, [])
-    assert states(runtime.engine) == ["sent"], "what the first one knows counts, whoever has the lease"
+    assert states(runtime.engine) == ["sent"], "the first one's result counts, whichever has the lease"
 
 
 def test_an_answer_that_comes_back_after_a_takeover_cannot_make_it_due_again(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     with runtime.engine.begin() as connection:
@@ -408,21 +427,21 @@ def test_an_answer_that_comes_back_after_a_takeover_cannot_make_it_due_again(
     sender.run_once(DELIVERED + LEASE)
     (claimed,) = claims.to_send
     with runtime.engine.begin() as connection:
-        assert not not_accepted(connection, claimed.key, 1, "gone", at(hours=3))
+        assert not record_not_accepted(connection, claimed.key, 1, "gone", at(hours=3))
     assert states(runtime.engine) == ["unknown"]
 
 
 @pytest.mark.parametrize("final", ["delivered", "failed"])
 @pytest.mark.parametrize("when", ["early", "late", "twice", "never"])
 def test_callbacks_count_whenever_they_come_and_take_nothing_back(
-    runtime: Embedded, provider: Provider, sender: Dispatcher, when: Any, final: str
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher, when: Any, final: str
 ) -> None:
     provider.callbacks, provider.final = when, final
-    provider.call_back = webhook(runtime.engine, DELIVERED)
+    provider.call_back = webhook(runtime.store, DELIVERED)
     deliver(runtime)
     sender.run_once(DELIVERED)
     provider.deliver_late()
-    runtime.runner.drain()
+    runtime.process_pending()
     (ask,) = stored(runtime.engine)
     assert ask["state"] == ("sent" if when == "never" else final)
     assert ask["code"] == (30003 if final == "failed" and when != "never" else None)
@@ -431,9 +450,11 @@ def test_callbacks_count_whenever_they_come_and_take_nothing_back(
     assert len(dialogue(runtime).asks) == 1
 
 
-def test_a_callback_resolves_an_unknown_outcome(runtime: Embedded, provider: Provider, sender: Dispatcher) -> None:
+def test_a_callback_resolves_an_unknown_outcome(
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
+) -> None:
     provider.plan("reset")
-    provider.callbacks, provider.call_back = "late", webhook(runtime.engine, DELIVERED)
+    provider.callbacks, provider.call_back = "late", webhook(runtime.store, DELIVERED)
     deliver(runtime)
     sender.run_once(DELIVERED)
     assert states(runtime.engine) == ["unknown"]
@@ -443,47 +464,47 @@ def test_a_callback_resolves_an_unknown_outcome(runtime: Embedded, provider: Pro
 
 
 def test_a_callback_with_a_wrong_token_or_for_another_message_changes_nothing(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     sender.run_once(DELIVERED)
     token = provider.posts[0]["StatusCallback"].partition("token=")[2]
-    call = webhook(runtime.engine, DELIVERED)
+    call = webhook(runtime.store, DELIVERED)
     call("https://a.example/?token=guess", {"MessageSid": provider.made[0].sid, "MessageStatus": "failed"})
     call(f"https://a.example/?token={token}", {"MessageSid": "SMother", "MessageStatus": "failed"})
     assert states(runtime.engine) == ["sent"]
     with reading(runtime.engine) as connection:
-        assert by_callback(connection, token) is not None
+        assert ask_by_callback(connection, token) is not None
 
 
 def test_there_is_one_reminder_and_none_after_an_answer(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     deliver(runtime, "SO-2", account={"id": "A-2"}, contacts=[contact("bob", phone="+447700900124")])
     sender.run_once(DELIVERED)
-    runtime.runner.drain()
+    runtime.process_pending()
     take(runtime, answered(time=at(hours=5), arrival="on_time"))
     for day in range(1, 10):
-        runtime.runner.tick(at(days=day, hours=3))
+        runtime.tick(at(days=day, hours=3))
         sender.run_once(at(days=day, hours=3))
-        runtime.runner.drain()
+        runtime.process_pending()
     first, reminder = provider.posts[:2], provider.posts[2:]
     assert sorted(post["To"] for post in first) == ["+447700900123", "+447700900124"]
     assert [post["To"] for post in reminder] == ["+447700900124"]
-    assert "once more" in reminder[0]["Body"]
+    assert "reminder" in reminder[0]["Body"]
     assert [(row["order_id"], row["purpose"]) for row in stored(runtime.engine)] == [
         ("SO-1", "delivery"),
         ("SO-2", "delivery"),
         ("SO-2", "reminder"),
     ]
-    runtime.runner.tick(at(days=20))
+    runtime.tick(at(days=20))
     assert states(runtime.engine) == ["answered", "expired", "expired"]
     assert figures(runtime)["asked"] == 2
 
 
 def test_an_answer_before_anybody_asked_makes_the_question_unnecessary(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     evening = at(hours=12)
     deliver(runtime, moment=evening)
@@ -493,7 +514,7 @@ def test_an_answer_before_anybody_asked_makes_the_question_unnecessary(
 
 
 def test_an_answer_may_overtake_the_news_that_it_was_asked(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("reset")
     deliver(runtime)
@@ -505,7 +526,7 @@ def test_an_answer_may_overtake_the_news_that_it_was_asked(
     assert (states(runtime.engine), len(provider.posts)) == (["answered"], 1)
 
 
-def test_nobody_can_put_words_into_our_mouth(runtime: Embedded) -> None:
+def test_a_forged_event_of_our_own_source_is_a_dead_letter(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     forged = asked("SO-1", DELIVERED).replace(b'"erp"', b'"unvarnished"')
     take(runtime, forged)
@@ -513,58 +534,58 @@ def test_nobody_can_put_words_into_our_mouth(runtime: Embedded) -> None:
     assert count(runtime, dead_letters) == 1
 
 
-def test_the_demos_phone_shows_the_message(runtime: Embedded) -> None:
+def test_the_demos_phone_shows_the_message(runtime: EmbeddedRunner) -> None:
     deliver(runtime, contacts=[contact(language="fr-FR")])
-    made = dispatcher(runtime.engine, phone_of(runtime))
+    made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED)
     made.stop()
     (message,) = shown(runtime)
     assert (message.number, message.contact_id, message.at) == ("+447700900123", "ana", DELIVERED)
-    assert "Répondez" in message.body
-    assert f"{WORDING.public_url}/f/" in message.body
+    assert "répondez 1 OK" in message.body
+    assert f"{CONTEXT.public_url}/f/" in message.body
     assert stored(runtime.engine)[0]["provider_id"] == message.id
 
 
-def phone_of(runtime: Embedded) -> Phone:
-    return Phone(demo_phone.Shelf(runtime.engine))
+def phone_of(runtime: EmbeddedRunner) -> Phone:
+    return Phone(PhoneStore(runtime.engine))
 
 
-def shown(runtime: Embedded) -> list[demo_phone.PhoneMessage]:
+def shown(runtime: EmbeddedRunner) -> list[PhoneMessage]:
     with reading(runtime.engine) as connection:
-        return [demo_phone.PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
+        return [PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
 
 
-def claimed_by_somebody_gone(runtime: Embedded) -> Message:
+def claimed_by_somebody_gone(runtime: EmbeddedRunner) -> Message:
     """The message of a dispatcher that committed to send it and got no further."""
     with runtime.engine.begin() as connection:
         (one,) = claim(connection, VAULT, Policy(), "gone", {"sms"}, DELIVERED, 5, LEASE).to_send
-    return message_of(one, WORDING)
+    return message_of(one, CONTEXT)
 
 
-def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runtime: Embedded) -> None:
+def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     claimed_by_somebody_gone(runtime)
-    made = dispatcher(runtime.engine, phone_of(runtime))
+    made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED + LEASE)
     made.stop()
     assert len(shown(runtime)) == 1
     assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 2)
 
 
-def test_a_demo_phone_shows_nothing_of_whom_somebody_has_taken_over_from(runtime: Embedded) -> None:
+def test_a_demo_phone_shows_no_message_of_a_dispatcher_whose_lease_was_taken_over(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     message = claimed_by_somebody_gone(runtime)
-    made = dispatcher(runtime.engine, phone_of(runtime))
+    made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED + LEASE)
     made.stop()
     assert isinstance(phone_of(runtime).send(message), NotAccepted), "it was only paused, and goes on"
     assert len(shown(runtime)) == 1
 
 
-def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: Embedded) -> None:
+def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     assert isinstance(phone_of(runtime).send(claimed_by_somebody_gone(runtime)), Accepted)
-    made = dispatcher(runtime.engine, phone_of(runtime))
+    made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED + LEASE)
     made.stop()
     assert len(shown(runtime)) == 1
@@ -572,28 +593,30 @@ def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: Embedded) 
 
 
 def test_in_the_background_a_due_question_goes_at_once_when_somebody_says_so(
-    begin: Callable[..., Embedded], provider: Provider
+    begin: Callable[..., EmbeddedRunner], provider: Provider
 ) -> None:
     runtime = begin(Policy(quiet_from=time(0), quiet_until=time(0)))
-    told = threading.Event()
+    committed = threading.Event()
     running = dispatcher(
-        runtime.engine, twilio(provider.url, 5), runtime.runner._setup.policy, now=lambda: DELIVERED, told=told.set
+        runtime.store, twilio(provider.url, 5), runtime.setup.policy, now=lambda: DELIVERED, on_committed=committed.set
     )
     running.start()
     deliver(runtime)
     running.wake()
-    assert told.wait(20)
+    assert committed.wait(PATIENCE)
     running.stop()
     assert running.ended.exception() is None
     assert states(runtime.engine) == ["sent"]
 
 
 def test_a_state_is_moved_on_by_its_newest_attempt_only(
-    runtime: Embedded, provider: Provider, sender: Dispatcher
+    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("busy")
     deliver(runtime)
     sender.run_once(DELIVERED)
     with runtime.engine.begin() as connection:
-        accepted(connection, [News(Key("SO-1", "ana", "delivery"), 0, "old")], DELIVERED)
-    assert (states(runtime.engine), requests(runtime)) == ([State.DUE], [])
+        record_accepted(
+            connection, runtime.store.journal, [AcceptedMessage(AskKey("SO-1", "ana", "delivery"), 0, "old")], DELIVERED
+        )
+    assert (states(runtime.engine), requests(runtime)) == ([AskState.DUE], [])

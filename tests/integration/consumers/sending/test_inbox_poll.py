@@ -1,4 +1,4 @@
-"""Texts whose webhook was lost: the provider's list has them, and each counts once, whoever told of it first."""
+"""Texts whose webhook was lost: the provider's list has them, and each counts once, whichever of the two came first."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -9,20 +9,25 @@ import pytest
 
 from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound
-from pipeline.consumers.embedded import Embedded
-from pipeline.consumers.sending.inbox_poll import FIRST, OVERLAP, SOURCE, InboundPoll
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.sending.inbox_poll import FIRST_POLL, OVERLAP, InboxPoll
 from pipeline.domain.answers.replies import PlainReader
+from pipeline.domain.asking.channels import SMS
 from pipeline.notifiers.channels.twilio import sms
-from pipeline.notifiers.channels.twilio.sms import TwilioSms
-from pipeline.notifiers.port import CannotLook, Inbox, Received
-from pipeline.store.asks.conversations import inbound_messages
-from pipeline.store.schema.tables import answers, asks, opt_outs
-from tests.support.builders import VAULT, at
+from pipeline.notifiers.channels.twilio.sms import SOURCE, TwilioSms
+from pipeline.notifiers.port import InboundText, Inbox, LookupUnavailable
+from pipeline.store.schema.answers import answers
+from pipeline.store.schema.asks import asks
+from pipeline.store.schema.conversations import inbound_messages
+from pipeline.store.schema.people import opt_outs
+from tests.support.running.embedded import VAULT
+from tests.support.builders import at
+from tests.support.limits import PATIENCE
 from tests.support.provider import ACCOUNT, TOKEN, Provider
 from tests.support.requests import doors
 from tests.support.requests.doors import PHONE
 from tests.support.requests.messages import message
-from tests.support.running.live import twilio
+from tests.support.running.sending import twilio
 from tests.support.stored import rows
 
 NOW = at(hours=3)
@@ -36,15 +41,18 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 
 @pytest.fixture
-def poll(runtime: Embedded, provider: Provider) -> InboundPoll:
+def poll(runtime: EmbeddedRunner, provider: Provider) -> InboxPoll:
     return polling(runtime, twilio(provider.url, 5))
 
 
 def polling(
-    runtime: Embedded, inbox: Inbox, told: Callable[[], object] | None = None, every: timedelta = timedelta(minutes=5)
-) -> InboundPoll:
-    drain = told or runtime.runner.drain
-    return InboundPoll(runtime.engine, VAULT, inbox, PlainReader(), lambda: NOW, every=every, told=drain)
+    runtime: EmbeddedRunner,
+    inbox: Inbox,
+    on_committed: Callable[[], object] | None = None,
+    every: timedelta = timedelta(minutes=5),
+) -> InboxPoll:
+    process = on_committed or runtime.process_pending
+    return InboxPoll(runtime.store, SMS, inbox, PlainReader(), lambda: NOW, every=every, on_committed=process)
 
 
 def through_a_service(provider: Provider) -> TwilioSms:
@@ -53,48 +61,48 @@ def through_a_service(provider: Provider) -> TwilioSms:
     )
 
 
-def by_webhook(runtime: Embedded, message_id: str, words: str, moment: datetime) -> conversation.Heard:
+def by_webhook(runtime: EmbeddedRunner, message_id: str, words: str, moment: datetime) -> conversation.ReplyResult:
     inbound = Inbound(SOURCE, message_id, VAULT.phone_digest(PHONE), words, moment)
     with runtime.engine.begin() as connection:
-        heard = conversation.hear(connection, VAULT, inbound, PlainReader(), moment)
-    runtime.runner.absorb(heard.events)
-    return heard
+        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), moment)
+    runtime.ingest(result.events)
+    return result
 
 
 def test_a_text_whose_webhook_was_lost_counts_as_if_it_had_come(
-    runtime: Embedded, provider: Provider, poll: InboundPoll
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
     doors.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5))
-    assert poll.look(NOW) == 1
+    assert poll.poll(NOW) == 1
     (answer,) = rows(runtime, answers)
     assert (answer["arrival"], answer["answered_at"]) == ("late", at(hours=2.5))
     assert rows(runtime, asks)[0]["state"] == "answered"
     assert rows(runtime, inbound_messages)[0]["reply"] is None, "nothing went back, so nothing is said to have"
-    assert [poll.look(NOW + timedelta(minutes=5 * n)) for n in range(1, 4)] == [0, 0, 0]
+    assert [poll.poll(NOW + timedelta(minutes=5 * n)) for n in range(1, 4)] == [0, 0, 0]
     assert (len(rows(runtime, answers)), len(rows(runtime, inbound_messages))) == (1, 1)
 
 
-def test_told_by_the_webhook_too_it_counts_once_whichever_comes_first(
-    runtime: Embedded, provider: Provider, poll: InboundPoll
+def test_a_text_of_webhook_and_list_counts_once_whichever_comes_first(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
     doors.sent(runtime)
     first = provider.text("2", PHONE, at(hours=2.5))
     assert by_webhook(runtime, first.sid, "2", at(hours=2.5)).new
-    assert poll.look(NOW) == 0
+    assert poll.poll(NOW) == 0
     second = provider.text("4", PHONE, at(hours=3))
-    assert poll.look(at(hours=3.1)) == 1
+    assert poll.poll(at(hours=3.1)) == 1
     assert not by_webhook(runtime, second.sid, "4", at(hours=3.2)).new
     assert [(row["arrival"], row["score"]) for row in rows(runtime, answers)] == [("late", None), ("late", 4)]
 
 
-def test_the_conversation_goes_on_from_what_the_list_told(
-    runtime: Embedded, provider: Provider, poll: InboundPoll
+def test_the_conversation_continues_from_texts_of_the_list(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
     doors.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5))
     provider.text("4", PHONE, at(hours=2.6))
-    assert poll.look(NOW) == 2, "in the order in which they were written"
+    assert poll.poll(NOW) == 2, "in the order in which they were written"
     reply = by_webhook(runtime, "SM-later", "Nobody rang the bell.", at(hours=4)).reply
     assert (reply or "").startswith("Thank you, your answer is recorded.")
     last = max(rows(runtime, answers), key=lambda row: row["answered_at"])
@@ -102,57 +110,57 @@ def test_the_conversation_goes_on_from_what_the_list_told(
 
 
 def test_a_text_whose_webhook_may_be_on_its_way_is_left_to_it(
-    runtime: Embedded, provider: Provider, poll: InboundPoll
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
     doors.sent(runtime)
     provider.text("2", PHONE, NOW - timedelta(seconds=30))
-    assert poll.look(NOW) == 0, "from here no reply could go back"
-    assert poll.look(NOW + timedelta(minutes=5)) == 1
+    assert poll.poll(NOW) == 0, "from here no reply could go back"
+    assert poll.poll(NOW + timedelta(minutes=5)) == 1
 
 
-def test_a_stop_that_was_lost_holds_from_then_on(runtime: Embedded, provider: Provider, poll: InboundPoll) -> None:
+def test_a_stop_that_was_lost_holds_from_then_on(runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll) -> None:
     doors.sent(runtime)
     provider.text("STOP", PHONE, at(hours=2.5))
-    poll.look(NOW)
+    poll.poll(NOW)
     assert [row["digest"] for row in rows(runtime, opt_outs)] == [VAULT.phone_digest(PHONE)]
 
 
 def test_a_text_answers_what_had_been_asked_when_it_was_written(
-    runtime: Embedded, provider: Provider, poll: InboundPoll
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
     doors.sent(runtime)
     doors.sent(runtime, "SO-2", "B" * 22, at(days=8))
     assert [row["state"] for row in rows(runtime, asks)] == ["sent", "sent"]
     provider.text("2", PHONE, at(days=7.9))
-    poll.look(at(days=8.1))
+    poll.poll(at(days=8.1))
     assert [row["order_id"] for row in rows(runtime, answers)] == ["SO-1"]
 
 
-def test_after_a_failed_look_the_next_one_begins_where_it_did(runtime: Embedded, provider: Provider) -> None:
+def test_after_a_failed_look_the_next_one_begins_where_it_did(runtime: EmbeddedRunner, provider: Provider) -> None:
     doors.sent(runtime)
-    assert polling(runtime, twilio(provider.url, 5)).look(at(hours=2)) == 0
+    assert polling(runtime, twilio(provider.url, 5)).poll(at(hours=2)) == 0
     provider.text("2", PHONE, at(hours=2.5))
     blind = polling(runtime, twilio("http://127.0.0.1:1"))
     for day in range(1, 3):
-        with pytest.raises(CannotLook):
-            blind.look(at(days=day))
-    assert polling(runtime, twilio(provider.url, 5)).look(at(days=3)) == 1
+        with pytest.raises(LookupUnavailable):
+            blind.poll(at(days=day))
+    assert polling(runtime, twilio(provider.url, 5)).poll(at(days=3)) == 1
     assert rows(runtime, answers)[0]["arrival"] == "late", "a late answer still counts"
 
 
 def test_a_list_that_breaks_off_moves_nothing_on(
-    runtime: Embedded, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    runtime: EmbeddedRunner, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doors.sent(runtime)
     for n in range(3):
         provider.text("2", PHONE, at(hours=2.5 + n / 10))
     monkeypatch.setattr(sms, "_PAGE", 1)
     monkeypatch.setattr(provider, "listed", breaking_off(provider, after=2))
-    with pytest.raises(CannotLook):
-        polling(runtime, twilio(provider.url, 5)).look(NOW)
+    with pytest.raises(LookupUnavailable):
+        polling(runtime, twilio(provider.url, 5)).poll(NOW)
     assert rows(runtime, inbound_messages) == []
     monkeypatch.undo()
-    assert polling(runtime, twilio(provider.url, 5)).look(NOW + FIRST + OVERLAP) == 3
+    assert polling(runtime, twilio(provider.url, 5)).poll(NOW + FIRST_POLL + OVERLAP) == 3
 
 
 def breaking_off(provider: Provider, after: int) -> Callable[..., object]:
@@ -167,31 +175,33 @@ def breaking_off(provider: Provider, after: int) -> Callable[..., object]:
 
 
 def test_a_process_that_was_away_leaves_no_gap(
-    start: Callable[..., Embedded], provider: Provider, poll: InboundPoll, runtime: Embedded
+    start: Callable[..., EmbeddedRunner], provider: Provider, poll: InboxPoll, runtime: EmbeddedRunner
 ) -> None:
     doors.sent(runtime)
-    poll.look(NOW)
+    poll.poll(NOW)
     provider.text("2", PHONE, NOW - OVERLAP / 2)  # the list showed it late
     provider.text("4", PHONE, at(days=2))
     again = polling(start(), twilio(provider.url, 5))
-    assert again.look(at(days=3)) == 2
+    assert again.poll(at(days=3)) == 2
 
 
-def test_a_text_of_broken_characters_is_heard_too(runtime: Embedded, provider: Provider, poll: InboundPoll) -> None:
+def test_a_text_of_broken_characters_is_handled_too(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
     doors.sent(runtime)
     provider.text("2, half a smile \ud83d and \x00", PHONE, at(hours=2.5))
-    assert poll.look(NOW) == 1
+    assert poll.poll(NOW) == 1
     assert rows(runtime, inbound_messages)[0]["outcome"] == "answered"
 
 
-def test_only_texts_to_our_own_number_are_ours(runtime: Embedded, provider: Provider, poll: InboundPoll) -> None:
+def test_only_texts_to_our_own_number_are_ours(runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll) -> None:
     doors.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5), to="+15005550007")
-    assert poll.look(NOW) == 0
+    assert poll.poll(NOW) == 0
 
 
 def test_of_a_messaging_service_those_are_ours_that_are_not_said_to_be_anothers(
-    runtime: Embedded, provider: Provider
+    runtime: EmbeddedRunner, provider: Provider
 ) -> None:
     doors.sent(runtime)
     provider.now = lambda: at(hours=2.2)
@@ -199,18 +209,18 @@ def test_of_a_messaging_service_those_are_ours_that_are_not_said_to_be_anothers(
     provider.text("no", PHONE, at(hours=2.4), to="+15005550008", service=ANOTHER)
     provider.text("2", PHONE, at(hours=2.5), to="+15005550007", service=OURS)
     provider.text("4", PHONE, at(hours=2.6), to="+15005550009")
-    assert polling(runtime, through_a_service(provider)).look(NOW) == 2
+    assert polling(runtime, through_a_service(provider)).poll(NOW) == 2
     last = max(rows(runtime, answers), key=lambda row: row["answered_at"])
     assert (last["arrival"], last["score"]) == ("late", 4)
 
 
-def test_in_the_background_it_looks_at_once_and_ends_when_told(runtime: Embedded, provider: Provider) -> None:
+def test_in_the_background_it_polls_at_once_and_ends_when_stopped(runtime: EmbeddedRunner, provider: Provider) -> None:
     doors.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5))
-    told = Event()
-    running = polling(runtime, twilio(provider.url, 5), told.set)
+    committed = Event()
+    running = polling(runtime, twilio(provider.url, 5), committed.set)
     running.start()
-    assert told.wait(30)
+    assert committed.wait(PATIENCE)
     assert running.alive
     running.stop()
     assert (running.alive, running.ended.exception()) == (False, None)
@@ -222,29 +232,29 @@ class Empty:
     def __init__(self) -> None:
         self.asked: list[datetime] = []
 
-    def received(self, since: datetime) -> list[Received]:
+    def received(self, since: datetime) -> list[InboundText]:
         self.asked.append(since)
         return []
 
 
-def test_a_look_begins_some_time_before_the_end_of_the_last_one(runtime: Embedded) -> None:
+def test_a_look_begins_some_time_before_the_end_of_the_last_one(runtime: EmbeddedRunner) -> None:
     inbox = Empty()
     for moment in (NOW, NOW + timedelta(minutes=5), at(days=2)):
-        polling(runtime, inbox).look(moment)
-    assert inbox.asked == [NOW - FIRST - OVERLAP, NOW - OVERLAP, NOW + timedelta(minutes=5) - OVERLAP]
+        polling(runtime, inbox).poll(moment)
+    assert inbox.asked == [NOW - FIRST_POLL - OVERLAP, NOW - OVERLAP, NOW + timedelta(minutes=5) - OVERLAP]
 
 
 class Broken:
     """A list that cannot be had twice, and then meets a bug."""
 
     def __init__(self) -> None:
-        self._errors = iter([CannotLook("OSError"), CannotLook("OSError"), ZeroDivisionError()])
+        self._errors = iter([LookupUnavailable("OSError"), LookupUnavailable("OSError"), ZeroDivisionError()])
 
-    def received(self, since: datetime) -> list[Received]:
+    def received(self, since: datetime) -> list[InboundText]:
         raise next(self._errors)
 
 
-def test_trouble_that_passes_does_not_end_it_and_a_bug_does(runtime: Embedded) -> None:
+def test_a_transient_failure_does_not_end_the_poll_and_a_bug_does(runtime: EmbeddedRunner) -> None:
     running = polling(runtime, Broken(), every=timedelta())
     running.start()
     assert isinstance(running.ended.exception(30), ZeroDivisionError)

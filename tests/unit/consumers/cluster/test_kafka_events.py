@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.consumers.cluster.kafka.events import Record, incoming, outgoing
+from pipeline.consumers.cluster.kafka.events import KafkaRecord, incoming, outgoing
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent, Event
 from pipeline.domain.events.decoding import decode
@@ -30,11 +30,11 @@ ALERT = {
 }
 
 
-def record(value: bytes | None, *headers: tuple[str, bytes | None], topic: str = "orders") -> Record:
-    return Record(topic, 3, 17, value, headers)
+def record(value: bytes | None, *headers: tuple[str, bytes | None], topic: str = "orders") -> KafkaRecord:
+    return KafkaRecord(topic, 3, 17, value, headers)
 
 
-def binary(raw: bytes, **other: bytes) -> Record:
+def binary(raw: bytes, **other: bytes) -> KafkaRecord:
     """The same event in binary mode, with other attributes where they are named."""
     event = msgspec.json.decode(raw)
     data = msgspec.json.encode(event.pop("data"))
@@ -63,12 +63,12 @@ def _decoding(found: Incoming) -> BadEvent:
 
 
 @pytest.mark.parametrize("raw", EVENTS)
-def test_an_event_is_the_same_in_either_mode(raw: bytes) -> None:
+def test_an_event_is_the_same_in_both_modes(raw: bytes) -> None:
     assert read(incoming(record(raw, STRUCTURED))) == read(incoming(binary(raw))) == decode(raw)
 
 
 @pytest.mark.parametrize("headers", [(), (JSON,), (("content-type", None),), (("traceparent", b"\xff"),)])
-def test_an_envelope_needs_no_header_to_be_read(headers: tuple[tuple[str, bytes | None], ...]) -> None:
+def test_a_structured_event_needs_no_header(headers: tuple[tuple[str, bytes | None], ...]) -> None:
     assert read(incoming(record(completed(), *headers))) == decode(completed())
 
 
@@ -78,7 +78,7 @@ def test_a_binary_event_needs_no_content_type() -> None:
     assert read(incoming(told._replace(headers=told.headers[1:]))) == decode(completed())
 
 
-def test_a_structured_event_is_believed_over_headers_beside_it() -> None:
+def test_a_structured_event_outranks_its_headers() -> None:
     beside = (("ce_specversion", b"1.0"), ("ce_id", b"other"))
 
     assert read(incoming(record(completed(), STRUCTURED, *beside))) == decode(completed())
@@ -88,17 +88,17 @@ def test_an_attribute_is_utf8_and_not_percent_encoded() -> None:
     assert read(incoming(binary(completed(), id="SO-Ä%41".encode()))).id == "SO-Ä%41"
 
 
-def test_history_can_be_told_in_binary_mode() -> None:
+def test_history_can_be_sent_in_binary_mode() -> None:
     assert read(incoming(binary(completed(), historic=b"true"))).historic
     assert not read(incoming(binary(completed(), historic=b"false"))).historic
     assert fault(incoming(binary(completed(), historic=b"perhaps"))).field == "historic"
 
 
-def test_an_attribute_we_do_not_know_is_kept() -> None:
+def test_an_unknown_attribute_is_kept() -> None:
     assert msgspec.json.decode(incoming(binary(completed(), traceparent=b"00-1")).raw)["traceparent"] == "00-1"
 
 
-def test_where_it_came_from_is_told_by_the_name_on_the_cluster_and_checked_by_the_name_in_the_contract() -> None:
+def test_a_position_names_the_topic_of_the_cluster_and_checks_use_that_of_the_contract() -> None:
     found = incoming(record(completed(), topic="eu.orders"), prefix="eu.", received_at=at(1))
 
     assert (found.topic, found.position, found.received_at) == ("orders", "kafka:eu.orders:3:17", at(1))
@@ -122,14 +122,14 @@ def test_where_it_came_from_is_told_by_the_name_on_the_cluster_and_checked_by_th
         (record(completed(), topic="deliveries"), "type", "belongs on topic"),
     ],
 )
-def test_what_is_broken_names_the_field_and_why(broken: Record, field: str, reason: str) -> None:
+def test_a_broken_record_names_the_field_and_the_reason(broken: KafkaRecord, field: str, reason: str) -> None:
     bad = fault(incoming(broken))
 
     assert bad.field == field
     assert reason in bad.reason
 
 
-def test_what_is_broken_keeps_its_bytes() -> None:
+def test_a_broken_record_keeps_its_bytes() -> None:
     assert incoming(record(b"\xff\x00", JSON, ("ce_specversion", b"1.0"))).raw == b"\xff\x00"
     assert incoming(record(None)).raw == b""
 
@@ -146,10 +146,8 @@ bodies = st.one_of(st.none(), st.binary(max_size=200), st.sampled_from([*EVENTS,
 @given(bodies, st.lists(st.tuples(names, values), max_size=8))
 @example(b"{" * (MAX_EVENT_BYTES + 1), [("ce_specversion", b"1.0")])
 @example(b'{"a":' * 10_000, [("ce_specversion", b"1.0"), ("ce_\ud800", b"1")])
-def test_nothing_that_can_stand_in_a_record_raises(
-    value: bytes | None, headers: list[tuple[str, bytes | None]]
-) -> None:
-    found = incoming(Record("orders", 0, 0, value, headers))
+def test_no_content_of_a_record_raises(value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
+    found = incoming(KafkaRecord("orders", 0, 0, value, headers))
 
     assert found.position == "kafka:orders:0:0"
     if found.fault is not None:
@@ -198,11 +196,11 @@ def compared() -> bytes:
         (cloud("alert.resolved", "2", at(), ALERT), "alerts", "depot=Lyon"),
     ],
 )
-def test_what_we_tell_goes_to_its_topic_by_order_and_alerts_by_segment(raw: bytes, topic: str, key: str) -> None:
+def test_published_events_have_their_order_as_key_and_alerts_their_segment(raw: bytes, topic: str, key: str) -> None:
     kind = msgspec.json.decode(raw)["type"]
 
     told = outgoing(kind, raw.decode(), prefix="eu.")
 
     assert (told.topic, told.key.decode(), told.value) == (f"eu.{topic}", key, raw)
-    back = incoming(Record(told.topic, 0, 0, told.value, told.headers), prefix="eu.")
+    back = incoming(KafkaRecord(told.topic, 0, 0, told.value, told.headers), prefix="eu.")
     assert decode(back.raw, back.topic) == decode(raw)

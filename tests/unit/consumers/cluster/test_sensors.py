@@ -1,4 +1,4 @@
-"""What a worker's loop tells the sensors of its Faust app, beside what really happens on the broker."""
+"""What a worker's loop reports to the sensors of its Faust app, compared with what happens on the broker."""
 
 import asyncio
 from collections import deque
@@ -13,11 +13,11 @@ from faust.sensors import Monitor
 from prometheus_client import REGISTRY
 
 from pipeline.consumers.cluster.faust_app import App
-from pipeline.consumers.cluster.worker_loop import Poison
+from pipeline.consumers.cluster.worker_loop import PoisonRecords
 from pipeline.domain.events.contract import BadEvent
-from tests.support.running.group import AWAY, Group, joined, record, until, working
+from tests.support.running.group import UNAVAILABLE, Group, joined, record, until, working
 
-Process = Callable[[Sequence[ConsumerRecord]], Poison]
+Process = Callable[[Sequence[ConsumerRecord]], PoisonRecords]
 Scenario = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
@@ -77,31 +77,31 @@ def through(group: Group) -> Scenario:
     return _scenario
 
 
-def test_a_record_is_told_of_when_it_is_taken_up_and_when_its_effect_is_durable() -> None:
+def test_a_record_is_reported_when_processing_begins_and_when_its_effect_is_durable() -> None:
     group = Group([record(0), record(1)])
     heard = heard_of(group, lambda _: [], through(group))
     came, went = ["in orders/0/0 b'SO-1' 0", "in orders/0/1 b'SO-1' 0"], ["out 0", "out 1"]
     assert heard == [*came, *went, "commit", "committed state"]
 
 
-def test_of_a_batch_that_is_tried_again_it_is_told_once() -> None:
+def test_a_retried_batch_is_reported_once() -> None:
     group, tries = Group([record(0)]), list[int]()
 
-    def _process(records: Sequence[ConsumerRecord]) -> Poison:
+    def _process(records: Sequence[ConsumerRecord]) -> PoisonRecords:
         tries.append(len(records))
         if len(tries) < 3:
-            raise AWAY
+            raise UNAVAILABLE
         return []
 
     heard = heard_of(group, _process, through(group))
     assert [one.split()[0] for one in heard] == ["in", "out", "commit", "committed"]
 
 
-def test_a_batch_that_is_handed_back_never_went_out() -> None:
+def test_a_batch_left_unprocessed_is_not_reported_as_processed() -> None:
     group = Group([record(0)])
 
-    def _process(records: Sequence[ConsumerRecord]) -> Poison:
-        raise AWAY
+    def _process(records: Sequence[ConsumerRecord]) -> PoisonRecords:
+        raise UNAVAILABLE
 
     async def _scenario(stopping: asyncio.Event) -> None:
         await joined(group)
@@ -112,23 +112,23 @@ def test_a_batch_that_is_handed_back_never_went_out() -> None:
 
 
 def test_a_commit_that_fails_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.consumers.cluster.offsets._AGAIN_SECONDS", 0)
+    monkeypatch.setattr("pipeline.consumers.cluster.offsets._RETRY_SECONDS", 0)
     group = Group([record(0)], fails=deque([KafkaConnectionError()]))
     heard = heard_of(group, lambda _: [], through(group))
     assert heard[-3:] == ["commit", "commit", "committed state"]
 
 
-def test_a_rebalance_is_told_from_the_loss_of_partitions_to_the_next_ones() -> None:
+def test_a_rebalance_is_reported_from_revocation_to_assignment() -> None:
     group = Group()
 
     async def _scenario(_: asyncio.Event) -> None:
         await joined(group)
-        await group.share_out()
+        await group.rebalance()
 
     assert heard_of(group, lambda _: [], _scenario) == ["rebalance", "rebalanced", "rebalance ended"]
 
 
-def test_a_dead_letter_is_told_of_as_sent_or_not_sent() -> None:
+def test_a_dead_letter_is_reported_as_sent_or_failed() -> None:
     group = Group([record(0, b"{")], refuses=deque([NotEnoughReplicasError()]))
     heard = heard_of(group, lambda records: [(records[0], BadEvent("cut off"))], through(group))
     said = [one for one in heard if "sen" in one]
@@ -140,7 +140,7 @@ def measured(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"unvarnished_{name}", labels) or 0
 
 
-def test_our_own_sensor_measures_records_commits_and_rebalances() -> None:
+def test_the_metrics_sensor_measures_records_commits_and_rebalances() -> None:
     def _all() -> list[float]:
         durable = measured("consumed_records_total", topic="orders")
         return [durable, measured("offset_commit_seconds_count"), measured("rebalance_seconds_count")]
@@ -150,7 +150,7 @@ def test_our_own_sensor_measures_records_commits_and_rebalances() -> None:
     async def _scenario(_: asyncio.Event) -> None:
         await joined(group)
         await until(lambda: bool(group.committed))
-        await group.share_out()
+        await group.rebalance()
 
     app.sensors.add(app.monitor)
     working(group, lambda _: [], _scenario, app=app)
@@ -159,13 +159,13 @@ def test_our_own_sensor_measures_records_commits_and_rebalances() -> None:
 
 def test_the_prefix_of_an_installations_topics_is_in_no_label() -> None:
     app, before = App("test"), measured("consumed_records_total", topic="orders")
-    app.measures.prefix = "acme-"
+    app.metrics_sensor.prefix = "acme-"
     batch = {TopicPartition("acme-orders", 0): [record(0)]}
-    app.sensing.went_out(batch, app.sensing.came_in(batch))
+    app.sensor_notifier.records_processed(batch, app.sensor_notifier.records_received(batch))
     assert measured("consumed_records_total", topic="orders") == before + 1
 
 
-def test_whoever_adds_a_sensor_of_fausts_own_finds_its_figures() -> None:
+def test_an_added_sensor_of_faust_has_its_figures() -> None:
     app, monitor, group = App("test"), Monitor(), Group([record(0), record(1), record(2)])
     app.sensors.add(monitor)
     working(group, lambda _: [], through(group), app=app)

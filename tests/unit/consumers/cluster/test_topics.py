@@ -1,4 +1,4 @@
-"""Which topics there are to be, and what is told about one that is otherwise."""
+"""The wanted topics, and the differences of existing ones."""
 
 import logging
 from pathlib import Path
@@ -41,17 +41,19 @@ def by_name(**settings: Any) -> dict[str, Topic]:
     return {each.name: each for each in wanted(Settings(**settings))}
 
 
-def test_every_topic_of_the_contract_the_dead_letters_and_our_own_are_wanted() -> None:
+def test_all_topics_of_the_contract_dead_letters_and_internal_topics_are_wanted() -> None:
     ours = {"dead-letters", "unvarnished-events", "unvarnished-evidence"}
     assert set(by_name()) == {kind.topic for kind in KINDS.values()} | ours
 
 
-def test_the_prefix_stands_before_each_name() -> None:
+def test_each_name_begins_with_the_prefix() -> None:
     assert set(by_name(kafka_topic_prefix="eu.")) == {f"eu.{name}" for name in by_name()}
 
 
 def test_each_kind_of_topic_has_its_own_retention() -> None:
-    topics = by_name(kafka_received_hours=1, kafka_told_hours=2, kafka_dead_letter_hours=0.5)
+    topics = by_name(
+        kafka_input_retention_hours=1, kafka_output_retention_hours=2, kafka_dead_letter_retention_hours=0.5
+    )
 
     assert {name: int(each.configs["retention.ms"]) / HOUR for name, each in topics.items()} == {
         "orders": 1,
@@ -65,13 +67,13 @@ def test_each_kind_of_topic_has_its_own_retention() -> None:
     }
 
 
-def test_no_event_is_dropped_for_a_later_one_of_its_key_or_for_the_time_it_bears() -> None:
+def test_no_event_is_dropped_by_compaction_or_by_its_own_time() -> None:
     for each in by_name().values():
         assert each.configs["cleanup.policy"] == "delete"
         assert each.configs["message.timestamp.type"] == "LogAppendTime"
 
 
-def test_the_largest_event_fits_and_whatever_fits_also_fits_among_the_dead_letters() -> None:
+def test_the_largest_event_fits_in_its_topic_and_among_the_dead_letters() -> None:
     most = {name: int(each.configs["max.message.bytes"]) for name, each in by_name().items()}
 
     dead_letters = most.pop("dead-letters")
@@ -80,40 +82,40 @@ def test_the_largest_event_fits_and_whatever_fits_also_fits_among_the_dead_lette
 
 
 @pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "1"), (3, "2")])
-def test_with_several_copies_an_answer_means_that_more_than_one_has_it(copies: int, in_sync: str) -> None:
+def test_with_several_replicas_an_acknowledgement_means_more_than_one_copy(copies: int, in_sync: str) -> None:
     for each in by_name(kafka_replication=copies).values():
         assert each.replication == copies
         assert each.configs["min.insync.replicas"] == in_sync
 
 
-def test_without_a_set_replication_it_is_the_brokers_to_decide() -> None:
+def test_without_a_set_replication_the_broker_decides() -> None:
     for each in by_name().values():
         assert each.replication is None
         assert "min.insync.replicas" not in each.configs
 
 
-def test_nothing_is_told_about_a_topic_that_is_as_it_is_set() -> None:
+def test_a_topic_as_set_has_no_differences() -> None:
     assert differences(topic(), found()) == []
     assert differences(topic(replication=3), found()) == []
 
 
 @pytest.mark.parametrize("partitions", [3, 24])
-def test_other_partitions_than_set_are_told(partitions: int) -> None:
+def test_another_number_of_partitions_is_a_difference(partitions: int) -> None:
     assert differences(topic(), found(partitions=partitions)) == [Difference("partitions", "12", str(partitions))]
 
 
-def test_fewer_copies_than_set_are_told() -> None:
+def test_fewer_replicas_are_a_difference() -> None:
     assert differences(topic(replication=3), found(replication=1)) == [Difference("replication", "3", "1")]
 
 
-def test_a_configuration_that_drifted_is_told_and_one_we_do_not_set_is_not() -> None:
+def test_a_changed_configuration_is_a_difference_unless_it_is_not_set() -> None:
     assert differences(topic(), found(configs={"retention.ms": "7", "flush.ms": "1"})) == [
         Difference("retention.ms", "1000", "7")
     ]
 
 
-def test_a_configuration_we_may_not_read_is_not_taken_for_right() -> None:
-    assert differences(topic(), found(configs={})) == [Difference("retention.ms", "1000", "not told")]
+def test_an_unreadable_configuration_is_a_difference() -> None:
+    assert differences(topic(), found(configs={})) == [Difference("retention.ms", "1000", "unknown")]
 
 
 def test_the_client_knows_every_option_it_is_given(tmp_path: Path) -> None:
@@ -131,19 +133,19 @@ def test_the_client_knows_every_option_it_is_given(tmp_path: Path) -> None:
     [
         ([HUNG_UP, REFUSED, HUNG_UP], True, "Authentication failed: Invalid username or password"),
         ([UNTRUSTED, HUNG_UP], False, "socket disconnected"),
-        ([HUNG_UP], True, "socket disconnected, which is also how a wrong user or password can look"),
+        ([HUNG_UP], True, "socket disconnected; a wrong user or password can look like this, too"),
         ([UNTRUSTED], True, "Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"),
         (["Bootstrap failed: KafkaTimeoutError"], True, ""),
     ],
 )
-def test_why_nobody_let_us_in_is_taken_from_what_the_client_logs(
+def test_the_reason_of_a_refused_connection_comes_from_the_clients_log(
     heard: list[str], signs_in: bool, expected: str
 ) -> None:
     attempts = Attempts()
     for text in heard:
         attempts.handle(logging.makeLogRecord({"msg": text, "levelno": logging.ERROR}))
 
-    assert attempts.why(signs_in) == expected
+    assert attempts.reason(signs_in) == expected
 
 
 def test_the_password_is_not_printed_with_the_settings() -> None:
@@ -162,6 +164,6 @@ def test_the_password_is_not_printed_with_the_settings() -> None:
         {"kafka_topic_prefix": "eu/"},
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
+def test_contradictory_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Settings(**wrong)

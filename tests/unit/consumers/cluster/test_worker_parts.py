@@ -1,4 +1,4 @@
-"""What a worker is watched by: the limit of poison, the watchdog, its log lines."""
+"""What monitors a worker: the dead-letter limit, the watchdog, the log lines."""
 
 import json
 import logging
@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from pipeline.consumers.cluster.poison import Limit, TooMany
+from pipeline.consumers.cluster.dead_letters import DeadLetterLimit, DeadLetterLimitExceeded
 from pipeline.consumers.cluster.progress import Progress
-from pipeline.consumers.cluster.watchdog import EXIT_CODE, LOOK_SECONDS, Watchdog
+from pipeline.consumers.cluster.watchdog import CHECK_SECONDS, EXIT_CODE, Watchdog
 from pipeline.logs import JsonLines
 
 PHONE = "+447700900123"
@@ -26,25 +26,25 @@ class Moving:
         return self.at
 
 
-def test_poison_is_too_much_only_by_number_and_by_share_together() -> None:
-    limit = Limit(10, 0.5, Moving())
-    limit.note(10_000, 11)  # many, and few of so many
-    Limit(10, 0.5, Moving()).note(10, 10)  # all, and few
-    with pytest.raises(TooMany, match=r"11 of the last minute's 20"):
-        Limit(10, 0.5, Moving()).note(20, 11)
+def test_the_dead_letter_limit_needs_both_number_and_share() -> None:
+    limit = DeadLetterLimit(10, 0.5, Moving())
+    limit.record(10_000, 11)  # many, and few of so many
+    DeadLetterLimit(10, 0.5, Moving()).record(10, 10)  # all, and few
+    with pytest.raises(DeadLetterLimitExceeded, match=r"11 of the last minute's 20"):
+        DeadLetterLimit(10, 0.5, Moving()).record(20, 11)
 
 
-def test_poison_of_more_than_a_minute_ago_counts_no_more() -> None:
+def test_dead_letters_older_than_a_minute_do_not_count() -> None:
     clock = Moving()
-    limit = Limit(10, 0.5, clock)
-    limit.note(10, 10)
+    limit = DeadLetterLimit(10, 0.5, clock)
+    limit.record(10, 10)
     clock.at = 59.9
-    with pytest.raises(TooMany):
-        limit.note(10, 10)
-    limit = Limit(10, 0.5, clock)
-    limit.note(10, 10)
+    with pytest.raises(DeadLetterLimitExceeded):
+        limit.record(10, 10)
+    limit = DeadLetterLimit(10, 0.5, clock)
+    limit.record(10, 10)
     clock.at += 60
-    limit.note(10, 10)
+    limit.record(10, 10)
 
 
 @pytest.fixture
@@ -55,25 +55,25 @@ def progress() -> Progress:
 
 
 def watchdog(progress: Progress, lag: Callable[[], Mapping[str, int]], ended: list[int], looks: int = 4) -> Watchdog:
-    return Watchdog(progress, lag, looks * LOOK_SECONDS, ended.append)
+    return Watchdog(progress, lag, looks * CHECK_SECONDS, ended.append)
 
 
 def test_lag_without_progress_makes_a_worker_unready_and_then_ends_it(progress: Progress) -> None:
     ended: list[int] = []
     dog = watchdog(progress, lambda: {"orders": 3}, ended)
     for _ in range(2):
-        dog.look()
-    assert not progress.troubles()
-    dog.look()
-    assert "3 records wait" in progress.troubles()[0]
-    dog.look()
+        dog.check()
+    assert not progress.problems()
+    dog.check()
+    assert "3 records wait" in progress.problems()[0]
+    dog.check()
     assert not ended
-    dog.look()
+    dog.check()
     assert ended == [EXIT_CODE]
 
 
 @pytest.mark.parametrize("what", ["no lag", "progress", "no broker"])
-def test_a_worker_goes_on_while_there_is(progress: Progress, what: str) -> None:
+def test_a_worker_continues_while_there_is(progress: Progress, what: str) -> None:
     ended: list[int] = []
 
     def _lag() -> Mapping[str, int]:
@@ -84,23 +84,23 @@ def test_a_worker_goes_on_while_there_is(progress: Progress, what: str) -> None:
     dog = watchdog(progress, _lag, ended)
     for _ in range(20):
         if what == "progress":
-            progress.beat()
-        dog.look()
-    assert (ended, progress.troubles()) == ([], [])
+            progress.record_activity()
+        dog.check()
+    assert (ended, progress.problems()) == ([], [])
 
 
-def test_a_worker_that_goes_on_after_a_standstill_is_ready_again(progress: Progress) -> None:
+def test_a_worker_that_resumes_is_ready_again(progress: Progress) -> None:
     dog = watchdog(progress, lambda: {"orders": 3}, [])
     for _ in range(4):
-        dog.look()
-    assert progress.troubles()
-    progress.beat()
-    dog.look()
-    assert not progress.troubles()
+        dog.check()
+    assert progress.problems()
+    progress.record_activity()
+    dog.check()
+    assert not progress.problems()
 
 
 def test_a_worker_is_not_ready_before_it_has_joined_its_group() -> None:
-    assert Progress().troubles() == ["it has not joined its group yet"]
+    assert Progress().problems() == ["it has not joined its group yet"]
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def record() -> Iterator[logging.LogRecord]:
         yield logging.LogRecord("pipeline.x", logging.ERROR, "x.py", 1, "%d failed", (3,), sys.exc_info())
 
 
-def test_a_log_line_says_where_and_what_and_no_message_of_an_error(record: logging.LogRecord) -> None:
+def test_a_log_line_has_position_and_text_but_no_error_message(record: logging.LogRecord) -> None:
     record.event, record.phone = "SO-1:completed", PHONE
     line = json.loads(JsonLines("worker").format(record))
     assert (line["role"], line["level"], line["message"], line["event"]) == (

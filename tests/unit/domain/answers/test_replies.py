@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.answers.replies import MAX_TEXT, NOTHING, UNCLEAR, PlainReader, Question, Reading
+from pipeline.domain.answers.replies import MAX_TEXT, NOTHING, UNCLEAR, ParsedReply, PlainReader, Question
 from tests.support.paths import SHARED
 
 READER = PlainReader()
 REFERENCE = SHARED / "reference" / "replies.jsonl"
-YES = Reading(arrival="on_time", complete=True)
-LATE = Reading(arrival="late")
-NEVER = Reading(arrival="not_received")
+YES = ParsedReply(arrival="on_time", complete=True)
+LATE = ParsedReply(arrival="late")
+NEVER = ParsedReply(arrival="not_received")
 
 
-def read(text: str, question: Question = "arrival", language: str | None = "en") -> Reading:
+def read(text: str, question: Question = "arrival", language: str | None = "en") -> ParsedReply:
     return READER.read(text, question, language)
 
 
@@ -31,17 +31,17 @@ def read(text: str, question: Question = "arrival", language: str | None = "en")
         ("\N{FULLWIDTH DIGIT ONE}", YES),
         ("1 thanks!", YES),
         ("2", LATE),
-        ("3", Reading(complete=False)),
+        ("3", ParsedReply(complete=False)),
         ("4", NEVER),
         ("Yes, thanks", YES),
         ("OUI !", YES),
         ("👍🏽", YES),
         ("Non reçu", NEVER),
         ("en retard", LATE),
-        ("2 and 3", Reading(arrival="late", complete=False)),
-        ("2, 6", Reading(arrival="late", score=6)),
-        ("1\n9\nnothing to add", Reading(arrival="on_time", complete=True, score=9)),
-        ("2. Driver was rude", Reading(arrival="late", comment="2. Driver was rude")),
+        ("2 and 3", ParsedReply(arrival="late", complete=False)),
+        ("2, 6", ParsedReply(arrival="late", score=6)),
+        ("1\n9\nnothing to add", ParsedReply(arrival="on_time", complete=True, score=9)),
+        ("2. Driver was rude", ParsedReply(arrival="late", comment="2. Driver was rude")),
         ("1\n\nSent from my iPhone", YES),
         ("> did it arrive?\n> 1 yes\n4", NEVER),
         ("Oui.\n\nCordialement,\nP. Lefèvre\n3 quai Perrache", YES),
@@ -53,7 +53,7 @@ def read(text: str, question: Question = "arrival", language: str | None = "en")
         ("Automatic reply: I am out until 3 June", NOTHING),
     ],
 )
-def test_after_the_arrival_question(text: str, reading: Reading) -> None:
+def test_after_the_arrival_question(text: str, reading: ParsedReply) -> None:
     assert read(text) == reading
 
 
@@ -72,7 +72,7 @@ def test_after_the_arrival_question(text: str, reading: Reading) -> None:
     ],
 )
 def test_words_it_does_not_know_are_kept_as_words_without_a_code(text: str) -> None:
-    assert read(text) == Reading(comment=text)
+    assert read(text) == ParsedReply(comment=text)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_words_it_does_not_know_are_kept_as_words_without_a_code(text: str) -> N
     [("0", 0), ("10", 10), ("9/10", 9), ("10/10!!", 10), ("8 out of 10", 8), ("nine", 9), ("neuf", 9), ("7.", 7)],
 )
 def test_after_the_score_question(text: str, score: int) -> None:
-    assert read(text, "score") == Reading(score=score)
+    assert read(text, "score") == ParsedReply(score=score)
 
 
 @pytest.mark.parametrize("text", ["8.5", "8,5", "-1", "11", "18/20", "7-8", "100", "ok", "no", "99999999999"])
@@ -90,13 +90,13 @@ def test_what_is_no_whole_number_from_0_to_10_is_no_score(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["call me at 5", "we are 10 people here", "I'd give 10 if it had come"])
 def test_a_number_among_words_is_no_score(text: str) -> None:
-    assert read(text, "score") == Reading(comment=text)
+    assert read(text, "score") == ParsedReply(comment=text)
 
 
 def test_a_score_with_words_and_an_answer_that_comes_late_to_its_question() -> None:
-    assert read("7. Livreur sympa", "score") == Reading(score=7, comment="7. Livreur sympa")
+    assert read("7. Livreur sympa", "score") == ParsedReply(score=7, comment="7. Livreur sympa")
     assert read("late", "score") == LATE
-    assert read("9/10 from me", "comment") == Reading(score=9)
+    assert read("9/10 from me", "comment") == ParsedReply(score=9)
 
 
 @pytest.mark.parametrize("text", ["no", "Non merci", "RAS", "rien à signaler", "ok", "thanks"])
@@ -131,7 +131,7 @@ def test_opting_out_in_one_word_or_plain_wording_whatever_was_asked(text: str, q
     ],
 )
 def test_what_is_not_about_the_messages_is_feedback(text: str) -> None:
-    assert read(text) == Reading(comment=text)
+    assert read(text) == ParsedReply(comment=text)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_what_is_not_about_the_messages_is_feedback(text: str) -> None:
     [("HELP", "help"), ("Aide", "help"), ("who is this?", "help"), ("C'est qui ?", "help"), ("START", "start")],
 )
 def test_help_and_start(text: str, control: str) -> None:
-    assert read(text, "score") == Reading(control=control)  # type: ignore[arg-type]
+    assert read(text, "score") == ParsedReply(control=control)  # type: ignore[arg-type]
 
 
 def test_an_answer_beside_an_opt_out_counts() -> None:
-    assert read("1, and please stop texting me") == Reading(arrival="on_time", complete=True, control="stop")
+    assert read("1, and please stop texting me") == ParsedReply(arrival="on_time", complete=True, control="stop")
 
 
 @given(st.text(max_size=3_000), st.sampled_from(["arrival", "score", "comment"]))

@@ -5,9 +5,20 @@ from typing import Any
 
 import pytest
 
-from pipeline.domain.asking.eligibility import NOBODY, WITHIN_REACH, Decision, History, Reason, address, decide, nearest
+from pipeline.domain.asking.channels import SMS, Channel
+from pipeline.domain.asking.eligibility import (
+    NO_CONTACT,
+    WITHIN_REACH,
+    Decision,
+    History,
+    Reason,
+    address,
+    decide,
+    nearest,
+    reminder,
+)
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.events.contract import Contact, Purpose
+from pipeline.domain.events.contract import Consent, Contact, Purpose
 from pipeline.domain.orders.claims import NO_CLAIM
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.order import Order
@@ -17,11 +28,14 @@ NOW = at(days=20)
 POLICY = Policy()
 NOTHING = History({}, 0, frozenset())
 BY_MAIL: dict[str, Any] = {"phone": None, "email": "ana@example.com", "consent": {"email": True}}
+EITHER: dict[str, Any] = {"email": "ana@example.com", "consent": {"sms": True, "email": True}}
+EMAIL = Channel("email", address_kind="email", consent_kind="email")
+BOTH = Policy(channels=(SMS, EMAIL))
 
 
 def order_of(*contacts: dict[str, Any], order_id: str = "SO-1", historic: bool = False) -> Order:
     order = Order(order_id)
-    order.facts.complete(event(completed(order_id, contacts=list(contacts), _={"historic": historic})))
+    order.facts.apply_completed(event(completed(order_id, contacts=list(contacts), _={"historic": historic})))
     return order
 
 
@@ -44,12 +58,12 @@ def test_a_receiver_who_agreed_and_has_a_phone_is_asked() -> None:
 
 def test_nobody_is_asked_about_the_past() -> None:
     assert decide(order_of(contact(), historic=True), "delivery", NOTHING, POLICY, NOW) == [
-        Decision(NOBODY, Reason.HISTORIC)
+        Decision(NO_CONTACT, Reason.HISTORIC)
     ]
 
 
 def test_an_order_without_contacts_reaches_nobody() -> None:
-    assert decide(order_of(), "delivery", NOTHING, POLICY, NOW) == [Decision(NOBODY, Reason.NO_REACHABLE_CONTACT)]
+    assert decide(order_of(), "delivery", NOTHING, POLICY, NOW) == [Decision(NO_CONTACT, Reason.NO_REACHABLE_CONTACT)]
 
 
 @pytest.mark.parametrize(
@@ -80,22 +94,57 @@ def test_without_a_record_of_consent_nobody_is_asked(consent: dict[str, bool] | 
     [
         ({"consent": {"sms": True}}, None, "sms"),
         (BY_MAIL, None, "email"),
-        ({"email": "ana@example.com", "consent": {"sms": True, "email": True}}, None, "sms"),
-        ({"email": "ana@example.com", "phone": None, "consent": {"sms": True, "email": True}}, None, "email"),
-        ({"phone": None, "email": "ana@example.com", "consent": {"sms": True}}, Reason.NO_REACHABLE_CONTACT, "email"),
-        ({"email": None, "consent": {"email": True}}, Reason.NO_REACHABLE_CONTACT, "email"),
-        ({"phone": None, "email": None}, Reason.NO_REACHABLE_CONTACT, "email"),
+        (EITHER, None, "sms"),
+        (EITHER | {"phone": None}, None, "email"),
+        (EITHER | {"email": None}, None, "sms"),
+        (BY_MAIL | {"consent": {"sms": True}}, Reason.NO_REACHABLE_CONTACT, ""),
+        ({"email": None, "consent": {"email": True}}, Reason.NO_REACHABLE_CONTACT, ""),
+        ({"phone": None, "email": None}, Reason.NO_REACHABLE_CONTACT, ""),
+        ({"consent": None}, Reason.NO_CONSENT, ""),
     ],
 )
 def test_a_person_is_reached_where_they_agreed_to_be(
     known: dict[str, Any], expected: Reason | None, channel: str
 ) -> None:
-    assert decide(order_of(contact(**known)), "delivery", NOTHING, POLICY, NOW) == [Decision("ana", expected, channel)]
+    """With both channels there are."""
+    assert decide(order_of(contact(**known)), "delivery", NOTHING, BOTH, NOW) == [Decision("ana", expected, channel)]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (BY_MAIL, Reason.NO_CHANNEL),
+        (EITHER, None),
+        (EITHER | {"phone": None}, Reason.NO_REACHABLE_CONTACT),
+        (BY_MAIL | {"consent": {}}, Reason.NO_CONSENT),
+        (BY_MAIL | {"role": "gatekeeper"}, Reason.WRONG_ROLE),
+    ],
+)
+def test_consent_to_a_channel_that_does_not_exist_here_is_no_channel(
+    known: dict[str, Any], expected: Reason | None
+) -> None:
+    """Where there is SMS alone."""
+    assert reasons(order_of(contact(**known))) == [expected]
+
+
+def test_the_channels_are_tried_in_the_order_of_preference() -> None:
+    mail_first = Policy(channels=(EMAIL, SMS))
+    assert decide(order_of(contact(**EITHER)), "delivery", NOTHING, mail_first, NOW) == [Decision("ana", None, "email")]
+
+
+def test_without_any_channel_nobody_is_asked() -> None:
+    assert reasons(order_of(contact(**EITHER)), policy=Policy(channels=())) == [Reason.NO_CHANNEL]
+
+
+def test_a_reminder_takes_the_channel_that_serves_now() -> None:
+    order = order_of(contact(**BY_MAIL))
+    assert reminder(order, "ana", BOTH) == Decision("ana", None, "email")
+    assert reminder(order, "gone", BOTH) == Decision("gone", None, "sms"), "removed from the order since"
 
 
 def test_whoever_opted_out_is_left_in_peace_under_that_address_only() -> None:
     history = History({}, 0, frozenset({"ana@example.com"}))
-    assert reasons(order_of(contact(**BY_MAIL)), history) == [Reason.OPTED_OUT]
+    assert reasons(order_of(contact(**BY_MAIL)), history, BOTH) == [Reason.OPTED_OUT]
     assert reasons(order_of(contact(email="ana@example.com")), history) == [None], "the phone is another address"
 
 
@@ -163,6 +212,7 @@ GATES = [
     Reason.HISTORIC,
     Reason.WRONG_ROLE,
     Reason.NO_CONSENT,
+    Reason.NO_CHANNEL,
     Reason.NO_REACHABLE_CONTACT,
     Reason.OPTED_OUT,
     Reason.SAMPLED_OUT,
@@ -173,6 +223,7 @@ GATES = [
 FAILING: dict[Reason, dict[str, Any]] = {
     Reason.WRONG_ROLE: {"role": "gatekeeper"},
     Reason.NO_CONSENT: {"consent": None},
+    Reason.NO_CHANNEL: {"consent": {"email": True}},
     Reason.NO_REACHABLE_CONTACT: {"phone": None},
 }
 
@@ -182,7 +233,7 @@ def test_the_first_gate_that_is_not_passed_is_the_reason(first: int) -> None:
     """Failing it and all that come after it."""
     failed = set(GATES[first:])
     changes: dict[str, Any] = {}
-    for reason, change in FAILING.items():
+    for reason, change in reversed(FAILING.items()):
         if reason in failed:
             changes |= change
     history = History(
@@ -205,8 +256,8 @@ def test_of_several_refusals_the_one_that_came_closest_is_the_orders() -> None:
 
 
 def test_within_reach_is_whoever_could_have_been_asked() -> None:
-    never = {Reason.HISTORIC, Reason.WRONG_ROLE, Reason.NO_CONSENT, Reason.NO_REACHABLE_CONTACT, Reason.OPTED_OUT}
-    never.add(Reason.REJECTED)
+    never = {Reason.HISTORIC, Reason.WRONG_ROLE, Reason.NO_CONSENT, Reason.NO_CHANNEL, Reason.NO_REACHABLE_CONTACT}
+    never |= {Reason.OPTED_OUT, Reason.REJECTED}
     assert set(Reason) - never == WITHIN_REACH
 
 
@@ -239,5 +290,12 @@ def test_two_people_of_one_order_are_sampled_each_for_themselves() -> None:
     }
 
 
-def test_an_address_is_the_phone_where_messages_are_agreed_to() -> None:
-    assert address(Contact("ana", "receiver", phone="digest")) is None
+def test_an_address_is_the_one_of_the_channel_that_serves() -> None:
+    assert address(Contact("ana", "receiver", phone="digest"), (SMS,)) is None, "no consent"
+    consent = Consent(sms=True, email=True)
+    ana = Contact("ana", "receiver", phone="of the phone", email="of the mailbox", consent=consent)
+    assert (address(ana, (SMS, EMAIL)), address(ana, (EMAIL,)), address(ana, ())) == (
+        "of the phone",
+        "of the mailbox",
+        None,
+    )

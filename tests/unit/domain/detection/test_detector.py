@@ -22,11 +22,11 @@ from pipeline.domain.detection.alerting import (
     observe,
     severity,
 )
-from pipeline.domain.detection.baseline import delta_on_responders, experience_null, response_ratio, rho, threshold
+from pipeline.domain.detection.baseline import delta_on_responders, experience_baseline, response_ratio, rho, threshold
 from pipeline.domain.detection.detector import EVIDENCE_CAP, Detector, may_count
 from pipeline.domain.detection.intervals import rate_interval
 from pipeline.domain.detection.resolver import Resolver, delta1
-from tests.support.detection_blocks import Answer, Block, compose, day_block, settle
+from tests.support.statistics.detection_blocks import Answer, Block, compose, day_block, settle
 
 A = 73_000.0
 START = date(2026, 3, 1).toordinal()
@@ -85,7 +85,7 @@ class Fold:
 
 
 def _in_plain_words(pairs: Sequence[tuple[int, float, float]]) -> list[float]:
-    """The recursion as DIVERGENCE.md writes it, one bet after another."""
+    """The recursion as docs/statistics.md states it, one bet after another."""
     evidence = []
     for f in module.BETS:
         r, last = 0.0, None
@@ -253,15 +253,15 @@ def test_eager_late_customers_raise_the_honest_rate_among_answers(delta0: float,
 
 
 def test_there_is_no_experience_null_before_two_hundred_pairs() -> None:
-    assert experience_null(199, 20.0) is None
-    assert experience_null(200, 20.0) == 0.1
+    assert experience_baseline(199, 20.0) is None
+    assert experience_baseline(200, 20.0) == 0.1
 
 
 def test_an_experience_null_is_never_zero_or_one() -> None:
-    assert experience_null(200, 0.0) == 0.5 / 201
-    assert experience_null(200, 200.0) == 1 - 0.5 / 201
+    assert experience_baseline(200, 0.0) == 0.5 / 201
+    assert experience_baseline(200, 200.0) == 1 - 0.5 / 201
     for total in (0.0, 200.0):
-        delta = experience_null(200, total)
+        delta = experience_baseline(200, total)
         assert delta is not None
         Detector().step(START, 1.0, delta)
 
@@ -624,10 +624,12 @@ def test_the_cap_is_per_account_and_day() -> None:
     assert len(_settled(answers, cap=1)) == 3
 
 
-def test_what_operations_calls_late_itself_takes_no_place() -> None:
+def test_what_operations_reports_late_itself_does_not_count_towards_the_cap() -> None:
     answers = [_answer(0, "o1", 1.0, well=False), _answer(0, "o2", 1.0)]
 
     assert _settled(answers, cap=1) == [(0, "o2", 1.0)]
-    assert not may_count(claimed_well=False, counted=0)
-    assert may_count(claimed_well=True, counted=2)
-    assert not may_count(claimed_well=True, counted=3)
+
+
+def test_three_orders_of_an_account_and_day_count() -> None:
+    assert may_count(2)
+    assert not may_count(3)

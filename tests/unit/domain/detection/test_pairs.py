@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.domain.answers.answer import Answer
 from pipeline.domain.detection.pairs import (
     EXPERIENCE,
     IN_FULL,
@@ -11,12 +12,12 @@ from pipeline.domain.detection.pairs import (
     Experience,
     experience_of,
     observations,
-    settle,
+    pair_changes,
     verdict,
 )
 from pipeline.domain.events.contract import Score
 from pipeline.domain.orders.claims import Claim
-from pipeline.domain.orders.dialogue import Answer, Ask, Placed
+from pipeline.domain.orders.dialogue import Ask, CountedPair
 from pipeline.domain.orders.order import Order
 from tests.support.builders import at
 
@@ -30,24 +31,24 @@ def said(who: str = "ana", **more: Any) -> Answer:
     return Answer(who, "erp", f"answer of {who}", **more)
 
 
-def lived(*answers: Answer) -> Experience:
+def experienced(*answers: Answer) -> Experience:
     return experience_of(answers)
 
 
-# --- what was lived -----------------------------------------------------------------------------------------
+# --- the experience -----------------------------------------------------------------------------------------
 
 
-def test_nobody_lived_anything_without_an_answer() -> None:
-    assert lived() == Experience(None, None, None, None, 0)
+def test_without_an_answer_there_is_no_experience() -> None:
+    assert experienced() == Experience(None, None, None, None, 0)
 
 
 def test_an_answer_that_says_nothing_is_still_a_stakeholder() -> None:
-    assert lived(said()) == Experience(None, None, None, None, 1)
+    assert experienced(said()) == Experience(None, None, None, None, 1)
 
 
 @pytest.mark.parametrize(("arrival", "late"), [("on_time", 0.0), ("late", 1.0), ("not_received", 1.0)])
 def test_late_is_whoever_did_not_get_it_on_time(arrival: Any, late: float) -> None:
-    assert lived(said(arrival=arrival)).late == late
+    assert experienced(said(arrival=arrival)).late == late
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_late_is_whoever_did_not_get_it_on_time(arrival: Any, late: float) -> No
 def test_goods_without_their_papers_did_come_and_are_faulty(
     complete: bool | None, condition: Any, incomplete: float | None, faulty: float | None
 ) -> None:
-    experience = lived(said(complete=complete, condition=condition))
+    experience = experienced(said(complete=complete, condition=condition))
     assert (experience.incomplete, experience.faulty) == (incomplete, faulty)
 
 
@@ -75,11 +76,11 @@ def test_goods_without_their_papers_did_come_and_are_faulty(
     ("score", "detractor"), [(Score(6, 10), 1.0), (Score(7, 10), 0.0), (Score(2, 5), 1.0), (Score(3, 5), 0.0)]
 )
 def test_detractors_are_zero_to_six_of_ten_and_one_or_two_of_five(score: Score, detractor: float) -> None:
-    assert lived(said(score=score)).detractor == detractor
+    assert experienced(said(score=score)).detractor == detractor
 
 
 def test_each_figure_is_the_mean_of_those_who_spoke_of_it() -> None:
-    experience = lived(
+    experience = experienced(
         said("ana", arrival="late", score=Score(1, 5)),
         said("ben", arrival="on_time", complete=True),
         said("cleo", arrival="on_time", complete=False, score=Score(9, 10)),
@@ -108,7 +109,7 @@ FINE = Experience(late=0.0, incomplete=0.0, faulty=0.0, detractor=0.0, stakehold
 def test_only_what_was_claimed_well_is_observed(claim: Claim | None, signals: set[str]) -> None:
     assert set(observations(claim, BAD)) == signals
     assert set(observations(claim, FINE)) == signals
-    assert observations(claim, lived(said())) == {}
+    assert observations(claim, experienced(said())) == {}
 
 
 def test_an_observation_is_how_many_deny_the_claim() -> None:
@@ -143,41 +144,41 @@ def test_a_verdict_says_who_was_too_kind(claim: Claim | None, experience: Experi
 # --- where a pair stands ------------------------------------------------------------------------------------
 
 
-def order_with(claim: Claim, *answers: Answer, placed: dict[str, Placed] | None = None) -> Order:
+def order_with(claim: Claim, *answers: Answer, placed: dict[str, CountedPair] | None = None) -> Order:
     order = Order("SO-1")
     order.dialogue.asks.append(Ask("ana", "delivery", at(), claim))
     order.dialogue.answers.extend(answers)
-    order.dialogue.placed.update(placed or {})
+    order.dialogue.pairs.update(placed or {})
     return order
 
 
-def settled(order: Order, today: int) -> dict[str, tuple[Placed, float | None]]:
+def settled(order: Order, today: int) -> dict[str, tuple[CountedPair, float | None]]:
     claim = order.dialogue.claim_when_asked()
     assert claim is not None
-    return settle(order, claim, experience_of(order.dialogue.standing()), today)
+    return pair_changes(order, claim, experience_of(order.dialogue.current_answers()), today)
 
 
 def test_a_new_pair_stands_on_the_day_of_receipt() -> None:
-    assert settled(order_with(GOOD, said(arrival="late")), 700) == {ON_TIME: (Placed(700, 1.0), None)}
+    assert settled(order_with(GOOD, said(arrival="late")), 700) == {ON_TIME: (CountedPair(700, 1.0), None)}
 
 
 def test_a_pair_that_changes_stays_on_its_day() -> None:
     order = order_with(
-        GOOD, said("ana", arrival="late"), said("ben", arrival="on_time"), placed={ON_TIME: Placed(700, 1.0)}
+        GOOD, said("ana", arrival="late"), said("ben", arrival="on_time"), placed={ON_TIME: CountedPair(700, 1.0)}
     )
-    assert settled(order, 709) == {ON_TIME: (Placed(700, 0.5), 1.0)}
+    assert settled(order, 709) == {ON_TIME: (CountedPair(700, 0.5), 1.0)}
 
 
 def test_a_pair_that_stays_the_same_is_not_told_again() -> None:
     order = order_with(
-        GOOD, said("ana", arrival="late"), said("ben", arrival="late"), placed={ON_TIME: Placed(700, 1.0)}
+        GOOD, said("ana", arrival="late"), said("ben", arrival="late"), placed={ON_TIME: CountedPair(700, 1.0)}
     )
     assert settled(order, 709) == {}
 
 
 def test_a_signal_first_spoken_of_later_stands_where_it_was_first_spoken_of() -> None:
-    order = order_with(GOOD, said(arrival="late", score=Score(9, 10)), placed={ON_TIME: Placed(700, 1.0)})
-    assert settled(order, 709) == {EXPERIENCE: (Placed(709, 0.0), None)}
+    order = order_with(GOOD, said(arrival="late", score=Score(9, 10)), placed={ON_TIME: CountedPair(700, 1.0)})
+    assert settled(order, 709) == {EXPERIENCE: (CountedPair(709, 0.0), None)}
 
 
 def test_without_a_question_there_is_no_claim_to_deny() -> None:
@@ -187,5 +188,5 @@ def test_without_a_question_there_is_no_claim_to_deny() -> None:
 def test_the_claim_is_the_one_of_the_first_question() -> None:
     order = order_with(LATE, said(arrival="late"))
     order.dialogue.asks.append(Ask("ben", "delivery", at(hours=-1), GOOD))
-    assert settled(order, 700) == {ON_TIME: (Placed(700, 1.0), None)}
+    assert settled(order, 700) == {ON_TIME: (CountedPair(700, 1.0), None)}
     assert order.dialogue.claim_when_asked() == GOOD

@@ -26,7 +26,11 @@ def facts_of(*raws: bytes) -> Facts:
 
 
 def learn(facts: Facts, told: Event) -> None:
-    learners = {"order.completed": facts.complete, "order.repromised": facts.repromise, "delivery.updated": facts.scan}
+    learners = {
+        "order.completed": facts.apply_completed,
+        "order.repromised": facts.apply_repromised,
+        "delivery.updated": facts.apply_scan,
+    }
     learners[told.type](told)
 
 
@@ -57,7 +61,7 @@ def test_facts_and_dialogue_survive_being_stored(seed: int) -> None:
     for _, raw in stream(seed, orders=1):
         told = event(raw)
         if told.type == "feedback.received":
-            dialogue.hear(told)
+            dialogue.apply_answer(told)
         elif told.type != "feedback.requested":
             learn(facts, told)
     for value in (facts, dialogue):
@@ -282,7 +286,7 @@ def test_what_is_not_delivered_claims_nothing() -> None:
 def dialogue_of(*raws: bytes) -> Dialogue:
     dialogue = Dialogue()
     for raw in raws:
-        dialogue.hear(event(raw))
+        dialogue.apply_answer(event(raw))
     return dialogue
 
 
@@ -295,13 +299,24 @@ def test_the_latest_answer_of_each_person_stands() -> None:
     ]
     expected = [("ben", "late"), ("ana", "on_time")]
     for order in (raws, raws[::-1]):
-        assert [(answer.contact_id, answer.arrival) for answer in dialogue_of(*order).standing()] == expected
+        assert [(answer.contact_id, answer.arrival) for answer in dialogue_of(*order).current_answers()] == expected
     assert len(dialogue_of(*raws).answers) == 4
 
 
 def test_an_undated_answer_stands_until_there_is_another() -> None:
-    (answer,) = dialogue_of(answered(answered_at=None, arrival="late")).standing()
+    (answer,) = dialogue_of(answered(answered_at=None, arrival="late")).current_answers()
     assert answer.arrival == "late"
+
+
+def test_an_answer_amended_to_not_received_no_longer_counts_as_complete() -> None:
+    """The evidence must not say "everything was there" about goods that never came."""
+    first = answered(time=at(hours=1), event_id="first", arrival="on_time", complete=True)
+    second = answered(time=at(hours=2), event_id="second", arrival="not_received")
+    for order in ((first, second), (second, first)):
+        dialogue = dialogue_of(*order)
+        (answer,) = dialogue.current_answers()
+        assert (answer.id, answer.arrival, answer.complete) == ("second", "not_received", None)
+        assert len(dialogue.answers) == 2, "both are kept"
 
 
 def test_a_contact_is_whom_the_latest_word_names() -> None:

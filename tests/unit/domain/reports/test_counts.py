@@ -30,12 +30,12 @@ def test_adding_the_difference_gives_what_comes_after(before: dict[str, int], af
 def grow(order: Order, raw: bytes) -> None:
     told = event(raw)
     if told.type == "feedback.received":
-        order.dialogue.hear(told)
+        order.dialogue.apply_answer(told)
     elif told.type == "feedback.requested":
         order.dialogue.asks.append(Ask(told.data.contact_id, told.data.purpose, told.time, order.dialogue.claim))
     else:
-        learners = {"order.completed": order.facts.complete, "order.repromised": order.facts.repromise}
-        learners.get(told.type, order.facts.scan)(told)
+        learners = {"order.completed": order.facts.apply_completed, "order.repromised": order.facts.apply_repromised}
+        learners.get(told.type, order.facts.apply_scan)(told)
         order.dialogue.claim = claim_of(order.facts)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.domain.reports.diagnosis import Finding, diagnose
-from tests.support.findings import HONEST, alert, fleet
+from pipeline.domain.reports.scenario_nps import Figure
+from tests.support.statistics.findings import HONEST, alert, fleet
 
 
 def told(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
@@ -66,7 +67,7 @@ def test_a_denied_claim_is_told_even_where_no_way_shows() -> None:
     weak = alert(signal="in_full", log10_e=4.9)
     (finding,) = diagnose("depot", fleet(Lille={}), [weak, alert()])
     assert (finding.segment, finding.how, finding.cases) == ("Lille", "not_confirmed", 21)
-    assert finding.figure == (21 / 127, 0.09, 0.27, 127)
+    assert finding.figure == Figure(21 / 127, 0.09, 0.27, 127)
     assert finding.rest == 0.05
 
 

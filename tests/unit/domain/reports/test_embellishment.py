@@ -3,19 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.domain.reports.embellishment import (
     contact_missing_risk_ratio,
     contactable_share,
     early_scan_share,
-    effective_phones,
     inflation,
-    is_shared_phone,
     on_time_share,
     rescue_share,
-    shared_phone_share,
     was_at_risk,
     was_missed,
     was_rescued,
@@ -84,7 +79,6 @@ def test_figures_come_from_counts() -> None:
     assert inflation(20, 13, 40) == pytest.approx(0.175)
     assert early_scan_share(3, 12) == 0.25
     assert contactable_share(30, 40) == 0.75
-    assert shared_phone_share(2, 8) == 0.25
 
 
 def test_a_figure_without_a_denominator_is_none() -> None:
@@ -93,8 +87,6 @@ def test_a_figure_without_a_denominator_is_none() -> None:
     assert inflation(0, 0, 0) is None
     assert early_scan_share(0, 0) is None
     assert contactable_share(0, 0) is None
-    assert shared_phone_share(0, 0) is None
-    assert effective_phones([]) is None
     assert contact_missing_risk_ratio(0, 0, 1, 5) is None
     assert contact_missing_risk_ratio(1, 5, 0, 0) is None
 
@@ -103,17 +95,3 @@ def test_a_missing_contact_weighs_by_the_group_it_is_missing_in() -> None:
     assert contact_missing_risk_ratio(9, 24, 1, 16) == pytest.approx((9.5 / 25) / (1.5 / 17))
     assert contact_missing_risk_ratio(3, 10, 3, 10) == pytest.approx(1.0)
     assert contact_missing_risk_ratio(0, 10, 0, 10) == pytest.approx(1.0)
-
-
-@given(st.lists(st.integers(1, 500), min_size=1, max_size=40))
-def test_effective_phones_never_exceed_the_phones(invites: list[int]) -> None:
-    effective = effective_phones(invites)
-
-    assert effective is not None
-    assert 1.0 <= effective <= len(invites) + 1e-9
-    assert effective_phones([7] * len(invites)) == pytest.approx(len(invites))
-
-
-def test_a_phone_is_shared_from_three_accounts_on() -> None:
-    assert not is_shared_phone(2)
-    assert is_shared_phone(3)

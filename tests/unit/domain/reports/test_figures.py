@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.reports.figures import figures_of, missing_contacts, row_json, row_of, share
-from tests.support.figures_reference import REFERENCE
+from tests.support.statistics.figures_reference import REFERENCE
 
 
 def test_the_row_has_exactly_the_fields_of_the_contract() -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.domain.asking.ask_states import State, hashed
+from pipeline.domain.asking.ask_states import AskState, hashed
+from pipeline.notifiers.channels.twilio.channel import configure
 from pipeline.notifiers.channels.twilio.codes import CODES, STATUSES
-from pipeline.notifiers.channels.twilio.sms import from_settings
-from pipeline.notifiers.port import Accepted, CannotLook, Found, NotAccepted, Rejected, Unknown
-from pipeline.notifiers.registry import inbox
-from pipeline.settings import Settings
+from pipeline.notifiers.port import Accepted, Found, LookupUnavailable, NotAccepted, Rejected, Unknown
+from pipeline.settings import ConfigurationError, Settings
 from tests.support.provider import ACCOUNT, TOKEN, Answer, Provider
 from tests.support.requests.messages import LINK, NOW, TO, adapter, message
 
@@ -61,7 +60,7 @@ def test_a_messaging_service_chooses_the_sender(provider: Provider) -> None:
 def test_every_other_answer_has_its_outcome_after_a_single_post(
     provider: Provider, answer: Answer, outcome: type[object]
 ) -> None:
-    provider.plan(answer)  # a second request would be accepted: nobody may make one
+    provider.plan(answer)  # a second request would be accepted: there must be none
     sent = adapter(provider.url, total=0.3 if answer == "silent" else 5).send(message())
     assert isinstance(sent, outcome), sent
     assert len(provider.posts) == 1
@@ -70,9 +69,9 @@ def test_every_other_answer_has_its_outcome_after_a_single_post(
 
 
 def test_where_no_connection_comes_to_stand_nothing_was_sent() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
-        sent = adapter(f"http://127.0.0.1:{taken.getsockname()[1]}").send(message())
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        sent = adapter(f"http://127.0.0.1:{busy.getsockname()[1]}").send(message())
     assert isinstance(sent, NotAccepted)
 
 
@@ -106,13 +105,13 @@ def test_a_message_is_found_by_its_link_once_the_list_shows_it(provider: Provide
     twilio.send(message("B" * 22))
     twilio.send(message())
     assert twilio.find(TO, hashed(LINK), NOW) is None
-    assert twilio.find(TO, hashed(LINK), NOW) == Found(provider.made[1].sid, State.SENT)
+    assert twilio.find(TO, hashed(LINK), NOW) == Found(provider.made[1].sid, AskState.SENT)
     assert twilio.find(TO, hashed("C" * 22), NOW) is None
     assert twilio.find("+447700900999", hashed(LINK), NOW) is None
 
 
 def test_a_list_that_cannot_be_read_proves_nothing() -> None:
-    with pytest.raises(CannotLook):
+    with pytest.raises(LookupUnavailable):
         adapter("http://127.0.0.1:1").find(TO, hashed(LINK), NOW)
 
 
@@ -125,7 +124,10 @@ def test_nothing_personal_shows_when_a_message_is_printed() -> None:
 
 def test_every_code_says_what_it_means_and_what_to_do() -> None:
     assert all(code.meaning and code.next_step for code in CODES.values())
-    assert {State.SENT, State.DELIVERED, State.FAILED} == set(STATUSES.values())
+    assert {AskState.SENT, AskState.DELIVERED, AskState.FAILED} == set(STATUSES.values())
+
+
+KNOWN = {"notifier": "twilio_sms", "twilio_account_sid": ACCOUNT, "twilio_auth_token": TOKEN}
 
 
 @pytest.mark.parametrize(
@@ -136,17 +138,31 @@ def test_every_code_says_what_it_means_and_what_to_do() -> None:
         ({"twilio_messaging_service": "MG1"}, True),
     ],
 )
-def test_only_who_can_be_answered_has_an_inbox(sender: dict[str, str], has_one: bool) -> None:
-    known = {"notifier": "twilio_sms", "twilio_account_sid": ACCOUNT, "twilio_auth_token": TOKEN}
-    assert (inbox(Settings.model_validate(known | sender)) is not None) is has_one
-    for other in ("phone", "console"):
-        assert inbox(Settings.model_validate(known | sender | {"notifier": other})) is None
+def test_only_a_sender_that_can_be_replied_to_has_an_inbox(sender: dict[str, str], has_one: bool) -> None:
+    adapter = configure(Settings.model_validate(KNOWN | sender))
+    assert (adapter.inbox is not None) is has_one
+    assert adapter.webhooks is not None
 
 
-def test_settings_that_do_not_suffice_are_named() -> None:
-    with pytest.raises(ValueError, match="TWILIO_ACCOUNT_SID"):
-        from_settings(Settings())
-    known = {"twilio_account_sid": ACCOUNT, "twilio_auth_token": TOKEN}
-    with pytest.raises(ValueError, match="MESSAGING_SERVICE or"):
-        from_settings(Settings.model_validate(known))
-    assert from_settings(Settings.model_validate(known | {"twilio_from": "+15005550006"})).name == "twilio_sms"
+def test_incomplete_settings_are_named() -> None:
+    with pytest.raises(ConfigurationError, match="TWILIO_ACCOUNT_SID"):
+        configure(Settings())
+    with pytest.raises(ConfigurationError, match="MESSAGING_SERVICE or"):
+        configure(Settings.model_validate(KNOWN))
+    adapter = configure(Settings.model_validate(KNOWN | {"twilio_from": "+15005550006"}))
+    assert adapter.notifier.name == "twilio_sms"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "found"),
+    [
+        ("https://ask.example.com", None),
+        ("http://ask.example.com", "the links in messages are not encrypted"),
+        ("http://127.0.0.1:8080", "the links in messages lead to this machine"),
+        ("http://[::1]:8080", "the links in messages lead to this machine"),
+    ],
+)
+def test_an_address_that_customers_cannot_open_safely_is_a_problem(public_url: str, found: str | None) -> None:
+    settings = Settings.model_validate(KNOWN | {"twilio_from": "+15005550006", "public_url": public_url})
+    problem = configure(settings).check()
+    assert (problem.found if problem else None) == found

@@ -1,4 +1,4 @@
-"""Every sentence we say to customers exists in every language we speak, with the same places to fill in."""
+"""Every customer text exists in every language, with the same placeholders."""
 
 import re
 from pathlib import Path
@@ -8,21 +8,21 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import pipeline
-from pipeline.consumers.conversation import TEXTS
-from pipeline.notifiers.wording.languages import accepted, languages, own_name, spoken, translations
-from pipeline.notifiers.wording.questions import segments
+from pipeline.notifiers.wording.gsm import segments
+from pipeline.notifiers.wording.languages import accepted_languages, best_language, languages, native_name, translations
+from pipeline.notifiers.wording.reply_texts import TEXTS
 
 PACKAGE = Path(pipeline.__file__).parent
-FORMS = "web/templates/form*.j2"
+FORMS = "web/public/form/templates/*.j2"
 
 
-def said() -> set[str]:
-    """What is marked in the code and on the customers' pages."""
+def source_messages() -> set[str]:
+    """The translatable messages of the code and of the customers' pages."""
     found = extract_from_dir(
         PACKAGE,
         method_map=[(FORMS, "jinja2"), ("**.py", "python")],
         options_map={FORMS: {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}},
-        keywords={"_": None, "gettext": None, "marked": None, "say": None},
+        keywords={"_": None, "gettext": None, "translatable": None, "say": None},
     )
     return {message for _, _, message, _, _ in found if isinstance(message, str)}
 
@@ -32,7 +32,7 @@ def test_a_catalogue_says_everything_and_nothing_else(language: str) -> None:
     with (PACKAGE / "notifiers" / "wording" / "locales" / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     translated = {str(message.id): str(message.string or "") for message in catalogue if message.id}
-    assert set(translated) == said()
+    assert set(translated) == source_messages()
     for english, theirs in translated.items():
         assert theirs, english
         assert sorted(re.findall(r"%\(\w+\)[sd]", theirs)) == sorted(re.findall(r"%\(\w+\)[sd]", english)), english
@@ -43,17 +43,17 @@ def test_a_catalogue_says_everything_and_nothing_else(language: str) -> None:
     [(("fr-CA",), "fr"), (("fr_BE.UTF-8",), "fr"), ((None, "de", "fr"), "fr"), (("",), "en"), (("frisian",), "en")],
 )
 def test_the_first_language_that_we_speak(wishes: tuple[str | None, ...], language: str) -> None:
-    assert spoken(*wishes) == language
+    assert best_language(*wishes) == language
 
 
 def test_what_a_browser_accepts_best_first() -> None:
-    assert accepted("fr;q=0.4, en-GB, de;q=0, *;q=0.1, x;q=y") == ["en-GB", "fr", "*"]
-    assert accepted("," * 100_000 + "fr") == []
-    assert accepted(None) == []
+    assert accepted_languages("fr;q=0.4, en-GB, de;q=0, *;q=0.1, x;q=y") == ["en-GB", "fr", "*"]
+    assert accepted_languages("," * 100_000 + "fr") == []
+    assert accepted_languages(None) == []
 
 
 def test_languages_are_called_what_they_call_themselves() -> None:
-    assert [own_name(language) for language in ("en", "fr", "ar", "no-such")] == [
+    assert [native_name(language) for language in ("en", "fr", "ar", "no-such")] == [
         "English",
         "Français",
         "العربية",

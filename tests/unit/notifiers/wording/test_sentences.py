@@ -1,4 +1,4 @@
-"""What managers read: the figures are there, and nothing is said that the evidence does not bear."""
+"""What managers read: the figures are there, and no sentence claims more than the evidence shows."""
 
 import math
 import re
@@ -15,26 +15,29 @@ from pipeline.notifiers.wording.sentences import (
     explain,
     headline,
     percent,
-    place,
     plain,
-    rarity,
+    segment_kind,
+    segment_name,
+    waiting_time,
 )
-from tests.support.findings import alert, fleet
+from tests.support.statistics.findings import alert, fleet
 
 
-def test_an_alert_tells_since_when_how_many_how_sure_and_who() -> None:
+def test_an_alert_says_since_when_how_many_how_certain_and_how_many_accounts() -> None:
     text = describe(alert())
-    assert text.startswith("Depot Lille reports its deliveries as on time; its customers do not agree.")
-    assert "Since 3 March 2026, 21 of 127 answered orders that were reported on time" in text
-    assert "16.5% (between 9.0% and 27.0%)" in text
-    assert "misremember explain up to 5.0%" in text
-    assert "12 accounts are behind it" in text
-    assert "would have to answer 2.6 times as often" in text
+    assert text.startswith("Depot Lille reports its deliveries as on time; its customers disagree.")
+    assert "Of 127 answered orders reported on time since 3 March 2026, customers report 21 as late" in text
+    assert "16.5% (between 9.0% and 27.0%); honest mistakes would explain at most 5.0%." in text
+    assert "come from 12 accounts" in text
+    assert "Response bias could explain this only if unhappy customers replied 2.6 times as often." in text
 
 
-def test_the_evidence_is_told_as_a_waiting_time_and_never_as_a_probability() -> None:
-    text = describe(alert(log10_e=math.log10(365 * 282.7)))
-    assert "no more than once in about 280 years on average, however often anybody looks" in text
+def test_the_evidence_is_a_waiting_time_and_never_a_probability() -> None:
+    text = describe(alert(log10_e=math.log10(365 * 94.7)))
+    assert (
+        "A depot that reports honestly would trigger this about once in 94 years at most, however often you check."
+        in text
+    )
     assert not re.search(r"probab|chance|certain|prove|odds", text)
 
 
@@ -53,51 +56,52 @@ def test_the_evidence_is_told_as_a_waiting_time_and_never_as_a_probability() -> 
     ],
 )
 def test_a_waiting_time_is_rounded_down(log10_days: float, words: str) -> None:
-    assert rarity(log10_days) == words
+    assert waiting_time(log10_days) == words
 
 
 @given(st.floats(0.0, 400.0))
 def test_a_waiting_time_never_claims_more_than_there_is(log10_days: float) -> None:
     number, unit = re.fullmatch(
-        r"([\d,]+) (days?|years)", rarity(log10_days).replace("a million", "1,000,000")
+        r"([\d,]+) (days?|years)", waiting_time(log10_days).replace("a million", "1,000,000")
     ).groups()  # type: ignore[union-attr]
     days = int(number.replace(",", "")) * (365 if unit == "years" else 1)
     assert math.log10(days) <= log10_days + 1e-9
 
 
 @pytest.mark.parametrize(
-    ("signal", "claimed", "lived"),
+    ("signal", "claimed", "experienced"),
     [
-        ("on_time", "reported on time", "called late, or never came"),
-        ("in_full", "reported complete", "called incomplete, damaged or wrong"),
-        ("experience", "reported as delivered well", "scored like an unhappy customer's"),
-        ("early_scan", "reported well", "contradicted"),
+        ("on_time", "reported on time", "customers report 21 as late or not received"),
+        ("in_full", "reported complete", "customers report 21 as incomplete, damaged or wrong"),
+        ("experience", "reported as delivered well", "21 got the score of an unhappy customer"),
+        ("early_scan", "reported well", "customers contradict 21"),
     ],
 )
-def test_each_signal_has_its_own_words(signal: str, claimed: str, lived: str) -> None:
+def test_each_signal_has_its_own_words(signal: str, claimed: str, experienced: str) -> None:
     text = describe(alert(signal=signal))
-    assert f"that were {claimed} were {lived}" in text
+    assert f"answered orders {claimed} since 3 March 2026, {experienced}" in text
 
 
-def test_the_null_of_experience_is_what_is_usual_and_not_a_slip_of_memory() -> None:
+def test_the_baseline_of_experience_is_what_is_usual_and_not_a_mistake() -> None:
     text = describe(alert(signal="experience", null=0.091))
     assert "9.1% was usual across the fleet" in text
-    assert "misremember" not in text
+    assert "A depot whose customers are as satisfied as usual would trigger this" in text
+    assert "mistake" not in text
 
 
-def test_a_dispute_says_that_it_is_one_account_and_pages_nobody() -> None:
+def test_a_dispute_says_that_it_is_one_account_and_notifies_no_one() -> None:
     text = describe(alert(kind="single_account_dispute", accounts=3))
     assert "a dispute with one account" in text
-    assert "nobody is paged" in text
+    assert "For information (no notification)" in text
     assert "not one angry customer" not in text
-    assert "do not agree" not in text
+    assert "disagree" not in text
     assert headline(alert(kind="single_account_dispute")) == "One account's dispute: depot Lille, on time"
 
 
 def test_a_watch_claims_little() -> None:
     text = describe(alert(kind="watch", severity=None))
     assert "on the watch list" in text
-    assert "nobody is paged" in text
+    assert "For information (no notification)" in text
     assert headline(alert(kind="watch", severity=None)) == "Watch: depot Lille, on time"
 
 
@@ -106,9 +110,9 @@ def test_the_headline_starts_with_how_bad_it_is(severity: str) -> None:
     assert headline(alert(severity=severity)) == f"{severity.capitalize()}: depot Lille, on time"
 
 
-def test_silence_is_told_as_not_knowing() -> None:
+def test_missing_answers_are_reported_as_unknown() -> None:
     text = describe(alert(state="unverified"))
-    assert text.startswith("No answer has come for 30 days, so nobody knows")
+    assert text.startswith("No answers for 30 days: it is unknown")
     assert headline(alert(state="unverified")).startswith("Unverified: ")
 
 
@@ -117,32 +121,38 @@ def test_what_is_over_says_since_when_and_below_what() -> None:
     ended = alert(state="resolved", resolved_at=alert().opened_at)
     assert describe(ended).startswith("Closed on 20 March 2026: ")
     assert "below 7.0%" in describe(ended)
-    assert "paged" not in describe(alert(state="resolved", kind="watch"))
-    assert headline(ended).startswith("Over: ")
+    assert "notification" not in describe(alert(state="resolved", kind="watch"))
+    assert headline(ended).startswith("Resolved: ")
 
 
-def test_an_interval_that_reaches_the_null_is_admitted() -> None:
+def test_an_interval_that_reaches_the_baseline_is_admitted() -> None:
     text = describe(alert(breakdown_rho=0.9))
-    assert "How large it is remains open" in text
+    assert "The size is uncertain: at the low end of that range, honest mistakes would explain it." in text
     assert "times as often" not in text
     assert "times as often" not in describe(alert(breakdown_rho=None))
 
 
 def test_a_factor_is_rounded_down() -> None:
-    assert "answer 2.6 times" in describe(alert(breakdown_rho=2.699))
+    assert "replied 2.6 times" in describe(alert(breakdown_rho=2.699))
 
 
-def test_answers_of_several_people_are_told_as_about() -> None:
+def test_a_sum_of_fractions_is_an_approximate_number() -> None:
     assert cases(21.0000000001) == "21"
     assert cases(20.6667) == "about 21"
-    assert "about 21 of 127" in describe(alert(run_rate=20.6667 / 127))
+    assert "report about 21 as late" in describe(alert(run_rate=20.6667 / 127))
 
 
 def test_segments_are_called_by_their_dimension() -> None:
-    assert place("depot", "Lyon") == "depot Lyon"
-    assert place("region+carrier", "ARA+Nordex") == "region ARA, carrier Nordex"
-    assert place("region+carrier", "A+B+C") == "region+carrier A+B+C"
-    assert place("", "") == "the whole fleet"
+    assert segment_name("depot", "Lyon") == "depot Lyon"
+    assert segment_name("region+carrier", "ARA+Nordex") == "region ARA, carrier Nordex"
+    assert segment_name("region+carrier", "A+B+C") == "region+carrier A+B+C"
+    assert segment_name("", "") == "the whole fleet"
+    assert [segment_kind(name) for name in ("depot", "area", "region+carrier", "")] == [
+        "a depot",
+        "an area",
+        "a combination of region and carrier",
+        "a fleet",
+    ]
 
 
 def test_text_from_an_event_cannot_steer_a_terminal() -> None:
@@ -154,34 +164,33 @@ def test_text_is_not_escaped_as_if_it_were_a_page() -> None:
     assert "depot R&D <1>" in headline(alert(value="R&D <1>"))
 
 
-def test_a_finding_names_who_and_how_beside_the_rest() -> None:
+def test_a_finding_names_the_segment_its_way_and_the_rest_of_the_fleet() -> None:
     odd = fleet(Lille={"scanned_early": 120}, Metz={"rescued": 65, "on_time": 985}, Brest={"risk:unreachable": 55})
     early, moved, silent = (explain(finding) for finding in diagnose("depot", odd, [alert()]))
     assert early.startswith('Depot Lille scans "delivered" early: of 300 answers')
     assert "120 (40.0%, between" in early
-    assert "more than 2 hours after the scan; in the rest of the fleet 2.9%." not in early
-    assert "in the rest of the fleet 2.0%." in early
-    assert early.endswith("Its customers contradict it, too (open alert: on time).")
+    assert "more than 2 hours after the scan; in the rest of the fleet 2.0%." in early
+    assert early.endswith("Its customers also contradict its claims (open alert: on time).")
     assert moved.startswith("Depot Metz re-dates missed promises: of 80 orders delivered after their first promise, 65")
-    assert "lift its on-time figure by 6.5 points." in moved
-    assert silent.startswith("Depot Brest asks no question about problem orders: 55 of its 80")
+    assert "raise its on-time figure by 6.5 points." in moved
+    assert silent.startswith("Depot Brest leaves out the contacts of problem orders: 55 of its 80")
     assert "times as often as its other orders" in silent
 
 
 def test_an_unexplained_denial_admits_that_the_record_does_not_show_how() -> None:
     (finding,) = diagnose("depot", fleet(Lille={}), [alert()])
     text = explain(finding)
-    assert "21 of 127 answered orders that were reported on time were called late" in text
-    assert "The record itself does not show how" in text
+    assert "of 127 answered orders reported on time, customers report 21 as late" in text
+    assert "The records do not show the cause." in text
 
 
 def test_the_conclusion_counts_segments_and_does_not_acquit() -> None:
     both = diagnose("depot", fleet(Lille={"scanned_early": 120, "rescued": 65}))
     assert len(both) == 2
-    assert conclude("depot", both) == "By depot, one looks better on paper than in life:"
+    assert conclude("depot", both) == "By depot, one segment reports better deliveries than customers experience:"
     assert "does not prove" in conclude("depot", ())
 
 
-def test_shares_are_told_in_percent() -> None:
+def test_shares_are_shown_in_percent() -> None:
     assert percent(0.16543) == "16.5%"
     assert percent(0.02, 0) == "2%"

@@ -1,44 +1,43 @@
-"""A lock given in the order in which it was asked for."""
+"""The fair lock is given in the order in which threads asked for it."""
 
 import threading
 
-from pipeline.store.db.fair_lock import Turns
+from pipeline.store.db.fair_lock import FairLock
+from tests.support.limits import PATIENCE
 
-SECONDS = 30  # until a test gives up
 
-
-def until(turns: Turns, writers: int) -> None:
-    """Wait until so many wait."""
+def until(lock: FairLock, writers: int) -> None:
+    """Block until so many threads wait for the lock."""
     ticking = threading.Event()
-    while turns.waiting < writers:
+    while lock.waiting < writers:
         ticking.wait(0.001)
 
 
-def test_the_turn_comes_in_the_order_of_asking_also_for_those_who_ask_again() -> None:
-    turns, order = Turns(), list[int]()
-    assert turns.take(SECONDS)
+def test_threads_get_the_lock_in_the_order_of_asking_even_if_they_ask_again() -> None:
+    lock, order = FairLock(), list[int]()
+    assert lock.acquire(PATIENCE)
 
-    def _take(n: int) -> None:
-        assert turns.take(SECONDS)
+    def _acquire(n: int) -> None:
+        assert lock.acquire(PATIENCE)
         order.append(n)
-        turns.pass_on()
+        lock.release()
 
-    threads = [threading.Thread(target=_take, args=(n,)) for n in range(8)]
+    threads = [threading.Thread(target=_acquire, args=(n,)) for n in range(8)]
     for n, thread in enumerate(threads, 1):
         thread.start()
-        until(turns, n)
-    turns.pass_on()
-    assert turns.take(SECONDS), "whoever just had it waits behind all others"
+        until(lock, n)
+    lock.release()
+    assert lock.acquire(PATIENCE), "a thread that just released it waits behind all others"
     assert order == list(range(8))
-    turns.pass_on()
+    lock.release()
     for thread in threads:
-        thread.join(SECONDS)
+        thread.join(PATIENCE)
 
 
-def test_whoever_gives_up_leaves_the_queue() -> None:
-    turns = Turns()
-    assert turns.take(SECONDS)
-    assert not turns.take(0.001)
-    assert turns.waiting == 0
-    turns.pass_on()
-    assert turns.take(0)
+def test_a_thread_that_times_out_leaves_the_queue() -> None:
+    lock = FairLock()
+    assert lock.acquire(PATIENCE)
+    assert not lock.acquire(0.001)
+    assert lock.waiting == 0
+    lock.release()
+    assert lock.acquire(0)

@@ -1,4 +1,4 @@
-"""Brings what is told into a cluster, by every way in, until each event is acknowledged: whatever happens meanwhile."""
+"""Sends a workload into a cluster over every intake, and retries until each event is acknowledged."""
 
 import re
 import threading
@@ -13,13 +13,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.consumers.cluster.outbox_writer import Appender
+from pipeline.consumers.cluster.outbox_writer import OutboxWriter
 from pipeline.consumers.intake import Incoming
-from pipeline.demo.door import Door
-from tests.reliability.faults.told import Item, Way
+from pipeline.demo.http_client import HttpClient
+from tests.reliability.faults.workload import Intake, Item
 
-_PORTION = 50  # events brought side by side
-_AGAIN_SECONDS = 0.2  # until something that was not acknowledged is brought again
+_BATCH = 50  # events sent together
+_RETRY_SECONDS = 0.2  # until an event that was not acknowledged is sent again
 _ACK_SECONDS = 10.0
 _STRUCTURED = [("content-type", b"application/cloudevents+json")]
 _ORDER = re.compile(rb'"order_id":"([^"]+)"')
@@ -27,27 +27,31 @@ _ORDER = re.compile(rb'"order_id":"([^"]+)"')
 Headers = list[tuple[str, bytes]]
 
 
-class Feeding:
-    """A thread for each way in, so that one which is closed holds up no other."""
+class LoadGenerator:
+    """One thread for each intake, so that an unavailable one does not delay the others."""
 
-    def __init__(self, items: Sequence[Item], door: Door, appender: Appender, bootstrap: str, prefix: str) -> None:
-        ways: dict[Way, _Way] = {
-            Way.HTTP: _Posting(door),
-            Way.KAFKA: _Producing(bootstrap, prefix),
-            Way.JOURNAL: _Storing(appender),
+    def __init__(
+        self, items: Sequence[Item], client: HttpClient, outbox_writer: OutboxWriter, bootstrap: str, prefix: str
+    ) -> None:
+        ways: dict[Intake, _IntakeClient] = {
+            Intake.HTTP: _HttpIntake(client),
+            Intake.KAFKA: _KafkaIntake(bootstrap, prefix),
+            Intake.JOURNAL: _JournalIntake(outbox_writer),
         }
-        self._threads = [_Feeder([item for item in items if item.way is way], in_) for way, in_ in ways.items()]
+        self._threads = [
+            _Sender([item for item in items if item.intake is intake], in_) for intake, in_ in ways.items()
+        ]
         for thread in self._threads:
             thread.start()
 
-    def last(self, seconds: float) -> None:
-        """Spread what is left over so many seconds."""
+    def spread_over(self, seconds: float) -> None:
+        """Send the remaining events evenly over that many seconds; 0: as fast as possible."""
         for thread in self._threads:
             thread.pace = max(1.0, thread.left / seconds) if seconds else float("inf")
 
     @property
     def left(self) -> int:
-        """How much is not acknowledged yet. Raises what ended one of the threads."""
+        """The number of events that are not acknowledged yet. Raises the error that ended one of the threads."""
         for thread in self._threads:
             if thread.failed is not None:
                 raise thread.failed
@@ -55,22 +59,22 @@ class Feeding:
 
     @property
     def acknowledged(self) -> list[Item]:
-        """What is."""
+        """The events that are acknowledged."""
         return [item for thread in self._threads for item in thread.acknowledged]
 
     def stop(self) -> None:
-        """Bring nothing more."""
+        """Stop sending."""
         for thread in self._threads:
             thread.stopped.set()
         for thread in self._threads:
             thread.join()
 
 
-class _Feeder(threading.Thread):
-    def __init__(self, items: Sequence[Item], way: "_Way") -> None:
+class _Sender(threading.Thread):
+    def __init__(self, items: Sequence[Item], intake: "_IntakeClient") -> None:
         super().__init__(name="feeder", daemon=True)
         self._items = items
-        self._way = way
+        self._way = intake
         self.stopped = threading.Event()
         self.pace = float("inf")  # events a second
         self.acknowledged: list[Item] = []
@@ -82,11 +86,11 @@ class _Feeder(threading.Thread):
 
     def run(self) -> None:
         try:
-            for start in range(0, len(self._items), _PORTION):
+            for start in range(0, len(self._items), _BATCH):
                 begun = time.monotonic()
-                portion = self._items[start : start + _PORTION]
-                self._until_acknowledged(portion)
-                if self.stopped.wait(max(0.0, begun + len(portion) / self.pace - time.monotonic())):
+                batch = self._items[start : start + _BATCH]
+                self._until_acknowledged(batch)
+                if self.stopped.wait(max(0.0, begun + len(batch) / self.pace - time.monotonic())):
                     return
         except Exception as error:
             self.failed = error
@@ -95,40 +99,40 @@ class _Feeder(threading.Thread):
 
     def _until_acknowledged(self, items: Sequence[Item]) -> None:
         while items and not self.stopped.is_set():
-            left = self._way.bring(items)
+            left = self._way.send(items)
             self.acknowledged += [item for item in items if item not in left]
             items = left
             if items:
-                self.stopped.wait(_AGAIN_SECONDS)
+                self.stopped.wait(_RETRY_SECONDS)
 
 
-class _Way(Protocol):
-    def bring(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Try it once. Returns what was not acknowledged."""
+class _IntakeClient(Protocol):
+    def send(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Send the events once. Returns those that were not acknowledged."""
 
     def close(self) -> None:
-        """Done."""
+        """Close the connection."""
 
 
-class _Posting:
-    def __init__(self, door: Door) -> None:
-        self._door = door
+class _HttpIntake:
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
 
-    def bring(self, items: Sequence[Item]) -> Sequence[Item]:
-        return [] if self._door.bring([item.raw for item in items]) else items
+    def send(self, items: Sequence[Item]) -> Sequence[Item]:
+        return [] if self._client.send_events([item.raw for item in items]) else items
 
     def close(self) -> None:
         pass
 
 
-class _Storing:
-    def __init__(self, appender: Appender) -> None:
-        self._appender = appender
+class _JournalIntake:
+    def __init__(self, outbox_writer: OutboxWriter) -> None:
+        self._outbox_writer = outbox_writer
 
-    def bring(self, items: Sequence[Item]) -> Sequence[Item]:
-        told = [Incoming(item.raw, item.topic, "form", None, item.received_at) for item in items]
+    def send(self, items: Sequence[Item]) -> Sequence[Item]:
+        batch = [Incoming(item.raw, item.topic, "form", None, item.received_at) for item in items]
         try:
-            self._appender.absorb_all([told])
+            self._outbox_writer.store_batches([batch])
         except DBAPIError:
             return items
         return []
@@ -137,13 +141,13 @@ class _Storing:
         pass
 
 
-class _Producing:
+class _KafkaIntake:
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._servers = bootstrap
         self._prefix = prefix
         self._producer: KafkaProducer | None = None
 
-    def bring(self, items: Sequence[Item]) -> Sequence[Item]:
+    def send(self, items: Sequence[Item]) -> Sequence[Item]:
         try:
             producer = self._producer = self._producer or KafkaProducer(
                 bootstrap_servers=self._servers, acks="all", linger_ms=5, bootstrap_timeout_ms=2_000
@@ -169,7 +173,7 @@ class _Producing:
                 producer.close(1)
 
     def _send(self, producer: KafkaProducer, item: Item) -> Any:
-        """Every second one in binary mode; and of every third nobody says that it belongs to its order."""
+        """Produce the event: every second one in binary mode, every third one without the order as its key."""
         order = _ORDER.search(item.raw)
         number = crc32(item.id.encode())
         value, headers = _binary(item.raw) if number % 2 else (item.raw, _STRUCTURED)

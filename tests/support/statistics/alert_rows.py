@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from pipeline.store.schema.tables import alerts
+from pipeline.store.schema.evidence import alerts
 
 OPENED = datetime(2026, 3, 20, 10, 30, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
-"""What a trial tells the cluster: thousands of orders, shuffled, a tenth of it twice, by every way in.
+"""The workload of a trial: thousands of orders, shuffled, a tenth of the events twice, over every intake.
 
-What is compared afterwards must not depend on the order of receipt. So the eventful orders are history, whose facts,
-claims, answers and figures do not; and the orders that are asked about have one person each, whom nobody else asks.
+The final state must not depend on the order of receipt. So the eventful orders are historic: their facts, claims,
+answers and figures do not. The orders with questions have one contact each, who belongs to no other order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,43 +15,43 @@ import msgspec
 from tests.support.builders import completed, contact, repromised, scanned
 from tests.support.streams import stream
 
-LIVE = "LIVE-"  # what the orders are called about which somebody is asked
+LIVE = "LIVE-"  # prefix of the ids of orders with questions
 _TWICE = 0.1  # of the events
-_BY_HTTP = 0.5  # of those that may come from outside
-_BLOCK = 12  # orders of a stream, which has names for so many
+_BY_HTTP = 0.5  # share of the events that external systems send
+_BLOCK = 12  # orders in one stream, the most it has names for
 # Numbers reserved for fiction: a hundred in each of these areas.
 _AREAS = (202, 206, 212, 213, 214, 215, 216, 303, 305, 310, 312, 313, 314, 404, 408, 410, 412, 415, 416, 503, 504, 505)
 
 
-class Way(Enum):
-    """How an event comes in."""
+class Intake(Enum):
+    """How an event enters the cluster."""
 
     HTTP = "to the web role"
     KAFKA = "produced to its topic"
-    JOURNAL = "stored as a form's answer is"  # what nobody can send from outside
+    JOURNAL = "stored as a form's answer is"  # events that external systems cannot send
 
 
 class Item(NamedTuple):
-    """One thing that is told."""
+    """One event of the workload."""
 
-    way: Way
+    intake: Intake
     id: str
     topic: str
     raw: bytes
-    received_at: datetime | None  # of what is stored as a form's answer is
+    received_at: datetime | None  # of an event for the journal
 
 
-class _Said(msgspec.Struct):
+class _IdAndType(msgspec.Struct):
     id: str
     type: str
 
 
 _OUTSIDE = {"order.completed": "orders", "order.repromised": "orders", "delivery.updated": "deliveries"}
-_said = msgspec.json.Decoder(_Said)
+_decode_id_and_type = msgspec.json.Decoder(_IdAndType)
 
 
-def told(events: int, seed: int = 7, now: datetime | None = None) -> list[Item]:
-    """At least so many events, in the order in which they happened. A quarter of them is about live orders."""
+def workload(events: int, seed: int = 7, now: datetime | None = None) -> list[Item]:
+    """At least that many events, in the order in which they happened. A quarter of them is about live orders."""
     rng, items = Random(seed), list[Item]()
     for raw in _live(events // 4, now or datetime.now(UTC)):
         items.append(_item(rng, raw, None))
@@ -65,22 +65,22 @@ def told(events: int, seed: int = 7, now: datetime | None = None) -> list[Item]:
 
 
 def phone(order_id: str) -> str:
-    """The number of whoever is asked about a live order."""
+    """The phone number of a live order's contact."""
     n = int(order_id.removeprefix(LIVE))
     return f"+1{_AREAS[n // 100]}55501{n % 100:02}"
 
 
-def disturbed(items: Sequence[Item], seed: int = 7) -> list[Item]:
-    """The same shuffled, and some of it again, often by another way."""
+def shuffled_with_repeats(items: Sequence[Item], seed: int = 7) -> list[Item]:
+    """The events in random order, some of them twice, often over another intake."""
     rng = Random(seed)
-    again = [_other_way(rng, item) for item in items if rng.random() < _TWICE]
+    again = [_other_intake(rng, item) for item in items if rng.random() < _TWICE]
     mixed = [*items, *again]
     rng.shuffle(mixed)
     return mixed
 
 
 def _live(events: int, now: datetime) -> Iterator[bytes]:
-    """Orders of this moment: delivered, promised anew, without consent, and never delivered."""
+    """Current orders: delivered, with a moved promise, without consent, and never delivered."""
     began, made = now - timedelta(hours=3), 0
     for n in range(len(_AREAS) * 100):
         order_id, soon = f"{LIVE}{n}", now + timedelta(hours=1)
@@ -102,14 +102,14 @@ def _live(events: int, now: datetime) -> Iterator[bytes]:
 
 
 def _item(rng: Random, raw: bytes, received_at: datetime | None) -> Item:
-    said = _said.decode(raw)
-    topic = _OUTSIDE.get(said.type)
+    event = _decode_id_and_type.decode(raw)
+    topic = _OUTSIDE.get(event.type)
     if topic is None:
-        return Item(Way.JOURNAL, said.id, "feedback", raw, received_at)
-    return Item(Way.HTTP if rng.random() < _BY_HTTP else Way.KAFKA, said.id, topic, raw, None)
+        return Item(Intake.JOURNAL, event.id, "feedback", raw, received_at)
+    return Item(Intake.HTTP if rng.random() < _BY_HTTP else Intake.KAFKA, event.id, topic, raw, None)
 
 
-def _other_way(rng: Random, item: Item) -> Item:
-    if item.way is Way.JOURNAL:
+def _other_intake(rng: Random, item: Item) -> Item:
+    if item.intake is Intake.JOURNAL:
         return item
-    return item._replace(way=rng.choice((Way.HTTP, Way.KAFKA)))
+    return item._replace(intake=rng.choice((Intake.HTTP, Intake.KAFKA)))

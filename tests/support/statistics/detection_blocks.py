@@ -1,4 +1,5 @@
-"""Day blocks and settlement of the detector, as the reference file states them: another way to the same numbers."""
+"""The detector's day blocks and the settlement of pairs as the reference file defines them: another way to compute the
+same numbers."""
 
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ _Five = tuple[float, float, float, float, float]
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A stretch of pairs as what it does to every bet's evidence: ``R_j -> a_j R_j + b_j``."""
+    """The effect of consecutive pairs on every bet's evidence: ``R_j -> a_j R_j + b_j``."""
 
     a: _Five = (1.0, 1.0, 1.0, 1.0, 1.0)
     b: _Five = (0.0, 0.0, 0.0, 0.0, 0.0)
@@ -21,13 +22,13 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def pair_block(mass: int, x: float, delta: float) -> Block:
-    """One pair that comes `mass` days after the one before it (1 for the first, 0 within a day)."""
+    """One pair, `mass` days after the previous one (1 for the first, 0 within a day)."""
     e = _five(1.0 - f + f * x / delta for f in BETS)
     return Block(a=e, b=_five(mass * factor for factor in e))
 
 
 def day_block(mass: int, pairs: Iterable[tuple[float, float]]) -> Block:
-    """The pairs of one day, each (x, delta), in order; `mass` days after the last day that had any."""
+    """The pairs of one day, each (x, delta), in order; `mass` days after the last day with pairs."""
     block = Block()
     for x, delta in pairs:
         block = compose(block, pair_block(mass, x, delta))
@@ -68,7 +69,7 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 def settle(answers: Iterable[Answer], cap: int = CAP_PER_ACCOUNT_DAY) -> list[Settled]:
-    """Answers in the order of their receipt -> observations in the order of their orders' first answers.
+    """From answers in order of receipt to observations in the order of the orders' first answers.
 
     x is the mean over the order's stakeholders.
     """
@@ -78,9 +79,9 @@ def settle(answers: Iterable[Answer], cap: int = CAP_PER_ACCOUNT_DAY) -> list[Se
     for answer in answers:
         if answer.order not in first:
             first[answer.order] = answer
-            place = (answer.account, answer.day)
-            if may_count(answer.claimed_well, counted.get(place, 0), cap):
-                counted[place] = counted.get(place, 0) + 1
+            group = (answer.account, answer.day)
+            if answer.claimed_well and may_count(counted.get(group, 0), cap):
+                counted[group] = counted.get(group, 0) + 1
                 answered[answer.order] = []
         if answer.order in answered:
             answered[answer.order].append(answer.x)

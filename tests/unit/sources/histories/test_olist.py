@@ -11,8 +11,8 @@ import pytest
 from pipeline.domain.events.contract import Event
 from pipeline.domain.events.decoding import decode
 from pipeline.sources import Incoming
-from pipeline.sources.olist import CUSTOMERS, ITEMS, ORDERS, REVIEWS, SELLERS, OlistHistory
-from pipeline.sources.table import UnreadableSource
+from pipeline.sources.histories.csv_table import UnreadableSource
+from pipeline.sources.histories.olist.history import CUSTOMERS, ITEMS, ORDERS, REVIEWS, SELLERS, OlistHistory
 from tests.support.paths import SHARED
 
 HEADERS = {

@@ -1,4 +1,4 @@
-"""A process that lives through some moments of a sending world, and may be killed or stopped at a named place of it."""
+"""A process that sends questions at given moments, and can be killed or stopped at a failpoint."""
 
 import multiprocessing
 import threading
@@ -11,29 +11,30 @@ from typing import Any
 from pipeline.consumers.runtime import failpoints
 from pipeline.consumers.sending.dispatcher import LEASE
 from pipeline.domain.asking.policy import Policy
-from tests.support.builders import completed, contact, scanned, take
-from tests.support.running.live import dispatcher, live, twilio
+from tests.support.builders import completed, contact, scanned
+from tests.support.running.embedded import take
+from tests.support.limits import PATIENCE
+from tests.support.running.sending import dispatcher, sending_runner, twilio
 
-# Forked from a process that has everything imported and no threads: quick, and without anybody's locks.
-_PATIENCE = 120  # seconds until a test gives up
+# Forked from a process that has imported everything and has no threads: fast, and without held locks.
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["tests.support.running.living"])
+context.set_forkserver_preload(["tests.support.running.sending_process"])
 
 
 def number(n: int) -> str:
-    """The phone of the n-th order's contact."""
+    """The phone number of the n-th order's contact."""
     return f"+4477009003{n:02}"
 
 
 def order_id(n: int) -> str:
-    """The n-th order."""
+    """The id of the n-th order."""
     return f"SO-{n}"
 
 
-def live_through(
+def send_through(
     url: str,
     provider: str,
-    place: str,
+    failpoint: str,
     orders: int,
     dispatchers: int,
     moments: Sequence[datetime],
@@ -42,51 +43,51 @@ def live_through(
     *,
     together: Barrier | None = None,
 ) -> None:
-    """Take in the deliveries (again), dispatch at each moment, let time pass until `end`. Dies at `place`, if any.
+    """Ingest the deliveries, dispatch at each moment, and let time pass until `end`. Dies at `failpoint`, if any.
 
-    `together`: several processes go on to the next moment together, for they have one time.
+    `together`: a barrier for several processes, which enter each moment together.
     """
-    failpoints.arm(place)
-    runtime = live(url, Policy(remind_after=None))  # one message each, so that every second one is a fault
+    failpoints.arm(failpoint)
+    runtime = sending_runner(url, Policy(remind_after=None))  # one message each, so that every second one is a fault
     deliveries = []
     for n in range(orders):
         person, account = [contact(phone=number(n))], {"id": f"A-{n}"}
         deliveries.append(completed(order_id(n), time=moments[0], contacts=person, account=account))
         deliveries.append(scanned(order_id(n), time=moments[0]))
     take(runtime, *deliveries, received_at=moments[0])
-    several = [dispatcher(runtime.engine, twilio(provider), width=2, lease=lease) for _ in range(dispatchers)]
+    several = [dispatcher(runtime.store, twilio(provider), concurrency=2, lease=lease) for _ in range(dispatchers)]
     for moment in moments:
         if together is not None:
-            together.wait(_PATIENCE)
+            together.wait(PATIENCE)
         threads = [threading.Thread(target=one.run_once, args=(moment,)) for one in several]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        runtime.runner.drain()
-    runtime.runner.tick(end)
+        runtime.process_pending()
+    runtime.tick(end)
     for one in several:
         one.stop()
     runtime.engine.dispose()
 
 
 def begin(*arguments: Any, together: Barrier | None = None) -> ForkServerProcess:
-    """Start such a process."""
-    process = context.Process(target=live_through, args=arguments, kwargs={"together": together})
+    """Start a process that runs `send_through`."""
+    process = context.Process(target=send_through, args=arguments, kwargs={"together": together})
     process.start()
     return process
 
 
 def run(*several: tuple[Any, ...]) -> list[int | None]:
-    """Run some such processes side by side, each at the same moments. Returns how each of them ended."""
+    """Run several such processes at the same moments. Returns their exit codes."""
     together = context.Barrier(len(several)) if len(several) > 1 else None
     processes = [begin(*arguments, together=together) for arguments in several]
     for process in processes:
-        process.join(_PATIENCE)
+        process.join(PATIENCE)
         if process.is_alive():
             process.kill()
             process.join()
-            raise AssertionError("it did not come to an end")
+            raise AssertionError("the process did not end")
     codes = [process.exitcode for process in processes]
     for process in processes:
         process.close()

@@ -1,0 +1,1 @@
+"""What the documents and docstrings of the repository say."""

@@ -1,0 +1,84 @@
+"""An installation that sends questions: the runner, a dispatcher on the provider's stub, and status reports."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy import Engine, select
+
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.sending import status_reports
+from pipeline.consumers.sending.dispatcher import Dispatcher
+from pipeline.consumers.sending.sender import MessageContext
+from pipeline.consumers.sending.status_reports import UnknownMessage
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.notifiers.channels.twilio.sms import TwilioSms
+from pipeline.notifiers.channels.twilio.webhooks import status_report
+from pipeline.notifiers.port import Notifier
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.asks import asks
+from pipeline.store.store import Store
+from pipeline.store.unit_of_work import Setup
+from tests.support.running.embedded import VAULT
+from tests.support.provider import ACCOUNT, NUMBER, TOKEN
+from tests.support.running import steps
+
+CONTEXT = MessageContext("Acme", "https://ask.example.com")
+
+
+def sending_runner(url: str, policy: Policy | None = None, batch: int = 100) -> EmbeddedRunner:
+    """An embedded runner of an installation that sends questions, or its equivalent on a cluster's database."""
+    setup = Setup(parse_levels("depot:20,carrier:10"), 1.0, policy or Policy(), sending=True)
+    return steps.runtime(url, VAULT, setup, batch)
+
+
+def twilio(url: str, total: float = 0.5) -> TwilioSms:
+    """The real notifier, with the stub's address."""
+    return TwilioSms(
+        (ACCOUNT, TOKEN, ACCOUNT),
+        service=None,
+        sender=NUMBER,
+        public_url=CONTEXT.public_url,
+        api=url,
+        total=total,
+    )
+
+
+def dispatcher(store: Store, notifier: Notifier, policy: Policy | None = None, **options: Any) -> Dispatcher:
+    """A dispatcher for text messages. Only its thread reads its clock; tests pass the time themselves."""
+    now = options.pop("now", None) or _no_clock
+    return Dispatcher(store, policy or Policy(), {"sms": notifier}, CONTEXT, now, **options)
+
+
+def _no_clock() -> datetime:
+    raise AssertionError("the test has to pass the time")
+
+
+def webhook(store: Store, now: datetime) -> Any:
+    """The webhook without HTTP and signature: the stub's reports go directly into the store."""
+
+    def call(url: str, fields: Mapping[str, str]) -> None:
+        token = parse_qs(urlsplit(url).query)["token"][0]
+        report = status_report(fields, token, now)
+        # A report on a message of another installation is rejected, and stores nothing.
+        with suppress(UnknownMessage), store.engine.begin() as connection:
+            status_reports.handle(connection, store.journal, report, now)
+
+    return call
+
+
+def stored(engine: Engine) -> list[dict[str, Any]]:
+    """Every ask, as stored."""
+    with reading(engine) as connection:
+        return [dict(row) for row in connection.execute(select(asks).order_by(asks.c.order_id)).mappings()]
+
+
+def states(engine: Engine) -> list[str]:
+    """Their states."""
+    return [row["state"] for row in stored(engine)]
+
+
+A_DAY_LATER = timedelta(hours=25)  # after the last lookup of a message of unknown outcome

@@ -1,0 +1,26 @@
+"""Answers that come from staff, as the reference file measures them: phones that answer for several accounts.
+
+The product does not show these figures; the reference file checks them all the same.
+"""
+
+from collections.abc import Iterable
+
+SHARED_PHONE_ACCOUNTS = 3
+"""Accounts on one phone from which on it belongs to a depot or a driver, and to no customer."""
+
+
+def effective_phones(invites_per_phone: Iterable[int]) -> float | None:
+    """The number of phones if all were asked equally often: ``(sum m)^2 / sum m^2``, m invites per phone."""
+    invites = list(invites_per_phone)
+    squares = sum(m * m for m in invites)
+    return sum(invites) ** 2 / squares if squares else None
+
+
+def is_shared_phone(accounts: int) -> bool:
+    """Whether a phone that answers for so many accounts counts as shared."""
+    return accounts >= SHARED_PHONE_ACCOUNTS
+
+
+def shared_phone_share(invites_to_shared: int, invites: int) -> float | None:
+    """Of the invites, the share that went to shared phones."""
+    return invites_to_shared / invites if invites > 0 else None

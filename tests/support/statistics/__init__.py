@@ -1,0 +1,1 @@
+"""Counters, figures, alerts and findings that tests of the statistics share."""

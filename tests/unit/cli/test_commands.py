@@ -1,0 +1,57 @@
+"""What the root of the command line does for every command: errors, warnings, aliases."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from tests.support.paths import ROOT
+
+
+def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    given = {f"UNVARNISHED_{name}": value for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"UNVARNISHED_DATA_DIR": str(folder)} | given,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_an_old_setting_is_reported_in_one_line_and_works(tmp_path: Path) -> None:
+    done = run(tmp_path, "migrate", LEVELS="depot:3")
+    assert done.returncode == 0
+    expected = "UNVARNISHED_LEVELS is now called UNVARNISHED_SEGMENT_LEVELS; the old name works in this version only"
+    assert done.stderr == f"unvarnished: {expected}\n"
+
+
+def test_an_unusable_setting_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    done = run(tmp_path, "migrate", PUBLIC_PORT="eighty")
+    assert done.returncode == 2
+    assert done.stderr.startswith("unvarnished: UNVARNISHED_PUBLIC_PORT: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report", "--from", "yesterday"], "--from: 'yesterday' is not a date as in 2026-11-20"),
+        (["report", "--by", "planet"], "--by: 'planet' is not a segment level of this database"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_sentence(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, arguments, env={"UNVARNISHED_DATA_DIR": str(tmp_path)})
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_lab_is_another_name_of_simulate() -> None:
+    arguments = ["--segments", "2", "--days", "20", "--seeds", "1"]
+    first, second = (CliRunner().invoke(app, [name, *arguments]) for name in ("simulate", "lab"))
+    assert first.exit_code == second.exit_code == 0
+    assert first.stdout == second.stdout

@@ -1,0 +1,18 @@
+"""Folders stay small enough to be read at a glance."""
+
+from collections import Counter
+
+import pytest
+
+from tests.support.paths import ROOT
+
+MAX_FILES = 16
+MIGRATIONS = ROOT / "pipeline" / "store" / "schema" / "migrations" / "versions"  # one file per change, for ever
+
+
+@pytest.mark.parametrize("top", ["pipeline", "tests", "bench", "deploy"])
+def test_no_folder_has_more_than_16_python_files(top: str) -> None:
+    folders = Counter(path.parent for path in (ROOT / top).rglob("*.py"))
+    assert folders
+    full = {str(folder.relative_to(ROOT)): n for folder, n in folders.items() if n > MAX_FILES and folder != MIGRATIONS}
+    assert full == {}
