@@ -1,12 +1,12 @@
-"""Writes `asyncapi.json` from the events themselves, so that the contract on paper is the contract in the code."""
+"""Writes `asyncapi.json` from the types of the events, so that the documented contract is the one in the code."""
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pipeline import __version__
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.detection.pairs import Experience
 from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope
@@ -15,16 +15,16 @@ from pipeline.domain.orders.claims import Claim
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"
 
-# What we tell. Everything that has a processor is taken in; the pair is our own word, and we alone say it.
+# Events that the product sends. It receives every event that has a processor, except the pair, which only it creates.
 SENT = ("feedback.requested", "fulfilment.compared", "alert.opened", "alert.escalated", "alert.resolved")
 RECEIVED = tuple(kind for kind in PROCESSORS if kind != "fulfilment.compared")
 
 TOPICS = {
-    "orders": "Orders as the supplier's side tells them.",
-    "deliveries": "Scans of orders and their shipments. A scan may come before its order.",
-    "feedback": "Questions that went out, and the answers to them.",
-    "truth": "The pairs: what was claimed of an order beside what its customer says of it.",
-    "alerts": "Where a claim is shown no longer to hold, with the evidence.",
+    "orders": "Orders, as the supplier's systems report them.",
+    "deliveries": "Delivery scans of orders and their shipments. A scan may arrive before its order.",
+    "feedback": "Questions that were sent, and the answers to them.",
+    "truth": "Pairs: the claim about an order, and what its customer experienced.",
+    "alerts": "Segments whose answers contradict their claims, with the evidence.",
 }
 KEYS = dict.fromkeys(TOPICS, "the order's id") | {"alerts": "the segment, as dimension=value"}
 DEAD_LETTERS = "dead-letters"
@@ -40,12 +40,12 @@ def document() -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Unvarnished",
-            "version": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
+            "version": __version__,
             "description": (
                 f"Events are CloudEvents 1.0 in structured JSON, at most {MAX_EVENT_BYTES:,} bytes. `(source, id)` "
-                "names an event: seen twice, it counts once. Fields we do not know are kept, not refused. In a cluster "
-                "the channels are topics of Kafka, and what comes in may be in binary mode, too; in one process they "
-                "are names, and the events stand in the journal."
+                "identifies an event: received twice, it counts once. Unknown fields are kept, not refused. In a "
+                "cluster the channels are Kafka topics, and received events may also be in binary mode. In embedded "
+                "mode they are names only, and the events are in the journal."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
@@ -59,37 +59,37 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The document as it is written."""
+    """The document as JSON text."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _channel(topic: str, description: str) -> dict[str, Any]:
-    kinds = [kind for kind, told in KINDS.items() if told.topic == topic]
+    kinds = [kind for kind, spec in KINDS.items() if spec.topic == topic]
     messages = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds}
     return {"address": topic, "description": description, "messages": messages}
 
 
 def _dead_letters() -> dict[str, Any]:
-    """The topic of what nobody can process: no event, but the bytes as they came."""
+    """The topic of records that cannot be processed: their original bytes, not events."""
     named = {
-        "topic": "where it was",
-        "partition": "where it was",
-        "offset": "where it was",
-        "reason": "why nobody can process it",
-        "field": "the path of what is wrong, empty if that is not one field",
+        "topic": "topic of the record",
+        "partition": "partition of the record",
+        "offset": "offset of the record",
+        "reason": "why it cannot be processed",
+        "field": "path of the invalid field; empty if it is not one field",
     }
     headers = {name: {"type": "string", "description": text} for name, text in named.items()}
     message = {
         "name": "dead.letter",
         "title": "dead.letter",
-        "summary": "A record as it came, its own headers included, and why it was set aside.",
+        "summary": "A record as it was received, with its own headers, and why it cannot be processed.",
         "contentType": "application/octet-stream",
         "headers": {"type": "object", "properties": headers, "required": list(named)},
         "payload": {"type": "string", "format": "binary"},
     }
     return {
         "address": DEAD_LETTERS,
-        "description": "Records that nobody can process, of whichever topic.",
+        "description": "Records of any topic that cannot be processed.",
         "messages": {"dead.letter": message},
     }
 
@@ -127,7 +127,7 @@ def _message(kind: str) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    """The schemas of the data, and what the types alone do not tell."""
+    """The schemas of the data, completed with what the types alone do not say."""
     structs = [Envelope, Claim, Experience, *dict.fromkeys(kind.data for kind in KINDS.values())]
     _, found = msgspec.json.schema_components(structs, ref_template=_SCHEMAS + "{name}")
     for schema in found.values():
@@ -138,8 +138,8 @@ def _schemas() -> dict[str, Any]:
     pair["claim"] = {"$ref": f"{_SCHEMAS}Claim"}
     pair["experience"] = {"$ref": f"{_SCHEMAS}Experience"}
     envelope = found["Envelope"]["properties"]
-    envelope["historic"]["description"] = "Extension attribute: from the past, nobody is to be asked about it."
-    # Ours are an order's id and a counter, so they may be longer than those we take from others.
+    envelope["historic"]["description"] = "Extension attribute: a historic event, about which no question is sent."
+    # Ids of our own events are an order's id and a counter, so they may be longer than received ids.
     del envelope["id"]["maxLength"]
     return found
 

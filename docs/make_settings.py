@@ -1,4 +1,4 @@
-"""Writes `settings.md` from the class that reads the settings."""
+"""Writes `settings.md` from the classes that read the settings."""
 
 from pathlib import Path
 from typing import Any
@@ -6,64 +6,90 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from pipeline.app.serving import DEMO_SETTINGS
-from pipeline.settings import Settings
+from pipeline.demo.live import DEMO_SETTINGS
+from pipeline.settings import GROUPS, Settings
+from pipeline.settings.base import PREFIX, SettingsGroup
+from pipeline.settings.renamed import OLD_NAMES
 
 TARGET = Path(__file__).with_name("settings.md")
 
 _OPENING = """\
 # Settings
 
-Written by `make docs` from `pipeline/settings.py`; change it there.
+Written by `make docs` from `pipeline/settings/`; change it there.
 
-Every setting is a variable of the environment. None is needed: without any, the data lies in a SQLite file in your own
-data folder. A value that cannot be meant is refused at the start, with the name of its variable.
+Every setting is an environment variable, and none is required: without any, the data is stored in a SQLite file in
+your user data folder. Each process checks its settings at the start. It refuses a value that it cannot use, with a
+message that names the variable. Secret values are never printed.
+"""
+_GROUP = """
+## {subject}
 
-| variable | default | allowed | what it says |
+{about}
+
+| variable | default | allowed | meaning |
 |---|---|---|---|
 """
-_CLOSING = """
-Secret values are never printed.
+_STORED = """
+## Settings that the database keeps
 
-The first `replay` or `demo` keeps `UNVARNISHED_LEVELS` and `UNVARNISHED_ALERTS_A_YEAR` with the database: under other
-thresholds the same pairs would make another history. A later one that asks for something else is refused, and told what
-the database was started with. Where the levels are not set, `replay` and `demo` bring their own.
+The first `replay`, `demo` or `up` stores `UNVARNISHED_SEGMENT_LEVELS` and `UNVARNISHED_FALSE_ALERTS_PER_YEAR` in the
+database, because the same answers lead to other alerts under other thresholds. A later start with other values is
+refused, with a message that names the stored ones. If the segment levels are not set, `replay` and `demo` use their
+own.
+"""
+_DEMO = """
+## Defaults of the demo
 
-The live part of `demo` asks on its own phone page, whatever `UNVARNISHED_NOTIFIER` says. For what you do not set it has
-other defaults: {demo}.
+The live part of `demo` sends questions to its own phone page, whatever `UNVARNISHED_NOTIFIER` says. It has other
+defaults for settings that you do not set: {settings}.
+"""
+_RENAMED = """
+## Renamed settings
+
+The old names go on working in this version, with a warning. If both are set, the new one wins.
+
+| old name | new name |
+|---|---|
 """
 _DEFAULTS = {  # what depends on the machine or on other settings
     "data_dir": "the user's data folder",
-    "public_url": "`http://127.0.0.1` and the port",
+    "public_url": "`http://127.0.0.1` and the public port",
 }
 
 
 def text() -> str:
     """The page as it is written."""
-    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
-    demo = [f"`{_variable(name)}={value}`" for name, value in DEMO_SETTINGS.items()]
-    return _OPENING + "".join(rows) + _CLOSING.format(demo=", ".join(demo))
+    demo = ", ".join(f"`{variable(name)}={value}`" for name, value in DEMO_SETTINGS.items())
+    renamed = "".join(f"| `{variable(old)}` | `{variable(new)}` |\n" for new, old in OLD_NAMES.items())
+    return _OPENING + "".join(map(_section, GROUPS)) + _STORED + _DEMO.format(settings=demo) + _RENAMED + renamed
 
 
 def variables() -> set[str]:
-    """The variables that settings are read from."""
-    return {_variable(name) for name in Settings.model_fields}
+    """The variables that settings are read from, without the old names of renamed settings."""
+    return {variable(name) for name in Settings.model_fields}
 
 
-def _variable(name: str) -> str:
-    return f"{Settings.model_config['env_prefix']}{name.upper()}"
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def _section(group: type[SettingsGroup]) -> str:
+    rows = "".join(_row(name, field) for name, field in group.model_fields.items())
+    return _GROUP.format(subject=group.subject, about=group.__doc__) + rows
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    what = f"{field.description}{' (secret)' if SecretStr in getattr(field.annotation, '__args__', ()) else ''}"
-    return f"| `{_variable(name)}` | {_default(name, field)} | {_allowed(field)} | {what} |\n"
+    secret = " (secret)" if SecretStr in getattr(field.annotation, "__args__", ()) else ""
+    return f"| `{variable(name)}` | {_default(name, field)} | {_allowed(field)} | {field.description}{secret} |\n"
 
 
 def _default(name: str, field: FieldInfo) -> str:
     if name in _DEFAULTS:
         return _DEFAULTS[name]
     value: Any = field.get_default()
-    if value is None:
+    if value is None or value == "":
         return "none"
     return f"`{','.join(sorted(value))}`" if isinstance(value, frozenset) else f"`{value}`"
 
