@@ -1,4 +1,4 @@
-"""What every test may ask for: a fresh database on either engine, a broker. And Hypothesis, made repeatable."""
+"""Fixtures of all tests: a fresh database on either engine, a broker; and the repeatable profile of Hypothesis."""
 
 import os
 import shutil
@@ -15,8 +15,8 @@ from deploy.kafka import native
 from tests.support.servers import kafka, postgres
 from tests.support.servers.ways import Unavailable, missing
 
-# The default is repeatable, so that a red build is red again on the next machine. `explore` looks for what
-# nobody has seen yet: HYPOTHESIS_PROFILE=explore make test
+# The default is repeatable, so that a failure on one machine is a failure on the next. `explore` draws new examples:
+# HYPOTHESIS_PROFILE=explore make test
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -48,19 +48,19 @@ def kafka_broker() -> Iterator[kafka.KafkaBroker]:
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(kafka_broker: kafka.KafkaBroker) -> str:
-    """Where the broker is reached, HOST:PORT. It is shared: a test that breaks its broker starts one of its own."""
+    """The broker's address, HOST:PORT. It is shared: a test that breaks its broker starts its own."""
     return kafka_broker.bootstrap
 
 
 @pytest.fixture
 def topic_prefix(kafka_broker: kafka.KafkaBroker) -> str:
-    """What the names of this test's topics begin with, and of no other's."""
+    """The prefix of this test's topics, different from that of every other test."""
     return kafka_broker.new_prefix()
 
 
 @pytest.fixture
 def kafka_node(tmp_path: Path) -> Iterator[native.Node]:
-    """A broker of the test's own, running, to be stopped, killed or paused."""
+    """A running broker for this test alone, which may stop, kill or pause it."""
     node = native.Node(tmp_path / "kafka")
     try:
         node.start()
@@ -72,7 +72,7 @@ def kafka_node(tmp_path: Path) -> Iterator[native.Node]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A database of the test's own, with the current schema: once on SQLite and once on PostgreSQL."""
+    """A database for this test alone, with the current schema: once on SQLite and once on PostgreSQL."""
     url: str = request.getfixturevalue(f"{request.param}_database_url")
     return url
 
@@ -95,7 +95,7 @@ def postgresql_database_url(
 
 @pytest.fixture
 def cluster_database_url(postgresql_database_url: str, _suite_topics: tuple[str, str]) -> str:
-    """For tests that run in both modes: the builders make a cluster of it, with Kafka between relay and worker."""
+    """For tests that run in both modes: `embedded` runs a cluster on it, with Kafka between relay and worker."""
     from tests.support.running.steps import for_cluster
 
     return for_cluster(postgresql_database_url, *_suite_topics)
@@ -103,7 +103,7 @@ def cluster_database_url(postgresql_database_url: str, _suite_topics: tuple[str,
 
 @pytest.fixture(scope="session")
 def _suite_topics(kafka_broker: kafka.KafkaBroker) -> Iterator[tuple[str, str]]:
-    """Broker and prefix of the topics that all those tests use one after the other."""
+    """Broker and prefix of the topics that these tests use one after the other."""
     from tests.support.running.wire import wire
 
     found = kafka_broker.bootstrap, kafka_broker.new_prefix()
@@ -114,18 +114,18 @@ def _suite_topics(kafka_broker: kafka.KafkaBroker) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def _migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrated once, copied for each test."""
+    """A database file, migrated once and copied for each test."""
     file = tmp_path_factory.mktemp("schema") / "unvarnished.db"
     _migrate(_sqlite_url(file))
     with closing(sqlite3.connect(file)) as connection:
-        # Everything into the one file that gets copied, nothing left beside it in a -wal.
+        # Moves everything into the one file that is copied: nothing stays in the -wal file.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return file
 
 
 @pytest.fixture(scope="session")
 def _migrated_postgres_database(postgres_server: postgres.PostgresServer) -> Iterator[URL]:
-    """Migrated once, the template of each test's database."""
+    """A database, migrated once: the template of each test's database."""
     database = postgres_server.create_database()
     _migrate(_render(database))
     postgres_server.freeze(database)

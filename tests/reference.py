@@ -28,7 +28,7 @@ from tests.support.statistics.detection_blocks import Answer
 
 Case = dict[str, Any]
 Figures = dict[str, Any]
-"""Field of the file -> what the product says."""
+"""Field of the file -> the product's term."""
 
 INTERVAL_END = 1e-6
 RATE = 1e-12

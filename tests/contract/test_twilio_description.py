@@ -17,13 +17,13 @@ from tests.support import provider as stub
 from tests.support.paths import SHARED
 from tests.support.provider import ACCOUNT, TOKEN, Provider
 from tests.support.requests.messages import TO, adapter, message
-from tests.support.servers.prism import Held, Violation, prism
+from tests.support.servers.prism import CheckingClient, Violation, prism
 
 DESCRIPTION = SHARED / "data" / "twilio" / "twilio_api_v2010.yaml"
 SERVICE = "MG" + "1" * 32
 MESSAGES = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 NOW = datetime.now(UTC)
-# The one place where the description contradicts its own examples, and Twilio: addresses of pages are relative.
+# Here the description contradicts its own examples and Twilio: URIs of pages are relative.
 PAGE = "next_page_uri:\n                    format: uri"
 
 pytestmark = pytest.mark.skipif(not DESCRIPTION.is_file(), reason=f"no description of Twilio's API under {SHARED}")
@@ -49,7 +49,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 def through(line: Line, **sender: str | None) -> TwilioSms:
     """The real adapter, on its way through Prism."""
     made = adapter(line.url, 25, **sender)
-    made._client.http_client = Held(line.url, 25)
+    made._client.http_client = CheckingClient(line.url, 25)
     return made
 
 
@@ -59,11 +59,11 @@ SENDERS = pytest.mark.parametrize(
 
 
 @SENDERS
-def test_a_message_is_one_that_the_description_allows(line: Line, sender: dict[str, Any]) -> None:
+def test_a_message_conforms_to_the_description(line: Line, sender: dict[str, Any]) -> None:
     assert through(line, **sender).send(message()) == Accepted(line.provider.made[-1].sid)
 
 
-def test_looking_for_a_message_is_too_and_every_further_page(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lookup_of_a_message_conforms_on_every_page(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sms, "_PAGE", 1)
     twilio = through(line)
     twilio.send(message("B" * 22))
@@ -74,7 +74,9 @@ def test_looking_for_a_message_is_too_and_every_further_page(line: Line, monkeyp
 
 
 @SENDERS
-def test_the_list_of_texts_to_us_is_too(line: Line, monkeypatch: pytest.MonkeyPatch, sender: dict[str, Any]) -> None:
+def test_the_list_of_inbound_texts_conforms(
+    line: Line, monkeypatch: pytest.MonkeyPatch, sender: dict[str, Any]
+) -> None:
     monkeypatch.setattr(sms, "_PAGE", 1)
     sent = [line.provider.text("2", TO, NOW, service=sender.get("service")) for _ in range(2)]
     listed = list(through(line, **sender).received(NOW - timedelta(hours=1)))
@@ -90,18 +92,18 @@ def test_the_list_of_texts_to_us_is_too(line: Line, monkeypatch: pytest.MonkeyPa
         ({"To": None}, "To"),
     ],
 )
-def test_a_request_that_is_wrong_goes_no_further(line: Line, wrong: dict[str, str | None], named: str) -> None:
+def test_an_invalid_request_is_rejected(line: Line, wrong: dict[str, str | None], named: str) -> None:
     posts = len(line.provider.posts)
     fields = {"To": TO, "From": "+15005550006", "Body": "How was it?"} | wrong
     form = {name: value for name, value in fields.items() if value is not None}
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     with pytest.raises(Violation, match=named):
-        Held(line.url, 25).request("POST", MESSAGES, data=form, headers=kind, auth=(ACCOUNT, TOKEN))
+        CheckingClient(line.url, 25).request("POST", MESSAGES, data=form, headers=kind, auth=(ACCOUNT, TOKEN))
     assert len(line.provider.posts) == posts
 
 
 @pytest.mark.parametrize("wrong", [{"sid": "SM1"}, {"status": "on its way"}, {"num_segments": 1}])
-def test_an_answer_of_our_stub_that_is_wrong_is_found_out(
+def test_an_invalid_response_of_the_stub_is_detected(
     line: Line, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
 ) -> None:
     right = stub._as_json

@@ -1,1 +1,1 @@
-"""The product as its user starts it: the command, in processes of its own."""
+"""Tests of the product as users start it: the command in separate processes."""

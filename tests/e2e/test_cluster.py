@@ -1,4 +1,4 @@
-"""The roles of a cluster as processes, on Kafka and PostgreSQL: from an event to the pair, and what survives what."""
+"""The roles of a cluster as processes on Kafka and PostgreSQL: from an event to the pair, and recovery from faults."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def running(
     kafka_broker: KafkaBroker,
     provider: Provider,
 ) -> Iterator[Cluster]:
-    """One process of each role, shared by the tests that break nothing: each has orders of its own."""
+    """One process of each role, shared by the tests that inject no fault: each has its own orders."""
     database = postgres_server.create_database(template=_migrated_postgres_database.database or "")
     url = database.render_as_string(hide_password=False)
     twilio = {
@@ -67,7 +67,7 @@ def running(
 
 @pytest.fixture
 def fresh(tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, topic_prefix: str) -> Iterator[Cluster]:
-    """A cluster of the test's own, with no process yet."""
+    """A cluster for this test alone, without processes."""
     with cluster(tmp_path, postgresql_database_url, kafka_bootstrap, topic_prefix, NOTIFIER="console") as made:
         yield made
 
@@ -91,7 +91,7 @@ def question(provider: Provider, phone: str) -> str:
 
 
 def journal(made: Cluster) -> Counter[tuple[str, str]]:
-    """How often each event stands in the journal, by type and id."""
+    """The number of entries in the journal by type and id."""
     with made.engine.connect() as connection:
         return Counter((kind, name) for kind, name in connection.execute(text("SELECT type, id FROM journal")))
 
@@ -106,16 +106,16 @@ def test_a_delivery_by_http_leads_to_a_question_an_answer_and_a_published_pair(
 ) -> None:
     client, phone = running.http_client(), "+447700900123"
     assert client.send_events([order("SO-http", phone), delivered("SO-http")])
-    said = [("submission", "first"), ("arrival", "late"), ("goods", "complete"), ("score", "3"), ("comment", "")]
-    assert client.submit_form(question(provider, phone), said)
+    form = [("submission", "first"), ("arrival", "late"), ("goods", "complete"), ("score", "3"), ("comment", "")]
+    assert client.submit_form(question(provider, phone), form)
     parts = "SELECT count(*) FROM handled JOIN journal USING (seq) WHERE id LIKE 'SO-http%' AND part <> ''"
     until(lambda: count(running, parts) == 3, "the pair in the evidence of two segments and the fleet")
     until(lambda: not count(running, "SELECT count(*) FROM outbox"), "an empty outbox")
     [pair] = [record for record in running.records("truth") if record.key == b"SO-http"]
     assert json.loads(pair.value)["data"]["verdict"] == "embellished"
-    told = [json.loads(record.value)["type"] for record in running.records("feedback") if record.key == b"SO-http"]
-    # Who answers at once may be quicker than the news that they were asked.
-    assert sorted(told) == ["feedback.received", "feedback.requested"]
+    types = [json.loads(record.value)["type"] for record in running.records("feedback") if record.key == b"SO-http"]
+    # An immediate answer may arrive before the event of its question.
+    assert sorted(types) == ["feedback.received", "feedback.requested"]
     for process in running.processes:
         assert process.ready(), process.role
 
@@ -137,11 +137,11 @@ def test_events_produced_by_other_systems_lead_to_questions_in_either_cloudevent
 def test_poison_messages_become_dead_letters_with_their_position_and_the_others_are_processed(running: Cluster) -> None:
     bad = order("SO-bad").replace(b'"ordered":10', b'"ordered":"ten"')
     running.produce("orders", [(bad, [*STRUCTURED, ("traceparent", b"00-1")]), (b"{", []), (order("SO-good"), [])])
-    until(lambda: ("order.completed", "SO-good:completed") in journal(running), "what stands behind the poison")
+    until(lambda: ("order.completed", "SO-good:completed") in journal(running), "the record after the poison messages")
     until(lambda: len(running.records("dead-letters")) == 2, "both dead letters")
-    letters = {record.value: dict(record.headers) for record in running.records("dead-letters")}
-    assert letters.keys() == {bad, b"{"}
-    headers = letters[bad]
+    found = {record.value: dict(record.headers) for record in running.records("dead-letters")}
+    assert found.keys() == {bad, b"{"}
+    headers = found[bad]
     assert headers["topic"].decode() == f"{running.prefix}orders"
     assert headers["field"] == b"data.lines[0].ordered"
     assert headers["reason"] == b"Expected `float`, got `str`"
@@ -154,21 +154,21 @@ def test_a_record_on_our_own_topics_that_no_relay_wrote_is_a_poison_message(runn
     before = count(running, "SELECT count(*) FROM dead_letters")
     for topic in ("unvarnished-events", "unvarnished-evidence"):
         running.produce(topic, [(order("SO-forged"), STRUCTURED)])
-    until(lambda: count(running, "SELECT count(*) FROM dead_letters") == before + 2, "both set aside")
+    until(lambda: count(running, "SELECT count(*) FROM dead_letters") == before + 2, "both dead letters")
     assert ("order.completed", "SO-forged:completed") not in journal(running)
 
 
 def test_a_retried_dead_letter_that_is_valid_now_is_processed(running: Cluster) -> None:
     before = count(running, "SELECT count(*) FROM dead_letters")
     refused = BadEvent("an older version could not read this", "data")
-    letter = Incoming(order("SO-again"), "orders", "kafka:orders:0:1000000", refused, datetime.now(UTC))
-    OutboxWriter(Store(running.engine, Vault(running.settings().master()), SharedJournal())).store_batches([[letter]])
+    incoming = Incoming(order("SO-again"), "orders", "kafka:orders:0:1000000", refused, datetime.now(UTC))
+    OutboxWriter(Store(running.engine, Vault(running.settings().master()), SharedJournal())).store_batches([[incoming]])
 
     command = (sys.executable, "-m", "pipeline", "dead-letters", "retry", "--format", "json")
     done = subprocess.run(command, cwd=ROOT, env=running.environment(), capture_output=True, text=True, check=True)
 
     assert json.loads(done.stdout)["new"] == 1
-    assert count(running, "SELECT count(*) FROM dead_letters") == before, "the others cannot be read now either"
+    assert count(running, "SELECT count(*) FROM dead_letters") == before, "the others are still invalid"
     until(lambda: count(running, "SELECT count(*) FROM orders WHERE order_id = 'SO-again'"), "the order")
 
 
@@ -190,7 +190,7 @@ def test_a_worker_killed_during_a_batch_loses_nothing_and_repeats_nothing(fresh:
     until(lambda: first.ready() and second.ready(), "both in the group")
     names = [f"SO-{n}" for n in range(200)]
     with fresh.blocker.begin() as connection:
-        connection.execute(text("LOCK TABLE orders"))  # both have taken what they cannot finish
+        connection.execute(text("LOCK TABLE orders"))  # both have fetched a batch that they cannot complete
         fresh.produce("orders", [(order(name), STRUCTURED) for name in names])
         fresh.produce("deliveries", [(delivered(name), STRUCTURED) for name in names + names[:50]])
         until(lambda: count(fresh, "SELECT count(*) FROM pg_locks WHERE NOT granted") >= 2, "both batches")
@@ -218,7 +218,7 @@ def test_a_stalled_worker_is_not_ready_and_then_ends(fresh: Cluster) -> None:
     with fresh.blocker.begin() as connection:
         connection.execute(text("LOCK TABLE journal"))
         fresh.produce("orders", [(order("SO-1"), STRUCTURED)])
-        until(lambda: "none was processed" in worker.get("/readyz")[1], "the watchdog's complaint")
+        until(lambda: "none was processed" in worker.get("/readyz")[1], "the report of the watchdog")
         assert worker.metric("unvarnished_worker_stalled") == 1
         assert worker.wait() == 70
 
@@ -232,7 +232,7 @@ def test_while_the_broker_is_unavailable_events_are_accepted_and_processed_after
         client = made.http_client()
         kafka_node.stop()
         assert client.send_events([order("SO-1")])
-        until(lambda: not relay.ready(), "the relay's complaint")
+        until(lambda: not relay.ready(), "the relay reports that it is not ready")
         assert web.ready()
         kafka_node.start()
         until(lambda: count(made, "SELECT count(*) FROM orders"), "the order")
@@ -244,7 +244,7 @@ def test_while_the_broker_is_unavailable_events_are_accepted_and_processed_after
 
 
 def children(parent: int) -> dict[str, int]:
-    """The process of each role that a group runs."""
+    """The process id of each role of a supervisor."""
     found = {}
     for line in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         command = Path(f"/proc/{line}/cmdline").read_text().split("\0")
@@ -259,7 +259,7 @@ def test_up_with_a_broker_runs_every_role_restarts_what_ends_and_stops_all(fresh
     until(lambda: count(fresh, "SELECT count(*) FROM orders") == 1, "the order")
     os.kill(relay, signal.SIGKILL)
     assert fresh.http_client().send_events([order("SO-2")])
-    until(lambda: count(fresh, "SELECT count(*) FROM orders") == 2, "the order behind a new relay")
+    until(lambda: count(fresh, "SELECT count(*) FROM orders") == 2, "the order after the restart of the relay")
     last = children(group.pid)
     assert "the relay ended (killed by signal 9) and is restarted" in group.log
     assert (set(last), last["relay"] != relay) == ({"web", "relay", "worker", "dispatcher"}, True)
@@ -277,4 +277,4 @@ def test_when_up_is_killed_its_processes_end(fresh: Cluster) -> None:
 
     orphans = until(_all, "every role")
     assert group.end(signal.SIGKILL) == -signal.SIGKILL
-    until(lambda: not [pid for pid in orphans.values() if Path(f"/proc/{pid}").exists()], "no role that runs on")
+    until(lambda: not [pid for pid in orphans.values() if Path(f"/proc/{pid}").exists()], "the end of every role")

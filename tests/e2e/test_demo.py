@@ -1,4 +1,4 @@
-"""`unvarnished demo` as its visitor has it: a history, then deliveries live, phones that ring, figures that move."""
+"""`unvarnished demo` as a visitor uses it: a simulated past, then live deliveries, phones, and changing figures."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 LIVE = f"SO-{LIVE_FROM}-"
 ORDERS = 40
-WORDS = "Said by a visitor"
+WORDS = "Written by a visitor"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[int], Up]]:
 
     def _start(pace: int) -> Up:
         options = ["--days", "3", "--pace", str(pace), "--deliveries", str(ORDERS)]
-        started.append(Up(tmp_path, "demo", *options, NOTIFIER="twilio_sms"))  # a demo asks nobody real
+        started.append(Up(tmp_path, "demo", *options, NOTIFIER="twilio_sms"))  # a demo never contacts real people
         return started[-1]
 
     yield _start
@@ -83,7 +83,7 @@ def test_the_demo_goes_live_asks_records_answers_and_continues_after_ctrl_c(
     before = answered(up)
     until(lambda: ringing(up) != "", "a question on a phone")
     assert fill_in(up, ringing(up)) == 200
-    until(lambda: WORDS in up.get("/")[1].decode(), "the visitor's words on the dashboard")
+    until(lambda: WORDS in up.get("/")[1].decode(), "the visitor's comment on the dashboard")
     assert answered(up) > before
     assert up.end(signal.SIGINT) == 0
     first = live_orders(tmp_path)
@@ -91,15 +91,15 @@ def test_the_demo_goes_live_asks_records_answers_and_continues_after_ctrl_c(
 
     again = start(1_200)
     until(lambda: len(live_orders(tmp_path)) == ORDERS, "all live orders")
-    assert again.get("/readyz")[0] == 200, "and goes on serving"
+    assert again.get("/readyz")[0] == 200, "it still serves requests"
     assert again.end(signal.SIGTERM) == 0
     assert answers_of_the_company(tmp_path) > 0
     assert asked_twice(tmp_path) == []
-    assert len(working_keys(tmp_path)) == 1, "each start has a key of its own, and ends the one before"
+    assert len(working_keys(tmp_path)) == 1, "each start creates a key and revokes the previous one"
 
 
 def answers_of_the_company(folder: Path) -> int:
-    """Live questions that were answered, the visitor's own left aside."""
+    """The number of answered live questions, without the visitor's."""
     engine = connect(f"sqlite:///{folder / 'unvarnished.db'}")
     query = select(func.count()).where(asks.c.order_id.startswith(LIVE), asks.c.state == "answered")
     with reading(engine) as connection:
@@ -109,7 +109,7 @@ def answers_of_the_company(folder: Path) -> int:
 
 
 def asked_twice(folder: Path) -> list[tuple[str, str]]:
-    """Who got more than one message about one order."""
+    """The orders and contacts with more than one message."""
     engine = connect(f"sqlite:///{folder / 'unvarnished.db'}")
     who = phone_messages.c.order_id, phone_messages.c.contact_id
     with reading(engine) as connection:
@@ -127,24 +127,24 @@ def working_keys(folder: Path) -> list[str]:
 
 
 def demo(folder: Path, *options: str) -> tuple[int, str]:
-    """What the command exits with and says; in this process."""
+    """Exit code and output of the command, run in this process."""
     done = CliRunner().invoke(app, ["demo", *options], env={"UNVARNISHED_DATA_DIR": str(folder)})
     return done.exit_code, done.output
 
 
 def test_the_simulated_company_of_a_database_cannot_change(tmp_path: Path) -> None:
-    code, said = demo(tmp_path, "--days", "1", "--start", "2026-06-01", "--no-live")
+    code, output = demo(tmp_path, "--days", "1", "--start", "2026-06-01", "--no-live")
     assert code == 0
-    assert "Who embellishes" in said
-    assert "Live" not in said
-    assert demo(tmp_path, "--no-live") == (0, said), "the same days again, whatever day it is"
+    assert "Who embellishes" in output
+    assert "Live" not in output
+    assert demo(tmp_path, "--no-live") == (0, output), "the same days on any date"
     for other in (["--seed", "8"], ["--start", "2026-06-02"]):
-        code, said = demo(tmp_path, *other, "--no-live")
+        code, output = demo(tmp_path, *other, "--no-live")
         assert code == 2
-        assert "--seed 7 --start 2026-06-01" in said
+        assert "--seed 7 --start 2026-06-01" in output
 
 
 def test_a_history_that_ends_in_the_future_cannot_go_live(tmp_path: Path) -> None:
-    code, said = demo(tmp_path, "--start", "2190-01-01")
+    code, output = demo(tmp_path, "--start", "2190-01-01")
     assert code == 2
-    assert "--no-live" in said
+    assert "--no-live" in output

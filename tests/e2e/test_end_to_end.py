@@ -1,5 +1,5 @@
-"""The whole sentence, in a real browser on a real `unvarnished up`: an event comes in by HTTP, a phone rings, the form
-is answered, the dashboard has changed. The pictures are for looking at: UNVARNISHED_PICTURES=folder keeps them."""
+"""The whole path in a real browser on a real `unvarnished up`: an event arrives by HTTP, the phone shows a question,
+the form is answered, the dashboard changes. UNVARNISHED_PICTURES=folder keeps the screenshots."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[tuple[Up, str]]:
-    """A running installation in which no hour is quiet, and a key to it."""
+    """A running installation without quiet hours, and an API key."""
     engine = open_database(Settings(data_dir=tmp_path))
     key = create_key(engine, "erp", history=False)
     engine.dispose()
@@ -58,19 +58,19 @@ def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str],
                 phones.goto(f"{home}/phone")
                 deliver(running, key, f"SO-0{number}")
                 form = opened(context, phones, f"Ana of SO-0{number}")
-                look(phones, pictures / f"rings-{size['width']}.png")
-                look(form, pictures / f"asked-{size['width']}.png")
+                check(phones, pictures / f"rings-{size['width']}.png")
+                check(form, pictures / f"asked-{size['width']}.png")
                 form.locator("label", has=form.locator("[name=arrival][value=late]")).click()
                 form.get_by_role("textbox").fill(f"Not on time, number {number}")
                 form.get_by_role("button").click()
                 form.get_by_role("heading", level=1).get_by_text("recorded").wait_for()
                 dashboard.get_by_text(f"Not on time, number {number}").wait_for()
                 assert f"{number} of 10 answers" in dashboard.inner_text("h1")
-                look(dashboard, pictures / f"known-{size['width']}.png")
+                check(dashboard, pictures / f"known-{size['width']}.png")
 
 
 def opened(context: BrowserContext, phones: Page, name: str) -> Page:
-    """The form behind the link on this person's phone, which has to ring by itself."""
+    """The form behind the link on this contact's phone, which has to appear without a reload."""
     link = phones.locator("section.phone", has_text=name).get_by_role("link")
     with context.expect_page() as found:
         link.click()
@@ -78,8 +78,8 @@ def opened(context: BrowserContext, phones: Page, name: str) -> Page:
     return found.value
 
 
-def look(page: Page, picture: Path) -> None:
-    """For everybody, and as wide as the screen."""
+def check(page: Page, picture: Path) -> None:
+    """Check accessibility and width, and take a screenshot."""
     assert browsing.violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.screenshot(path=picture, full_page=True)

@@ -1,4 +1,4 @@
-"""A worker started by Faust's own command line: what its options do, and how it ends."""
+"""A worker started by Faust's own command line: its options, and its end."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.reliability]
 PHONE = "+447700900123"
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "faust")
 FAUST = (PROGRAM, "-A", "pipeline.app.worker", "--quiet", "worker")
-# What docs/operations.md says of sensors.
+# The example of docs/operations.md.
 WITH_A_SENSOR = """
 import faust
 from pipeline.app.worker import app
@@ -47,7 +47,7 @@ def work_through(made: Cluster, order_id: str) -> None:
 
 
 def test_faust_starts_the_worker_with_its_own_options(fresh: Cluster, tmp_path: Path) -> None:
-    port, log = free_port(), tmp_path / "said.log"
+    port, log = free_port(), tmp_path / "worker.log"
     worker = fresh.launch("worker", *FAUST, "--web-port", str(port), "--loglevel", "info", "--logfile", str(log))
     assert worker.port == port
     until(worker.ready, "the worker in its group")
@@ -58,11 +58,11 @@ def test_faust_starts_the_worker_with_its_own_options(fresh: Cluster, tmp_path: 
     assert worker.end(signal.SIGTERM) == 0
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["role"] for line in lines} == {"worker"}
-    assert {line["logger"].split(".")[0] for line in lines} >= {"pipeline", "faust"}, "the steps of Faust as well"
+    assert {line["logger"].split(".")[0] for line in lines} >= {"pipeline", "faust"}, "the log of Faust, too"
 
 
 def test_a_worker_prints_its_stack_on_a_signal_without_the_content_of_events(fresh: Cluster, tmp_path: Path) -> None:
-    log = tmp_path / "said.log"
+    log = tmp_path / "worker.log"
     worker = fresh.launch("worker", *FAUST, "--loglevel", "debug", "--logfile", str(log))
     assert worker.port
     work_through(fresh, "SO-private")
@@ -71,10 +71,10 @@ def test_a_worker_prints_its_stack_on_a_signal_without_the_content_of_events(fre
     until(lambda: "worker_loop.py" in worker.log, "the stack of its loop")
     work_through(fresh, "SO-afterwards")
     assert worker.end(signal.SIGTERM) == 0
-    said = worker.log + log.read_text()
-    assert "aiokafka" in said
-    assert PHONE not in said
-    assert "SO-private" not in said.replace('"event": "SO-private:completed"', "")
+    output = worker.log + log.read_text()
+    assert "aiokafka" in output
+    assert PHONE not in output
+    assert "SO-private" not in output.replace('"event": "SO-private:completed"', "")
 
 
 def test_a_third_party_sensor_is_notified_of_consumed_records(fresh: Cluster, tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_a_third_party_sensor_is_notified_of_consumed_records(fresh: Cluster, tm
     worker = fresh.launch("worker", *here, PROGRAM, "-A", "watched", "--quiet", "worker")
     assert worker.port
     work_through(fresh, "SO-seen")
-    until(lambda: f"seen {fresh.prefix}orders 0\n" in worker.log, "what the sensor says")
-    assert worker.metric("unvarnished_consumed_records_total") == 1, "and ours still measures"
+    until(lambda: f"seen {fresh.prefix}orders 0\n" in worker.log, "the output of the sensor")
+    assert worker.metric("unvarnished_consumed_records_total") == 1, "our own sensor still measures"
     assert worker.end(signal.SIGTERM) == 0
 
 
 def test_without_web_it_works_and_opens_no_port(fresh: Cluster) -> None:
-    with taken_port() as port:
+    with occupied_port() as port:
         worker = fresh.launch("worker", *FAUST, "--without-web", WORKER_PORT=str(port))
         work_through(fresh, "SO-unseen")
         assert "http://" not in worker.log
@@ -97,10 +97,10 @@ def test_without_web_it_works_and_opens_no_port(fresh: Cluster) -> None:
 
 
 @contextmanager
-def taken_port() -> Iterator[int]:
-    """One on which somebody else listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        yield taken.getsockname()[1]
+def occupied_port() -> Iterator[int]:
+    """A port on which another program listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 def ended(worker: Process) -> str:
@@ -109,7 +109,7 @@ def ended(worker: Process) -> str:
 
 
 def test_a_failed_start_is_reported_in_a_sentence(fresh: Cluster) -> None:
-    with taken_port() as port:
+    with occupied_port() as port:
         busy = fresh.launch("worker", *FAUST, "--web-port", str(port))
         wrong = fresh.launch("worker", *FAUST, WORKER_STALL_TIMEOUT_SECONDS="soon")
         shared = fresh.launch("worker", *FAUST, DATABASE_URL="sqlite:///one.db")

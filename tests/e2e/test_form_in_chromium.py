@@ -1,6 +1,6 @@
-"""The mini-form and the phones as people meet them: in a real browser, by keyboard, on a small screen.
+"""The customer's form and the phone page in a real browser, by keyboard, on a small screen.
 
-The pictures are for looking at: UNVARNISHED_PICTURES=folder keeps them.
+UNVARNISHED_PICTURES=folder keeps the screenshots.
 """
 
 import os
@@ -21,9 +21,9 @@ from pipeline.web.http.problems import HANDLERS
 from pipeline.web.internal.demo_phone import phone
 from pipeline.web.public.form import form
 from tests.support.builders import at
+from tests.support.requests import installation
+from tests.support.requests.installation import PHONE, TOKEN, Ticking
 from tests.support.running.embedded import embedded
-from tests.support.requests import doors
-from tests.support.requests.doors import PHONE, TOKEN, Ticking
 from tests.support.servers import browsing
 from tests.support.stored import rows
 
@@ -50,7 +50,7 @@ def runtime(sqlite_database_url: str) -> Iterator[EmbeddedRunner]:
 @pytest.fixture
 def address(runtime: EmbeddedRunner) -> Iterator[str]:
     """The routes on a real socket, with the headers of the listeners."""
-    services = doors.services(runtime, Ticking(at(hours=3)))
+    services = installation.services(runtime, Ticking(at(hours=3)))
     app = Litestar(
         [*form.routes(services), *phone.routes(services), *assets.routes()],
         before_send=[response_hook("public")],
@@ -73,17 +73,19 @@ def folder(tmp_path: Path) -> Path:
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     with browser.new_context(viewport=request.param) as context:
         made = context.new_page()
-        said: list[str] = []
-        made.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        made.on("pageerror", lambda error: said.append(str(error)))
+        console: list[str] = []
+        made.on(
+            "console", lambda message: console.append(message.text) if message.type in ("error", "warning") else None
+        )
+        made.on("pageerror", lambda error: console.append(str(error)))
         yield made
-    answers_of_ours = ("status of 404", "status of 422", "status of 429", "favicon")
-    user_errors = [text for text in said if not any(known in text for known in answers_of_ours)]
-    assert user_errors == [], "the browser complained: the content security policy, most likely"
+    expected_messages = ("status of 404", "status of 422", "status of 429", "favicon")
+    problems = [text for text in console if not any(known in text for known in expected_messages)]
+    assert problems == [], "errors in the browser's console, probably of the content security policy"
 
 
 def check(page: Page, folder: Path, name: str) -> None:
-    """Nothing wrong for people with other senses, nothing wider than the screen, and a picture to look at."""
+    """Check accessibility and width, and take a screenshot."""
     assert browsing.violations(page) == []
     width = page.evaluate("window.innerWidth")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -98,10 +100,10 @@ def press(page: Page, *keys: str) -> None:
 def test_the_form_is_filled_in_by_keyboard_alone(
     runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
     check(page, folder, "form")
-    press(page, "Tab", "Space", "ArrowDown")  # arrival: the second
+    press(page, "Tab", "Space", "ArrowDown")  # arrival: the second option
     assert page.evaluate("document.activeElement.value") == "late"
     press(page, "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Space")  # damaged, papers missing
     press(page, "Tab", "Space", *["ArrowRight"] * 4)
@@ -128,7 +130,7 @@ def test_the_form_is_filled_in_by_keyboard_alone(
 def test_an_error_is_named_focused_and_linked_to_its_field(
     runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
     page.get_by_label("All complete and in order").check()
     page.get_by_label("Wrong goods").check()
@@ -141,10 +143,10 @@ def test_an_error_is_named_focused_and_linked_to_its_field(
     assert page.get_by_label("Wrong goods").is_checked()
 
 
-def test_what_never_came_is_not_asked_about_and_french_fits(
+def test_goods_not_received_have_no_condition_and_french_fits(
     runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
-    doors.sent(runtime, language="fr", timezone="Europe/Paris")
+    installation.sent(runtime, language="fr", timezone="Europe/Paris")
     page.goto(f"{address}/f/{TOKEN}")
     check(page, folder, "french")
     page.get_by_label("Non, pas reçue").check()
@@ -155,7 +157,9 @@ def test_what_never_came_is_not_asked_about_and_french_fits(
     assert rows(runtime, answers)[0]["arrival"] == "not_received"
 
 
-def test_a_link_to_nothing_is_a_page_too(runtime: EmbeddedRunner, address: str, page: Page, folder: Path) -> None:
+def test_an_invalid_link_shows_an_accessible_page(
+    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
+) -> None:
     page.goto(f"{address}/f/{'A' * 22}")
     check(page, folder, "closed")
     for n in range(30):
@@ -166,7 +170,7 @@ def test_a_link_to_nothing_is_a_page_too(runtime: EmbeddedRunner, address: str, 
 
 
 def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: str, browser: Browser) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     with browser.new_context(viewport=SMALL, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
@@ -177,10 +181,10 @@ def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: st
     assert rows(runtime, answers)[0]["score"] == 10
 
 
-def test_a_phone_rings_is_answered_by_text_and_stays_fresh(
+def test_the_phone_page_updates_itself_and_accepts_replies(
     runtime: EmbeddedRunner, address: str, page: Page, folder: Path
 ) -> None:
-    doors.sent(runtime, name="Ana Roux")
+    installation.sent(runtime, name="Ana Roux")
     question = questions.question_text("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
     page.goto(f"{address}/phone")
     page.get_by_text("No messages yet.").wait_for()
@@ -188,7 +192,7 @@ def test_a_phone_rings_is_answered_by_text_and_stays_fresh(
         phones.store_message(
             connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1"
         )
-    page.get_by_role("heading", name="Ana Roux").wait_for()  # by itself, within seconds
+    page.get_by_role("heading", name="Ana Roux").wait_for()  # without a reload, within seconds
     assert "Ana Roux" in page.get_by_role("status").inner_text()
     box = page.get_by_label("Reply as Ana Roux")
     for words, then in (("2", "would you recommend us"), ("4", "A word is enough"), ("Box 3 was wet.", "recorded")):
@@ -196,7 +200,7 @@ def test_a_phone_rings_is_answered_by_text_and_stays_fresh(
         box.press("Enter")
         page.get_by_text(then).first.wait_for()
     speakers = page.get_by_role("listitem").evaluate_all("items => items.map(item => item.className)")
-    assert speakers == ["ours", *["theirs", "ours"] * 3], "each answer behind what it answers"
+    assert speakers == ["ours", *["theirs", "ours"] * 3], "each reply follows its message"
     check(page, folder, "phone")
     assert rows(runtime, answers)[-1]["comment"] == "Box 3 was wet."
     with page.context.expect_page() as opened:

@@ -1,4 +1,4 @@
-"""`make cluster` as whoever evaluates it has it: everything comes up, deliveries become pairs, Ctrl-C ends it all."""
+"""`make cluster`: everything starts, deliveries become pairs, and Ctrl-C stops everything."""
 
 import http.client
 import re
@@ -27,12 +27,12 @@ PATH_OF_AN_ORDER = {"order.completed", "feedback.requested", "feedback.received"
 
 
 class Started:
-    """The running command and what it says."""
+    """The running command and its output."""
 
     def __init__(self, folder: Path) -> None:
         self.ports = {name: str(kafka.free_port()) for name in PORTS}
-        self._said = folder / "said"
-        with self._said.open("wb") as output:
+        self._output = folder / "output"
+        with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.native_cluster", "--pace", "600"],
                 cwd=ROOT,
@@ -41,15 +41,15 @@ class Started:
                 stderr=output,
             )
 
-    def said(self, pattern: str) -> str | None:
-        """What it has said, as it stands in the pattern's brackets. It has to be running."""
-        told = self._said.read_text()
-        assert self.process.poll() is None, told
-        found = re.search(pattern, told)
+    def printed(self, pattern: str) -> str | None:
+        """The first group of the pattern in its output, if found. Fails if it has ended."""
+        output = self._output.read_text()
+        assert self.process.poll() is None, output
+        found = re.search(pattern, output)
         return found[1] if found else None
 
     def ready(self, name: str) -> bool:
-        """Whether the role at that port says so."""
+        """Whether the role at that port is ready."""
         one = http.client.HTTPConnection("127.0.0.1", int(self.ports[name]), timeout=PATIENCE)
         try:
             one.request("GET", "/readyz")
@@ -68,7 +68,7 @@ def started() -> Iterator[Started]:
             pass
     except (kafka.CannotRun, postgres.CannotRun) as reason:
         missing(Unavailable(str(reason)))
-    # Where another account may enter, too: as root PostgreSQL runs as one.
+    # Accessible for another account: started by root, PostgreSQL runs as one.
     with postgres.scratch_folder() as folder:
         folder.chmod(0o755)
         running = Started(folder)
@@ -79,16 +79,16 @@ def started() -> Iterator[Started]:
 
 
 def kinds(url: str) -> Counter[str]:
-    """How many events of each type the journal holds."""
+    """The number of events in the journal by type."""
     with suppress(psycopg.Error), psycopg.connect(url) as connection:
         return Counter(dict(connection.execute("SELECT type, count(*) FROM journal GROUP BY type").fetchall()))
     return Counter()
 
 
 def test_make_cluster_starts_delivers_receives_answers_and_stops_in_order(started: Started) -> None:
-    broker = until(lambda: started.said(r"Kafka +(127\S+)"), "Kafka")
-    url = until(lambda: started.said(r"PostgreSQL +(postgresql://\S+)"), "PostgreSQL")
-    until(lambda: started.said(r"sign in +(http\S+)"), "the way in")
+    broker = until(lambda: started.printed(r"Kafka +(127\S+)"), "Kafka")
+    url = until(lambda: started.printed(r"PostgreSQL +(postgresql://\S+)"), "PostgreSQL")
+    until(lambda: started.printed(r"sign in +(http\S+)"), "the sign-in link")
     until(lambda: kinds(url).keys() >= PATH_OF_AN_ORDER, "an order's whole path")
     until(lambda: all(started.ready(name) for name in PORTS if name != "PUBLIC_PORT"), "every role")
     assert kafka.responds(broker)

@@ -1,6 +1,6 @@
-"""45,000 real orders through the command line: the figures of the record, and what the alert finds in it.
+"""45,000 real orders through the command line: the figures equal the reference, and an alert finds the known fault.
 
-The data and the reference figures stay outside the repository; without them these tests are skipped, visibly.
+The data and the reference figures are not in the repository; without them these tests are skipped.
 """
 
 import json
@@ -29,8 +29,8 @@ LEVELS = {"region": "by_customer_state", "origin": "by_seller_state", "consolida
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the history replayed."""
     folder = tmp_path_factory.mktemp("olist")
-    said = unvarnished(folder, "replay", "olist", str(HISTORY))
-    assert "224104 new events, 0 duplicates, 0 dead letters." in said.stderr
+    done = unvarnished(folder, "replay", "olist", str(HISTORY))
+    assert "224104 new events, 0 duplicates, 0 dead letters." in done.stderr
     return folder
 
 
@@ -99,8 +99,8 @@ def test_the_alert_finds_the_orders_that_were_closed_with_one_parcel(home: Path)
 
 def test_a_second_replay_of_the_same_files_changes_nothing(home: Path) -> None:
     before = (printed(home, "report"), printed(home, "alerts"))
-    said = unvarnished(home, "replay", "olist", str(HISTORY))
-    assert "0 new events, 224104 duplicates, 0 dead letters." in said.stderr
+    done = unvarnished(home, "replay", "olist", str(HISTORY))
+    assert "0 new events, 224104 duplicates, 0 dead letters." in done.stderr
     assert (printed(home, "report"), printed(home, "alerts")) == before
 
 

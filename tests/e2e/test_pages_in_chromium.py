@@ -33,10 +33,10 @@ from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
-from tests.support.running.embedded import VAULT, embedded, take
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
-from tests.support.requests.doors import Clock, services
+from tests.support.requests.installation import Clock, services
+from tests.support.running.embedded import VAULT, embedded, ingest
 from tests.support.servers import browsing
 from tests.support.statistics.alert_rows import raise_alert
 
@@ -44,14 +44,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 900}
-SOON = 3.0  # seconds; the aim is one, and half of that is waiting for the next question: the rest is for slow machines
+SOON = 3.0  # seconds; the aim is one, of which half is the wait for the next poll; the rest allows for slow machines
 POLL = 500  # milliseconds, as in pages.js
-# Where pictures are kept for somebody to look at; by default with the test's other files.
+# The folder of the screenshots; by default the test's temporary folder.
 PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
 class Site(NamedTuple):
-    """Pages being served."""
+    """A served application and its database."""
 
     address: str
     engine: Engine
@@ -74,7 +74,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A dozen days of the simulated company, an alert for every mood a page can show one in, unresolved questions."""
+    """Twelve days of the simulated company, with an alert of every kind of presentation and unresolved questions."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("company"), segment_levels=DEMO_LEVELS, master_key="00" * 32)
     installation = open_installation(settings, simulated=True)
     play_demo(installation, Company(7), days=12)
@@ -82,13 +82,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         denied = list(
             connection.execute(select(answers.c.order_id).where(answers.c.arrival == "late").limit(8)).scalars()
         )
-        moods: list[dict[str, Any]] = [
+        kinds: list[dict[str, Any]] = [
             {},
             {"kind": "single_account_dispute", "value": "Wexmoor"},
             {"state": "resolved", "resolved_at": at(days=99)},
         ]
-        for number, mood in enumerate(moods):
-            raise_alert(connection, f"a/{number}", **({"value": "Montvray", "proof": {"orders": denied}} | mood))
+        for number, kind in enumerate(kinds):
+            raise_alert(connection, f"a/{number}", **({"value": "Montvray", "proof": {"orders": denied}} | kind))
         clock = clock_of(connection)
         lost = asks.c.order_id.in_(denied)
         connection.execute(asks.update().where(lost).values(state="unresolved", sending_at=clock - timedelta(days=1)))
@@ -101,7 +101,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def small(sqlite_database_url: str) -> Iterator[tuple[str, EmbeddedRunner]]:
-    """A site with one answered order, and the runtime behind it."""
+    """A site with one answered order, and its runner."""
     runtime = embedded(sqlite_database_url)
     add_answered_order(runtime, 0, comment="First word")
     with browsing.served(app_of(services(runtime, Clock(at())))) as address:
@@ -110,52 +110,52 @@ def small(sqlite_database_url: str) -> Iterator[tuple[str, EmbeddedRunner]]:
 
 
 def add_answered_order(
-    runtime: EmbeddedRunner, number: int, order_id: str = "", depot: str = "Lyon", **said: Any
+    runtime: EmbeddedRunner, number: int, order_id: str = "", depot: str = "Lyon", **answer: Any
 ) -> None:
-    """One more order that was delivered, asked about and answered."""
+    """Add an order that was delivered, asked about and answered."""
     order_id, when, who = order_id or f"SO-{number}", at(hours=number), f"c-{number}"
     people = [contact(who, phone=f"+4477009001{number:02d}")]
     account = {"id": f"A-{number}"}
-    take(
+    ingest(
         runtime,
         completed(order_id, when, account=account, contacts=people, dimensions={"depot": depot, "carrier": "Nordex"}),
         scanned(order_id, when + timedelta(minutes=10)),
-        answered(order_id, when + timedelta(minutes=20), who, **({"arrival": "on_time"} | said)),
+        answered(order_id, when + timedelta(minutes=20), who, **({"arrival": "on_time"} | answer)),
     )
 
 
 @contextmanager
 def opened(browser: Browser, size: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
-    """A new page; whatever the browser complains of on it is an error."""
+    """A new page. Errors and warnings of the browser fail the test."""
     context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
     page = context.new_page()
-    user_errors: list[str] = []
+    problems: list[str] = []
 
     def _dialog(dialog: Dialog) -> None:
-        user_errors.append(f"dialog {dialog.message}")
+        problems.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
     def _console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            user_errors.append(message.text)
+            problems.append(message.text)
 
     page.on("dialog", _dialog)
     page.on("console", _console)
-    page.on("pageerror", lambda error: user_errors.append(str(error)))
+    page.on("pageerror", lambda error: problems.append(str(error)))
     yield page
     context.close()
-    assert user_errors == []
+    assert problems == []
 
 
 def busy_order(site: Site) -> str:
-    """An order that was answered with words."""
+    """An order with a comment."""
     with reading(site.engine) as connection:
         return verbatims(connection, 1)[0].order_id
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_dashboard_and_order_are_for_everybody_and_fit_the_screen(
+def test_dashboard_and_order_are_accessible_and_fit_the_screen(
     chromium: Browser, company: Site, tmp_path: Path, size: ViewportSize, scheme: Literal["light", "dark"]
 ) -> None:
     pictures = Path(PICTURES or tmp_path)
@@ -172,7 +172,7 @@ def test_dashboard_and_order_are_for_everybody_and_fit_the_screen(
             page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
 
 
-def test_what_could_not_be_found_is_for_everybody_too(chromium: Browser, company: Site) -> None:
+def test_the_not_found_page_is_accessible(chromium: Browser, company: Site) -> None:
     context = chromium.new_context(viewport=PHONE)
     page = context.new_page()
     found = page.goto(company.address + "/orders/nobody")
@@ -230,10 +230,10 @@ def test_an_answer_is_on_the_page_within_a_second_without_loading_it_again(
         add_answered_order(runtime, 1, comment="Second word")
         started = time.monotonic()
         page.get_by_text("Second word").wait_for()
-        took = time.monotonic() - started
-        assert took < SOON
+        seconds = time.monotonic() - started
+        assert seconds < SOON
         assert page.evaluate("window.stays")
-        assert page.evaluate("document.activeElement.closest('section').id") == "words"  # the keyboard stays there
+        assert page.evaluate("document.activeElement.closest('section').id") == "words"  # the focus stays there
         page.click("#live-button")
         questions: list[str] = []
         page.on("request", lambda request: questions.append(request.url))
@@ -248,35 +248,35 @@ def test_an_order_page_follows_its_order(chromium: Browser, small: tuple[str, Em
     address, runtime = small
     with opened(chromium) as page:
         page.goto(f"{address}/orders/SO-0")
-        take(
+        ingest(
             runtime, answered("SO-0", at(hours=5), "c-0", event_id="amended", arrival="late", comment="No, it was late")
         )
         page.locator(".timeline").get_by_text("No, it was late").wait_for()
         assert "Embellished" in page.inner_text(".verdict")
 
 
-def test_what_customers_write_is_never_run(chromium: Browser, small: tuple[str, EmbeddedRunner]) -> None:
+def test_texts_of_customers_are_never_executed(chromium: Browser, small: tuple[str, EmbeddedRunner]) -> None:
     address, runtime = small
     add_answered_order(
         runtime, 1, order_id=POLYGLOT, comment=POLYGLOT + "<script>window.ran = true</script>", arrival="late"
     )
     for path in ("/", order_address(POLYGLOT)):
-        with opened(chromium) as page:  # a dialog or a refused script would be a complaint
+        with opened(chromium) as page:  # a dialog or a blocked script would be a problem
             page.goto(address + path)
             assert "onerror=alert(1)" in page.inner_text("main")
             assert page.evaluate("window.ran") is None
             assert page.locator("main img").count() == 0
             page.goto("about:blank")
             page.goto(address + path)
-            tell_more = "Written while the page was open"
-            take(runtime, answered("SO-0", at(hours=9 + len(path)), "c-0", comment=tell_more + POLYGLOT))
+            later_comment = "Written while the page was open"
+            ingest(runtime, answered("SO-0", at(hours=9 + len(path)), "c-0", comment=later_comment + POLYGLOT))
             if path == "/":
-                page.get_by_text(tell_more).first.wait_for()  # put in place by the script
+                page.get_by_text(later_comment).first.wait_for()  # inserted by the script
             assert page.evaluate("window.ran") is None
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_names_without_end_do_not_push_the_page_sideways(
+def test_long_names_do_not_widen_the_page(
     chromium: Browser, small: tuple[str, EmbeddedRunner], size: ViewportSize
 ) -> None:
     address, runtime = small

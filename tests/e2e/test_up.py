@@ -1,4 +1,4 @@
-"""`unvarnished up` as its user has it: a process, its ports, its signals."""
+"""`unvarnished up` as a process: its ports, signals and errors."""
 
 import http.client
 import json
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.e2e
 
 
 def unvarnished(folder: Path, *arguments: str) -> str:
-    """What the command prints; in this process, for it is short."""
+    """The output of the command, run in this process."""
     done = CliRunner().invoke(app, arguments, env={"UNVARNISHED_DATA_DIR": str(folder)}, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
@@ -51,7 +51,7 @@ def key(folder: Path) -> str:
 
 
 def stored(folder: Path) -> set[str]:
-    """The ids of all events in the journal that others sent."""
+    """The ids of all events of other systems in the journal."""
     engine = connect(f"sqlite:///{folder / 'unvarnished.db'}")
     try:
         with reading(engine) as connection:
@@ -84,12 +84,12 @@ def test_commands_without_web_do_not_load_the_web_server() -> None:
 def test_keys_are_created_listed_without_their_secret_and_revoked(folder: Path) -> None:
     key = unvarnished(folder, "keys", "create", "erp", "--history").strip()
     unvarnished(folder, "keys", "revoke", "erp")
-    said = unvarnished(folder, "keys", "list", "--format", "json")
-    (listed,) = json.loads(said)
+    output = unvarnished(folder, "keys", "list", "--format", "json")
+    (listed,) = json.loads(output)
     assert (listed["name"], listed["history"]) == ("erp", True)
     assert listed["revoked_at"] is not None
-    assert key not in said
-    assert api_keys.digest_of(key) not in said
+    assert key not in output
+    assert api_keys.digest_of(key) not in output
 
 
 def test_after_a_kill_every_acknowledged_event_is_stored(start: Callable[..., Up], folder: Path, key: str) -> None:
@@ -166,10 +166,10 @@ def test_slow_endless_and_oversized_requests_are_cut_off(start: Callable[..., Up
         assert (until_closed(client) or b"").startswith(b"HTTP/1.1 431 ")
     with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
         client.sendall(b"NOT HTTP\r\n\r\n")
-        said = until_closed(client) or b""
-        assert said.startswith(b"HTTP/1.1 400 ")
-        assert b"application/problem+json" in said
-        assert b"nosniff" in said
+        output = until_closed(client) or b""
+        assert output.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in output
+        assert b"nosniff" in output
     crowd = [socket.create_connection(("127.0.0.1", up.public), PATIENCE) for _ in range(11)]
     assert until_closed(crowd[-1]) in (b"", None)
     for client in crowd:
@@ -179,7 +179,7 @@ def test_slow_endless_and_oversized_requests_are_cut_off(start: Callable[..., Up
 
 
 def huge_bodies_are_refused(up: Up, head: bytes) -> None:
-    """Before they are sent, or while."""
+    """Large bodies are refused before they are sent, or during it."""
     with socket.create_connection(("127.0.0.1", up.public), PATIENCE) as client:
         client.sendall(head + b"Content-Length: 5000000000\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
@@ -189,7 +189,7 @@ def huge_bodies_are_refused(up: Up, head: bytes) -> None:
 
 
 def refused(folder: Path, **settings: str) -> str:
-    """What `up` says where it cannot start: a sentence, and nothing of its code."""
+    """The error of an `up` that cannot start: a sentence without a traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "up"],
         cwd=ROOT,
@@ -206,26 +206,26 @@ def refused(folder: Path, **settings: str) -> str:
 
 def test_an_address_in_use_is_reported_in_a_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        said = refused(folder, PUBLIC_PORT=str(other.getsockname()[1]))
-    assert said.startswith("unvarnished: cannot listen on 127.0.0.1 port")
+        output = refused(folder, PUBLIC_PORT=str(other.getsockname()[1]))
+    assert output.startswith("unvarnished: cannot listen on 127.0.0.1 port")
 
 
 def test_a_folder_that_cannot_be_created_is_reported_in_a_sentence(tmp_path: Path) -> None:
-    file = tmp_path / "taken"
+    file = tmp_path / "file"
     file.write_text("")
     for more in ({}, {"DATABASE_URL": f"sqlite:///{tmp_path / 'one.db'}"}):  # for the database, and for the key
-        said = refused(file / "data", **more)
-        assert said.startswith(
+        output = refused(file / "data", **more)
+        assert output.startswith(
             f"unvarnished: {file / 'data'}: Not a directory; choose another folder with UNVARNISHED_DATA_DIR"
         )
 
 
 def until_closed(client: socket.socket) -> bytes | None:
-    """What it says until it closes the connection; None: it cut it."""
-    said = b""
+    """The bytes received until the server closes the connection; None: it reset the connection."""
+    output = b""
     try:
         while more := client.recv(65_536):
-            said += more
+            output += more
     except ConnectionResetError:
         return None
-    return said
+    return output

@@ -1,4 +1,4 @@
-"""An embedded installation on each engine, with everything closed at the end."""
+"""An embedded runner on each engine, closed at the end of the test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support.running.embedded import embedded
 
 @pytest.fixture
 def start(database_url: str) -> Iterator[Callable[..., EmbeddedRunner]]:
-    """Start a runtime on the test's database; starting again is what a restart is."""
+    """Start a runner on the test's database. A further call is a restart."""
     started: list[EmbeddedRunner] = []
 
     def _start(**options: Any) -> EmbeddedRunner:

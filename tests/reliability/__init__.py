@@ -1,1 +1,1 @@
-"""Faults are injected here, and what must hold is checked."""
+"""Tests that inject faults and check the invariants afterwards."""

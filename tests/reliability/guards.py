@@ -1,4 +1,4 @@
-"""Each guard is taken away, and a test has to notice: a guard that nothing would miss protects nobody.
+"""Removes each guard, and checks that its tests fail: a guard without a failing test is not tested.
 
 `make bench WHAT=guards` copies the tree and runs the tests of the guards (green). Then it removes one guard at a time,
 by replacing a piece of text, and runs that guard's tests again (red). Names of guards as arguments select some of them.
@@ -23,17 +23,17 @@ _SECONDS = 60  # for one test
 
 
 class Guard(NamedTuple):
-    """What stands in `file`, what stands there once it is gone, and the tests that all have to fail then."""
+    """A guard: its text in `file`, the text that replaces it, and the tests that all have to fail then."""
 
     name: str
     file: str
     text: str
-    instead: str
+    replacement: str
     tests: tuple[str, ...]
 
 
 _DISPATCHER = "tests/integration/consumers/sending/test_dispatcher.py::"
-_ADAPTER = "tests/unit/notifiers/channels/test_twilio.py::test_every_other_answer_has_its_outcome_after_a_single_post"
+_ADAPTER = "tests/unit/notifiers/channels/test_twilio.py::test_every_other_response_has_its_outcome_after_a_single_post"
 
 GUARDS = (
     Guard(
@@ -46,25 +46,26 @@ GUARDS = (
     Guard(
         "committed before it is sent",
         "pipeline/consumers/sending/dispatcher.py",
-        "                    self._lease,\n                )\n            return claims\n",
-        "                    self._lease,\n                )\n"
+        "                claims = self._claimer.claim(connection, now, limit)\n            return claims\n",
+        "                claims = self._claimer.claim(connection, now, limit)\n"
         "                for claimed in claims.to_send:\n"
         "                    self._finished.append(self._sender.send(claimed, time.monotonic()))\n"
-        "            return claims._replace(to_send=[])\n",
+        "            claims.to_send.clear()\n"
+        "            return claims\n",
         (
-            "tests/reliability/test_send_matrix.py::test_at_most_one_message_per_ask_and_an_end_for_each"
+            "tests/reliability/test_send_matrix.py::test_every_ask_has_at_most_one_message_and_a_final_state"
             "[after_post_before_record-invalid-twice-4-sqlite]",
         ),
     ),
     Guard(
-        "the adapter does not try again",
+        "the adapter does not retry",
         "pipeline/notifiers/channels/twilio/sms.py",
         "        except _FAILURES as error:\n            return Unknown(type(error).__name__)\n",
         "        except _FAILURES:\n            return self.send(message)\n",
         (f"{_ADAPTER}[reset-Unknown]", f"{_ADAPTER}[broken-Unknown]", f"{_ADAPTER}[half-Unknown]"),
     ),
     Guard(
-        "the HTTP client does not try again",
+        "the HTTP client does not retry",
         "pipeline/notifiers/channels/twilio/http.py",
         "            answer = connection.getresponse()\n",
         "            try:\n"
@@ -79,35 +80,35 @@ GUARDS = (
         "pipeline/store/asks/outcomes.py",
         'AskState.UNKNOWN, {"outcome": SendOutcome.UNKNOWN, "wake_at": look_at}',
         'AskState.DUE, {"outcome": SendOutcome.UNKNOWN, "wake_at": look_at}',
-        (f"{_DISPATCHER}test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again[sqlite]",),
+        (f"{_DISPATCHER}test_a_message_of_unknown_outcome_is_looked_up_and_found_but_never_sent_again[sqlite]",),
     ),
     Guard(
-        "whoever takes over a lease does not send",
+        "a process that takes over a lease does not send",
         "pipeline/store/asks/claiming.py",
-        "        if row.state == AskState.DUE:\n",
-        "        if row.state == AskState.SENDING:\n"
-        '            change(connection, key, {"state": AskState.DUE})\n'
-        "        if row.state in (AskState.DUE, AskState.SENDING):\n",
+        "                if row.state == AskState.DUE:\n",
+        "                if row.state == AskState.SENDING:\n"
+        '                    change(connection, context.ask(row).key, {"state": AskState.DUE})\n'
+        "                if row.state in (AskState.DUE, AskState.SENDING):\n",
         (
-            f"{_DISPATCHER}test_a_dispatcher_that_takes_over_a_lease_looks_the_message_up_and_never_sends_it[sqlite]",
+            f"{_DISPATCHER}test_a_dispatcher_that_acquires_an_expired_lease_looks_the_message_up_and_never_sends_it[sqlite]",
             "tests/reliability/test_paused.py::"
-            "test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease[sqlite]",
+            "test_a_message_of_a_paused_worker_is_sent_once_whichever_worker_has_the_lease[sqlite]",
         ),
     ),
     Guard(
-        "a sender that stood still does not send",
+        "a sender that was paused does not send",
         "pipeline/consumers/sending/sender.py",
         "        if time.monotonic() - started > self._lease.total_seconds() / 2:\n",
         "        if started > time.monotonic():\n",
-        ("tests/reliability/test_paused.py::test_a_worker_that_notices_how_long_it_stood_still_sends_nothing[sqlite]",),
+        ("tests/reliability/test_paused.py::test_a_worker_that_was_paused_for_too_long_sends_nothing[sqlite]",),
     ),
     Guard(
-        "no state is left for a lower one",
+        "a state never changes to a lower one",
         "pipeline/store/asks/outcomes.py",
         ".where(*_THIS_ATTEMPT, or_(*(asks.c.state == earlier for earlier in sorted(before(state)))))",
         ".where(*_THIS_ATTEMPT)",
         tuple(
-            f"{_DISPATCHER}test_callbacks_count_whenever_they_come_and_take_nothing_back[{case}-sqlite]"
+            f"{_DISPATCHER}test_callbacks_count_in_any_order_and_never_reset_a_state[{case}-sqlite]"
             for case in ("late-delivered", "late-failed")
         ),
     ),
@@ -119,13 +120,13 @@ GUARDS = (
         ("tests/integration/consumers/test_conversation.py::test_the_same_message_twice_does_nothing[sqlite]",),
     ),
     Guard(
-        "a signature is over the configured address",
+        "a signature covers the configured address",
         "pipeline/notifiers/channels/twilio/webhooks.py",
         "address = self._public_url + call.path",
         'address = "http://" + call.headers["host"] + call.path',
         (
             "tests/integration/web/test_webhooks.py::"
-            "test_the_configured_address_is_signed_whatever_the_request_says[sqlite]",
+            "test_the_signature_covers_the_configured_address_and_not_the_requests[sqlite]",
         ),
     ),
     Guard(
@@ -141,13 +142,13 @@ GUARDS = (
 )
 
 
-class Intact(AssertionError):
-    """A guard is gone and its tests did not notice, or something else than a guard is broken."""
+class GuardNotTested(AssertionError):
+    """The tests of a removed guard did not fail, or tests fail for another reason."""
 
 
 @contextmanager
 def copied() -> Iterator[Path]:
-    """A copy of the tree that may be broken."""
+    """A copy of the tree for modification."""
     with TemporaryDirectory(prefix="guards-") as made:
         tree = Path(made)
         for folder in _COPIED:
@@ -157,18 +158,20 @@ def copied() -> Iterator[Path]:
 
 
 def green(tree: Path, guards: Collection[Guard]) -> None:
-    """All tests of these guards pass while the guards stand. Raises Intact."""
+    """Check that all tests of these guards pass with the guards. Raises GuardNotTested."""
     tests = list(dict.fromkeys(test for guard in guards for test in guard.tests))
     _expect(tree, tests, "passed")
 
 
 def red(tree: Path, guard: Guard) -> None:
-    """Every test of a guard fails once it is gone. Raises Intact."""
+    """Check that every test of a guard fails without it. Raises GuardNotTested."""
     file = tree / guard.file
     kept = file.read_text()
     if kept.count(guard.text) != 1:
-        raise Intact(f"{guard.file} holds the text of {guard.name!r} {kept.count(guard.text)} times, not once")
-    file.write_text(kept.replace(guard.text, guard.instead))
+        raise GuardNotTested(
+            f"{guard.file} contains the text of {guard.name!r} {kept.count(guard.text)} times, not once"
+        )
+    file.write_text(kept.replace(guard.text, guard.replacement))
     try:
         _expect(tree, guard.tests, "failed")
     finally:
@@ -176,7 +179,7 @@ def red(tree: Path, guard: Guard) -> None:
 
 
 def _expect(tree: Path, tests: Collection[str], outcome: str) -> None:
-    """All of them, and nothing but that: an error while collecting is no failure of a test."""
+    """Check that all tests have this outcome. An error during collection is no failure of a test."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={_SECONDS}", *tests],
@@ -188,11 +191,11 @@ def _expect(tree: Path, tests: Collection[str], outcome: str) -> None:
         check=False,
     )
     if not re.search(rf"^{len(tests)} {outcome} in ", done.stdout, re.MULTILINE):
-        raise Intact(f"not all of {len(tests)} {outcome}:\n{done.stdout[-4_000:]}")
+        raise GuardNotTested(f"not all of {len(tests)} {outcome}:\n{done.stdout[-4_000:]}")
 
 
 def main(names: Collection[str]) -> int:
-    """Check the guards whose name holds one of these, or all; print a line each. Returns the exit code."""
+    """Check the guards whose name contains one of these, or all, and print a line for each. Returns the exit code."""
     chosen = [guard for guard in GUARDS if not names or any(name in guard.name for name in names)]
     failed = 0
     with copied() as tree:
@@ -203,7 +206,7 @@ def main(names: Collection[str]) -> int:
             started = time.monotonic()
             try:
                 red(tree, guard)
-            except Intact as unnoticed:
+            except GuardNotTested as unnoticed:
                 failed += 1
                 print(f"GREEN         without: {guard.name}\n{unnoticed}", flush=True)
             else:

@@ -1,7 +1,7 @@
-"""Real history in every way it can come: `make bench WHAT=history HISTORY=PATH`.
+"""Replays real history in different ways and compares the results: `make bench WHAT=history HISTORY=PATH`.
 
-Replays an Olist history on SQLite and on PostgreSQL, with every seventh event told twice and three SIGKILLs, and
-shuffled, each in processes of its own on empty databases, and compares what is left. Exit code 1: they differ.
+An Olist history on SQLite, on PostgreSQL, with every seventh event twice and three SIGKILLs, and shuffled, each in
+separate processes on empty databases. Exit code 1: the final states differ.
 """
 
 import subprocess
@@ -21,8 +21,8 @@ from pipeline.store.db.engine import connect, reading
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.orders import orders, rollups
 from pipeline.store.schema.upgrade import migrate
-from tests.support.running.embedded import embedded
 from tests.support.dump import dump
+from tests.support.running.embedded import embedded
 from tests.support.servers.postgres import postgres_server
 
 KILLS = 3
@@ -31,7 +31,7 @@ PLAIN, REPEATED, SHUFFLED = "plain", "repeated", "shuffled"
 
 
 def events(path: Path, way: str) -> Iterator[Incoming]:
-    """The history in one of the ways it can come."""
+    """The events of the history in one of the orders."""
     history = OlistHistory(path)
     if way == REPEATED:
         return chain.from_iterable((item, item) if n % 7 == 0 else (item,) for n, item in enumerate(history))
@@ -43,7 +43,7 @@ def events(path: Path, way: str) -> Iterator[Incoming]:
 
 
 def replay(url: str, path: Path, way: str) -> None:
-    """Take the history in, telling of every batch."""
+    """Replay the history, and print a dot for every batch."""
     migrate(url)
     runtime = embedded(url, levels=LEVELS, batch=BATCH)
     for _ in runtime.ingest_all(events(path, way)):
@@ -52,15 +52,15 @@ def replay(url: str, path: Path, way: str) -> None:
 
 
 def run(url: str, path: Path, way: str, kills: int = 0) -> Engine:
-    """Replay in child processes, killing as many of them on the way."""
+    """Replay in child processes, of which `kills` are killed."""
     command = [sys.executable, "-m", "tests.reliability.history", "--child", url, str(path), way]
     started, rng = time.monotonic(), Random(7)
     for attempt in range(kills + 1):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
             batches = rng.randint(10, 60) if attempt < kills else None
-            for told, _ in enumerate(child.stdout, 1):
-                if told == batches:
+            for count, _ in enumerate(child.stdout, 1):
+                if count == batches:
                     child.kill()
         if (child.returncode == 0) == (attempt < kills):
             raise SystemExit(f"{way}: attempt {attempt + 1} ended with {child.returncode}")
@@ -69,7 +69,7 @@ def run(url: str, path: Path, way: str, kills: int = 0) -> Engine:
 
 
 def record(engine: Engine) -> list[str]:
-    """What does not depend on the order of receipt: facts with their claims, answers and figures."""
+    """The rows that do not depend on the order of receipt: facts with their claims, answers and figures."""
     with reading(engine) as connection:
         found = [
             *connection.execute(select(orders.c.order_id, orders.c.facts, orders.c.counted)),
@@ -80,7 +80,7 @@ def record(engine: Engine) -> list[str]:
 
 
 def main(path: Path, postgresql: str) -> int:
-    """Compare all ways. Returns the number of those that differ."""
+    """Compare all replays. Returns the number of differing ones."""
     with tempfile.TemporaryDirectory() as folder:
         plain = run(f"sqlite:///{folder}/plain.db", path, PLAIN)
         expected = dump(plain)

@@ -1,13 +1,13 @@
-"""The live demo, killed at random moments under load and started again: `make bench WHAT=kills`.
+"""The live demo, killed at random times under load and restarted: `make bench WHAT=kills`.
 
-The same history, the same live orders and the same orders of an outside sender go into two installations. One is left
-in peace. The other is killed again and again, while it starts and while it works; the sender repeats whatever was not
-acknowledged. In the end nothing that got a 202 is lost, nobody got two messages about one order, and the record, the
-answers and the report are those of the undisturbed one.
+Two installations receive the same simulated past, the same live orders and the same orders of an external sender. One
+is the reference. The other is killed repeatedly, during its start and its work; the sender retries every event that was
+not acknowledged. In the end no event with a 202 is lost, no contact has two messages about one order, and claims,
+answers and report equal those of the reference.
 
-Two things are left out of the comparison because they depend on the moment something was received: times, and the
-evidence (of an account's pairs the first three of a day are counted). And no missing scan is followed up: that happens
-by the clock, and the two run one after the other. Exit code 1: something was lost, doubled or differs.
+Times and evidence are not compared, because they depend on the time of receipt (of an account's pairs the first three
+of a day count). Missing scans are not followed up: that depends on the clock, and the two runs are consecutive. Exit
+code 1: something was lost, sent twice, or differs.
 """
 
 import http.client
@@ -35,6 +35,7 @@ from pipeline.demo.deliveries import FASTEST
 from pipeline.demo.replies import reply
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.reports.contract import report_json
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal.journal import read_type
 from pipeline.store.journal.state import get
@@ -49,25 +50,25 @@ from tests.support.running.process import Process, Up
 
 OUTSIDE = "outside"  # source, and name of the key
 STARTING = 0.2  # share of kills that hit a process which is not up yet
-SOON = timedelta(minutes=10)  # what is to happen later, happens to neither of the two
-PATIENCE = 300  # seconds until everything has to be settled
+SOON = timedelta(minutes=10)  # work due later is done in neither of the two
+PATIENCE = 300  # seconds until all work has to be done
 
 
 class Load(NamedTuple):
-    """How much, and how often it is disturbed."""
+    """The amount of work and the number of kills."""
 
     kills: int = 50
     orders: int = 2_000  # of the demo
-    outside: int = 1_000  # of the outside sender
-    pace: int = 1_200  # of the demo, a minute, while it is being killed
-    life: float = 3.0  # seconds a process lives at most once it is up
-    days: int = 2  # of history
+    outside: int = 1_000  # of the external sender
+    pace: int = 1_200  # orders a minute of the demo, while it is being killed
+    life: float = 3.0  # seconds until a started process is killed, at most
+    days: int = 2  # of the simulated past
 
 
-class Left(NamedTuple):
-    """What an installation holds in the end."""
+class FinalState(NamedTuple):
+    """The final state of an installation."""
 
-    journal: set[str]  # ids of the outside sender's events
+    journal: set[str]  # ids of the external sender's events
     messages: int
     doubled: int
     report: dict[str, Any]
@@ -75,36 +76,36 @@ class Left(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Both ends, and what the outside sender was promised."""
+    """Both final states, and the events acknowledged to the external sender."""
 
     load: Load
     acknowledged: set[str]
-    killed: Left
-    calm: Left
+    killed: FinalState
+    reference: FinalState
 
     @property
     def lost(self) -> set[str]:
-        """Events that got a 202 and are not there."""
+        """Events that got a 202 and are not in the journal."""
         return self.acknowledged - self.killed.journal
 
     @property
     def differing(self) -> list[str]:
-        """Lines of the record and figures that only one of them has."""
-        figures = [{f"{name}: {value}" for name, value in _flat(left.report)} for left in (self.killed, self.calm)]
-        return sorted(set(self.killed.record) ^ set(self.calm.record)) + sorted(figures[0] ^ figures[1])
+        """Rows and figures that only one of the two has."""
+        figures = [{f"{name}: {value}" for name, value in _flat(left.report)} for left in (self.killed, self.reference)]
+        return sorted(set(self.killed.record) ^ set(self.reference.record)) + sorted(figures[0] ^ figures[1])
 
     @property
     def good(self) -> bool:
-        """Nothing lost, nothing doubled, nothing different."""
+        """Whether nothing was lost, sent twice or different."""
         return not (self.lost or self.killed.doubled or self.differing)
 
 
 class Sender:
-    """Brings its orders in, one event a request, and repeats each until it is acknowledged."""
+    """Sends orders, one event a request, and retries each until it is acknowledged."""
 
     def __init__(self, key: str, orders: int, moment: datetime) -> None:
         self.acknowledged: set[str] = set()
-        self.up: Up | None = None  # whoever answers now
+        self.up: Up | None = None  # the current process
         self._key = key
         self._events = list(_events(orders, moment))
         self._stopping = threading.Event()
@@ -120,7 +121,7 @@ class Sender:
 
     @property
     def done(self) -> bool:
-        """Whether all of it is acknowledged."""
+        """Whether every event is acknowledged."""
         return len(self.acknowledged) == len(self._events)
 
     def _send(self) -> None:
@@ -141,7 +142,7 @@ class Sender:
 
 
 def _events(orders: int, moment: datetime) -> Iterator[tuple[str, bytes]]:
-    """Orders with one person to ask, each then delivered: the ids of the events, and the events."""
+    """Events of orders with one contact, each completed and delivered, with their ids."""
     for n in range(orders):
         order_id, person = f"OUT-{n}", contact(f"out-{n}", phone=f"+44770090{n % 10_000:04}")
         known: dict[str, Any] = {
@@ -156,36 +157,38 @@ def _events(orders: int, moment: datetime) -> Iterator[tuple[str, bytes]]:
         yield f"{order_id}:delivered", arrived.replace(b'"erp"', f'"{OUTSIDE}"'.encode())
 
 
-def run(load: Load, seed: int = 7, hurried: bool = False, say: Callable[[str], None] = lambda _: None) -> Result:
-    """Do all of it. `hurried`: the leases of those who were killed are ended by hand instead of waited for."""
-    while True:  # midnight would give one of the two another day of history: then all of it is done again
+def run(
+    load: Load, seed: int = 7, expire_leases: bool = False, show_progress: Callable[[str], None] = lambda _: None
+) -> Result:
+    """Run both installations. `expire_leases`: expire the leases of killed processes instead of waiting for it."""
+    while True:  # midnight would add a day to the past of one of the two: then both run again
         day = datetime.now(UTC).date()
         with tempfile.TemporaryDirectory() as folder:
-            found = _run(Path(folder), load, Random(seed), hurried, say)
+            found = _run(Path(folder), load, Random(seed), expire_leases, show_progress)
         if datetime.now(UTC).date() == day:
             return found
 
 
-def _run(folder: Path, load: Load, rng: Random, hurried: bool, say: Callable[[str], None]) -> Result:
+def _run(folder: Path, load: Load, rng: Random, expire_leases: bool, show_progress: Callable[[str], None]) -> Result:
     begun, moment = folder / "begun", datetime.now(UTC).replace(microsecond=0)
     if _demo(Process, begun, load, "--no-live").close():
-        raise SystemExit("there is no history")
+        raise SystemExit("the simulated past could not be created")
     with _engine(begun) as engine:
         key = create_key(engine, OUTSIDE, history=False)
-    for name in ("calm", "killed"):
+    for name in ("reference", "killed"):
         shutil.copytree(begun, folder / name)
-    say("undisturbed")
+    show_progress("reference")
     with Sender(key, load.outside, moment) as sender:
-        calm = _finish(folder / "calm", load, sender)
+        reference = _finish(folder / "reference", load, sender)
     with Sender(key, load.outside, moment) as sender:
         for n in range(load.kills):
-            say(f"kill {n + 1} of {load.kills}: {len(sender.acknowledged)} acknowledged")
+            show_progress(f"kill {n + 1} of {load.kills}: {len(sender.acknowledged)} acknowledged")
             _live_and_die(folder / "killed", load, sender, rng)
-        if hurried:
+        if expire_leases:
             _end_leases(folder / "killed")
-        say("the rest")
+        show_progress("last start")
         killed = _finish(folder / "killed", load, sender)
-        return Result(load, sender.acknowledged, killed, calm)
+        return Result(load, sender.acknowledged, killed, reference)
 
 
 def _demo(kind: type[Any], folder: Path, load: Load, *options: str) -> Any:
@@ -198,13 +201,13 @@ def _live(load: Load, pace: int) -> list[str]:
 
 
 def _live_and_die(folder: Path, load: Load, sender: Sender, rng: Random) -> None:
-    """One start, and a SIGKILL at some moment of it."""
+    """One start, and a SIGKILL at a random time."""
     up: Process
     if rng.random() < STARTING:
         up = _demo(Process, folder, load, *_live(load, load.pace))
     else:
         up = sender.up = _demo(Up, folder, load, *_live(load, load.pace))
-    time.sleep(rng.uniform(0, load.life))  # the moment
+    time.sleep(rng.uniform(0, load.life))
     code = up.end(signal.SIGKILL)
     sender.up = None
     if code != -signal.SIGKILL:
@@ -212,25 +215,25 @@ def _live_and_die(folder: Path, load: Load, sender: Sender, rng: Random) -> None
 
 
 def _end_leases(folder: Path) -> None:
-    """As if a minute had passed: nobody who could be sending is alive."""
+    """Expire all leases: no process that could be sending is alive."""
     with _engine(folder) as engine, engine.begin() as connection:
         connection.execute(asks.update().where(asks.c.state == AskState.SENDING).values(wake_at=datetime.now(UTC)))
 
 
-def _finish(folder: Path, load: Load, sender: Sender) -> Left:
-    """Start it and let it come to the end of everything: delivered, sent, answered. Then stop it."""
+def _finish(folder: Path, load: Load, sender: Sender) -> FinalState:
+    """Start it, wait until all work is done (delivered, sent, answered), and stop it."""
     sender.up = up = _demo(Up, folder, load, *_live(load, FASTEST))
     try:
         with _engine(folder) as engine:
             end = time.monotonic() + PATIENCE
             while not (sender.done and _settled(engine, load)):
                 if time.monotonic() > end or up.process.poll() is not None:
-                    raise SystemExit("it did not come to an end")
+                    raise SystemExit("it did not finish its work")
                 time.sleep(0.2)
             if code := up.end(signal.SIGTERM):
                 raise SystemExit(f"it did not stop: {code}")
             with reading(engine) as connection:
-                return _left(connection)
+                return _final_state(connection)
     finally:
         up.process.kill()
 
@@ -247,7 +250,7 @@ def _settled(engine: Engine, load: Load) -> bool:
 
 
 def _will_answer(connection: Connection) -> set[tuple[str, str]]:
-    """The orders and people whose live questions the simulation answers."""
+    """The orders and contacts whose live questions the simulation answers."""
     begun = json.loads(get(connection, "demo.begun") or "")
     company, found = Company(begun["seed"], date.fromisoformat(begun["start"])), set()
     for stored in read_type(connection, "feedback.requested", 0):
@@ -258,24 +261,24 @@ def _will_answer(connection: Connection) -> set[tuple[str, str]]:
     return found
 
 
-def _left(connection: Connection) -> Left:
+def _final_state(connection: Connection) -> FinalState:
     sent = select(func.count(phone_messages.c.id)).group_by(phone_messages.c.order_id, phone_messages.c.contact_id)
     times = list(connection.execute(sent).scalars())
-    return Left(
+    return FinalState(
         set(connection.execute(select(journal.c.id).where(journal.c.source == OUTSIDE)).scalars()),
         sum(times),
         sum(n > 1 for n in times),
-        reports.report_json(reports.total(connection), reports.by_segment(connection, "depot")),
+        report_json(reports.total(connection), reports.by_segment(connection, "depot")),
         [
             *_rows(connection, claims, "recorded_at", "delivered_at", "source", "event_id"),
             *_rows(connection, answers, "event_id", "received_at", "answered_at", "arrived_at"),
-            *_rows(connection, asks, *_LIFE),
+            *_rows(connection, asks, *_SEND_COLUMNS),
         ],
     )
 
 
-# What of an ask depends on when and how often it was tried.
-_LIFE = {
+# Columns of an ask that depend on the time and number of attempts.
+_SEND_COLUMNS = {
     *("decided_at", "due_at", "wake_at", "attempt", "owner", "sending_at", "sent_at", "delivered_at", "outcome"),
     *("request", "form_token_hash", "callback_token_hash", "provider_id"),
 }
@@ -304,19 +307,19 @@ def _engine(folder: Path) -> Iterator[Engine]:
 
 
 def show(console: Console, result: Result) -> None:
-    """The table."""
-    killed, calm = result.killed, result.calm
+    """Print the table of results."""
+    killed, reference = result.killed, result.reference
     table = Table(title=f"{result.load.kills} kills", title_justify="left")
-    for heading in ("", "killed", "undisturbed"):
+    for heading in ("", "killed", "reference"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("orders delivered live", f"{result.load.orders:,}", f"{result.load.orders:,}")
-    table.add_row("events acknowledged to the outside sender", f"{len(result.acknowledged):,}", "")
+    table.add_row("events acknowledged to the external sender", f"{len(result.acknowledged):,}", "")
     table.add_row("  lost", str(len(result.lost)), "")
-    table.add_row("messages on phones", f"{killed.messages:,}", f"{calm.messages:,}")
-    table.add_row("  sent twice", str(killed.doubled), str(calm.doubled))
+    table.add_row("messages on phones", f"{killed.messages:,}", f"{reference.messages:,}")
+    table.add_row("  sent twice", str(killed.doubled), str(reference.doubled))
     for name in ("delivered", "claimed_on_time", "answered", "answered_claimed_on_time", "mean_score", "nps"):
-        table.add_row(f"report: {name}", *(_figure(left.report["total"][name]) for left in (killed, calm)))
-    table.add_row("rows of claims, asks and answers", f"{len(killed.record):,}", f"{len(calm.record):,}")
+        table.add_row(f"report: {name}", *(_figure(left.report["total"][name]) for left in (killed, reference)))
+    table.add_row("rows of claims, asks and answers", f"{len(killed.record):,}", f"{len(reference.record):,}")
     console.print(table)
     console.print("equal" if not result.differing else f"DIFFERENT in {len(result.differing)} places:")
     for line in result.differing[:20]:
@@ -330,6 +333,6 @@ def _figure(value: Any) -> str:
 
 if __name__ == "__main__":
     wanted = Load(kills=int(sys.argv[1])) if sys.argv[1:] else Load()
-    done = run(wanted, say=lambda line: print(line, file=sys.stderr, flush=True))
+    done = run(wanted, show_progress=lambda line: print(line, file=sys.stderr, flush=True))
     show(Console(), done)
     sys.exit(not done.good)

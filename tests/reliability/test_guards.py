@@ -1,4 +1,4 @@
-"""The three guards that everything rests on, each taken away. `make bench WHAT=guards` takes away all of them."""
+"""Tests of the three most important guards: each is removed. `make bench WHAT=guards` removes all of them."""
 
 import subprocess
 import sys
@@ -18,23 +18,23 @@ FOUNDATIONS = [guard for guard in GUARDS if guard.name.startswith(("one decision
 
 @pytest.fixture(scope="module")
 def tree() -> Iterator[Path]:
-    """That the same tests are green with their guards in place, the rest of the suite shows."""
+    """A copy of the tree. That the tests pass with their guards is shown by the rest of the suite."""
     with copied() as made:
         yield made
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guard", FOUNDATIONS, ids=lambda guard: guard.name)
-def test_without_the_guard_a_test_turns_red(tree: Path, guard: Guard) -> None:
+def test_without_the_guard_its_tests_fail(tree: Path, guard: Guard) -> None:
     red(tree, guard)
 
 
-def test_every_guard_stands_where_it_is_said_to_stand() -> None:
+def test_every_guard_is_found_once_in_its_file() -> None:
     assert {guard.name for guard in GUARDS if (ROOT / guard.file).read_text().count(guard.text) != 1} == set()
     assert max(Counter(guard.name for guard in GUARDS).values()) == 1
 
 
-def test_every_test_that_watches_over_a_guard_is_there() -> None:
+def test_every_test_of_a_guard_exists() -> None:
     tests = sorted({test for guard in GUARDS for test in guard.tests})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

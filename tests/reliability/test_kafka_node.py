@@ -1,4 +1,4 @@
-"""The broker that other tests break: what it acknowledged outlives it, and it comes back where it was."""
+"""The broker of fault tests: acknowledged records survive, and it returns at the same address."""
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -8,14 +8,14 @@ from deploy.kafka.native import Node, responds
 pytestmark = [pytest.mark.slow, pytest.mark.reliability]
 
 
-def test_a_node_that_was_killed_or_paused_comes_back_where_it_was_with_what_it_acknowledged(kafka_node: Node) -> None:
+def test_a_killed_or_paused_node_returns_at_its_address_with_all_acknowledged_records(kafka_node: Node) -> None:
     bootstrap = kafka_node.bootstrap
     with KafkaAdminClient(bootstrap_servers=bootstrap) as admin:
         admin.create_topics({"orders": {}}, wait_for_metadata=True)
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
-        told = producer.send("orders", b"SO-1")
+        sent = producer.send("orders", b"SO-1")
         producer.flush(30)
-        assert told.succeeded()
+        assert sent.succeeded()
 
     kafka_node.kill()
     assert not responds(bootstrap)

@@ -1,4 +1,4 @@
-"""Killed at any moment and started again, an installation ends where it would have ended."""
+"""An installation that is killed at any time and restarted has the same final state as without kills."""
 
 import os
 import signal
@@ -20,43 +20,43 @@ from pipeline.store.schema.asks import asks
 from pipeline.store.schema.evidence import alerts
 from pipeline.store.schema.journal import journal
 from tests.reliability import worker
-from tests.support.running.embedded import embedded
 from tests.support.dump import dump
-from tests.support.streams import AFTER_ALL, LEVELS, stream, take_all
+from tests.support.running.embedded import embedded
+from tests.support.streams import AFTER_ALL, LEVELS, ingest_stream, stream
 
 pytestmark = pytest.mark.reliability
 
 KILLS = 3
-# Statements after which a process is killed: it does some thousands of them.
+# The number of statements after which a process is killed, of some thousands.
 EARLIEST, LATEST = 40, 700
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, _migrated_sqlite_file: Path) -> list[str]:
-    """What the company's days leave behind in a process that nobody touches."""
-    file = tmp_path_factory.mktemp("undisturbed") / "unvarnished.db"
+def expected(tmp_path_factory: pytest.TempPathFactory, _migrated_sqlite_file: Path) -> list[str]:
+    """The final state of the simulated days without kills."""
+    file = tmp_path_factory.mktemp("expected") / "unvarnished.db"
     copyfile(_migrated_sqlite_file, file)
     engine = worker.play(f"sqlite:///{file}")
     try:
         with reading(engine) as connection:
-            assert len(connection.execute(select(asks)).all()) > 300, "a stream in which something happens"
+            assert len(connection.execute(select(asks)).all()) > 300, "the stream leads to questions"
         return dump(engine)
     finally:
         engine.dispose()
 
 
-def test_three_kills_at_any_moment_change_nothing(database_url: str, undisturbed: list[str]) -> None:
+def test_three_kills_at_any_moment_change_nothing(database_url: str, expected: list[str]) -> None:
     rng = Random(database_url.partition(":")[0])
-    places = []
+    positions = []
     for _ in range(KILLS):
         process = start_worker(database_url)
         killed = kill_after(process, rng.randint(EARLIEST, LATEST))
-        assert killed == -signal.SIGKILL, "it came to its end before it could be killed"
-        places.append(events_stored(database_url))
-    assert 0 < places[0] <= places[1] <= places[2], "each start went on where the one before was killed"
+        assert killed == -signal.SIGKILL, "it ended before it was killed"
+        positions.append(events_stored(database_url))
+    assert 0 < positions[0] <= positions[1] <= positions[2], "each start continued where the previous one was killed"
     assert start_worker(database_url).communicate()[0]
     engine = connect(database_url)
-    assert dump(engine) == undisturbed
+    assert dump(engine) == expected
     engine.dispose()
 
 
@@ -66,7 +66,7 @@ def start_worker(url: str) -> subprocess.Popen[str]:
 
 
 def kill_after(process: subprocess.Popen[str], statements: int) -> int:
-    """Kill it when it has told of so many statements. Returns how it ended."""
+    """Kill it once it has printed this number of statements. Returns its exit code."""
     assert process.stdout is not None
     with closing(process.stdout):
         for _ in range(statements):
@@ -91,38 +91,38 @@ EVENTS = stream(2, historic=False)
 
 
 @pytest.fixture
-def quiet(tmp_path: Path, _migrated_sqlite_file: Path) -> Iterator[list[str]]:
-    file = tmp_path / "quiet.db"
+def expected_dump(tmp_path: Path, _migrated_sqlite_file: Path) -> Iterator[list[str]]:
+    file = tmp_path / "expected.db"
     copyfile(_migrated_sqlite_file, file)
     runtime = embedded(f"sqlite:///{file}", levels=LEVELS)
-    take_all(runtime, EVENTS)
+    ingest_stream(runtime, EVENTS)
     with reading(runtime.engine) as connection:
-        assert connection.execute(select(alerts)).all(), "evidence that would show a pair counted twice"
+        assert connection.execute(select(alerts)).all(), "evidence would differ if a pair counted twice"
     yield dump(runtime.engine)
     runtime.engine.dispose()
 
 
 @pytest.mark.parametrize("number", COMMITS)
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_dying_at_a_commit_loses_nothing_and_repeats_nothing(
-    database_url: str, quiet: list[str], moment: str, number: int
+def test_a_kill_at_a_commit_loses_nothing_and_repeats_nothing(
+    database_url: str, expected_dump: list[str], moment: str, number: int
 ) -> None:
     def _die() -> None:
         runtime = small(database_url)
         (die_before_commit if moment == "before" else die_after_commit)(runtime.engine, number)
-        take_all(runtime, EVENTS)
+        ingest_stream(runtime, EVENTS)
 
     assert in_child(_die) == DIED
     runtime = small(database_url)
-    take_all(runtime, EVENTS, until=None)
+    ingest_stream(runtime, EVENTS, until=None)
     runtime.process_pending()
     runtime.tick(AFTER_ALL)
-    assert dump(runtime.engine) == quiet
+    assert dump(runtime.engine) == expected_dump
     runtime.engine.dispose()
 
 
 def small(url: str) -> EmbeddedRunner:
-    """With batches so small that there are commits to die at."""
+    """A runner with small batches, so that there are several commits."""
     return embedded(url, levels=LEVELS, batch=10)
 
 
@@ -139,7 +139,7 @@ def die_before_commit(engine: Engine, number: int) -> None:
 
 
 def die_after_commit(engine: Engine, number: int) -> None:
-    """The commit is done, and nobody learns of it."""
+    """Die after the commit, before its acknowledgement."""
     seen = 0
     commit = engine.dialect.do_commit
 
@@ -154,7 +154,7 @@ def die_after_commit(engine: Engine, number: int) -> None:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Do this in a process of its own. Returns its exit code, 0 if it came to the end."""
+    """Run in a child process. Returns its exit code, 0 if it did not die."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,4 +1,4 @@
-"""A worker that is stopped past its lease and wakes up: whoever took over looks for the message and never sends it."""
+"""A worker that is paused beyond its lease and resumed: the new owner looks up the message and never sends it."""
 
 import os
 import signal
@@ -22,7 +22,9 @@ from tests.support.running.sending_process import begin
 
 pytestmark = [
     pytest.mark.reliability,
-    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="without /proc nobody knows that a process stands"),
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="without /proc a stopped process cannot be detected"
+    ),
 ]
 DELIVERED = at(hours=2)
 
@@ -49,9 +51,9 @@ def other(runtime: EmbeddedRunner, provider: Provider) -> Iterator[Dispatcher]:
 
 
 @contextmanager
-def stopped(url: str, provider: Provider, place: str, lease: timedelta) -> Iterator[ForkServerProcess]:
-    """A worker that stands still at a place, in a process of its own."""
-    worker = begin(url, provider.url, f"stop:{place}", 1, 1, [DELIVERED], DELIVERED, lease)
+def stopped(url: str, provider: Provider, failpoint: str, lease: timedelta) -> Iterator[ForkServerProcess]:
+    """A worker in a separate process that is stopped at a failpoint."""
+    worker = begin(url, provider.url, f"stop:{failpoint}", 1, 1, [DELIVERED], DELIVERED, lease)
     assert worker.pid is not None
     try:
         over = time.monotonic() + PATIENCE
@@ -66,19 +68,19 @@ def stopped(url: str, provider: Provider, place: str, lease: timedelta) -> Itera
 
 
 def state(pid: int) -> str:
-    """What the system says of a process; T: stopped."""
+    """The state of a process; T: stopped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def wake(worker: ForkServerProcess) -> int | None:
-    """Let it go on, to its end. Returns how it ended."""
+    """Resume it and wait for its end. Returns its exit code."""
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGCONT)
     worker.join(PATIENCE)
     return worker.exitcode
 
 
-def test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease(
+def test_a_message_of_a_paused_worker_is_sent_once_whichever_worker_has_the_lease(
     database_url: str, runtime: EmbeddedRunner, provider: Provider, other: Dispatcher
 ) -> None:
     with stopped(database_url, provider, "before_post", LEASE) as worker:
@@ -87,28 +89,28 @@ def test_what_a_worker_was_about_to_send_goes_out_once_whoever_has_the_lease(
         assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
         assert wake(worker) == 0
     assert len(provider.posts) == 1
-    assert states(runtime.engine) == ["sent"], "what it learned counts, whoever has the lease"
+    assert states(runtime.engine) == ["sent"], "its result counts without its lease"
     finish(runtime, other)
     assert (states(runtime.engine), len(provider.posts)) == (["expired"], 1)
 
 
-def test_a_worker_that_notices_how_long_it_stood_still_sends_nothing(
+def test_a_worker_that_was_paused_for_too_long_sends_nothing(
     database_url: str, runtime: EmbeddedRunner, provider: Provider, other: Dispatcher
 ) -> None:
     lease = timedelta(seconds=0.2)
     with stopped(database_url, provider, "after_claim_commit", lease) as worker:
         since = time.monotonic()
         while not other.run_once(DELIVERED + timedelta(seconds=time.monotonic() - since)):
-            pass  # the lease holds
+            pass  # the lease is still valid
         assert (states(runtime.engine), provider.listings) == (["unknown"], 1)
         assert wake(worker) == 0
-    assert states(runtime.engine) == ["unknown"], "not due again: somebody else looks for it now"
+    assert states(runtime.engine) == ["unknown"], "not due again: the other worker looks it up now"
     finish(runtime, other)
     assert (states(runtime.engine), provider.posts) == (["unresolved"], [])
 
 
 def finish(runtime: EmbeddedRunner, other: Dispatcher) -> None:
-    """Every later look, and the end of the time for an answer."""
+    """Run all later lookups, and let the time for an answer expire."""
     runtime.process_pending()
     for after in LOOK_AFTER:
         other.run_once(DELIVERED + after + timedelta(seconds=2))

@@ -1,8 +1,7 @@
-"""Whatever breaks, and wherever: at most one message per ask, and an end for each of them.
+"""After any fault every ask has at most one message and a final state.
 
-{killed at each place} x {what the provider does} x {when its callbacks come} x {1, 4 dispatchers}, on both stores. The
-suite runs a selection in which every value of each occurs; `UNVARNISHED_MATRIX=full`, set by `make bench WHAT=matrix`,
-runs them all.
+{failpoint} x {response of the provider} x {time of its callbacks} x {1, 4 dispatchers}, on both databases. The suite
+runs a selection that contains every value; `UNVARNISHED_MATRIX=full`, set by `make bench WHAT=matrix`, runs all.
 """
 
 import os
@@ -26,30 +25,30 @@ from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.journal import journal
 from pipeline.store.store import Store
-from tests.support.running.embedded import VAULT, embedded
 from tests.support.builders import at
 from tests.support.provider import MADE, Answer, Provider, When
+from tests.support.running.embedded import VAULT, embedded
 from tests.support.running.sending import states, webhook
 from tests.support.running.sending_process import number, order_id, run
 
 pytestmark = [pytest.mark.reliability, pytest.mark.slow]
 
 DELIVERED = at(hours=2)
-# Behind the lease of whoever was killed, then at every look for what nobody knows of.
+# After the lease of the killed process, then at every lookup of messages of unknown outcome.
 AFTERWARDS = [DELIVERED + timedelta(seconds=61), *(DELIVERED + after + timedelta(seconds=2) for after in LOOK_AFTER)]
 THE_END = at(days=30)
 STORES = ("sqlite", "postgresql")
 WHENS: tuple[When, ...] = get_args(When)
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
-# Nothing was made, and the provider says so: there may be another POST.
+# The provider states that no message was created: another POST is allowed.
 REFUSED_FOR_NOW = frozenset({"busy", "unauthorized"})
 REFUSED = frozenset({"opted_out", "invalid"})
 
 
 class Case(NamedTuple):
-    """One cell. `place` "": nobody is killed."""
+    """One cell of the matrix. `failpoint` "": no process is killed."""
 
-    place: str
+    failpoint: str
     answer: Answer
     when: When
     dispatchers: int
@@ -57,26 +56,26 @@ class Case(NamedTuple):
 
 
 def _all() -> Iterator[Case]:
-    for place, answer, when, dispatchers, store in product(("", *FAILPOINTS), ANSWERS, WHENS, (1, 4), STORES):
-        yield Case(place, answer, when, dispatchers, store)
+    for failpoint, answer, when, dispatchers, store in product(("", *FAILPOINTS), ANSWERS, WHENS, (1, 4), STORES):
+        yield Case(failpoint, answer, when, dispatchers, store)
 
 
 def _selection() -> Iterator[Case]:
-    """Each answer once, each place at least twice, everything else in turn; and the worst of each place."""
-    places = ("", *FAILPOINTS)
+    """Each response once, each failpoint at least twice, other values in turn; and the worst case of each failpoint."""
+    failpoints = ("", *FAILPOINTS)
     for n, answer in enumerate(ANSWERS):
-        yield Case(places[n % 6], answer, WHENS[n % 4], (1, 4)[n // 2 % 2], STORES[n % 2])
-    # Where the answer was lost with the process and no callback helps, whoever takes over must resist sending again.
+        yield Case(failpoints[n % 6], answer, WHENS[n % 4], (1, 4)[n // 2 % 2], STORES[n % 2])
+    # The response was lost with the process: the next dispatcher must not send again, even without a callback.
     whens: tuple[When, ...] = ("late", "twice", "early", "never", "late")
-    for n, (place, when) in enumerate(zip(FAILPOINTS, whens, strict=True)):
-        yield Case(place, "accept", when, (4, 1)[n % 2], STORES[n % 2])
+    for n, (failpoint, when) in enumerate(zip(FAILPOINTS, whens, strict=True)):
+        yield Case(failpoint, "accept", when, (4, 1)[n % 2], STORES[n % 2])
 
 
 CASES = list(_all() if os.environ.get("UNVARNISHED_MATRIX") == "full" else _selection())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)).replace("--", "-"))
-def test_at_most_one_message_per_ask_and_an_end_for_each(
+def test_every_ask_has_at_most_one_message_and_a_final_state(
     case: Case, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url: str = request.getfixturevalue(f"{case.store}_database_url")
@@ -86,9 +85,9 @@ def test_at_most_one_message_per_ask_and_an_end_for_each(
         Provider(tmp_path / "posts", case.answer, case.when, lag=1, now=lambda: DELIVERED) as provider,
     ):
         provider.call_back = webhook(Store(engine, VAULT, EmbeddedJournal()), DELIVERED)
-        first = (url, provider.url, case.place, orders, case.dispatchers, [DELIVERED], DELIVERED)
+        first = (url, provider.url, case.failpoint, orders, case.dispatchers, [DELIVERED], DELIVERED)
         (code,) = run(first)
-        assert code == (-signal.SIGKILL if case.place else 0)
+        assert code == (-signal.SIGKILL if case.failpoint else 0)
         provider.deliver_late()
         if case.answer in REFUSED_FOR_NOW:
             provider.always = "accept"
@@ -121,12 +120,12 @@ def _check_runtime(case: Case, provider: Provider, runtime: EmbeddedRunner, orde
     assert len(states(runtime.engine)) == orders
     posts = Counter(post["To"] for post in provider.posts if post["answer"] not in REFUSED_FOR_NOW)
     made = Counter(message.fields["To"] for message in provider.made)
-    assert max(posts.values(), default=0) <= 1, "never two POSTs where the first was not refused for certain"
+    assert max(posts.values(), default=0) <= 1, "a second POST only if the first was certainly refused"
     assert max(made.values(), default=0) <= 1
     with reading(runtime.engine) as connection:
         found = {row.order_id: row for row in connection.execute(select(asks))}
-        told = select(journal.c.id, func.count()).where(journal.c.type == "feedback.requested").group_by(journal.c.id)
-        requests = {row[0]: row[1] for row in connection.execute(told)}
+        query = select(journal.c.id, func.count()).where(journal.c.type == "feedback.requested").group_by(journal.c.id)
+        requests = {row[0]: row[1] for row in connection.execute(query)}
     for n in range(orders):
         ask, to = found[order_id(n)], number(n)
         state = AskState(ask.state)
@@ -134,20 +133,20 @@ def _check_runtime(case: Case, provider: Provider, runtime: EmbeddedRunner, orde
         assert ask.wake_at is None
         assert requests.get(f"{order_id(n)}:delivery:ana", 0) == (1 if made[to] else 0)
         if made[to]:
-            assert state is AskState.EXPIRED, "it was sent, that became known, and nobody answered"
+            assert state is AskState.EXPIRED, "it was sent, that became known, and no answer arrived"
         elif posts[to]:
             assert state in (AskState.NOT_ASKED, AskState.UNRESOLVED)
             assert case.answer not in MADE
-        else:  # committed to be sent when the process was killed, and nobody knows that it was not
+        else:  # claimed when the process was killed, so its outcome is unknown
             assert state is AskState.UNRESOLVED
-            assert case.place not in ("", "after_decision")
-    if not case.place and case.answer in REFUSED:
+            assert case.failpoint not in ("", "after_decision")
+    if not case.failpoint and case.answer in REFUSED:
         assert set(states(runtime.engine)) == {"not_asked"}
 
 
-def test_the_selection_leaves_no_value_out() -> None:
+def test_the_selection_contains_every_value() -> None:
     chosen = list(_selection())
-    assert {case.place for case in chosen} == {"", *FAILPOINTS}
+    assert {case.failpoint for case in chosen} == {"", *FAILPOINTS}
     assert {case.answer for case in chosen} == set(ANSWERS)
     assert {case.when for case in chosen} == set(WHENS)
     assert {(case.dispatchers, case.store) for case in chosen} == set(product((1, 4), STORES))

@@ -1,4 +1,4 @@
-"""A process to be killed: takes the simulated company through the embedded runtime, telling of every statement."""
+"""A process for kill tests: runs the simulated company in embedded mode, and can print a line for every statement."""
 
 import sys
 
@@ -12,20 +12,20 @@ from tests.support.running.embedded import embedded
 SEED, DAYS, BATCH = 7, 4, 50
 
 
-def play(url: str, tell: bool = False) -> Engine:
-    """From where an earlier process ended to the end of the last day."""
+def play(url: str, print_statements: bool = False) -> Engine:
+    """Continue where an earlier process ended, up to the end of the last day."""
     runtime = embedded(url, levels=LEVELS, batch=BATCH)
-    if tell:
-        event.listen(runtime.engine, "before_cursor_execute", _tell)
-        event.listen(runtime.engine, "commit", _tell)
+    if print_statements:
+        event.listen(runtime.engine, "before_cursor_execute", _print_statement)
+        event.listen(runtime.engine, "commit", _print_statement)
     play_demo(Installation(runtime.store, runtime.setup, runtime), Company(SEED), DAYS)
     return runtime.engine
 
 
-def _tell(*_: object) -> None:
+def _print_statement(*_: object) -> None:
     sys.stdout.write(".\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    play(sys.argv[1], tell=True).dispose()
+    play(sys.argv[1], print_statements=True).dispose()

@@ -1,18 +1,12 @@
-"""Short ways to say an event, a day, an installation: tests name only what they are about."""
+"""Builders of events and times with defaults: a test states only the values that matter to it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-import msgspec
-from pipeline.consumers.intake import Incoming
-from pipeline.consumers.runtime.embedded import EmbeddedRunner
-from pipeline.domain.asking.policy import Policy
-from pipeline.domain.detection.segments import parse_levels
-from pipeline.domain.events.contract import KINDS, Event
-from pipeline.domain.events.decoding import decode
-from pipeline.store.people.vault import Vault
-from pipeline.store.unit_of_work import Setup
-from tests.support.running import steps
 
+import msgspec
+
+from pipeline.domain.events.contract import Event
+from pipeline.domain.events.decoding import decode
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -41,7 +35,7 @@ def contact(contact_id: str = "ana", **more: Any) -> dict[str, Any]:
 
 
 def completed(order_id: str = "SO-1", time: datetime = MONDAY, event_id: str = "", **data: Any) -> bytes:
-    """`order.completed`, promised for noon of its day unless said otherwise; envelope attributes under `_`."""
+    """`order.completed`, by default promised for noon of its day. Attributes of the envelope go under `_`."""
     envelope = data.pop("_", {})
     known: dict[str, Any] = {
         "order_id": order_id,
@@ -85,5 +79,5 @@ def answered(
 
 
 def event(raw: bytes) -> Event:
-    """The checked event."""
+    """The decoded event."""
     return decode(raw)

@@ -1,4 +1,4 @@
-"""Everything a database holds, as text that is the same for the same content whatever the engine and the history."""
+"""The contents of a database as text that does not depend on the engine or the history."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -9,11 +9,11 @@ from sqlalchemy import Engine, select
 from pipeline.store.db.engine import reading
 from pipeline.store.schema.tables import metadata
 
-# Places in the journal depend on how the events were cut into batches, and bytes under lock and key on chance.
+# Positions in the journal depend on the batches; encrypted bytes are random.
 _LEFT_OUT = {
     "journal": {"seq"},
     "people": {"wrapped_key", "name", "phone", "email"},
-    "dead_letters": {"raw", "received_at"},  # when somebody tried to read it
+    "dead_letters": {"raw", "received_at"},  # the time of the attempt to read it
 }
 _POSITIONS = {"journal.head", "runner.position"}
 

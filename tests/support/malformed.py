@@ -1,4 +1,4 @@
-"""Events that nobody can process, each with the field to name."""
+"""Malformed events, each with the field that the refusal has to name."""
 
 import json
 from typing import Any
@@ -16,10 +16,10 @@ def changed(path: str, value: object) -> bytes:
     """The order with one value deep inside replaced, by a path like "lines.0.ordered"."""
     parsed = json.loads(completed())
     *parents, last = ["data", *path.split(".")]
-    place: Any = parsed
+    target: Any = parsed
     for step in parents:
-        place = place[int(step)] if step.isdigit() else place[step]
-    place[last] = value
+        target = target[int(step)] if step.isdigit() else target[step]
+    target[last] = value
     return json.dumps(parsed).encode()
 
 
@@ -43,7 +43,7 @@ MALFORMED = {
     "negative quantity": (changed("lines.0.ordered", -1), "data.lines[0].ordered"),
     "no shipments": (changed("shipments", 0), "data.shipments"),
     "NUL": (changed("account.name", "Atelier\x00Roux"), "data.account.name"),
-    "NUL in what nobody reads": (changed("memo", {"deep": ["\x00"]}), "data.memo.deep[0]"),
+    "NUL in an unknown field": (changed("memo", {"deep": ["\x00"]}), "data.memo.deep[0]"),
     "lone surrogate": (completed().replace(b'"Lyon"', b'"\\ud800"'), "data.dimensions.depot"),
     "unknown status": (scanned(status="teleported"), "data.status"),
     "unknown purpose": (asked("SO-1", MONDAY, purpose="curiosity"), "data.purpose"),

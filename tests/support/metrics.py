@@ -1,4 +1,4 @@
-"""What a metric says now."""
+"""Current values of metrics."""
 
 from prometheus_client import Counter
 

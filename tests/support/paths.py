@@ -1,4 +1,4 @@
-"""The checkout, and where data lies that is not ours to publish: beside it, or where UNVARNISHED_SHARED says."""
+"""The checkout, and the folder of data that we may not publish: next to it, or set by UNVARNISHED_SHARED."""
 
 import os
 from pathlib import Path

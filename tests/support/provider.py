@@ -1,7 +1,7 @@
-"""The provider, at its worst: a real HTTP server that speaks as much of Twilio's Messages API as we use.
+"""A stub of an unreliable provider: a real HTTP server with the part of Twilio's Messages API that we use.
 
-Every POST is written to a journal on disk, with fsync, before anything is answered: what is in it was received,
-whatever became of the connection. What happens then is scripted per request.
+Every POST is written to a journal on disk, with fsync, before the response: the journal contains every request that was
+received, whatever happened to the connection. The response of each request is scripted.
 """
 
 import json
@@ -27,52 +27,52 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tests.support.limits import PATIENCE
 
 ACCOUNT = "AC" + "0" * 32
-NUMBER = "+15005550006"  # of ours, in the provider's hands
+NUMBER = "+15005550006"  # our number at the provider
 TOKEN = "not-a-secret"
 Answer = Literal[
     "accept",  # 201 with an id
-    "slow",  # the same, after a while or when `Provider.hurry` is called
-    "busy",  # 429, nothing made
-    "error",  # 500, nothing made
-    "error_made",  # 500, and the message is on its way all the same
-    "reset",  # made, then the connection is reset
-    "broken",  # made, then an answer that is no JSON
-    "half",  # made, then half an answer
-    "silent",  # made, never answered
+    "slow",  # as "accept", after a delay or once the stub is closed
+    "busy",  # 429, no message created
+    "error",  # 500, no message created
+    "error_made",  # 500, but the message is created
+    "reset",  # message created, then the connection is reset
+    "broken",  # message created, then a response that is not JSON
+    "half",  # message created, then half a response
+    "silent",  # message created, no response
     "opted_out",  # 400 with 21610
     "invalid",  # 400 with 21211
     "unauthorized",  # 401 with 20003
-    "proxy",  # 403 with a page of somebody in between
+    "proxy",  # 403 with the page of a proxy
 ]
 MADE = frozenset({"accept", "slow", "error_made", "reset", "broken", "half", "silent"})
 When = Literal["early", "late", "twice", "never"]
 _CODES = {"opted_out": (400, 21610), "invalid": (400, 21211), "unauthorized": (401, 20003), "busy": (429, 20429)}
-_SLOW_SECONDS, _MAX_SECONDS = 0.2, 30.0  # that a slow and a silent answer are kept back for, if nobody ends it
+_SLOW_SECONDS, _MAX_SECONDS = 0.2, 30.0  # delay of a slow and of a silent response, unless the stub is closed before
 
 
 @dataclass
 class Made:
-    """A message the provider has; `inbound`: one that somebody sent to us."""
+    """A message at the provider; `inbound`: a text that was sent to us."""
 
     sid: str
     fields: dict[str, str]
     created: datetime
     status: str = "queued"
     inbound: bool = False
-    listings_to_skip: int = 0  # how many more times the list does not show it yet
+    listings_to_skip: int = 0  # listings until the list contains it
 
 
 @dataclass
 class Provider:
-    """The running stub. `script` holds the answers of the next requests, `always` the one of all others."""
+    """The running stub. `script` contains the responses of the next requests, `always` that of all others."""
 
     journal: Path
     always: Answer = "accept"
     callbacks: When = "never"
-    final: str = "delivered"  # the status that the callbacks end with
-    lag: int = 0  # listings before a new message shows up in one
+    final: str = "delivered"  # the status of the last callback
+    lag: int = 0  # listings until the list contains a new message
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    # How a callback travels; by default by HTTP, signed.
+    # Delivers a callback; by default by HTTP, signed.
     call_back: Callable[[str, Mapping[str, str]], None] | None = None
     script: deque[Answer] = field(default_factory=deque)
     made: list[Made] = field(default_factory=list)
@@ -81,8 +81,8 @@ class Provider:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._hurry = threading.Event()
-        self._owed: list[tuple[str, dict[str, str]]] = []
+        self._closed = threading.Event()
+        self._delayed: list[tuple[str, dict[str, str]]] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.provider = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="provider", daemon=True)
@@ -92,42 +92,38 @@ class Provider:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hurry.set()
+        self._closed.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL of the stub."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def posts(self) -> list[dict[str, str]]:
-        """Every POST there was, from the journal."""
+        """Every POST that was received, from the journal."""
         if not self.journal.exists():
             return []
         return [json.loads(line) for line in self.journal.read_text().splitlines()]
 
     def plan(self, *answers: Answer) -> None:
-        """What the next requests get."""
+        """Set the responses of the next requests."""
         with self._lock:
             self.script.extend(answers)
 
-    def hurry(self) -> None:
-        """Keep nothing back any more."""
-        self._hurry.set()
-
     def deliver_late(self) -> int:
-        """Make the callbacks that were held back. Returns how many there were."""
+        """Send the delayed callbacks. Returns their number."""
         with self._lock:
-            owed, self._owed = self._owed, []
-        for url, fields in owed:
+            delayed, self._delayed = self._delayed, []
+        for url, fields in delayed:
             self._send(url, fields)
-        return len(owed)
+        return len(delayed)
 
     def receive(self, fields: dict[str, str]) -> Answer:
-        """A POST came: note it durably, then decide."""
+        """Record a POST durably, then choose the response."""
         with self._lock:
             answer = self.script.popleft() if self.script else self.always
             with self.journal.open("a") as file:
@@ -143,14 +139,14 @@ class Provider:
         return answer
 
     def text(self, body: str, sender: str, at: datetime, to: str = NUMBER, service: str | None = None) -> Made:
-        """Somebody sends a text to a number of ours, and no webhook call comes."""
+        """A text to one of our numbers, without a webhook call."""
         fields = {"From": sender, "To": to, "Body": body} | ({"MessagingServiceSid": service} if service else {})
         message = Made(f"SMf{len(self.texts):031x}", fields, at, "received", inbound=True)
         self.texts.append(message)
         return message
 
     def listed(self, to: str | None, since: datetime | None, first_page: bool) -> list[Made]:
-        """The messages to a number, or to all, that the list shows by now, newest first."""
+        """The messages to a number, or to all, that the list contains now, newest first."""
         with self._lock:
             self.listings += first_page
             shown = []
@@ -165,9 +161,9 @@ class Provider:
                 shown.append(message)
             return shown
 
-    def hold(self, seconds: float) -> None:
-        """Keep an answer back."""
-        self._hurry.wait(seconds)
+    def delay(self, seconds: float) -> None:
+        """Delay a response."""
+        self._closed.wait(seconds)
 
     def _call_back(self, message: Made) -> None:
         url = message.fields.get("StatusCallback")
@@ -177,13 +173,13 @@ class Provider:
         message.status = self.final
         if self.callbacks == "late":
             with self._lock:
-                self._owed += [(url, step) for step in reversed(steps)]  # and in the wrong order
+                self._delayed += [(url, step) for step in reversed(steps)]  # in the wrong order
             return
         for step in steps:
             self._send(url, step)
         if self.callbacks == "twice":
             with self._lock:
-                self._owed += [(url, step) for step in steps]
+                self._delayed += [(url, step) for step in steps]
 
     def _send(self, url: str, fields: dict[str, str]) -> None:
         if self.call_back is not None:
@@ -193,7 +189,7 @@ class Provider:
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         target = f"{parts.path}?{parts.query}"
         headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": sign(url, fields)}
-        with suppress(OSError):  # no listener: a callback that is lost
+        with suppress(OSError):  # no listener: the callback is lost
             connection.request("POST", target, urlencode(fields), headers)
             connection.getresponse().read()
         connection.close()
@@ -245,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         provider = self.server.provider
         length = int(self.headers.get("Content-Length", "0"))
         body = self.rfile.read(length)
-        if len(body) < length:  # its sender died over it: no server acts on half a request
+        if len(body) < length:  # the sender died: no server processes half a request
             self.close_connection = True
             return
         fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
@@ -254,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         answer = provider.receive(fields)
         if answer in ("slow", "silent"):
-            provider.hold(_SLOW_SECONDS if answer == "slow" else _MAX_SECONDS)
+            provider.delay(_SLOW_SECONDS if answer == "slow" else _MAX_SECONDS)
         if answer in ("accept", "slow"):
             self._reply(201, _as_json(_by_sid(provider.made, fields["sid"])))
         elif answer in _CODES:
@@ -298,14 +294,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _reset(self) -> None:
-        """End the connection the rude way: RST instead of FIN."""
+        """Close the connection with RST instead of FIN."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
-        # What the handler wants to flush afterwards goes nowhere.
+        # The handler flushes its output to nowhere.
         self.wfile = open(os.devnull, "wb")  # noqa: SIM115
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing to say."""
+        """Logs nothing."""
 
 
 def _by_sid(made: Iterable[Made], sid: str) -> Made:

@@ -1,12 +1,12 @@
-"""Answers that come from staff, as the reference file measures them: phones that answer for several accounts.
+"""Shared phones as the reference file measures them: phones that answer for several accounts, so probably staff's.
 
-The product does not show these figures; the reference file checks them all the same.
+The product does not show these figures; the reference file contains them nevertheless.
 """
 
 from collections.abc import Iterable
 
 SHARED_PHONE_ACCOUNTS = 3
-"""Accounts on one phone from which on it belongs to a depot or a driver, and to no customer."""
+"""From this number of accounts on, a phone is assumed to belong to a depot or driver, not to a customer."""
 
 
 def effective_phones(invites_per_phone: Iterable[int]) -> float | None:

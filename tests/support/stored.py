@@ -1,4 +1,4 @@
-"""What an installation has stored, as tests read it."""
+"""Rows and published events of an installation."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ def rows(runtime: EmbeddedRunner, table: Table) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(select(table)).mappings()]
 
 
-def told(runtime: EmbeddedRunner, kind: str) -> list[dict[str, Any]]:
-    """What we said ourselves, oldest first."""
+def published(runtime: EmbeddedRunner, kind: str) -> list[dict[str, Any]]:
+    """The data of this installation's own events of a type, oldest first."""
     with reading(runtime.engine) as connection:
         query = select(journal.c.payload).where(journal.c.type == kind, journal.c.outgoing).order_by(journal.c.seq)
         return [json.loads(text)["data"] for text in connection.execute(query).scalars()]

@@ -1,4 +1,4 @@
-"""Streams of events in which everything happens that can happen to an order, drawn from a seed."""
+"""Random streams of events with everything that can happen to an order, drawn from a seed."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from tests.support.running.embedded import incoming
 from tests.support.servers.postgres import PostgresServer
 
 LEVELS = "depot:2,carrier:1,depot+carrier:2"
-# Every timer of a stream that begins on MONDAY is due before.
+# Later than every timer of a stream that begins on MONDAY.
 AFTER_ALL = at(days=400)
 
 _PEOPLE = (
@@ -31,49 +31,49 @@ _AFTERWARDS = ((),) * 7 + (("delivered",), ("returned",), ("returned", "delivere
 _ZONES = ("Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata")
 
 
-class Told(NamedTuple):
-    """An event, and when we hear of it."""
+class ReceivedEvent(NamedTuple):
+    """An event and the time of its receipt."""
 
     received_at: datetime
     raw: bytes
 
 
-def stream(seed: object, orders: int = 12, historic: bool = True) -> list[Told]:
-    """What is told about some orders, in the order of receipt. Historic: at the time it speaks of."""
+def stream(seed: object, orders: int = 12, historic: bool = True) -> list[ReceivedEvent]:
+    """The events of some orders in the order of receipt. Historic events are received at their own time."""
     rng = Random(f"{seed}")
-    told: list[Told] = []
+    events: list[ReceivedEvent] = []
     for number in range(orders):
         story = _Story(rng, f"SO-{number}", historic)
-        told += [Told(time if historic else time + _lag(rng), raw) for time, raw in story.tell()]
-    return sorted(told)
+        events += [ReceivedEvent(time if historic else time + _lag(rng), raw) for time, raw in story.events()]
+    return sorted(events)
 
 
-def with_duplicates(rng: Random, told: Sequence[Told], share: float = 0.4) -> list[Told]:
-    """Some events come again, now or later, in the same words."""
-    result = list(told)
-    for known in told:
+def with_duplicates(rng: Random, events: Sequence[ReceivedEvent], share: float = 0.4) -> list[ReceivedEvent]:
+    """The events, of which a share is received again, unchanged, at once or later."""
+    result = list(events)
+    for known in events:
         if rng.random() < share:
-            place = rng.randrange(result.index(known) + 1, len(result) + 1)
-            # Heard again when the one before it is heard: receipt never goes back.
-            result.insert(place, Told(result[place - 1].received_at, known.raw))
+            index = rng.randrange(result.index(known) + 1, len(result) + 1)
+            # Received together with the event before it: times of receipt never decrease.
+            result.insert(index, ReceivedEvent(result[index - 1].received_at, known.raw))
     return result
 
 
-def arrivals(told: Iterable[Told]) -> Iterable[Incoming]:
-    """At the door."""
-    return (incoming(raw, received_at) for received_at, raw in told)
+def arrivals(events: Iterable[ReceivedEvent]) -> Iterable[Incoming]:
+    """The events as the intake receives them."""
+    return (incoming(raw, received_at) for received_at, raw in events)
 
 
-def take_all(runtime: EmbeddedRunner, told: Iterable[Told], until: datetime | None = AFTER_ALL) -> None:
-    """Store and process them, and let time pass until then."""
-    for _ in runtime.ingest_all(arrivals(told)):
+def ingest_stream(runtime: EmbeddedRunner, events: Iterable[ReceivedEvent], until: datetime | None = AFTER_ALL) -> None:
+    """Store and process the events, and fire all timers up to `until`."""
+    for _ in runtime.ingest_all(arrivals(events)):
         pass
     if until is not None:
         runtime.tick(until)
 
 
 class Databases:
-    """As many fresh databases on one engine as a test wants."""
+    """Fresh databases on one engine."""
 
     def __init__(
         self, folder: Path, migrated: Path | None, server: PostgresServer | None, template: URL | None
@@ -86,7 +86,7 @@ class Databases:
         self._files = 0
 
     def fresh(self) -> str:
-        """The URL of an empty one with the current schema."""
+        """The URL of an empty database with the current schema."""
         if self._migrated is not None:
             self._files += 1
             file = self._folder / f"{self._files}.db"
@@ -98,14 +98,14 @@ class Databases:
         return self._made[-1].render_as_string(hide_password=False)
 
     def drop(self) -> None:
-        """Done with all of them."""
+        """Drop all of them."""
         for url in self._made:
             assert self._server is not None
             self._server.drop_database(url)
 
 
 class _Story:
-    """One order's life, with all its corrections and contradictions."""
+    """The random events of one order, with corrections and contradictions."""
 
     def __init__(self, rng: Random, order_id: str, historic: bool) -> None:
         self._rng = rng
@@ -119,14 +119,14 @@ class _Story:
         self._zone = rng.choice(_ZONES)
         self._shipments = rng.choice((1, 1, 1, 2, 3))
 
-    def tell(self) -> list[tuple[datetime, bytes]]:
+    def events(self) -> list[tuple[datetime, bytes]]:
         """Every event with its time."""
-        told = [(self._begun, self._completed(self._begun, "completed"))]
-        told += self._corrections()
-        told += self._promises()
-        told += self._scans()
-        told += self._dialogue()
-        return told
+        events = [(self._begun, self._completed(self._begun, "completed"))]
+        events += self._corrections()
+        events += self._promises()
+        events += self._scans()
+        events += self._dialogue()
+        return events
 
     def _completed(self, time: datetime, event_id: str) -> bytes:
         rng = self._rng
@@ -157,23 +157,23 @@ class _Story:
         return {"sku": f"sku{n}", "ordered": ordered, "delivered": delivered}
 
     def _corrections(self) -> list[tuple[datetime, bytes]]:
-        told = []
+        events = []
         for n in range(self._rng.choice((0, 0, 0, 1, 2))):
             time = self._later(72)
-            told.append((time, self._completed(time, f"corrected{n}")))
-        return told
+            events.append((time, self._completed(time, f"corrected{n}")))
+        return events
 
     def _promises(self) -> list[tuple[datetime, bytes]]:
-        told = []
+        events = []
         for n in range(self._rng.choice((0, 0, 1, 2))):
             time = self._later(48)
             by_when = time + timedelta(hours=self._rng.randint(-10, 48))
-            told.append((time, repromised(self._order_id, time, by_when, f"{self._order_id}:moved{n}")))
-        return told
+            events.append((time, repromised(self._order_id, time, by_when, f"{self._order_id}:moved{n}")))
+        return events
 
     def _scans(self) -> list[tuple[datetime, bytes]]:
         rng = self._rng
-        told: list[tuple[datetime, bytes]] = []
+        events: list[tuple[datetime, bytes]] = []
         whole, hours = rng.random() < 0.3, rng.choice((20, 20, 20, 70))
         for shipment in [None] if whole else [f"p{n}" for n in range(self._shipments)]:
             for status in ("dispatched", "delivered", *rng.choice(_AFTERWARDS)):
@@ -185,23 +185,23 @@ class _Story:
                     data["lines"] = [{"sku": "sku0", "delivered": rng.randint(0, 4)}]
                 if rng.random() < 0.1:
                     data["signed_by"] = "Dana at the dock"
-                unique = f"{self._order_id}:{shipment}:{status}:{len(told)}"
-                told.append((time, scanned(self._order_id, time, status, unique, **data)))
-        return told
+                unique = f"{self._order_id}:{shipment}:{status}:{len(events)}"
+                events.append((time, scanned(self._order_id, time, status, unique, **data)))
+        return events
 
     def _dialogue(self) -> list[tuple[datetime, bytes]]:
         rng = self._rng
-        told = []
+        events = []
         for person in rng.sample(self._people, rng.randint(0, len(self._people))):
             who = person["id"]
             if rng.random() < 0.8:
                 time = self._later(30) + timedelta(hours=rng.choice((0, 20, 20, 20)))
                 purpose = rng.choice(("delivery", "delivery", "missing_scan"))
-                told.append((time, asked(self._order_id, time, who, account_id=self._account, purpose=purpose)))
+                events.append((time, asked(self._order_id, time, who, account_id=self._account, purpose=purpose)))
             for n in range(rng.choice((0, 1, 1, 1, 2, 3))):
                 time = self._later(200)
-                told.append((time, self._answer(who, time, f"{self._order_id}:{who}:{n}")))
-        return told
+                events.append((time, self._answer(who, time, f"{self._order_id}:{who}:{n}")))
+        return events
 
     def _answer(self, who: str, time: datetime, event_id: str) -> bytes:
         rng = self._rng

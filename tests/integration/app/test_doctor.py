@@ -1,4 +1,4 @@
-"""`unvarnished doctor`: what is wrong is said, with what to do, and nothing is changed."""
+"""`unvarnished doctor` reports each problem with an action, and changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from pipeline.cli import app
 from pipeline.store.db.engine import connect
 from pipeline.store.people import api_keys
 from tests.support.builders import at, completed
-from tests.support.running.embedded import embedded, take
+from tests.support.running.embedded import embedded, ingest
 
 KEY = "00" * 32
 
 
 def doctor(folder: Path, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Its exit code, and what it found by name."""
+    """The exit code of the command, and its checks by name."""
     known = {f"UNVARNISHED_{name}": value for name, value in ({"DATA_DIR": str(folder)} | settings).items()}
     done = CliRunner().invoke(app, ["doctor", "--format", "json"], env=known, catch_exceptions=False)
     return done.exit_code, {check["name"]: check for check in json.loads(done.stdout)}
@@ -40,15 +40,15 @@ def changing(url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def well(database_url: str) -> dict[str, str]:
-    """Settings of an installation where nothing is wrong."""
+def healthy(database_url: str) -> dict[str, str]:
+    """Settings of an installation without problems."""
     with changing(database_url) as connection:
         api_keys.create(connection, "erp", False, at())
     return {"DATABASE_URL": database_url, "MASTER_KEY": KEY}
 
 
-def test_without_problems_the_exit_code_is_zero(tmp_path: Path, well: dict[str, str]) -> None:
-    code, found = doctor(tmp_path, **well)
+def test_without_problems_the_exit_code_is_zero(tmp_path: Path, healthy: dict[str, str]) -> None:
+    code, found = doctor(tmp_path, **healthy)
     assert (code, wrong(found)) == (0, set())
     assert "schema" in found["database"]["found"]
 
@@ -60,28 +60,37 @@ def test_before_the_first_start_it_reports_that_and_creates_nothing(tmp_path: Pa
 
 
 def test_an_impossible_data_folder_is_reported_with_the_failing_path(tmp_path: Path) -> None:
-    taken = tmp_path / "taken"
-    taken.write_text("a file")
-    _, found = doctor(taken / "data")
+    file = tmp_path / "taken"
+    file.write_text("a file")
+    _, found = doctor(file / "data")
     assert "data folder" in wrong(found)
-    assert found["data folder"]["found"].startswith(str(taken))
+    assert found["data folder"]["found"].startswith(str(file))
     _, found = doctor(tmp_path / "data" / "below")
-    assert "data folder" not in wrong(found), "it can be made"
+    assert "data folder" not in wrong(found), "it can be created"
 
 
-def test_an_older_schema_has_to_be_migrated(tmp_path: Path, well: dict[str, str]) -> None:
-    with changing(well["DATABASE_URL"]) as connection:
+def test_an_older_schema_has_to_be_migrated(tmp_path: Path, healthy: dict[str, str]) -> None:
+    with changing(healthy["DATABASE_URL"]) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    code, found = doctor(tmp_path, **well)
+    code, found = doctor(tmp_path, **healthy)
     assert (code, wrong(found)) == (1, {"database"})
     assert "unvarnished migrate" in found["database"]["advice"]
 
 
-def test_another_master_key_than_that_of_the_first_start_is_detected(tmp_path: Path, well: dict[str, str]) -> None:
-    runtime = embedded(well["DATABASE_URL"])
-    take(runtime, completed("SO-1"))
+def test_a_newer_schema_needs_a_newer_version(tmp_path: Path, healthy: dict[str, str]) -> None:
+    with changing(healthy["DATABASE_URL"]) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    code, found = doctor(tmp_path, **healthy)
+    assert (code, wrong(found)) == (1, {"database"})
+    assert found["database"]["found"].startswith("schema 9999 is newer than ")
+    assert found["database"]["advice"] == "update Unvarnished"
+
+
+def test_another_master_key_than_that_of_the_first_start_is_detected(tmp_path: Path, healthy: dict[str, str]) -> None:
+    runtime = embedded(healthy["DATABASE_URL"])
+    ingest(runtime, completed("SO-1"))
     runtime.engine.dispose()
-    code, found = doctor(tmp_path, **well)
+    code, found = doctor(tmp_path, **healthy)
     assert (code, wrong(found)) == (1, {"sealed data"})
 
 
@@ -91,7 +100,7 @@ def test_a_missing_api_key_is_reported(tmp_path: Path, database_url: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ({}, "UNVARNISHED_TWILIO_ACCOUNT_SID"),
         ({"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "secret", "TWILIO_FROM": "+15005550006"}, "this machine"),
@@ -107,11 +116,11 @@ def test_a_missing_api_key_is_reported(tmp_path: Path, database_url: str) -> Non
     ],
 )
 def test_a_wrong_configuration_of_the_provider_is_detected(
-    tmp_path: Path, well: dict[str, str], settings: dict[str, str], said: str
+    tmp_path: Path, healthy: dict[str, str], settings: dict[str, str], expected: str
 ) -> None:
-    code, found = doctor(tmp_path, NOTIFIER="twilio_sms", **well, **settings)
+    code, found = doctor(tmp_path, NOTIFIER="twilio_sms", **healthy, **settings)
     assert (code, wrong(found)) == (1, {"notifier"})
-    assert said in found["notifier"]["found"]
+    assert expected in found["notifier"]["found"]
     assert "secret" not in json.dumps(found)
 
 

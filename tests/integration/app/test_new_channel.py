@@ -32,7 +32,7 @@ from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.people import opt_outs
 from tests.support.builders import completed, contact, scanned
-from tests.support.running.embedded import take
+from tests.support.running.embedded import ingest
 from tests.support.stored import rows
 
 ADDRESS = "ana@example.com"
@@ -40,7 +40,7 @@ START = datetime.now(UTC) - timedelta(hours=1)
 
 
 class PostOffice:
-    """A provider of e-mail: sends, and posts what comes back to one path."""
+    """An e-mail provider: sends messages, and posts replies and statuses to one path."""
 
     name = "post_office"
     paths = ("/post-office",)
@@ -58,10 +58,10 @@ class PostOffice:
     def parse(self, call: HttpCall) -> WebhookContent:
         if call.headers.get("x-seal") != "wax":
             raise NotSigned
-        told = json.loads(call.body)
-        if "status" in told:
-            return StatusReport(told["id"], told["token"], told["status"], call.received_at, opted_out=True)
-        return InboundText(self.name, told["id"], told["from"], told["text"], call.received_at)
+        fields = json.loads(call.body)
+        if "status" in fields:
+            return StatusReport(fields["id"], fields["token"], fields["status"], call.received_at, opted_out=True)
+        return InboundText(self.name, fields["id"], fields["from"], fields["text"], call.received_at)
 
     def reply(self, text: str | None) -> Reply:
         return Reply(text or "", "text/plain")
@@ -106,7 +106,7 @@ def public(installation: Installation, settings: Settings) -> Iterator[TestClien
 def deliver(installation: Installation, order_id: str, **person: Any) -> None:
     known = {"phone": None, "email": ADDRESS, "consent": {"email": True, "source": "contract"}}
     people = [contact(**known | person)]
-    take(installation.runner, completed(order_id, time=START, contacts=people), scanned(order_id, time=START))
+    ingest(installation.runner, completed(order_id, time=START, contacts=people), scanned(order_id, time=START))
 
 
 def dispatch(installation: Installation, settings: Settings) -> None:
@@ -116,11 +116,11 @@ def dispatch(installation: Installation, settings: Settings) -> None:
     installation.runner.process_pending()
 
 
-def post(client: TestClient[Litestar], seal: str = "wax", **told: str) -> Any:
-    return client.post("/post-office", content=json.dumps(told), headers={"x-seal": seal})
+def post(client: TestClient[Litestar], seal: str = "wax", **fields: str) -> Any:
+    return client.post("/post-office", content=json.dumps(fields), headers={"x-seal": seal})
 
 
-def test_a_question_goes_out_and_its_answer_comes_in(
+def test_a_question_is_sent_and_its_answer_recorded(
     installation: Installation, settings: Settings, office: PostOffice, public: TestClient[Litestar]
 ) -> None:
     deliver(installation, "SO-1")
@@ -139,7 +139,7 @@ def test_a_question_goes_out_and_its_answer_comes_in(
     assert rows(installation.runner, asks)[0]["state"] == "answered"
 
 
-def test_an_opt_out_by_reply_holds_for_the_address(
+def test_an_opt_out_by_reply_applies_to_the_address(
     installation: Installation, settings: Settings, office: PostOffice, public: TestClient[Litestar]
 ) -> None:
     deliver(installation, "SO-1")

@@ -1,4 +1,4 @@
-"""The conversation by text: what is asked next, what is recorded, and whose word counts."""
+"""The conversation by text: the next question, the recorded answer, and whose texts count."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -14,27 +14,27 @@ from pipeline.consumers.conversation import Inbound, ReplyResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.answers.replies import Control, PlainReader
 from pipeline.domain.asking.policy import Policy
-from pipeline.store.asks import claiming
+from pipeline.store.asks.claiming import Claimer
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import conversations, inbound_messages
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.people import opt_outs
-from tests.support.running.embedded import VAULT, take
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.modes import EVERYWHERE
-from tests.support.requests import doors
-from tests.support.requests.doors import PHONE
+from tests.support.requests import installation
+from tests.support.requests.installation import PHONE
+from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.sending import sending_runner
-from tests.support.stored import rows, told
+from tests.support.stored import published, rows
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 _numbers = count(1)
 
 
-def say(
+def receive_text(
     runtime: EmbeddedRunner,
     words: str,
     when: datetime | None = None,
@@ -42,7 +42,7 @@ def say(
     message_id: str = "",
     provider_action: Control | None = None,
 ) -> ReplyResult:
-    """A text comes in and is processed."""
+    """Receive and process a text."""
     now = when or at(hours=3)
     inbound = Inbound(
         "twilio", message_id or f"SM{next(_numbers)}", VAULT.phone_digest(phone), words, now, provider_action
@@ -62,11 +62,11 @@ def messages(runtime: EmbeddedRunner) -> list[tuple[str, str | None]]:
     return [(row["outcome"], row["order_id"]) for row in found]
 
 
-def test_arrival_then_a_score_then_a_word(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert "0 (not at all) to 10" in (say(runtime, "2", at(hours=3)).reply or "")
-    assert "A word is enough" in (say(runtime, "4", at(hours=3.1)).reply or "")
-    done = say(runtime, "The driver was in a hurry.", at(hours=3.2))
+def test_a_conversation_asks_for_the_arrival_then_a_score_then_a_comment(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert "0 (not at all) to 10" in (receive_text(runtime, "2", at(hours=3)).reply or "")
+    assert "A word is enough" in (receive_text(runtime, "4", at(hours=3.1)).reply or "")
+    done = receive_text(runtime, "The driver was in a hurry.", at(hours=3.2))
     assert done.reply == "Thank you, your answer is recorded. To change it, open the link in our first message."
     assert [(row["arrival"], row["score"], row["comment"]) for row in rows(runtime, answers)] == [
         ("late", None, None),
@@ -74,195 +74,197 @@ def test_arrival_then_a_score_then_a_word(runtime: EmbeddedRunner) -> None:
         ("late", 4, "The driver was in a hurry."),
     ]
     assert rows(runtime, asks)[0]["state"] == "answered"
-    assert told(runtime, "fulfilment.compared")[-1]["verdict"] == "embellished"
-    assert say(runtime, "And the ramp was blocked.", at(hours=3.3)).reply is None, "no question is left"
+    assert published(runtime, "fulfilment.compared")[-1]["verdict"] == "embellished"
+    assert receive_text(runtime, "And the ramp was blocked.", at(hours=3.3)).reply is None, "no question is left"
     assert current(runtime)["comment"] == "The driver was in a hurry.\n\nAnd the ramp was blocked."
 
 
-def test_what_was_said_at_once_is_not_asked_again(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert (say(runtime, "2. 6. Nobody rang the bell").reply or "").startswith("Thank you, your answer is recorded.")
+def test_what_the_first_reply_contains_is_not_asked_again(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert (receive_text(runtime, "2. 6. Nobody rang the bell").reply or "").startswith(
+        "Thank you, your answer is recorded."
+    )
     assert (current(runtime)["score"], current(runtime)["comment"]) == (6, "2. 6. Nobody rang the bell")
 
 
-def test_it_speaks_the_contacts_language(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime, language="fr-FR")
-    assert (say(runtime, "oui").reply or "").startswith("Merci. D'après cette livraison")
-    assert "Un mot suffit" in (say(runtime, "neuf", at(hours=4)).reply or "")
+def test_questions_and_replies_are_in_the_contacts_language(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime, language="fr-FR")
+    assert (receive_text(runtime, "oui").reply or "").startswith("Merci. D'après cette livraison")
+    assert "Un mot suffit" in (receive_text(runtime, "neuf", at(hours=4)).reply or "")
     assert current(runtime)["score"] == 9
 
 
-def test_somebody_not_understood_is_asked_once_more_and_then_left_to_a_person(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert (say(runtime, "9").reply or "").startswith("Sorry, did your order arrive")
-    assert say(runtime, "hm", at(hours=4)).reply == "Thank you, a person will read what you wrote."
-    assert rows(runtime, asks)[0]["state"] == "answered", "words are an answer"
+def test_after_two_unreadable_replies_the_conversation_is_left_to_a_person(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert (receive_text(runtime, "9").reply or "").startswith("Sorry, did your order arrive")
+    assert receive_text(runtime, "hm", at(hours=4)).reply == "Thank you, a person will read what you wrote."
+    assert rows(runtime, asks)[0]["state"] == "answered", "a comment is an answer"
     assert current(runtime)["comment"] == "hm"
 
 
-def test_words_instead_of_a_code_are_kept_and_the_question_is_put_again(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert (say(runtime, "half of it is wet").reply or "").startswith("Thank you, noted.")
-    assert "0 (not at all)" in (say(runtime, "3", at(hours=4)).reply or "")
+def test_a_reply_in_words_is_stored_and_the_question_is_repeated(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert (receive_text(runtime, "half of it is wet").reply or "").startswith("Thank you, noted.")
+    assert "0 (not at all)" in (receive_text(runtime, "3", at(hours=4)).reply or "")
     assert (current(runtime)["complete"], current(runtime)["comment"]) == (False, "half of it is wet")
 
 
-def test_a_machines_answer_changes_nothing(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    result = say(runtime, "Automatic reply: I am out of the office")
+def test_an_automatic_reply_changes_nothing(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    result = receive_text(runtime, "Automatic reply: I am out of the office")
     assert (result.outcome, result.reply, rows(runtime, answers)) == ("ignored", None, [])
 
 
 def test_a_late_answer_still_counts(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     runtime.tick(at(days=20))
     assert rows(runtime, asks)[0]["state"] == "expired"
-    say(runtime, "4", at(days=21))
+    receive_text(runtime, "4", at(days=21))
     assert rows(runtime, asks)[0]["state"] == "answered"
     assert current(runtime)["arrival"] == "not_received"
 
 
 def test_the_same_message_twice_does_nothing(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert say(runtime, "1", message_id="SM-a").new
-    again = say(runtime, "1", at(hours=4), message_id="SM-a")
+    installation.sent(runtime)
+    assert receive_text(runtime, "1", message_id="SM-a").new
+    again = receive_text(runtime, "1", at(hours=4), message_id="SM-a")
     assert (again.new, again.reply, list(again.events)) == (False, None, [])
-    assert say(runtime, "4", at(hours=4), message_id="SM-a").new is False, "whatever it says now"
+    assert receive_text(runtime, "4", at(hours=4), message_id="SM-a").new is False, "even with another text"
     assert (len(rows(runtime, answers)), len(rows(runtime, inbound_messages))) == (1, 1)
 
 
 def test_a_text_answers_the_newest_question_that_is_still_open(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime, "SO-1", "A" * 22, at(hours=2))
-    take(runtime, completed("SO-2", time=at(days=8)), scanned("SO-2", time=at(days=8)))
-    doors.mark_sent(runtime, "SO-2", "B" * 22, at(days=8))
+    installation.sent(runtime, "SO-1", "A" * 22, at(hours=2))
+    ingest(runtime, completed("SO-2", time=at(days=8)), scanned("SO-2", time=at(days=8)))
+    installation.mark_sent(runtime, "SO-2", "B" * 22, at(days=8))
     for words in ("1", "9", "no"):
-        say(runtime, words, at(days=8, hours=1))
+        receive_text(runtime, words, at(days=8, hours=1))
     assert {row["order_id"] for row in rows(runtime, answers)} == {"SO-2"}
-    say(runtime, "2", at(days=8, hours=2))
+    receive_text(runtime, "2", at(days=8, hours=2))
     assert [row["arrival"] for row in rows(runtime, answers) if row["order_id"] == "SO-1"] == ["late"]
 
 
-def test_a_question_that_was_never_put_is_not_answered(runtime: EmbeddedRunner) -> None:
-    take(runtime, completed(), scanned(time=at(hours=2)))
+def test_a_text_does_not_answer_a_question_that_was_not_sent(runtime: EmbeddedRunner) -> None:
+    ingest(runtime, completed(), scanned(time=at(hours=2)))
     assert rows(runtime, asks)[0]["state"] == "due"
-    assert say(runtime, "1").outcome == "quarantined"
+    assert receive_text(runtime, "1").outcome == "quarantined"
 
 
 def test_an_unknown_sender_is_quarantined_and_gets_no_reply(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    result = say(runtime, "4 nothing came, and tell Ana Canary", phone="+447700900999")
+    installation.sent(runtime)
+    result = receive_text(runtime, "4 nothing came, and tell Ana Canary", phone="+447700900999")
     assert (result.outcome, result.reply) == ("quarantined", None)
     assert rows(runtime, answers) == []
     assert rows(runtime, asks)[0]["state"] == "sent"
     (row,) = rows(runtime, inbound_messages)
     assert VAULT.open_bytes(row["text"]).decode() == "4 nothing came, and tell Ana Canary"
-    assert say(runtime, "1", phone="short code").outcome == "quarantined", "no number at all"
+    assert receive_text(runtime, "1", phone="short code").outcome == "quarantined", "not a phone number"
 
 
-def test_a_number_that_has_changed_hands_answers_nothing(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    take(runtime, completed("SO-9", time=at(days=1), contacts=[contact(phone="+447700900555")]))
-    assert say(runtime, "2", at(days=1, hours=1)).outcome == "answered", "the phone that was asked"
-    assert say(runtime, "4", at(days=1, hours=2), phone="+447700900555").outcome == "quarantined"
+def test_a_text_from_a_reassigned_number_answers_nothing(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    ingest(runtime, completed("SO-9", time=at(days=1), contacts=[contact(phone="+447700900555")]))
+    assert receive_text(runtime, "2", at(days=1, hours=1)).outcome == "answered", "the phone that was asked"
+    assert receive_text(runtime, "4", at(days=1, hours=2), phone="+447700900555").outcome == "quarantined"
 
 
-def test_by_the_form_meanwhile_nothing_is_left_to_ask(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    take(runtime, answered(time=at(hours=3), arrival="late", score={"value": 2}, comment="Too late."))
-    result = say(runtime, "and no papers at all", at(hours=4))
+def test_an_answer_by_form_ends_the_conversation(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    ingest(runtime, answered(time=at(hours=3), arrival="late", score={"value": 2}, comment="Too late."))
+    result = receive_text(runtime, "and no papers at all", at(hours=4))
     assert result.reply is None
     last = current(runtime)
     assert (last["arrival"], last["score"], last["comment"]) == ("late", 2, "Too late.\n\nand no papers at all")
 
 
-def test_stop_holds_at_once_across_orders_and_start_lifts_it(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert "no more messages" in (say(runtime, "Please stop texting me").reply or "")
+def test_stop_applies_at_once_to_all_orders_until_start(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert "no more messages" in (receive_text(runtime, "Please stop texting me").reply or "")
     assert [row["digest"] for row in rows(runtime, opt_outs)] == [VAULT.phone_digest(PHONE)]
-    assert rows(runtime, asks)[0]["state"] == "sent", "silence is no answer"
-    take(runtime, completed("SO-2", time=at(days=9)), scanned("SO-2", time=at(days=9)))
+    assert rows(runtime, asks)[0]["state"] == "sent", "an opt-out is no answer"
+    ingest(runtime, completed("SO-2", time=at(days=9)), scanned("SO-2", time=at(days=9)))
     reasons = {row["order_id"]: row["reason"] for row in rows(runtime, asks)}
     assert reasons["SO-2"] == "opted_out"
-    assert "again" in (say(runtime, "START", at(days=10)).reply or "")
+    assert "again" in (receive_text(runtime, "START", at(days=10)).reply or "")
     assert rows(runtime, opt_outs) == []
-    assert [outcome for outcome, _ in messages(runtime)] == ["control", "control"], "that it once was so is kept"
+    assert [outcome for outcome, _ in messages(runtime)] == ["control", "control"], "both texts stay recorded"
 
 
 def test_an_answer_and_an_opt_out_in_one_text_both_count(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime, language="fr")
-    result = say(runtime, "2. Merci de ne plus m'écrire")
+    installation.sent(runtime, language="fr")
+    result = receive_text(runtime, "2. Merci de ne plus m'écrire")
     assert (result.reply or "").startswith("Vous ne recevrez plus")
     assert current(runtime)["arrival"] == "late"
     assert len(rows(runtime, opt_outs)) == 1
 
 
-def test_the_driver_who_did_not_stop_is_feedback(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    say(runtime, "the driver did not stop")
+def test_a_comment_about_a_driver_who_did_not_stop_is_no_opt_out(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    receive_text(runtime, "the driver did not stop")
     assert rows(runtime, opt_outs) == []
     assert current(runtime)["comment"] == "the driver did not stop"
 
 
 @pytest.mark.parametrize(("did", "left"), [("stop", 1), ("help", 0), ("start", 0)])
-def test_where_the_provider_has_replied_we_do_not(runtime: EmbeddedRunner, did: Control, left: int) -> None:
-    doors.sent(runtime)
-    assert say(runtime, did.upper(), provider_action=did).reply is None
+def test_no_reply_is_sent_where_the_provider_has_replied(runtime: EmbeddedRunner, did: Control, left: int) -> None:
+    installation.sent(runtime)
+    assert receive_text(runtime, did.upper(), provider_action=did).reply is None
     assert len(rows(runtime, opt_outs)) == left
 
 
-def test_a_stranger_may_opt_out_and_get_help(runtime: EmbeddedRunner) -> None:
-    assert "no more messages" in (say(runtime, "STOP", phone="+447700900999").reply or "")
+def test_an_unknown_sender_can_opt_out_and_get_help(runtime: EmbeddedRunner) -> None:
+    assert "no more messages" in (receive_text(runtime, "STOP", phone="+447700900999").reply or "")
     assert len(rows(runtime, opt_outs)) == 1
-    assert "STOP" in (say(runtime, "HELP", phone="+447700900999").reply or "")
+    assert "STOP" in (receive_text(runtime, "HELP", phone="+447700900999").reply or "")
 
 
-def test_help_asks_nothing_and_the_question_stays_open(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    assert "how your deliveries went" in (say(runtime, "who is this?").reply or "")
-    say(runtime, "1", at(hours=4))
+def test_help_leaves_the_question_open(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert "how your deliveries went" in (receive_text(runtime, "who is this?").reply or "")
+    receive_text(runtime, "1", at(hours=4))
     assert current(runtime)["arrival"] == "on_time"
 
 
 def test_an_opt_out_is_one_transaction_with_its_text(runtime: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
 
     def _break(*_: Any) -> None:
         raise RuntimeError("the power is gone")
 
     monkeypatch.setattr("pipeline.store.people.opt_outs.record", _break)
     with pytest.raises(RuntimeError, match="power"):
-        say(runtime, "1, please stop texting me", message_id="SM-b")
+        receive_text(runtime, "1, please stop texting me", message_id="SM-b")
     assert (rows(runtime, inbound_messages), rows(runtime, answers), rows(runtime, conversations)) == ([], [], [])
     monkeypatch.undo()
-    assert say(runtime, "1, please stop texting me", message_id="SM-b").new
+    assert receive_text(runtime, "1, please stop texting me", message_id="SM-b").new
     assert len(rows(runtime, opt_outs)) == 1
 
 
-def test_what_was_stored_and_not_processed_is_processed_later(start: Callable[..., EmbeddedRunner]) -> None:
+def test_a_stored_text_that_was_not_processed_is_processed_later(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start()
-    doors.sent(runtime)
+    installation.sent(runtime)
     now = at(hours=3)
     with runtime.engine.begin() as connection:
         inbound = Inbound("twilio", "SM-c", VAULT.phone_digest(PHONE), "4", now)
         conversation.handle_text(connection, runtime.store, inbound, PlainReader(), now)
-    assert rows(runtime, answers) == [], "the process died here"
+    assert rows(runtime, answers) == [], "the process died before processing"
     restarted = start()
     restarted.process_pending()
     assert current(restarted)["arrival"] == "not_received"
 
 
 def test_two_texts_at_once_are_handled_one_after_the_other(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     together, failures = Barrier(2), list[BaseException]()
 
-    def _say(words: str, n: int) -> None:
+    def _receive(words: str, n: int) -> None:
         try:
             together.wait(PATIENCE)
-            say(runtime, words, at(hours=3 + n), message_id=f"SM-{n}")
+            receive_text(runtime, words, at(hours=3 + n), message_id=f"SM-{n}")
         except BaseException as error:
             failures.append(error)
 
-    threads = [Thread(target=_say, args=(words, n)) for n, words in enumerate(("2", "nobody rang the bell"))]
+    threads = [Thread(target=_receive, args=(words, n)) for n, words in enumerate(("2", "nobody rang the bell"))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -274,22 +276,22 @@ def test_two_texts_at_once_are_handled_one_after_the_other(runtime: EmbeddedRunn
 
 @pytest.fixture
 def sending(database_url: str) -> Iterator[EmbeddedRunner]:
-    """A world in which questions are really sent."""
+    """A runner of an installation that sends questions."""
     made = sending_runner(database_url, Policy(remind_after=None))
     yield made
     made.engine.dispose()
 
 
-def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sending: EmbeddedRunner) -> None:
-    """Either the claim was committed before the STOP, and that message was in flight, or nothing goes out."""
+def test_a_stop_during_sending_comes_either_before_or_after_the_claim(sending: EmbeddedRunner) -> None:
+    """Either the claim was committed before the STOP, and that message was in flight, or no message is sent."""
 
     def _claim(when: datetime) -> list[Any]:
         with sending.engine.begin() as connection:
-            return claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, when, 10, timedelta(seconds=60)).to_send
+            return Claimer(VAULT, Policy(), "one", {"sms"}, timedelta(seconds=60)).claim(connection, when, 10).to_send
 
     for n in range(1, 7):
         order_id, when = f"SO-{n}", at(days=8 * n)
-        take(sending, completed(order_id, time=when), scanned(order_id, time=when))
+        ingest(sending, completed(order_id, time=when), scanned(order_id, time=when))
         together, claimed = Barrier(2), list[Any]()
 
         def _race(when: datetime = when, together: Barrier = together, claimed: list[Any] = claimed) -> None:
@@ -299,20 +301,20 @@ def test_a_stop_that_races_the_send_is_seen_by_the_claim_or_comes_after_it(sendi
         thread = Thread(target=_race)
         thread.start()
         together.wait(PATIENCE)
-        say(sending, "STOP", when)
+        receive_text(sending, "STOP", when)
         thread.join()
-        assert _claim(when + timedelta(seconds=5)) == [], "five seconds later nothing goes out"
+        assert _claim(when + timedelta(seconds=5)) == [], "five seconds later no message is sent"
         state = next(row["state"] for row in rows(sending, asks) if row["order_id"] == order_id)
         assert state == ("sending" if claimed else "not_asked")
-        say(sending, "START", when + timedelta(hours=1))
+        receive_text(sending, "START", when + timedelta(hours=1))
 
 
-def test_a_stop_before_the_claim_keeps_a_due_question_from_going_out(sending: EmbeddedRunner) -> None:
-    take(sending, completed(), scanned(time=at(hours=2)))
+def test_a_stop_before_the_claim_prevents_the_sending_of_a_due_question(sending: EmbeddedRunner) -> None:
+    ingest(sending, completed(), scanned(time=at(hours=2)))
     assert rows(sending, asks)[0]["state"] == "due"
-    say(sending, "STOP", at(hours=2))
+    receive_text(sending, "STOP", at(hours=2))
     with sending.engine.begin() as connection:
-        found = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 10, timedelta(seconds=60))
+        found = Claimer(VAULT, Policy(), "one", {"sms"}, timedelta(seconds=60)).claim(connection, at(hours=3), 10)
     assert found.to_send == []
     assert (rows(sending, asks)[0]["state"], rows(sending, asks)[0]["outcome"]) == ("not_asked", "opted_out")
 
@@ -321,13 +323,13 @@ def test_a_stop_before_the_claim_keeps_a_due_question_from_going_out(sending: Em
     "statement", ["UPDATE inbound_messages SET received_at = received_at", "DELETE FROM inbound_messages"]
 )
 def test_a_text_cannot_be_changed_or_deleted(runtime: EmbeddedRunner, statement: str) -> None:
-    say(runtime, "the pallet is broken")
+    receive_text(runtime, "the pallet is broken")
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:
         connection.execute(text(statement))
 
 
-def test_an_answer_by_text_counts_as_ours_in_the_journal_once(runtime: EmbeddedRunner) -> None:
-    doors.sent(runtime)
-    say(runtime, "1", message_id="SM-d")
+def test_an_answer_by_text_is_one_event_of_ours_in_the_journal(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    receive_text(runtime, "1", message_id="SM-d")
     received = [row for row in rows(runtime, journal) if row["type"] == "feedback.received"]
     assert [(row["source"], row["id"]) for row in received] == [("unvarnished/text", "twilio:SM-d")]

@@ -1,4 +1,4 @@
-"""The evidence of every segment: what is stored is what a replay of its pairs gives, and the alerts follow from it."""
+"""The evidence of every segment: the stored states equal a replay of the pairs, and the alerts follow from them."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
@@ -22,9 +22,9 @@ from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.schema.evidence import alerts, evidence, fleet_days, nulls, pairs
 from pipeline.store.schema.journal import journal
 from tests.support.builders import MONDAY, answered, asked, at, completed, contact, repromised, scanned
-from tests.support.running.embedded import embedded, take
 from tests.support.modes import EVERYWHERE
-from tests.support.stored import HISTORIC, rows, told
+from tests.support.running.embedded import embedded, ingest
+from tests.support.stored import HISTORIC, published, rows
 from tests.support.streams import Databases
 
 everywhere = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
@@ -34,7 +34,7 @@ ON_TIME_AT_LYON = Series("depot", "Lyon", "on_time")
 
 
 def asked_about(order_id: str, time: datetime, depot: str = "Lyon", account: str = "A-1", **data: Any) -> list[bytes]:
-    """A historic order, delivered on time by the record; everybody is asked a little later."""
+    """The events of a historic order, delivered on time by the record; all contacts are asked an hour later."""
     known: dict[str, Any] = {
         "account": {"id": account},
         "contacts": PEOPLE,
@@ -46,23 +46,23 @@ def asked_about(order_id: str, time: datetime, depot: str = "Lyon", account: str
 
 
 def one_pair(n: int, day: float, late: bool = True, **more: Any) -> list[bytes]:
-    """An order with its first answer; an account of its own unless said otherwise."""
+    """The events of an order with its first answer. By default each order has its own account."""
     order_id, time = f"SO-{n}", at(days=day)
     known = {"account": f"A-{n}"} | more
     arrival = "late" if late else "on_time"
     return [*asked_about(order_id, time, **known), answered(order_id, time + timedelta(hours=3), arrival=arrival)]
 
 
-def take_pairs(runtime: EmbeddedRunner, lates: str, first_day: int = 0, first: int = 0) -> None:
-    """A pair a day: `x` denies, `.` agrees."""
+def ingest_pairs(runtime: EmbeddedRunner, lates: str, first_day: int = 0, first: int = 0) -> None:
+    """Ingest a pair a day: `x` contradicts the claim, `.` agrees."""
     for n, mark in enumerate(lates):
-        take(runtime, *one_pair(first + n, first_day + n, mark == "x"))
+        ingest(runtime, *one_pair(first + n, first_day + n, mark == "x"))
 
 
-# --- what is stored is what a replay gives ------------------------------------------------------------------
+# --- stored states equal a replay ---------------------------------------------------------------------------
 
 
-class Said(NamedTuple):
+class PlannedAnswer(NamedTuple):
     """One answer about one of the orders of a plan."""
 
     order: int
@@ -71,24 +71,24 @@ class Said(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Orders as (day, depot, account), and the answers in the order of receipt, with the days that pass in between."""
+    """Orders as (day, depot, account), and answers in order of receipt, each with the days since the previous one."""
 
     orders: list[tuple[int, str, str]]
-    answers: list[tuple[int, Said]]
+    answers: list[tuple[int, PlannedAnswer]]
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     depots, accounts = st.sampled_from(("Lyon", "Lyon", "Nancy")), st.sampled_from(("A-1", "A-2", "A-3"))
     orders = draw(st.lists(st.tuples(st.just(0), depots, accounts), min_size=8, max_size=24))
-    # Mostly late, or no alert would ever open; the second and third voices come any time and change earlier pairs.
-    said = st.builds(
-        Said,
+    # Mostly late, so that alerts open. Second and third answers arrive at any time and change earlier pairs.
+    answer = st.builds(
+        PlannedAnswer,
         st.integers(0, len(orders) - 1),
         st.sampled_from(("ana", "ana", "ben", "cleo")),
         st.sampled_from((True, True, True, False)),
     )
-    answers = st.lists(st.tuples(st.sampled_from((0, 0, 0, 0, 1, 2, 40)), said), min_size=10, max_size=60)
+    answers = st.lists(st.tuples(st.sampled_from((0, 0, 0, 0, 1, 2, 40)), answer), min_size=10, max_size=60)
     return Plan(orders, draw(answers))
 
 
@@ -98,15 +98,15 @@ def play(runtime: EmbeddedRunner, plan: Plan) -> None:
         for number, (day, depot, account) in enumerate(plan.orders)
         for raw in asked_about(f"SO-{number}", at(days=day), depot, account)
     ]
-    take(runtime, *begun)
+    ingest(runtime, *begun)
     day, raws = 1, []
-    for number, (passed, said) in enumerate(plan.answers):
+    for number, (passed, answer) in enumerate(plan.answers):
         day += passed
         time = at(days=day) + timedelta(minutes=number)
-        arrival = "late" if said.late else "on_time"
-        score = {"value": 2 if said.late else 9}
-        raws.append(answered(f"SO-{said.order}", time, said.who, f"answer {number}", arrival=arrival, score=score))
-    take(runtime, *raws)
+        arrival = "late" if answer.late else "on_time"
+        score = {"value": 2 if answer.late else 9}
+        raws.append(answered(f"SO-{answer.order}", time, answer.who, f"answer {number}", arrival=arrival, score=score))
+    ingest(runtime, *raws)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -131,14 +131,14 @@ def test_every_stored_state_is_the_fold_of_its_pairs_and_every_alert_follows_fro
         play(runtime, plan)
         target(float(len(rows(runtime, alerts))))
         check_states(runtime)
-        check_places(runtime)
+        check_numbering(runtime)
         check_alerts(runtime)
     finally:
         runtime.engine.dispose()
 
 
 def threshold(series: Series) -> float:
-    """Two levels share one false alarm a year: A of the series' level, in days."""
+    """The threshold of the series' level in days: two levels share one false alarm a year."""
     return baseline.threshold({"depot": 2, "carrier": 1}[series.dimension], 2, 1.0)
 
 
@@ -147,8 +147,8 @@ def states(connection: Connection) -> dict[tuple[Series, int], str]:
 
 
 def check_states(runtime: EmbeddedRunner) -> None:
-    """Each day's state is stored as a fold from the first pair gives it, to the last bit: by our own loop, and by the
-    store's in a transaction that leaves nothing behind."""
+    """The stored state of each day equals a fold from the first pair bit for bit: by the domain's functions, and by the
+    store in a transaction that is rolled back."""
     with runtime.engine.connect() as connection, connection.begin() as transaction:
         stored = states(connection)
         for series in {series for series, _ in stored}:
@@ -161,7 +161,7 @@ def check_states(runtime: EmbeddedRunner) -> None:
 
 
 def replayed(runtime: EmbeddedRunner) -> dict[tuple[Series, int], str]:
-    """By the domain alone."""
+    """The states of all days, computed by the domain's functions alone."""
     query = select(pairs).order_by(pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n)
     with reading(runtime.engine) as connection:
         counted = connection.execute(query).all()
@@ -175,8 +175,8 @@ def replayed(runtime: EmbeddedRunner) -> dict[tuple[Series, int], str]:
     return after
 
 
-def check_places(runtime: EmbeddedRunner) -> None:
-    """Numbered without gaps, days in order, no account more than three orders a day, no order twice."""
+def check_numbering(runtime: EmbeddedRunner) -> None:
+    """Pairs are numbered without gaps, days ascend, at most three orders of an account count per day, none twice."""
     with reading(runtime.engine) as connection:
         series = (pairs.c.dimension, pairs.c.value, pairs.c.signal)
         per_day = select(func.count()).select_from(pairs).group_by(*series, pairs.c.account_id, pairs.c.day)
@@ -196,7 +196,7 @@ _SEVERITIES = {None: 0, "minor": 1, "major": 2, "critical": 3}
 
 
 def check_alerts(runtime: EmbeddedRunner) -> None:
-    """Open exactly where the evidence says so, and told: opened, then only ever graver, then perhaps resolved."""
+    """Alerts are open where the evidence has one. Published: opened, then only escalations, then perhaps resolved."""
     open_ones = {Series(a["dimension"], a["value"], a["signal"]) for a in rows(runtime, alerts) if a["state"] == "open"}
     latest: dict[Series, str] = {}
     with reading(runtime.engine) as connection:
@@ -206,58 +206,58 @@ def check_alerts(runtime: EmbeddedRunner) -> None:
     assert open_ones == alerted
 
     for alert in rows(runtime, alerts):
-        history = story(runtime, alert["alert_id"])
-        whats = [what for what, _ in history]
-        assert whats[0] == "opened"
-        assert whats[-1] == "resolved" or alert["state"] == "open"
-        assert set(whats[1:-1]) <= {"escalated"}
+        history = published_changes(runtime, alert["alert_id"])
+        changes = [what for what, _ in history]
+        assert changes[0] == "opened"
+        assert changes[-1] == "resolved" or alert["state"] == "open"
+        assert set(changes[1:-1]) <= {"escalated"}
         graveness = [(_KINDS[data["kind"]], _SEVERITIES[data["severity"]]) for _, data in history]
         for number, (before, after) in enumerate(pairwise(graveness), 1):
             assert after[0] >= before[0], history
             assert after[1] >= before[1], history
-            assert after != before or whats[number] == "resolved", history
+            assert after != before or changes[number] == "resolved", history
         last = history[-1][1]
         assert {name: alert[name] for name in ("kind", "state", "severity")} == {
             name: last[name] for name in ("kind", "state", "severity")
         }
 
 
-def story(runtime: EmbeddedRunner, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
-    """What was told of an alert: opened, escalated, resolved, each with its data."""
+def published_changes(runtime: EmbeddedRunner, alert_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """The published changes of an alert: opened, escalated, resolved, each with its data."""
     query = select(journal.c.type, journal.c.payload).where(journal.c.type.like("alert.%")).order_by(journal.c.seq)
     with reading(runtime.engine) as connection:
-        all_told = [(row.type, msgspec.json.decode(row.payload)["data"]) for row in connection.execute(query)]
-    return [(kind.removeprefix("alert."), data) for kind, data in all_told if data["alert_id"] == alert_id]
+        published_alerts = [(row.type, msgspec.json.decode(row.payload)["data"]) for row in connection.execute(query)]
+    return [(kind.removeprefix("alert."), data) for kind, data in published_alerts if data["alert_id"] == alert_id]
 
 
 # --- pairs --------------------------------------------------------------------------------------------------
 
 
 @everywhere
-def test_a_day_takes_three_orders_of_an_account_in_each_segment(runtime: EmbeddedRunner) -> None:
+def test_three_orders_of_an_account_count_per_day_in_each_segment(runtime: EmbeddedRunner) -> None:
     for n in range(5):
-        take(runtime, *one_pair(n, n / 24, account="A-1", depot="Lyon" if n < 4 else "Nancy"))
-    take(runtime, *one_pair(5, 1, account="A-1"), *one_pair(6, 1.1, account="A-2"))
+        ingest(runtime, *one_pair(n, n / 24, account="A-1", depot="Lyon" if n < 4 else "Nancy"))
+    ingest(runtime, *one_pair(5, 1, account="A-1"), *one_pair(6, 1.1, account="A-2"))
     by_segment: dict[str, list[str]] = {}
     for pair in sorted(rows(runtime, pairs), key=lambda pair: pair["n"]):
         by_segment.setdefault(pair["value"], []).append(pair["order_id"])
     assert by_segment["Lyon"] == ["SO-0", "SO-1", "SO-2", "SO-5", "SO-6"]
-    assert by_segment["Nancy"] == ["SO-4"], "the cap is each segment's own"
+    assert by_segment["Nancy"] == ["SO-4"], "each segment has its own cap"
 
 
 @everywhere
 def test_a_second_answer_does_not_count_an_order_beyond_the_cap(runtime: EmbeddedRunner) -> None:
     for n in range(4):
-        take(runtime, *one_pair(n, n / 24, account="A-1"))
-    take(runtime, answered("SO-3", at(days=2), "ben", arrival="on_time"))
+        ingest(runtime, *one_pair(n, n / 24, account="A-1"))
+    ingest(runtime, answered("SO-3", at(days=2), "ben", arrival="on_time"))
     assert {pair["order_id"] for pair in rows(runtime, pairs)} == {"SO-0", "SO-1", "SO-2"}
 
 
 @everywhere
 def test_an_amended_pair_keeps_its_number_its_day_and_its_baseline(runtime: EmbeddedRunner) -> None:
-    take_pairs(runtime, "xxx")
+    ingest_pairs(runtime, "xxx")
     before = {(pair["value"], pair["n"]): pair for pair in rows(runtime, pairs)}
-    take(runtime, answered("SO-0", at(days=9), "ben", arrival="on_time"))
+    ingest(runtime, answered("SO-0", at(days=9), "ben", arrival="on_time"))
     after = {(pair["value"], pair["n"]): pair for pair in rows(runtime, pairs)}
     changed = [key for key in before if before[key] != after[key]]
     assert sorted(changed) == [("Lyon", 1), ("Nordex", 1)]
@@ -269,13 +269,13 @@ def test_an_amended_pair_keeps_its_number_its_day_and_its_baseline(runtime: Embe
 
 
 def of_the_depot(runtime: EmbeddedRunner, state: str | None = None) -> dict[str, Any]:
-    """The one alert of the depot, or the one in that state."""
+    """The only alert of the depot, or its only alert in that state."""
     (alert,) = [a for a in rows(runtime, alerts) if a["dimension"] == "depot" and state in (None, a["state"])]
     return alert
 
 
 def kind_now(runtime: EmbeddedRunner) -> str | None:
-    """Of the depot's alert, as its evidence stands."""
+    """The kind of the depot's alert in its current evidence."""
     with reading(runtime.engine) as connection:
         alert = EvidenceStore(connection).state(ON_TIME_AT_LYON).alert
     return None if alert is None else alert.kind
@@ -284,17 +284,17 @@ def kind_now(runtime: EmbeddedRunner) -> str | None:
 @everywhere
 def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(levels=LEVELS)
-    take(runtime, *[raw for n in range(5) for raw in one_pair(n, n, account="A-1")])
+    ingest(runtime, *[raw for n in range(5) for raw in one_pair(n, n, account="A-1")])
     opened = of_the_depot(runtime)
     assert (opened["alert_id"], opened["kind"], opened["state"]) == (
         "on_time/depot/Lyon/1",
         "single_account_dispute",
         "open",
     )
-    told_of = story(runtime, opened["alert_id"])[0][1]["evidence"]
-    assert told_of == msgspec.json.decode(opened["evidence"])
-    n = told_of["run_n"]
-    assert told_of | {"low": 0, "high": 1, "log10_e": 0, "breakdown_rho": 0} == {
+    proof = published_changes(runtime, opened["alert_id"])[0][1]["evidence"]
+    assert proof == msgspec.json.decode(opened["evidence"])
+    n = proof["run_n"]
+    assert proof | {"low": 0, "high": 1, "log10_e": 0, "breakdown_rho": 0} == {
         "pairs_before": n - 1,
         "since": MONDAY.date().isoformat(),
         "run_n": n,
@@ -307,40 +307,44 @@ def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable
         "breakdown_rho": 0,
         "orders": [f"SO-{k}" for k in range(n)],
     }
-    assert 0.05 < told_of["low"] < 1.0 == told_of["high"]
-    assert 10 ** told_of["log10_e"] >= threshold(ON_TIME_AT_LYON)
-    assert told_of["breakdown_rho"] == pytest.approx(breakdown_rho(told_of["low"], 0.05))
+    assert 0.05 < proof["low"] < 1.0 == proof["high"]
+    assert 10 ** proof["log10_e"] >= threshold(ON_TIME_AT_LYON)
+    assert proof["breakdown_rho"] == pytest.approx(breakdown_rho(proof["low"], 0.05))
 
-    take_pairs(runtime, "xxxx", first_day=6, first=5)  # others join: it is not one account's quarrel
-    take_pairs(runtime, "." * 30, first_day=11, first=9)
-    assert [what for what, _ in story(runtime, "on_time/depot/Lyon/1")] == ["opened", "escalated", "resolved"]
-    _, (_, risen), (_, over) = story(runtime, "on_time/depot/Lyon/1")
+    ingest_pairs(runtime, "xxxx", first_day=6, first=5)  # other accounts join: it is no dispute of one account
+    ingest_pairs(runtime, "." * 30, first_day=11, first=9)
+    assert [what for what, _ in published_changes(runtime, "on_time/depot/Lyon/1")] == [
+        "opened",
+        "escalated",
+        "resolved",
+    ]
+    _, (_, risen), (_, over) = published_changes(runtime, "on_time/depot/Lyon/1")
     assert (risen["kind"], risen["severity"]) == ("divergence", "critical")
     assert risen["evidence"]["accounts"] > 1
     assert risen["evidence"]["run_n"] > n
-    assert over["evidence"] == risen["evidence"], "what it rested on, not the recovery"
+    assert over["evidence"] == risen["evidence"], "the evidence of the opening, not of the recovery"
     alert = of_the_depot(runtime)
     assert alert["state"] == "resolved"
     assert alert["opened_at"] == opened["opened_at"] < alert["resolved_at"] == alert["changed_at"]
     check_alerts(runtime)
 
-    take_pairs(runtime, "xxxxxx", first_day=50, first=50)
+    ingest_pairs(runtime, "xxxxxx", first_day=50, first=50)
     assert of_the_depot(runtime, "open")["alert_id"] == "on_time/depot/Lyon/2"
 
 
 @everywhere
 def test_an_amendment_that_removes_the_reason_resolves_the_alert(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(levels=LEVELS)
-    take_pairs(runtime, "xxxxx")
+    ingest_pairs(runtime, "xxxxx")
     alert = of_the_depot(runtime)
     assert alert["state"] == "open"
-    for n in range(5):  # a second voice of each order says it was on time
-        take(runtime, answered(f"SO-{n}", at(days=20, hours=n), "ben", arrival="on_time"))
-        take(runtime, answered(f"SO-{n}", at(days=20, hours=n + 0.5), "ana", arrival="on_time"))
+    for n in range(5):  # a second contact of each order answers that it was on time
+        ingest(runtime, answered(f"SO-{n}", at(days=20, hours=n), "ben", arrival="on_time"))
+        ingest(runtime, answered(f"SO-{n}", at(days=20, hours=n + 0.5), "ana", arrival="on_time"))
     alert = of_the_depot(runtime)
     assert alert["state"] == "resolved"
     assert {pair["x"] for pair in rows(runtime, pairs)} == {0.0}
-    assert [what for what, _ in story(runtime, alert["alert_id"])] == ["opened", "resolved"]
+    assert [what for what, _ in published_changes(runtime, alert["alert_id"])] == ["opened", "resolved"]
     check_states(runtime)
     check_alerts(runtime)
 
@@ -348,9 +352,9 @@ def test_an_amendment_that_removes_the_reason_resolves_the_alert(start: Callable
 @everywhere
 def test_an_amendment_can_open_an_alert(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(levels=LEVELS)
-    take_pairs(runtime, ".....")
+    ingest_pairs(runtime, ".....")
     for n in range(5):
-        take(runtime, answered(f"SO-{n}", at(days=20, hours=n), "ana", arrival="late"))
+        ingest(runtime, answered(f"SO-{n}", at(days=20, hours=n), "ana", arrival="late"))
     alert = of_the_depot(runtime)
     assert (alert["state"], alert["kind"]) == ("open", "divergence")
     check_states(runtime)
@@ -359,21 +363,21 @@ def test_an_amendment_can_open_an_alert(start: Callable[..., EmbeddedRunner]) ->
 
 @everywhere
 def test_an_alert_that_returns_after_an_amendment_is_not_published_again(start: Callable[..., EmbeddedRunner]) -> None:
-    """An alert becomes lesser in silence; when it rises again to what was told, nothing is new."""
+    """A less severe alert is not published; when it returns to its published severity, it is not published again."""
     runtime = start(levels=LEVELS)
-    take_pairs(runtime, "xxxxx")
+    ingest_pairs(runtime, "xxxxx")
     alert = of_the_depot(runtime)
     assert (alert["kind"], alert["severity"]) == ("divergence", "critical")
-    for n in range(3, 6):  # one account goes on complaining, the others take it back
-        take(runtime, *one_pair(10 + n, 6 + n / 24, account="A-0"))
+    for n in range(3, 6):  # one account still contradicts, the others amend their answers
+        ingest(runtime, *one_pair(10 + n, 6 + n / 24, account="A-0"))
     for n in range(6, 9):
-        take(runtime, *one_pair(10 + n, 7 + n / 24, account="A-0"))
+        ingest(runtime, *one_pair(10 + n, 7 + n / 24, account="A-0"))
     for n in range(1, 5):
-        take(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
+        ingest(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
     assert kind_now(runtime) == "single_account_dispute"
-    take_pairs(runtime, "xxxxx", first_day=11, first=30)
+    ingest_pairs(runtime, "xxxxx", first_day=11, first=30)
     assert kind_now(runtime) == "divergence"
-    assert [what for what, _ in story(runtime, alert["alert_id"])] == ["opened"]
+    assert [what for what, _ in published_changes(runtime, alert["alert_id"])] == ["opened"]
     check_alerts(runtime)
 
 
@@ -381,15 +385,15 @@ def test_an_alert_that_became_less_severe_is_resolved_as_published(
     start: Callable[..., EmbeddedRunner],
 ) -> None:
     runtime = start(levels=LEVELS)
-    take_pairs(runtime, "xxxxx")
+    ingest_pairs(runtime, "xxxxx")
     for n in range(6):
-        take(runtime, *one_pair(10 + n, 6 + n // 3 + n / 24, account="A-0"))
+        ingest(runtime, *one_pair(10 + n, 6 + n // 3 + n / 24, account="A-0"))
     for n in range(1, 5):
-        take(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
+        ingest(runtime, answered(f"SO-{n}", at(days=9, hours=n), "ana", arrival="on_time"))
     assert kind_now(runtime) == "single_account_dispute"
-    take_pairs(runtime, "." * 40, first_day=11, first=30)
+    ingest_pairs(runtime, "." * 40, first_day=11, first=30)
     assert kind_now(runtime) is None
-    opened, resolved = (data for _, data in story(runtime, "on_time/depot/Lyon/1"))
+    opened, resolved = (data for _, data in published_changes(runtime, "on_time/depot/Lyon/1"))
     assert (
         (opened["kind"], opened["severity"]) == (resolved["kind"], resolved["severity"]) == ("divergence", "critical")
     )
@@ -422,17 +426,17 @@ def test_a_repeated_fold_publishes_only_what_is_new_and_never_less_severe(
     assert (transition and transition.what) == what
     if transition is not None:
         assert transition.alert == (after or before)
-        assert transition.alert is not after, "later pairs must not change what was told"
+        assert transition.alert is not after, "later pairs must not change a published alert"
 
 
-# --- nulls --------------------------------------------------------------------------------------------------
+# --- baselines ----------------------------------------------------------------------------------------------
 
-# The first moments of two months: what counts as honest in April comes from before the first of it.
+# The first moments of two months: the baseline of April is computed from the pairs before 1 April.
 MARCH, APRIL, MAY = at(), datetime(2026, 4, 1, tzinfo=MONDAY.tzinfo), datetime(2026, 5, 1, tzinfo=MONDAY.tzinfo)
 
 
 def scored(n: int, time: datetime, value: int) -> list[bytes]:
-    """An order delivered as promised that gets this score of five, all within an hour."""
+    """The events of an order delivered as promised with this score of five, all within an hour."""
     order_id = f"S-{n}"
     return [
         completed(order_id, time, account={"id": f"A-{n}"}, contacts=PEOPLE, **HISTORIC),
@@ -443,18 +447,18 @@ def scored(n: int, time: datetime, value: int) -> list[bytes]:
 
 
 def fleet(runtime: EmbeddedRunner, n: int, unhappy: int, time: datetime, first: int = 0) -> None:
-    """So many scores on one day, the first of them unhappy ones."""
-    take(runtime, *[raw for k in range(n) for raw in scored(first + k, time, 1 if k < unhappy else 5)])
+    """Ingest this number of scores on one day, of which the first ones are unhappy."""
+    ingest(runtime, *[raw for k in range(n) for raw in scored(first + k, time, 1 if k < unhappy else 5)])
 
 
-def experience_nulls(runtime: EmbeddedRunner) -> dict[str, tuple[int, float | None]]:
+def experience_baselines(runtime: EmbeddedRunner) -> dict[str, tuple[int, float | None]]:
     return {row["month"]: (row["pairs"], row["delta"]) for row in rows(runtime, nulls) if row["signal"] == "experience"}
 
 
 def test_below_two_hundred_pairs_there_is_no_baseline_and_no_evidence(runtime: EmbeddedRunner) -> None:
     fleet(runtime, 199, 20, MARCH)
     fleet(runtime, 1, 1, APRIL, first=500)
-    assert experience_nulls(runtime) == {"2026-03": (0, None), "2026-04": (199, None)}
+    assert experience_baselines(runtime) == {"2026-03": (0, None), "2026-04": (199, None)}
     assert rows(runtime, pairs) == []
     assert rows(runtime, evidence) == []
     assert {(row["day"], row["n"], row["total"]) for row in rows(runtime, fleet_days)} == {
@@ -466,19 +470,19 @@ def test_below_two_hundred_pairs_there_is_no_baseline_and_no_evidence(runtime: E
 def test_a_months_baseline_is_the_fleets_mean_before_it_and_never_changes(runtime: EmbeddedRunner) -> None:
     fleet(runtime, 200, 20, MARCH)
     fleet(runtime, 3, 3, APRIL, first=500)
-    assert experience_nulls(runtime)["2026-04"] == (200, 0.1), "its own month does not count"
-    # March turns out worse, after April began.
+    assert experience_baselines(runtime)["2026-04"] == (200, 0.1), "its own month does not count"
+    # Pairs of March arrive after April began, and are worse.
     regrets = [
         answered(f"S-{k}", APRIL + timedelta(days=1, minutes=k), score={"value": 1, "scale": 5}) for k in range(20, 40)
     ]
-    take(runtime, *regrets)
+    ingest(runtime, *regrets)
     (march,) = [row for row in rows(runtime, fleet_days) if row["day"] == MARCH.toordinal()]
     assert (march["n"], march["total"]) == (200, 40.0)
     fleet(runtime, 1, 1, APRIL + timedelta(days=2), first=600)
-    assert experience_nulls(runtime)["2026-04"] == (200, 0.1)
+    assert experience_baselines(runtime)["2026-04"] == (200, 0.1)
     assert {pair["delta"] for pair in rows(runtime, pairs)} == {0.1}
     fleet(runtime, 1, 0, MAY, first=700)
-    assert experience_nulls(runtime)["2026-05"] == (204, 44 / 204)
+    assert experience_baselines(runtime)["2026-05"] == (204, 44 / 204)
     assert {
         (pair["order_id"], pair["delta"]) for pair in rows(runtime, pairs) if pair["order_id"] in ("S-600", "S-700")
     } == {
@@ -491,8 +495,8 @@ def test_pairs_older_than_ninety_days_do_not_count_for_the_baseline(runtime: Emb
     july = datetime(2026, 7, 1, tzinfo=MONDAY.tzinfo)
     fleet(runtime, 3, 3, july - timedelta(days=91))
     fleet(runtime, 200, 30, july - timedelta(days=90), first=100)
-    fleet(runtime, 1, 0, july + timedelta(days=4), first=500)  # counted from the first of the month all the same
-    assert experience_nulls(runtime)["2026-07"] == (200, 0.15)
+    fleet(runtime, 1, 0, july + timedelta(days=4), first=500)  # counted from the first of the month nevertheless
+    assert experience_baselines(runtime)["2026-07"] == (200, 0.15)
 
 
 def test_the_on_time_baseline_grows_with_the_response_ratio_of_late_orders(runtime: EmbeddedRunner) -> None:
@@ -508,10 +512,10 @@ def test_the_on_time_baseline_grows_with_the_response_ratio_of_late_orders(runti
         # Eight of ten late orders are answered, twelve of thirty others: twice as often.
         if n < 8 or 10 <= n < 22:
             raws.append(answered(order_id, time + timedelta(hours=22), arrival="late" if late else "on_time"))
-    take(runtime, *raws)
-    take(runtime, *one_pair(1, (APRIL - MARCH).days + 1))
+    ingest(runtime, *raws)
+    ingest(runtime, *one_pair(1, (APRIL - MARCH).days + 1))
     found = {row["month"]: row for row in rows(runtime, nulls) if row["signal"] == "on_time"}
-    assert (found["2026-03"]["rho"], found["2026-03"]["delta"]) == (1.0, 0.05), "nothing is known yet"
+    assert (found["2026-03"]["rho"], found["2026-03"]["delta"]) == (1.0, 0.05), "no estimate yet"
     rho = baseline.rho(2.0)
     assert rho > 1.5
     assert found["2026-04"]["rho"] == pytest.approx(rho)
@@ -522,16 +526,16 @@ def test_the_on_time_baseline_grows_with_the_response_ratio_of_late_orders(runti
 def test_the_fleets_sums_are_the_same_to_the_last_bit_whatever_the_batches(
     start: Callable[..., EmbeddedRunner],
 ) -> None:
-    """Thirds added up in another grouping end in another bit, and so would every null made from them."""
+    """The sum of thirds depends on its grouping in the last bit, and so would every baseline computed from it."""
     raws = [raw for n in range(12) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
     for n in range(12):
         for who, late in (("ana", True), ("ben", False), ("cleo", n % 3 == 0)):
             raws.append(answered(f"SO-{n}", at(hours=4, days=n % 2), who, arrival="late" if late else "on_time"))
     runtime = start(batch=7)
-    take(runtime, *raws)
+    ingest(runtime, *raws)
     for signal_day in rows(runtime, fleet_days):
         total = 0.0
-        for pair in told(runtime, "fulfilment.compared"):
+        for pair in published(runtime, "fulfilment.compared"):
             seen = pair["observations"].get(signal_day["signal"])
             if seen is not None and seen["day"] == signal_day["day"]:
                 total += seen["x"] - (seen["previous"] or 0.0)
@@ -539,21 +543,21 @@ def test_the_fleets_sums_are_the_same_to_the_last_bit_whatever_the_batches(
 
 
 def test_moving_the_promise_after_the_question_removes_no_pair(runtime: EmbeddedRunner) -> None:
-    take_pairs(runtime, "xx")
+    ingest_pairs(runtime, "xx")
     before = rows(runtime, pairs)
-    take(runtime, repromised("SO-0", at(days=8), at(hours=-5), "moved back"))
-    take(runtime, answered("SO-0", at(days=9), "ana", arrival="late", comment="Late, as I said."))
+    ingest(runtime, repromised("SO-0", at(days=8), at(hours=-5), "moved back"))
+    ingest(runtime, answered("SO-0", at(days=9), "ana", arrival="late", comment="Late, as I said."))
     assert rows(runtime, pairs) == before
 
 
 @everywhere
 def test_moving_an_order_leaves_its_pairs_where_they_were_counted(runtime: EmbeddedRunner) -> None:
-    """Else correcting an unhappy order's depot between two answers would be a way to lose the second one."""
+    """Otherwise correcting the depot of an unhappy order between two answers would remove the second one."""
     raws = [raw for n in range(3) for raw in asked_about(f"SO-{n}", at(), account=f"A-{n}")]
-    take(runtime, *raws)
-    take(runtime, answered("SO-1", at(days=1), "ana", arrival="on_time"))
+    ingest(runtime, *raws)
+    ingest(runtime, answered("SO-1", at(days=1), "ana", arrival="on_time"))
     elsewhere = completed("SO-1", at(days=2), event_id="moved", dimensions={"depot": "Nancy"}, **HISTORIC)
-    take(runtime, elsewhere, answered("SO-1", at(days=3), "ben", arrival="late"))
+    ingest(runtime, elsewhere, answered("SO-1", at(days=3), "ben", arrival="late"))
     (pair,) = [pair for pair in rows(runtime, pairs) if pair["signal"] == "on_time" and pair["dimension"] == "depot"]
     assert (pair["order_id"], pair["x"]) == ("SO-1", 0.5)
     assert pair["value"] != "Nancy"

@@ -13,11 +13,11 @@ from pipeline.store.people.vault import UnsealError, Vault
 from pipeline.store.schema.journal import dead_letters, journal
 from pipeline.store.schema.orders import orders
 from pipeline.store.schema.people import people
-from tests.support.running.embedded import VAULT, incoming, take
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.dump import dump
 from tests.support.malformed import MALFORMED
 from tests.support.modes import EVERYWHERE
+from tests.support.running.embedded import VAULT, incoming, ingest
 from tests.support.stored import rows
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
@@ -27,33 +27,33 @@ def test_every_malformed_event_becomes_a_dead_letter_and_the_rest_is_stored(runt
     broken = [Incoming(raw, None, f"corpus:{name}") for name, (raw, _) in MALFORMED.items()]
     sound = [incoming(completed(f"SO-{n}")) for n in range(len(broken))]
     batch = [item for pair in zip(broken, sound, strict=True) for item in pair]
-    (taken,) = runtime.ingest_all(batch)
-    assert (taken.new, taken.dead) == (len(broken), len(broken))
+    (result,) = runtime.ingest_all(batch)
+    assert (result.new, result.dead) == (len(broken), len(broken))
     assert len(rows(runtime, orders)) == len(broken)
-    letters = {letter["position"].removeprefix("corpus:"): letter for letter in rows(runtime, dead_letters)}
+    found = {row["position"].removeprefix("corpus:"): row for row in rows(runtime, dead_letters)}
     for name, (raw, field) in MALFORMED.items():
-        assert letters[name]["field"] == field
-        assert letters[name]["reason"]
-        assert VAULT.open_bytes(letters[name]["raw"]) == raw
+        assert found[name]["field"] == field
+        assert found[name]["reason"]
+        assert VAULT.open_bytes(found[name]["raw"]) == raw
 
 
 def test_a_source_can_mark_an_event_as_broken(runtime: EmbeddedRunner) -> None:
     fault = BadEvent("'tomorrow' is not a time", "review_creation_date")
     broken = Incoming(b"r1,o1,5,tomorrow", "feedback", "olist_order_reviews_dataset.csv:17", fault)
-    for _ in range(2):  # the same file once more changes nothing
-        (taken,) = runtime.ingest_all([broken])
-        assert taken.dead == 1
-    (letter,) = rows(runtime, dead_letters)
-    assert (letter["field"], letter["position"]) == ("review_creation_date", broken.position)
+    for _ in range(2):  # reading the same file again changes nothing
+        (result,) = runtime.ingest_all([broken])
+        assert result.dead == 1
+    (row,) = rows(runtime, dead_letters)
+    assert (row["field"], row["position"]) == ("review_creation_date", broken.position)
 
 
 def test_an_event_received_twice_counts_once(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start()
-    take(runtime, completed(), completed(), scanned(time=at(hours=2)))
+    ingest(runtime, completed(), completed(), scanned(time=at(hours=2)))
     before = dump(runtime.engine)
     assert [
-        taken.duplicates
-        for taken in runtime.ingest_all(incoming(raw) for raw in (completed(), scanned(time=at(hours=2))))
+        result.duplicates
+        for result in runtime.ingest_all(incoming(raw) for raw in (completed(), scanned(time=at(hours=2))))
     ] == [2]
     assert dump(runtime.engine) == before
     assert [row["id"] for row in rows(runtime, journal) if not row["outgoing"]] == [
@@ -63,13 +63,13 @@ def test_an_event_received_twice_counts_once(start: Callable[..., EmbeddedRunner
 
 
 def test_the_same_id_of_another_source_is_another_event(runtime: EmbeddedRunner) -> None:
-    take(runtime, completed("SO-1"), completed("SO-1", _={"source": "shop"}))
+    ingest(runtime, completed("SO-1"), completed("SO-1", _={"source": "shop"}))
     assert len(rows(runtime, journal)) == 2
 
 
 def test_the_database_contains_no_address_and_no_name(runtime: EmbeddedRunner, database_url: str) -> None:
     canary = {"name": "Ana Canary", "phone": "+44 7700 900123", "email": "ana.canary@example.com"}
-    take(runtime, completed(contacts=[contact(**canary)]), scanned(time=at(hours=2), signed_by="Ben Canary"))
+    ingest(runtime, completed(contacts=[contact(**canary)]), scanned(time=at(hours=2), signed_by="Ben Canary"))
     everything = "\n".join(dump(runtime.engine))
     with reading(runtime.engine) as connection:
         everything += repr(connection.execute(select(people)).all())
@@ -79,14 +79,14 @@ def test_the_database_contains_no_address_and_no_name(runtime: EmbeddedRunner, d
     assert VAULT.open(ana["wrapped_key"], ana["phone"]) == "+44 7700 900123"
     assert VAULT.open(ana["wrapped_key"], ana["name"]) == "Ana Canary"
     assert VAULT.open(ben["wrapped_key"], ben["name"]) == "Ben Canary"
-    assert ana["phone_digest"] == VAULT.phone_digest("+447700900123"), "found whatever the spelling"
+    assert ana["phone_digest"] == VAULT.phone_digest("+447700900123"), "the same digest for every spelling"
     with pytest.raises(UnsealError):
         Vault(bytes(32)).open(ana["wrapped_key"], ana["phone"])
 
 
 def test_older_data_about_a_person_changes_nothing(runtime: EmbeddedRunner) -> None:
-    take(runtime, completed("SO-2", time=at(days=1), contacts=[contact(phone="+447700900999")]))
-    take(runtime, completed("SO-1", time=at(), contacts=[contact(phone="+447700900111")]))
+    ingest(runtime, completed("SO-2", time=at(days=1), contacts=[contact(phone="+447700900999")]))
+    ingest(runtime, completed("SO-1", time=at(), contacts=[contact(phone="+447700900111")]))
     (ana,) = rows(runtime, people)
     assert VAULT.open(ana["wrapped_key"], ana["phone"]) == "+447700900999"
 
@@ -94,14 +94,14 @@ def test_older_data_about_a_person_changes_nothing(runtime: EmbeddedRunner) -> N
 def test_a_persons_newest_number_stays_when_later_events_omit_it(runtime: EmbeddedRunner) -> None:
     silent = completed("SO-3", time=at(days=2), contacts=[contact(phone=None)])
     older, newer = (completed(f"SO-{n}", time=at(days=n), contacts=[contact(phone=f"+44770090000{n}")]) for n in (0, 1))
-    for told in ([silent, newer, older], [older], [silent], [newer], [silent]):
-        take(runtime, *told)
+    for raws in ([silent, newer, older], [older], [silent], [newer], [silent]):
+        ingest(runtime, *raws)
     (ana,) = rows(runtime, people)
     assert VAULT.open(ana["wrapped_key"], ana["phone"]) == "+447700900001"
 
 
 def test_an_invalid_number_is_stored_and_not_asked(runtime: EmbeddedRunner) -> None:
-    take(runtime, completed(contacts=[contact(phone="call the porter")]), scanned(time=at(hours=2)))
+    ingest(runtime, completed(contacts=[contact(phone="call the porter")]), scanned(time=at(hours=2)))
     (ana,) = rows(runtime, people)
     assert ana["phone_digest"] is None
     assert VAULT.open(ana["wrapped_key"], ana["phone"]) == "call the porter"
@@ -122,7 +122,7 @@ def test_an_invalid_number_is_stored_and_not_asked(runtime: EmbeddedRunner) -> N
     ],
 )
 def test_recorded_rows_cannot_be_changed_or_deleted(runtime: EmbeddedRunner, statement: str) -> None:
-    take(
+    ingest(
         runtime, completed(), scanned(time=at(hours=2)), answered(time=at(hours=3), arrival="late", score={"value": 2})
     )
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:

@@ -38,7 +38,7 @@ def person(**more: Any) -> dict[str, Any]:
     return known | empty | {"wrapped_key": bytes(range(256))} | more
 
 
-def test_text_bytes_instants_and_fractions_come_back_bit_for_bit(connection: Connection) -> None:
+def test_text_bytes_instants_and_fractions_are_read_back_bit_for_bit(connection: Connection) -> None:
     far = datetime(2026, 10, 25, 2, 30, 0, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     rows = [person(contact_id=AWKWARD, said_at=far, name=b""), person(contact_id="ben", phone=b"\x00\xff")]
     insert(connection, people, rows)
@@ -66,8 +66,8 @@ def test_missing_and_none_values_are_null_and_booleans_stay_booleans(connection:
 
 
 def test_insert_new_skips_existing_rows(connection: Connection) -> None:
-    letter = {"received_at": datetime(2026, 3, 2, tzinfo=UTC), "topic": "", "position": "", "field": "", "reason": ""}
-    first, again, other = (letter | {"digest": d, "raw": raw} for d, raw in (("a", b"1"), ("a", b"2"), ("b", b"3")))
+    row = {"received_at": datetime(2026, 3, 2, tzinfo=UTC), "topic": "", "position": "", "field": "", "reason": ""}
+    first, again, other = (row | {"digest": d, "raw": raw} for d, raw in (("a", b"1"), ("a", b"2"), ("b", b"3")))
     insert_new(connection, dead_letters, [first])
     insert_new(connection, dead_letters, [again, other, again])
     assert [row["raw"] for row in stored(connection, dead_letters)] == [b"1", b"3"]

@@ -53,7 +53,7 @@ def test_a_failed_transaction_releases_the_write_lock(engine: Engine) -> None:
 
 
 def test_a_writer_waits_for_a_writer_of_another_process(engine: Engine, sqlite_database_url: str) -> None:
-    other = connect(sqlite_database_url)  # an engine of its own, as another process has it
+    other = connect(sqlite_database_url)  # a separate engine, as in another process
     thread = threading.Thread(target=put, args=(engine, "mine"))
     with other.begin() as connection:
         installation_state.put(connection, "theirs", "")
@@ -83,9 +83,9 @@ def silent_server() -> Iterator[str]:
 @pytest.mark.parametrize("cluster", [False, True])
 def test_an_unresponsive_server_is_a_transient_error(cluster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(engine_module._UNRESPONSIVE, "connect_timeout", 1)
-    with silent_server() as url, pytest.raises(OperationalError) as trouble:
+    with silent_server() as url, pytest.raises(OperationalError) as failure:
         connect(url, cluster).connect()
-    assert is_transient(trouble.value)
+    assert is_transient(failure.value)
 
 
 def test_the_url_can_set_the_timeouts_of_a_server() -> None:

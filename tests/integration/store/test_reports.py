@@ -7,9 +7,10 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Connection, event
 
+from pipeline.domain.reports.contract import alerts_json, report_json
 from pipeline.store.db.engine import connect
 from pipeline.store.reads import reports
-from pipeline.store.reads.alerts import alerts_as_of, alerts_json
+from pipeline.store.reads.alerts import alerts_as_of
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.schema.evidence import evidence, fleet_days, nulls
 from pipeline.store.schema.orders import rollups
@@ -77,7 +78,7 @@ def test_the_report_has_the_form_of_the_contract(connection: Connection) -> None
         score__5__4=1,
     )
     count(connection, "Lyon", DAY, delivered=4)
-    found = reports.report_json(reports.total(connection), reports.by_segment(connection, "depot"))
+    found = report_json(reports.total(connection), reports.by_segment(connection, "depot"))
     assert list(found) == ["total", "segments"]
     assert list(found["segments"]) == ["Lyon"]
     assert found["total"]["claimed_on_time"] == 3
@@ -172,17 +173,19 @@ def test_an_empty_database_has_an_empty_report(connection: Connection) -> None:
     assert reports.dimensions(connection) == []
     assert alerts_as_of(connection, OPENED.date()) == []
     assert newest_baselines(connection) == []
-    assert reports.report_json({}, {})["total"]["delivered"] == 0
+    assert report_json({}, {})["total"]["delivered"] == 0
 
 
 def test_no_report_reads_orders(connection: Connection) -> None:
-    asked: list[str] = []
+    statements: list[str] = []
     raise_alert(connection, "a")
-    event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2].lower()))
+    event.listen(connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2].lower()))
     reports.total(connection)
     reports.by_segment(connection, "depot", DAY, DAY)
     reports.dimensions(connection)
     alerts_as_of(connection, OPENED.date())
     newest_baselines(connection)
-    assert len(asked) >= 5
-    assert not [statement for statement in asked for table in (" orders", " answers", " claims") if table in statement]
+    assert len(statements) >= 5
+    assert not [
+        statement for statement in statements for table in (" orders", " answers", " claims") if table in statement
+    ]

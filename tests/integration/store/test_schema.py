@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from pipeline.store.db.engine import connect
 from pipeline.store.schema.tables import metadata
-from pipeline.store.schema.upgrade import migrate
+from pipeline.store.schema.upgrade import SchemaTooNew, migrate
 
 
 def test_migrations_and_tables_agree(database_url: str) -> None:
@@ -29,6 +30,17 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
     try:
         with engine.begin() as connection:
             assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
+    finally:
+        engine.dispose()
+
+
+def test_a_schema_of_a_later_version_is_refused_with_what_to_do(database_url: str) -> None:
+    engine = connect(database_url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(SchemaTooNew, match=r"database's schema 9999 is newer than \d{4}, .*: update Unvarnished"):
+            migrate(database_url)
     finally:
         engine.dispose()
 

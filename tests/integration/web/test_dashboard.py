@@ -25,9 +25,9 @@ from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
 from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
-from tests.support.running.embedded import take
 from tests.support.polyglot import POLYGLOT
-from tests.support.requests.doors import Clock, client, services
+from tests.support.requests.installation import Clock, client, services
+from tests.support.running.embedded import ingest
 from tests.support.statistics.alert_rows import raise_alert
 
 Page = Callable[[str], str]
@@ -35,7 +35,7 @@ ALLOWED_SCRIPT = re.compile(r"^/static/[a-z]+\.js\?v=[0-9a-f]{16}$")
 
 
 class Checked(HTMLParser):
-    """Collects what a strict Content-Security-Policy would refuse, and all text."""
+    """Collects the elements that a strict Content-Security-Policy would block, and all text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Checked(HTMLParser):
 
 
 def read(html: str) -> str:
-    """The text of a page that a strict policy would take as it is."""
+    """The text of a page. Fails if a strict policy would block any part of it."""
     checked = Checked()
     checked.feed(html)
     assert checked.refused == []
@@ -92,10 +92,10 @@ def page(browser: TestClient[Litestar]) -> Page:
     return _page
 
 
-def delivered_and_answered(runtime: EmbeddedRunner, number: int, depot: str = "Lyon", **said: Any) -> None:
+def delivered_and_answered(runtime: EmbeddedRunner, number: int, depot: str = "Lyon", **answer: Any) -> None:
     """An order delivered on time by the record, asked about and answered."""
     order_id, when = f"{depot}-{number}", at(days=number * 0.01)
-    take(
+    ingest(
         runtime,
         completed(
             order_id,
@@ -105,7 +105,7 @@ def delivered_and_answered(runtime: EmbeddedRunner, number: int, depot: str = "L
             dimensions={"depot": depot, "carrier": "Nordex"},
         ),
         scanned(order_id, when + timedelta(hours=1)),
-        answered(order_id, when + timedelta(hours=2), f"c-{order_id}", **said),
+        answered(order_id, when + timedelta(hours=2), f"c-{order_id}", **answer),
     )
 
 
@@ -129,8 +129,8 @@ def test_below_ten_answers_no_point_is_shown(runtime: EmbeddedRunner, page: Page
     shown = page("/")
     assert "Metz" in shown
     assert "not enough answers yet (1 of 10)" in shown
-    assert "claimed 100.0%, experienced not enough answers yet (1 of 10)" in shown  # what the strip is called
-    assert shown.index("Lyon") < shown.index("Metz")  # known to be worst before hardly known
+    assert "claimed 100.0%, experienced not enough answers yet (1 of 10)" in shown  # the name of the strip
+    assert shown.index("Lyon") < shown.index("Metz")  # segments with a figure come before those without
 
 
 def test_level_and_time_are_chosen_by_plain_parameters(
@@ -163,17 +163,17 @@ def test_an_empty_installation_explains_what_is_missing(page: Page) -> None:
 
 
 def test_the_funnel_gives_every_loss_its_reason(runtime: EmbeddedRunner, page: Page) -> None:
-    take(runtime, completed("SO-1", contacts=[]), scanned("SO-1", at(hours=1)))
-    take(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
-    take(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
+    ingest(runtime, completed("SO-1", contacts=[]), scanned("SO-1", at(hours=1)))
+    ingest(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
+    ingest(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
     shown = page("/")
     for step in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
         assert step in shown
     assert "no consent to be asked is on record" in shown
-    assert "too few to set a tolerance, so no alert can open yet" not in shown  # no pair at all so far
+    assert "too few to set a tolerance, so no alert can open yet" not in shown  # no pair so far
 
 
-def test_the_newest_comments_come_first_each_with_its_claim(runtime: EmbeddedRunner, page: Page) -> None:
+def test_comments_are_newest_first_each_with_its_claim(runtime: EmbeddedRunner, page: Page) -> None:
     delivered_and_answered(runtime, 1, arrival="on_time", comment="All well")
     delivered_and_answered(runtime, 2, arrival="late", score={"value": 3}, comment="Two hours too late")
     delivered_and_answered(runtime, 3, arrival="on_time")
@@ -197,12 +197,12 @@ def test_open_alerts_are_described_with_their_supporting_orders(runtime: Embedde
     assert "alert" in shown[shown.index("Lyon") :][:20]  # flagged in the table, too
 
 
-def test_unresolved_questions_are_listed_with_their_orders_and_what_to_do(
+def test_unresolved_questions_are_listed_with_their_orders_and_an_action(
     runtime: EmbeddedRunner, browser: TestClient[Litestar], page: Page
 ) -> None:
     for n in range(12):
         person, account = [contact(phone=f"+4477009002{n:02}")], {"id": f"A-{n}"}
-        take(
+        ingest(
             runtime,
             completed(f"SO-{n}", at(hours=n), contacts=person, account=account),
             scanned(f"SO-{n}", at(hours=n)),
@@ -225,8 +225,8 @@ def test_unresolved_questions_are_listed_with_their_orders_and_what_to_do(
     assert "12 questions are unresolved" in page("/")
     assert "newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(days=-8))
-    assert "unresolved" not in page("/"), "by now somebody has seen to them"
-    _set(["SO-1"], "answered", at(hours=1))  # so it did arrive
+    assert "unresolved" not in page("/"), "they have been resolved by hand"
+    _set(["SO-1"], "answered", at(hours=1))  # so the message arrived
     assert "unresolved" not in page("/")
 
 
@@ -236,9 +236,9 @@ def dashboard_html(runtime: EmbeddedRunner) -> str:
 
 
 def story(runtime: EmbeddedRunner, order_id: str = "SO-1") -> None:
-    """An order with everything: moved promises, scans, a second word of operations, refusals, an amended answer."""
+    """An order with moved promises, scans, a correction by operations, refusals, and an amended answer."""
     people = [contact("ana"), contact("bo", role="gatekeeper", phone="+447700900124")]
-    take(
+    ingest(
         runtime,
         completed(order_id, at(), contacts=people, promised_at=at(hours=3)),
         repromised(order_id, at(hours=4), at(hours=9), reason="truck broke down", by="desk-3"),
@@ -261,7 +261,7 @@ def test_the_timeline_of_an_order_is_in_order_of_time(runtime: EmbeddedRunner, p
     story(runtime)
     shown = page("/orders/SO-1")
     timeline_text = shown[shown.index("Timeline") :]
-    places = [
+    positions = [
         timeline_text.index(words)
         for words in (
             "Promised by 2 March 2026, 12:00",
@@ -286,7 +286,7 @@ def test_the_timeline_of_an_order_is_in_order_of_time(runtime: EmbeddedRunner, p
             "Claim changed (revision 2)",
         )
     ]
-    assert places == sorted(places)
+    assert positions == sorted(positions)
     assert "because people in this role are not asked" in shown
     assert "Embellished: claimed as delivered on time and in full and well, but the customer says otherwise." in shown
     assert "Frozen at that moment" in shown
@@ -294,15 +294,15 @@ def test_the_timeline_of_an_order_is_in_order_of_time(runtime: EmbeddedRunner, p
 
 
 def test_an_amendment_withdraws_what_it_contradicts_on_page_and_form_alike(runtime: EmbeddedRunner, page: Page) -> None:
-    """Goods that never came have no condition, so "everything was there" must not stay in the comparison."""
-    take(
+    """Goods that were not received have no condition, so "complete" must not stay in the comparison."""
+    ingest(
         runtime,
         completed("SO-1", at()),
         scanned("SO-1", at(hours=1)),
         answered("SO-1", at(hours=2), arrival="on_time", complete=True, score={"value": 9}, comment="Thanks"),
     )
     assert "arrived on time; everything was there; 9 of 10, happy" in page("/orders/SO-1")
-    take(runtime, answered("SO-1", at(hours=3), event_id="amended", arrival="not_received"))
+    ingest(runtime, answered("SO-1", at(hours=3), event_id="amended", arrival="not_received"))
     shown = page("/orders/SO-1")
     comparison = shown[: shown.index("Timeline")]
     assert "Embellished: claimed as delivered on time, but the customer says otherwise." in comparison
@@ -311,7 +311,7 @@ def test_an_amendment_withdraws_what_it_contradicts_on_page_and_form_alike(runti
 
 
 def test_an_amendment_keeps_what_it_does_not_mention(runtime: EmbeddedRunner, page: Page) -> None:
-    take(
+    ingest(
         runtime,
         completed("SO-1", at()),
         scanned("SO-1", at(hours=1)),
@@ -322,7 +322,7 @@ def test_an_amendment_keeps_what_it_does_not_mention(runtime: EmbeddedRunner, pa
     assert ": arrived late; damaged; 3 of 10, unhappy" in shown[: shown.index("Timeline")]
 
 
-def test_an_order_names_the_alerts_it_supports_and_no_others(runtime: EmbeddedRunner, page: Page) -> None:
+def test_an_order_page_lists_exactly_the_alerts_the_order_supports(runtime: EmbeddedRunner, page: Page) -> None:
     story(runtime)
     early, late = {"since": "2026-03-01"}, {"since": "2026-04-01"}
     with runtime.engine.begin() as connection:
@@ -341,11 +341,11 @@ def test_an_order_names_the_alerts_it_supports_and_no_others(runtime: EmbeddedRu
     "order_id", ["SO-1", "2026/11/SO 1", "..", "50%25 off", "a?b#c&d=e", "Bestellung-ß-注文", "/x/", POLYGLOT]
 )
 def test_every_order_is_found_under_its_own_address(runtime: EmbeddedRunner, page: Page, order_id: str) -> None:
-    take(runtime, completed(order_id, account={"id": "A-1", "name": "Right Place"}), scanned(order_id, at(hours=1)))
+    ingest(runtime, completed(order_id, account={"id": "A-1", "name": "Right Place"}), scanned(order_id, at(hours=1)))
     assert "Right Place" in page(order_address(order_id))
 
 
-def test_unknown_orders_are_not_found_and_the_finder_waits_for_an_id(page: Callable[..., str]) -> None:
+def test_unknown_orders_are_not_found_and_an_empty_search_shows_the_form(page: Callable[..., str]) -> None:
     for address in ("/orders/nobody", "/orders?q=nobody", "/orders/a/b"):
         assert "found. Order ids are case-sensitive." in page(address, status=404)
     assert "Find an order" in page("/orders")
@@ -353,15 +353,15 @@ def test_unknown_orders_are_not_found_and_the_finder_waits_for_an_id(page: Calla
 
 
 def test_an_answer_without_its_order_has_a_page_already(runtime: EmbeddedRunner, page: Page) -> None:
-    take(runtime, answered("SO-9", at(), comment="Where is it?", arrival="not_received"))
+    ingest(runtime, answered("SO-9", at(), comment="Where is it?", arrival="not_received"))
     shown = page("/orders/SO-9")
     assert "Where is it?" in shown
     assert "no question was sent, so there is no frozen claim to compare the answer with" in shown
 
 
-def test_hostile_text_stays_text_in_every_field(runtime: EmbeddedRunner, browser: TestClient[Litestar]) -> None:
+def test_hostile_text_is_escaped_in_every_field(runtime: EmbeddedRunner, browser: TestClient[Litestar]) -> None:
     bad = POLYGLOT
-    take(
+    ingest(
         runtime,
         completed(
             bad,
@@ -420,7 +420,7 @@ def test_no_page_scans_the_orders(runtime: EmbeddedRunner, browser: TestClient[L
         ), statement
 
 
-def test_newest_words_and_unresolved_questions_are_read_along_their_index(sqlite_database_url: str) -> None:
+def test_comments_and_unresolved_questions_are_read_through_an_index(sqlite_database_url: str) -> None:
     engine = connect(sqlite_database_url)
     plans: list[str] = []
 
@@ -435,7 +435,7 @@ def test_newest_words_and_unresolved_questions_are_read_along_their_index(sqlite
         assert unresolved_questions(connection, at(), 5) == (0, 0, ())
         connection.execute(text("SELECT 1"))
     engine.dispose()
-    assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in its order, and no sorting
+    assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in the order of the index, without sorting
     assert "SEARCH asks USING INDEX asks_unresolved (sending_at>?)" in plans[1]
 
 
@@ -456,7 +456,7 @@ def test_a_page_is_rendered_again_only_when_something_happened(
     assert "Second" in browser.get("/").text
 
 
-def test_every_reason_and_every_state_has_words_of_its_own() -> None:
+def test_every_reason_and_every_state_has_its_own_text() -> None:
     for reason in Reason:
         assert words.why_not(reason) != words.plain_word(reason)
     assert set(AskState) <= set(words.STATES)
@@ -465,7 +465,7 @@ def test_every_reason_and_every_state_has_words_of_its_own() -> None:
 def test_a_capped_account_is_explained(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(policy=Policy(account_cap=1))
     people = [contact("ana"), contact("bo", phone="+447700900124")]
-    take(runtime, completed(contacts=people), scanned(time=at(hours=1)))
+    ingest(runtime, completed(contacts=people), scanned(time=at(hours=1)))
     with client(*order_pages.routes(services(runtime, Clock(at())))) as made:
         assert "because this customer has been asked as often as the limit allows" in read(
             made.get("/orders/SO-1").text

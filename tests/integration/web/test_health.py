@@ -49,8 +49,10 @@ def test_health_needs_no_sign_in(client: TestClient[Any]) -> None:
 
 
 def test_it_is_not_ready_while_the_database_is_unavailable(services: Services) -> None:
-    away = connect("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    with TestClient(internal_app(replace(services, store=replace(services.store, engine=away)), TOKEN)) as client:
+    unavailable = connect("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with TestClient(
+        internal_app(replace(services, store=replace(services.store, engine=unavailable)), TOKEN)
+    ) as client:
         assert client.get("/livez").status_code == 200
         answer = client.get("/readyz")
         assert "database" in problem(answer, 503)["detail"]
@@ -130,7 +132,7 @@ def test_the_printed_link_is_exchanged_for_a_cookie(client: TestClient[Any]) -> 
     assert client.get("/metrics").status_code == 200, "the client keeps the cookie"
 
 
-def test_the_token_may_be_pasted_too(client: TestClient[Any]) -> None:
+def test_the_token_can_also_be_pasted(client: TestClient[Any]) -> None:
     page = client.get("/sign-in")
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
     assert "<form" in page.text
@@ -144,7 +146,7 @@ def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
         assert "set-cookie" not in answer.headers
     for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}, {"cookie": f"{COOKIE}=x"}):
         problem(client.get("/metrics", headers=headers), 401)
-    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in", "a browser is shown where"
+    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in", "a browser is redirected"
     problem(client.get("/openapi.json"), 401)
 
 
@@ -155,7 +157,7 @@ def test_a_page_of_another_origin_cannot_use_the_cookie(services: Services) -> N
             assert answer.status_code == status
 
 
-def test_handlers_know_who_is_signed_in(services: Services) -> None:
+def test_handlers_get_the_signed_in_user(services: Services) -> None:
     @get("/who", sync_to_thread=False)
     def who(request: Request[Any, Any, Any]) -> str:
         return request.user.name  # type: ignore[no-any-return]

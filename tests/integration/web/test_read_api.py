@@ -13,8 +13,8 @@ from pipeline.cli import app as command
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.web.internal.api import read
 from tests.support.builders import answered, at, completed, repromised, scanned
-from tests.support.running.embedded import take
-from tests.support.requests.doors import Clock, client, services
+from tests.support.requests.installation import Clock, client, services
+from tests.support.running.embedded import ingest
 from tests.support.statistics.alert_rows import raise_alert
 
 
@@ -28,7 +28,7 @@ def api(runtime: EmbeddedRunner) -> Iterator[TestClient[Litestar]]:
 def filled(runtime: EmbeddedRunner) -> EmbeddedRunner:
     for number, arrival in enumerate(["late", "on_time", "late"]):
         order_id = f"SO-{number}"
-        take(
+        ingest(
             runtime,
             completed(order_id, at(days=number * 8)),
             scanned(order_id, at(days=number * 8, hours=1)),
@@ -82,25 +82,25 @@ def test_the_alerts_are_those_of_the_command_line(
 
 
 def test_segments_are_listed_by_level(filled: EmbeddedRunner, api: TestClient[Litestar]) -> None:
-    take(filled, completed("SO-7", dimensions={"depot": "Arras"}))
+    ingest(filled, completed("SO-7", dimensions={"depot": "Arras"}))
     assert api.get("/v1/segments").json() == [
         {"dimension": "depot", "capacity": 20, "segments": ["Arras", "Lyon"]},
         {"dimension": "carrier", "capacity": 10, "segments": ["Nordex"]},
     ]
 
 
-def test_the_version_moves_with_every_event_and_only_then(runtime: EmbeddedRunner, api: TestClient[Litestar]) -> None:
+def test_the_version_changes_with_every_event_and_only_then(runtime: EmbeddedRunner, api: TestClient[Litestar]) -> None:
     assert api.get("/v1/version").json() == {"version": 0, "processed": 0, "clock": "1970-01-01T00:00:00Z"}
-    take(runtime, completed())
+    ingest(runtime, completed())
     first = api.get("/v1/version").json()
     assert first == {"version": 1, "processed": 1, "clock": "2026-03-02T09:00:00Z"}
     assert api.get("/v1/version").json() == first
-    take(runtime, scanned(time=at(hours=1)))
+    ingest(runtime, scanned(time=at(hours=1)))
     assert api.get("/v1/version").json()["processed"] > 1
 
 
 def test_an_order_has_the_content_of_its_page(filled: EmbeddedRunner, api: TestClient[Litestar]) -> None:
-    take(filled, repromised("SO-0", at(days=1), at(days=2)))
+    ingest(filled, repromised("SO-0", at(days=1), at(days=2)))
     found = api.get("/v1/orders/SO-0").json()
     assert found["verdict"] == "embellished"
     assert found["verdict_in_words"].startswith("Embellished: claimed as delivered on time")
@@ -126,7 +126,7 @@ def test_an_order_has_the_content_of_its_page(filled: EmbeddedRunner, api: TestC
 def test_ids_that_cannot_be_part_of_a_path_are_query_parameters(
     runtime: EmbeddedRunner, api: TestClient[Litestar]
 ) -> None:
-    take(runtime, completed("2026/11 #1"))
+    ingest(runtime, completed("2026/11 #1"))
     assert api.get("/v1/orders", params={"id": "2026/11 #1"}).json()["order_id"] == "2026/11 #1"
 
 

@@ -1,4 +1,4 @@
-"""The final state of a trial, as far as it must not depend on faults and order, and what is wrong with it."""
+"""The final state of a trial, as far as it must not depend on faults and order, and its differences and problems."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ FinalState = Mapping[str, Sequence[str]]
 
 
 def final_state(engine: Engine) -> FinalState:
-    """What must equal the reference run: facts, current claims, answers, figures, and the questions."""
+    """The state that must equal the reference run: facts, current claims, answers, figures, and questions."""
     with reading(engine) as connection:
         facts, claims = [], []
         for order in connection.execute(select(orders)):
@@ -56,14 +56,14 @@ def check_delivery(engine: Engine, acknowledged: Iterable[Item], posts: Sequence
     for item in acknowledged:
         ways.setdefault(item.id, set()).add(item.intake)
     with reading(engine) as connection:
-        places = {row.id: row.seq for row in connection.execute(select(journal.c.id, journal.c.seq))}
+        positions = {row.id: row.seq for row in connection.execute(select(journal.c.id, journal.c.seq))}
         done = set(connection.execute(select(handled.c.seq).where(handled.c.part == "")).scalars())
         dead_letter_reasons = connection.execute(select(dead_letters.c.reason)).scalars().all()
     # An event that was also produced to its topic may have been stored from there.
-    stored = [name for name, of in ways.items() if name in places and Intake.KAFKA not in of]
+    stored = [name for name, of in ways.items() if name in positions and Intake.KAFKA not in of]
     found = {
-        "events are lost": [name for name in ways if name not in places],
-        "events are not handled": [name for name in stored if places[name] not in done],
+        "events are lost": [name for name in ways if name not in positions],
+        "events are not handled": [name for name in stored if positions[name] not in done],
         "dead letters": list(dead_letter_reasons),
         "people are asked twice": [to for to, n in Counter(post["To"] for post in posts).items() if n > 1],
     }

@@ -63,7 +63,7 @@ class Monitor(threading.Thread):
     def run(self) -> None:
         while not self._stopped.wait(_SAMPLE_SECONDS):
             try:
-                sample = self._take_sample()
+                sample = self._add_sample()
             except (KafkaError, DBAPIError, OSError, RuntimeError):
                 self._close()
                 continue
@@ -89,7 +89,7 @@ class Monitor(threading.Thread):
         """The samples after a moment."""
         return [sample for sample in self.samples if sample.at > moment]
 
-    def _take_sample(self) -> Sample:
+    def _add_sample(self) -> Sample:
         admin = self._admin = self._admin or KafkaAdminClient(
             bootstrap_servers=self._servers, bootstrap_timeout_ms=2_000, request_timeout_ms=5_000
         )

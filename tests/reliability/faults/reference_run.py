@@ -7,13 +7,13 @@ from tempfile import TemporaryDirectory
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.setup import Setup
 from pipeline.notifiers.port import Accepted, Message, ProviderAnswer, Unknown
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 from tests.reliability.faults.checks import FinalState, final_state
 from tests.reliability.faults.workload import Item, phone
 from tests.support.running.embedded import VAULT

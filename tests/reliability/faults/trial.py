@@ -1,4 +1,4 @@
-"""One trial: a cluster of processes, events that come in, something that breaks meanwhile, and a judgement."""
+"""One trial: a cluster of processes under load, an injected fault, and the check of the result."""
 
 import signal
 import time
@@ -26,14 +26,14 @@ from tests.reliability.faults.monitor import (
 )
 from tests.reliability.faults.reference_run import SETUP, reference_run
 from tests.reliability.faults.workload import Item, shuffled_with_repeats
+from tests.support.invariants import violated_invariants
 from tests.support.limits import until
 from tests.support.provider import ACCOUNT, TOKEN, Provider
 from tests.support.running.roles import PARTITIONS, Cluster, Process, cluster
 from tests.support.servers.postgres import PostgresServer, postgres_server
-from tests.support.sound import unsound
 
 ROLES = ("web", "relay", "relay", "worker", "worker", "dispatcher", "dispatcher")
-# By who has to recover.
+# Recovery measurements by role.
 PROGRESS: dict[str, Callable[[list[Sample], float], float | None]] = {
     "worker": progress_of_workers,
     "relay": progress_of_relays,
@@ -168,7 +168,7 @@ def run(servers: Servers, name: str, items: Sequence[Item], scenario: Scenario, 
         lost = checks.unknown_outcomes(made.engine)
         result.unknown_outcomes = len(lost)
         result.wrong += checks.check_delivery(made.engine, trial.load.acknowledged, provider.posts)
-        result.wrong += unsound(made.engine, SETUP)
+        result.wrong += violated_invariants(made.engine, SETUP)
         result.wrong += checks.differences(checks.final_state(made.engine), reference_run(items, lost))
     return result
 

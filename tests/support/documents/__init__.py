@@ -1,1 +1,1 @@
-"""What the documents and docstrings of the repository say."""
+"""Checks of the texts in the documents and docstrings of the repository."""

@@ -169,7 +169,7 @@ def command_error(words: str) -> str | None:
             if not any(word in parameter.opts for parameter in command.params) and word != "--help":
                 return f"{command.name} has no {word}"
         elif getattr(command, "commands", None):
-            if word == "COMMAND":  # stands for any of them
+            if word == "COMMAND":  # a placeholder for any command
                 return None
             if any(choice not in command.commands for choice in word.split("|")):
                 return f"no command {word}"

@@ -1,15 +1,15 @@
-"""Requests with events, and what is said of them."""
+"""Requests with events, and checks of the responses."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.setup import Setup
 from pipeline.settings import Settings
-from pipeline.store.unit_of_work import Setup
 from pipeline.web.http.services import Services
-from tests.support.running.embedded import LEVELS
 from tests.support.builders import at
+from tests.support.running.embedded import LEVELS
 
 LIMITS: dict[str, Any] = {"max_events_per_request": 20, "max_event_bytes": 20_000, "max_events_body_bytes": 50_000}
 
@@ -30,7 +30,7 @@ def services_of(runtime: EmbeddedRunner, submit: Callable[[Sequence[Incoming]], 
 
 
 def problem(answer: Any, status: int) -> dict[str, Any]:
-    """The problem's body, checked as any problem is."""
+    """The body of a problem response, after checks that apply to all of them."""
     body: dict[str, Any] = answer.json()
     assert answer.status_code == status, body
     assert answer.headers["content-type"] == "application/problem+json"

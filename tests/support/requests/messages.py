@@ -1,4 +1,4 @@
-"""Messages, and an adapter of Twilio to send them with."""
+"""Messages, and a Twilio adapter that sends them."""
 
 from datetime import UTC, datetime, timedelta
 

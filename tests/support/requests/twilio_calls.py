@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
-from tests.support.requests.doors import PHONE, PUBLIC_URL
+from tests.support.requests.installation import PHONE, PUBLIC_URL
 
 ACCOUNT, KEY, OLD_KEY = "AC" + "1" * 32, "a" * 32, "b" * 32
 

@@ -4,10 +4,10 @@ from pipeline.consumers.cluster.relayed_event import RelayedEvent
 from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import connect
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 from tests.support.running.embedded import VAULT
 from tests.support.running.steps import relay
 
@@ -21,7 +21,7 @@ class Cluster:
         self.setup = Setup(parse_levels(levels), 1.0, policy, sending)
 
     def worker(self) -> ClusterRunner:
-        """Another worker, for a thread of its own."""
+        """Another worker, for a separate thread."""
         return ClusterRunner(self.store, self.setup)
 
     def relay(self) -> list[RelayedEvent]:

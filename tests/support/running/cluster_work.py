@@ -8,7 +8,7 @@ from tests.support.limits import PATIENCE
 
 
 def side_by_side(*work: Callable[[], object]) -> None:
-    """Run all in parallel, each in a thread of its own."""
+    """Run all in parallel, each in a separate thread."""
     with ThreadPoolExecutor(len(work)) as pool:
         for done in [pool.submit(one) for one in work]:
             done.result(PATIENCE)

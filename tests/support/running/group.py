@@ -32,14 +32,14 @@ class Group:
     records: Sequence[ConsumerRecord] = ()
     committed: list[int] = field(default_factory=list)
     dead_letters: list[tuple[str, bytes]] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)  # what happened, in its order
-    fails: deque[Exception] = field(default_factory=deque)  # what the next commits fail with
-    refuses: deque[Exception] = field(default_factory=deque)  # what the next dead letters fail with
+    log: list[str] = field(default_factory=list)  # what happened, in order
+    fails: deque[Exception] = field(default_factory=deque)  # the errors of the next commits
+    refuses: deque[Exception] = field(default_factory=deque)  # the errors of the next dead letters
     slow: asyncio.Event | None = None  # what a commit waits for
     in_flight: int = 0
 
     def __post_init__(self) -> None:
-        self.place = 0
+        self.next_offset = 0
         self.ours: frozenset[TopicPartition] = frozenset()
         self.listener: Any = None
 
@@ -60,21 +60,21 @@ class Group:
         if self.ours:
             await self.listener.on_partitions_revoked(self.ours)
         self.ours = frozenset([ORDERS])
-        self.place = self.committed[-1] if self.committed else 0
+        self.next_offset = self.committed[-1] if self.committed else 0
         await self.listener.on_partitions_assigned(self.ours)
 
     def assignment(self) -> frozenset[TopicPartition]:
         return self.ours
 
     async def position(self, _: TopicPartition) -> int:
-        return self.place
+        return self.next_offset
 
     async def getmany(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[ConsumerRecord]]:
-        found = list(self.records[self.place : self.place + max_records]) if self.ours else []
+        found = list(self.records[self.next_offset : self.next_offset + max_records]) if self.ours else []
         if not found:
             await asyncio.sleep(0.001)
             return {}
-        self.place += len(found)
+        self.next_offset += len(found)
         return {ORDERS: found}
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -99,7 +99,7 @@ class Group:
 
 
 class Runner:
-    """No timers."""
+    """A runner without timers."""
 
     def tick(self, now: datetime, limit: int) -> int:
         return 0
@@ -129,7 +129,7 @@ def working(
         stopping.set()
         acting.cancel()
         await asyncio.wait_for(loop, PATIENCE)
-        assert done, "neither ended"
+        assert done, "neither the loop nor the scenario ended"
         if acting.done() and not acting.cancelled():
             acting.result()
 

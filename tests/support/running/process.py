@@ -1,4 +1,4 @@
-"""`unvarnished` in a process of its own: started, reached on its ports, ended by signals."""
+"""`unvarnished` in a separate process: started, reached on its ports, ended by signals."""
 
 import http.client
 import json

@@ -47,12 +47,12 @@ class Process:
     def port(self) -> int:
         """The port of its internal listener. Waits until the process has printed it."""
         name = "internal " if self.role in ("web", "up") else f"{self.role}:"
-        said = re.compile(rf"^ *{name} +http://[^:]+:(\d+)\n", re.MULTILINE)
+        pattern = re.compile(rf"^ *{name} +http://[^:]+:(\d+)\n", re.MULTILINE)
 
         def _found() -> str | None:
             if self._process.poll() is not None:
                 raise AssertionError(f"the {self.role} did not start: {self.log}")
-            found = said.search(self.log)
+            found = pattern.search(self.log)
             return found and found[1]
 
         return int(until(_found, f"where the {self.role} listens"))

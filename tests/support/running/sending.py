@@ -15,16 +15,16 @@ from pipeline.consumers.sending.sender import MessageContext
 from pipeline.consumers.sending.status_reports import UnknownMessage
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.setup import Setup
 from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.channels.twilio.webhooks import status_report
 from pipeline.notifiers.port import Notifier
 from pipeline.store.db.engine import reading
 from pipeline.store.schema.asks import asks
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
-from tests.support.running.embedded import VAULT
 from tests.support.provider import ACCOUNT, NUMBER, TOKEN
 from tests.support.running import steps
+from tests.support.running.embedded import VAULT
 
 CONTEXT = MessageContext("Acme", "https://ask.example.com")
 

@@ -12,11 +12,11 @@ from pipeline.consumers.runtime import failpoints
 from pipeline.consumers.sending.dispatcher import LEASE
 from pipeline.domain.asking.policy import Policy
 from tests.support.builders import completed, contact, scanned
-from tests.support.running.embedded import take
 from tests.support.limits import PATIENCE
+from tests.support.running.embedded import ingest
 from tests.support.running.sending import dispatcher, sending_runner, twilio
 
-# Forked from a process that has imported everything and has no threads: fast, and without held locks.
+# Forked from a process that has imported everything and has no threads: fast, and without locks of other threads.
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(["tests.support.running.sending_process"])
 
@@ -54,7 +54,7 @@ def send_through(
         person, account = [contact(phone=number(n))], {"id": f"A-{n}"}
         deliveries.append(completed(order_id(n), time=moments[0], contacts=person, account=account))
         deliveries.append(scanned(order_id(n), time=moments[0]))
-    take(runtime, *deliveries, received_at=moments[0])
+    ingest(runtime, *deliveries, received_at=moments[0])
     several = [dispatcher(runtime.store, twilio(provider), concurrency=2, lease=lease) for _ in range(dispatchers)]
     for moment in moments:
         if together is not None:

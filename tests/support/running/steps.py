@@ -18,13 +18,13 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection.segments import Level, segments_of
 from pipeline.domain.events.contract import BadEvent
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import connect
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.journal import journal, outbox
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 from tests.support.running.wire import wire
 
 _NAME = "cluster"  # the application name that marks the URL of a cluster's database
@@ -100,7 +100,7 @@ class ClusterSteps(EmbeddedRunner):
             self.process_pending()
 
     def _step(self, incoming: Incoming) -> IngestResult:
-        with suppress(BadEvent):  # the intake finds it too, and stores a dead letter
+        with suppress(BadEvent):  # the intake detects it, too, and stores a dead letter
             self.tick(incoming.received_at or decode(incoming.raw).received_at)
         (result,) = self._writer.store_batches([[incoming]])
         self.process_pending()

@@ -9,8 +9,8 @@ from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.write_queue import QueueLimits, WriteQueue
 from tests.support.builders import at, completed
-from tests.support.running.embedded import incoming
 from tests.support.limits import PATIENCE
+from tests.support.running.embedded import incoming
 
 BOUNDS = QueueLimits(batch_size=100, waiting_events=1_000, waiting_bytes=1 << 20)
 

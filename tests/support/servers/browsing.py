@@ -70,7 +70,7 @@ def served(app: Litestar) -> Iterator[str]:
 
 
 def violations(page: Page) -> list[str]:
-    """What the accessibility checker finds wrong with a page as it stands, a line each."""
+    """The findings of the accessibility checker on the current state of a page, one line each."""
     page.evaluate(_axe())
     found: list[dict[str, Any]] = page.evaluate(
         "rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", _RULES

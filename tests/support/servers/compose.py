@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.servers import tools
 
-# What whoever starts it has to choose.
+# The values that the user has to set.
 CHOSEN = {
     "UNVARNISHED_DB_PASSWORD": "a-password-of-the-database",
     "UNVARNISHED_MASTER_KEY": "0" * 64,
@@ -21,13 +21,13 @@ OURS = ("migrate", "topics", *ROLES)
 
 @cache
 def services(file: str = FILES[0]) -> dict[str, Any]:
-    """Its services, with everything filled in. Raises AssertionError with what Compose complains of."""
+    """The services of a compose file, with all variables replaced. Raises AssertionError with the errors of Compose."""
     found: dict[str, Any] = json.loads(config(file, CHOSEN))["services"]
     return found
 
 
 def config(file: str, chosen: dict[str, str]) -> str:
-    """The same, as Compose prints it, with these variables and none of the machine's. No .env is read."""
+    """A compose file as Compose prints it, with only these variables. No .env is read."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     arguments = ("--env-file", os.devnull, "-f", file, "config", "--no-env-resolution", "--format", "json")
     return tools.run("docker-compose", *arguments, environment=kept | chosen)

@@ -1,4 +1,4 @@
-"""The containers of `docker-compose.yml` as plain processes: the same commands, settings and files, somewhere else."""
+"""The containers of `docker-compose.yml` as plain processes, with the same commands, settings and files."""
 
 import json
 import os
@@ -24,12 +24,12 @@ from tests.support.servers import tools
 from tests.support.servers.compose import OURS, ROLES, services
 from tests.support.servers.ways import Unavailable, missing
 
-WATCHERS = ("prometheus", "alertmanager")
+MONITORING = ("prometheus", "alertmanager")
 _PORTS = {"public": "public_port", "web": "internal_port"} | {role: f"{role}_port" for role in ROLES if role != "web"}
 
 
 def kafka_settings(listen: str, advertise: str, port: int, controller_port: int) -> dict[str, str]:
-    """What the image makes of its variables, with addresses of this machine."""
+    """The properties that the image derives from its variables, with addresses of this machine."""
     given = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
         for name, value in services()["kafka"]["environment"].items()
@@ -46,7 +46,7 @@ def kafka_settings(listen: str, advertise: str, port: int, controller_port: int)
 
 @contextmanager
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
-    """Kafka and PostgreSQL as the containers are told to be: where they are."""
+    """Kafka and PostgreSQL, configured as the containers are. Yields the database's URL and the broker's address."""
     command = services()["postgres"]["command"]
     assert command[0] == "postgres"
     assert set(command[1::2]) == {"-c"}
@@ -67,15 +67,15 @@ def servers(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 class Containers:
-    """Ours and those that watch them. `folder` stands for the root of every container; their logs lie in it, too."""
+    """The product's containers and the monitoring. `folder` replaces the root of every container; it has the logs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {name: kafka.free_port() for name in (*_PORTS, *WATCHERS)}
+        self.ports = {name: kafka.free_port() for name in (*_PORTS, *MONITORING)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def settings(self, url: str, bootstrap: str) -> dict[str, str]:
-        """Everything that ours are told otherwise than in a container, with Kafka and PostgreSQL at these addresses."""
+        """The settings that differ from those in a container, with Kafka and PostgreSQL at these addresses."""
         return {f"UNVARNISHED_{setting.upper()}": str(self.ports[name]) for name, setting in _PORTS.items()} | {
             "UNVARNISHED_DATABASE_URL": url,
             "UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -85,9 +85,9 @@ class Containers:
         }
 
     def moved(self, text: str) -> str:
-        """A command, file or URL of those that watch, with everything that is otherwise here.
+        """A command, file or URL of the monitoring, with the addresses and paths of this machine.
 
-        The roles' addresses are written down, as no DNS server knows them; with the label that one would bring.
+        The addresses of the roles are static, with the label that DNS discovery would add.
         """
         here = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
         changes = {
@@ -108,16 +108,16 @@ class Containers:
         return re.sub("|".join(map(re.escape, changes)), lambda found: changes[found[0]], text)
 
     def run(self, *names: str, settings: Mapping[str, str]) -> None:
-        """Those that do one thing, side by side; each has to end well."""
+        """Run containers that end by themselves, in parallel. Each has to end with exit code 0."""
         with self._started(names, settings):
             for name in names:
                 assert self._processes[name].wait(PATIENCE) == 0, self.log(name)
 
     @contextmanager
     def running(self, *names: str, settings: Mapping[str, str] | None = None) -> Iterator[None]:
-        """Those that stay, once each is well. At the end each is told to stop, and has to end well."""
+        """Start containers and wait until all are healthy. At the end each has to exit with 0 after SIGTERM."""
         with self._started(names, settings or {}):
-            until(lambda: all(self.well(name) for name in names), f"well: {', '.join(names)}")
+            until(lambda: all(self.is_healthy(name) for name in names), f"healthy: {', '.join(names)}")
             yield
             for name in names:
                 self._processes[name].terminate()
@@ -131,10 +131,10 @@ class Containers:
                 stack.callback(process.kill)
             yield
 
-    def well(self, name: str) -> bool:
-        """What its healthcheck finds: Compose's, or the image's. Raises AssertionError if it has ended."""
+    def is_healthy(self, name: str) -> bool:
+        """Run its health check: that of Compose or of the image. Raises AssertionError if the process has ended."""
         assert self._processes[name].poll() is None, self.log(name)
-        if name in WATCHERS:
+        if name in MONITORING:
             *_, url = services()[name]["healthcheck"]["test"]
             with suppress(httpx.TransportError):
                 return httpx.get(self.moved(url)).is_success
@@ -144,11 +144,11 @@ class Containers:
         python, *arguments = json.loads(found[1])
         assert python == "python"
         environment = os.environ | {"HEALTH_PORT": str(self.ports[name])}
-        looked = [sys.executable, "-S", *arguments]
-        return subprocess.run(looked, env=environment, capture_output=True, check=False).returncode == 0
+        command = [sys.executable, "-S", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
     def log(self, name: str) -> str:
-        """What it has printed and logged."""
+        """Its output."""
         return self._log(name).read_text(encoding="utf-8")
 
     def _log(self, name: str) -> Path:
@@ -176,10 +176,10 @@ class Containers:
         return self.folder / path.removeprefix("/")
 
     def _command(self, name: str) -> list[str]:
-        """Its entrypoint, which stands for the image's where there is none of its own, and its command."""
+        """Its entrypoint, or the equivalent of the image's, and its command."""
         one = services()[name]
         if name in OURS:
-            assert one["entrypoint"] is None, "the image's own is taken"
+            assert one["entrypoint"] is None, "the image's own entrypoint applies"
             return [sys.executable, "-m", "pipeline", *one["command"]]
         program = tools.find(name)
         listening = f"--web.listen-address=127.0.0.1:{self.ports[name]}"

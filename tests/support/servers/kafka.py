@@ -1,5 +1,5 @@
-"""A Kafka broker for the tests, from whatever the machine has: one named by the environment, a container, or a plain
-process (`deploy/kafka/native.py`). Without any, every reason is told."""
+"""A Kafka broker for the tests, from what the machine has: one named by the environment, a container, or a plain
+process (`deploy/kafka/native.py`). If none is available, the error contains every reason."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ IMAGE = f"apache/kafka:{native.kafka_version()}"
 
 @dataclass(frozen=True)
 class KafkaBroker:
-    """A running broker without security, shared by all tests: each names its topics with a prefix of its own."""
+    """A running broker without security, shared by all tests: the topics of each test have their own prefix."""
 
     bootstrap: str
     origin: str
@@ -29,11 +29,11 @@ class KafkaBroker:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def new_prefix(self) -> str:
-        """What no other test's topics begin with."""
+        """A prefix that no other test uses."""
         return f"{self._run}-{next(self._numbers)}-"
 
     def delete_topics(self) -> None:
-        """Delete what this run made."""
+        """Delete the topics of this run."""
         with KafkaAdminClient(bootstrap_servers=self.bootstrap) as admin:
             ours = [name for name in admin.list_topics() if name.startswith(self._run)]
             if ours:
@@ -42,7 +42,7 @@ class KafkaBroker:
 
 @contextmanager
 def from_environment() -> Iterator[KafkaBroker]:
-    """Somebody named this broker, so it is used or the tests fail, and left as it was found."""
+    """The named broker: it is used or the tests fail. At the end the topics of the tests are deleted."""
     bootstrap = os.environ.get(ENVIRONMENT_VARIABLE)
     if not bootstrap:
         raise Unavailable(f"{ENVIRONMENT_VARIABLE} is not set")
@@ -55,13 +55,13 @@ def from_environment() -> Iterator[KafkaBroker]:
 def from_docker() -> Iterator[KafkaBroker]:
     if not docker_answers():
         raise Unavailable("no Docker engine answers")
-    # Here and not at the top: half a second that only this way needs.
+    # Imported here, because the import takes half a second.
     from docker.errors import DockerException
     from requests import RequestException
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    # The same port inside and outside: a broker also reaches itself by the address it tells its clients.
+    # The same port inside and outside: a broker reaches itself by the address that it advertises.
     port, controller_port = native.free_port(), native.free_port()
     container = DockerContainer(IMAGE).with_bind_ports(port, port)
     for name, value in native.properties("0.0.0.0", "127.0.0.1", port, controller_port).items():  # noqa: S104
@@ -89,7 +89,7 @@ def from_process() -> Iterator[KafkaBroker]:
         try:
             yield KafkaBroker(node.bootstrap, origin="process")
         finally:
-            node.kill()  # nobody needs what it holds
+            node.kill()  # its data is not needed any more
 
 
 Way = Callable[[], AbstractContextManager[KafkaBroker]]
@@ -97,5 +97,5 @@ WAYS: tuple[Way, ...] = (from_environment, from_docker, from_process)
 
 
 def kafka_broker(ways: tuple[Way, ...] = WAYS) -> AbstractContextManager[KafkaBroker]:
-    """The first way that works; Unavailable, with every reason, when none does."""
+    """The first available broker. Raises Unavailable with every reason if there is none."""
     return first_that_works("Kafka broker", ways)

@@ -1,4 +1,4 @@
-"""Tools that come through npm: installed from the lock file of their folder the first time a test needs them."""
+"""Tools from npm, installed from the lock file of their folder when a test first needs them."""
 
 import fcntl
 import hashlib
@@ -22,7 +22,7 @@ def installed(folder: Path) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process of a parallel run at a time; the next one finds it done."""
+    """Excludes other processes of a parallel run: only the first one installs."""
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     with (Path(tempfile.gettempdir()) / f"unvarnished-npm-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,7 +49,7 @@ def _installed(folder: Path) -> Path:
 
 
 def unavailable(reason: str) -> NoReturn:
-    """This machine lacks something: skip, visibly; where CI is set, fail."""
+    """Skip the test with this reason; if `CI` is set, fail it."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

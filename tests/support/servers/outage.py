@@ -1,4 +1,4 @@
-"""A database that is away, or that stalls, for as long as a test wants."""
+"""Outages of a database: unavailable or stalled during a block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from sqlalchemy import Engine, event, text
 
 
 @contextmanager
-def away(engine: Engine) -> Iterator[None]:
-    """Every connection is gone, and none can be made: the driver's own error, as with a server that is down."""
+def unavailable(engine: Engine) -> Iterator[None]:
+    """Close all connections and refuse new ones with the driver's own error, as if the server were down."""
 
     def _refuse(dialect: Any, *_: Any) -> None:
         raise dialect.loaded_dbapi.OperationalError("connection refused")
@@ -22,8 +22,8 @@ def away(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def stalling(engine: Engine) -> Iterator[None]:
-    """Somebody holds the lock that taking in a text needs: nothing fails, and nothing comes back."""
-    with engine.begin() as holder:  # on SQLite that is the lock already
+    """Lock the tables that the intake of a text needs: statements neither fail nor return."""
+    with engine.begin() as lock_owner:  # on SQLite that is the lock already
         if engine.dialect.name == "postgresql":
-            holder.execute(text("LOCK TABLE inbound_messages, provider_callbacks IN ACCESS EXCLUSIVE MODE"))
+            lock_owner.execute(text("LOCK TABLE inbound_messages, provider_callbacks IN ACCESS EXCLUSIVE MODE"))
         yield

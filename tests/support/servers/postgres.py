@@ -1,5 +1,5 @@
-"""A PostgreSQL server for the tests, from whatever the machine has: one named by the environment, a
-container, installed binaries, or the binaries in a wheel. Without any, every reason is told."""
+"""A PostgreSQL server for the tests, from what the machine has: one named by the environment, a container, installed
+binaries, or the binaries in a wheel. If none is available, the error contains every reason."""
 
 import os
 import shutil
@@ -22,8 +22,8 @@ ENVIRONMENT_VARIABLE = "UNVARNISHED_TEST_POSTGRES_URL"
 IMAGE = "postgres:17-alpine"
 # Bytes. A cluster starts at 60 MB and gains 8 MB a database and up to 1 GB of write-ahead log.
 MEMORY_NEEDED = 4 * 2**30
-# Commits wait for fsync as in production. What is left out guards against torn pages and feeds replicas:
-# these servers have no replica and need not survive a power cut.
+# Commits wait for fsync as in production. Protection against torn pages and replication are off: these servers have no
+# replica and need not survive a power failure.
 SERVER_SETTINGS = ("full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "max_connections=200")
 
 
@@ -33,7 +33,7 @@ class PostgresServer:
 
     url: URL
     origin: str
-    # Ends it at once, as `pg_ctl restart -m immediate`, and returns when it is back; None: it is not ours to end.
+    # Restarts it like `pg_ctl restart -m immediate`, and returns when it is available; None: not started by the tests.
     crash: Callable[[], None] | None = None
 
     def create_database(self, template: str = "template0") -> URL:
@@ -43,7 +43,7 @@ class PostgresServer:
         return self.url.set(database=name)
 
     def freeze(self, database: URL) -> None:
-        """Ends its connections and allows no new one: a template is copied only while nobody is in it."""
+        """Ends its connections and allows no new one: a template can be copied only while it has no connection."""
         name = database.database or ""
         allow = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name))
         leave = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
@@ -55,7 +55,7 @@ class PostgresServer:
         self._administer(allow)
 
     def drop_database(self, database: URL) -> None:
-        """Also when a test left connections open."""
+        """Drop a database, even if a test left connections open."""
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._administer(statement.format(sql.Identifier(database.database or "")))
 
@@ -67,7 +67,7 @@ class PostgresServer:
 
 @contextmanager
 def from_environment() -> Iterator[PostgresServer]:
-    """Somebody named this server, so it is used or the tests fail: no falling back to another one."""
+    """The named server: it is used or the tests fail, without a fallback."""
     url = os.environ.get(ENVIRONMENT_VARIABLE)
     if not url:
         raise Unavailable(f"{ENVIRONMENT_VARIABLE} is not set")
@@ -78,7 +78,7 @@ def from_environment() -> Iterator[PostgresServer]:
 def from_docker() -> Iterator[PostgresServer]:
     if not docker_answers():
         raise Unavailable("no Docker engine answers")
-    # Here and not at the top: half a second that only this way needs.
+    # Imported here, because the import takes half a second.
     from docker.errors import DockerException
     from requests import RequestException
     from testcontainers.community.postgres import PostgresContainer
@@ -121,13 +121,13 @@ WAYS: tuple[Way, ...] = (from_environment, from_docker, from_installed_binaries,
 
 
 def postgres_server(ways: tuple[Way, ...] = WAYS) -> AbstractContextManager[PostgresServer]:
-    """The first way that works; Unavailable, with every reason, when none does."""
+    """The first available server. Raises Unavailable with every reason if there is none."""
     return first_that_works("PostgreSQL server", ways)
 
 
 def _memory_folder() -> Path | None:
-    """Where creating a database takes 20 ms instead of 50 to 240. None if memory is scarce."""
-    folder = Path("/dev/shm")  # noqa: S108 - what is made there is a private folder with a random name
+    """A folder in memory, where creating a database takes 20 ms instead of 50 to 240. None if memory is scarce."""
+    folder = Path("/dev/shm")  # noqa: S108 - only a private folder with a random name is created there
     try:
         return folder if shutil.disk_usage(folder).free >= MEMORY_NEEDED and os.access(folder, os.W_OK) else None
     except OSError:
@@ -136,7 +136,7 @@ def _memory_folder() -> Path | None:
 
 @contextmanager
 def _launched(binaries: Path, origin: str) -> Iterator[PostgresServer]:
-    """Its own cluster in a folder of its own."""
+    """A server with its own data folder."""
     with native.scratch_folder(_memory_folder()) as folder:
         server = native.Server(binaries, folder, SERVER_SETTINGS)
         try:

@@ -1,4 +1,4 @@
-"""Prism between us and the provider's stub: what contradicts the provider's own description goes no further."""
+"""Prism between the adapter and the provider's stub: it rejects what contradicts the provider's own description."""
 
 import subprocess
 import threading
@@ -12,41 +12,41 @@ from tests.support.paths import ROOT
 from tests.support.servers.npm import installed
 
 _FOLDER = ROOT / "tests" / "contract"
-_COMPLAINT = "stoplight.io/prism/errors"
+_VIOLATION = "stoplight.io/prism/errors"
 _LISTENS = "Prism is listening on "
 
 
 class Violation(Exception):
-    """A request, or the answer to it, that the description does not allow: Prism's words."""
+    """A request or response that violates the description, with Prism's message."""
 
 
-class Held(SingleRequestClient):
-    """The adapter's own HTTP client, through Prism: raises Violation where Prism objects."""
+class CheckingClient(SingleRequestClient):
+    """The adapter's own HTTP client through Prism. Raises Violation if Prism reports one."""
 
     def request(self, *arguments: Any, **named: Any) -> Any:
-        """Do it once."""
+        """Send one request. Raises Violation."""
         answer = super().request(*arguments, **named)
-        if _COMPLAINT in answer.text:
+        if _VIOLATION in answer.text:
             raise Violation(answer.text)
         return answer
 
 
 @contextmanager
 def prism(description: Path, upstream: str) -> Iterator[str]:
-    """Prism in front of `upstream`, both directions held against an OpenAPI description; yields its address."""
+    """Prism as a proxy of `upstream` that checks requests and responses against a description. Yields its address."""
     program = installed(_FOLDER) / ".bin" / "prism"
     command = [str(program), "proxy", str(description), upstream, "--errors", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         try:
-            said = ""
+            output = ""
             for line in process.stdout:
-                said += line
+                output += line
                 if _LISTENS in line:
                     break
             else:
-                raise AssertionError(f"Prism did not start: {said[-2_000:]}")
-            # It tells of every request, and would stand still if nobody read that.
+                raise AssertionError(f"Prism did not start: {output[-2_000:]}")
+            # It logs every request, and would block if its output were not read.
             threading.Thread(target=process.stdout.read, daemon=True).start()
             yield line.split(_LISTENS)[1].strip()
         finally:

@@ -1,4 +1,4 @@
-"""Programs that check or run what is deployed: those of the development dependencies, or the machine's own."""
+"""Programs that check or run the deployment: from the development dependencies or installed on the machine."""
 
 import shutil
 import subprocess
@@ -8,16 +8,16 @@ from pathlib import Path
 from tests.support.paths import ROOT
 from tests.support.servers.ways import Unavailable, missing
 
-# Those that no package of Python brings.
+# Programs without a Python package, and their Debian packages.
 _PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
-# Those that Debian calls otherwise.
+# Programs that Debian installs under another name.
 _DEBIAN = {"alertmanager": "prometheus-alertmanager"}
 
 
 def find(name: str) -> str:
-    """Where it is. Without it the test is skipped, and says so; where `CI` is set it fails."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name) or shutil.which(_DEBIAN.get(name, name))
+    """The path of a program. If it is missing, the test is skipped with the reason; if `CI` is set, it fails."""
+    local = Path(sys.executable).with_name(name)
+    found = str(local) if local.exists() else shutil.which(name) or shutil.which(_DEBIAN.get(name, name))
     if found is None:
         origin = f"apt: {_PACKAGES[name]}" if name in _PACKAGES else "the development dependencies have it"
         missing(Unavailable(f"no {name} on this machine ({origin})"))
@@ -25,7 +25,7 @@ def find(name: str) -> str:
 
 
 def run(name: str, *arguments: str, folder: Path = ROOT, environment: dict[str, str] | None = None) -> str:
-    """What it prints. Raises AssertionError with what it complains of."""
+    """The output of a program. Raises AssertionError with its output if it fails."""
     done = subprocess.run(
         [find(name), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

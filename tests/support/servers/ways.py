@@ -1,4 +1,4 @@
-"""A server for the tests from whatever the machine has: the first way that works, or every reason why none does."""
+"""A server for the tests from what the machine has: the first available one, or every reason why there is none."""
 
 import os
 import socket
@@ -13,12 +13,12 @@ Server = TypeVar("Server")
 
 
 class Unavailable(Exception):
-    """This way of getting a server does not exist here; the message says why."""
+    """This kind of server is not available on this machine; the message is the reason."""
 
 
 @contextmanager
 def first_that_works(what: str, ways: Sequence[Callable[[], AbstractContextManager[Server]]]) -> Iterator[Server]:
-    """The first way that works; Unavailable, with every reason, when none does."""
+    """The first available server. Raises Unavailable with every reason if there is none."""
     reasons = []
     with ExitStack() as stack:
         for way in ways:
@@ -33,14 +33,14 @@ def first_that_works(what: str, ways: Sequence[Callable[[], AbstractContextManag
 
 
 def missing(reason: Unavailable) -> NoReturn:
-    """What needs the server is skipped, and says so; where `CI` is set it fails."""
+    """Skip the test with this reason; if `CI` is set, fail it."""
     if os.environ.get("CI"):
         pytest.fail(str(reason), pytrace=False)
     pytest.skip(str(reason))
 
 
 def docker_answers() -> bool:
-    """Whether somebody listens, in no time; the client would leave its socket open when nobody does."""
+    """Whether a Docker engine accepts connections. The client would leave its socket open if none did."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     address = urlsplit(host)
     family = socket.AF_UNIX if address.scheme == "unix" else socket.AF_INET

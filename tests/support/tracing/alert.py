@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.store.schema.upgrade import migrate
 from tests.support.builders import answered, asked, at, completed, scanned
-from tests.support.running.embedded import embedded, take
+from tests.support.running.embedded import embedded, ingest
 from tests.support.tracing.recorder import Call, Recorder
 
 PACKAGES = ("consumers", "store", "domain")
@@ -39,10 +39,10 @@ def trace_alert(folder: Path) -> list[Call]:
     url = f"sqlite:///{folder / 'alert.db'}"
     migrate(url)
     runtime, recorder = embedded(url), _AlertRecorder()
-    take(runtime, *(event for n in range(_QUIET) for event in _answered(n, n // 4, "on_time", f"D-{n % 7}")))
+    ingest(runtime, *(event for n in range(_QUIET) for event in _answered(n, n // 4, "on_time", f"D-{n % 7}")))
     recorder.install()
     for n in range(_MOST):
-        take(runtime, *_answered(_QUIET + n, 61 + n // 3, "late", "Lyon"))
+        ingest(runtime, *_answered(_QUIET + n, 61 + n // 3, "late", "Lyon"))
         if recorder.opening:
             return recorder.opening
     raise AssertionError("no alert opened")

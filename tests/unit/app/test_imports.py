@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 
 MODULES = sorted(f"pipeline.app.{path.stem}" for path in (ROOT / "pipeline" / "app").glob("[!_]*.py"))
 ABOVE_THE_PRODUCT = ("pipeline.bench", "pipeline.cli", "pipeline.demo", "pipeline.simulation")
-# Libraries that take long to load: commands that do not need them must not wait for them.
+# Libraries that load slowly: commands that do not need them must not load them.
 HEAVY = ("aiokafka", "alembic", "faust", "kafka", "litestar", "matplotlib", "twilio", "uvicorn")
 LIGHT = ("doctor", "errors", "installation", "maintenance", "process_role", "processes", "supervisor")
 
@@ -33,7 +33,7 @@ def test_the_product_never_loads_the_demo_the_benchmarks_or_the_simulation(modul
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_what_most_commands_use_loads_no_heavy_library(name: str) -> None:
+def test_the_modules_of_most_commands_load_no_heavy_library(name: str) -> None:
     assert within(loaded_by(f"pipeline.app.{name}"), HEAVY) == []
 
 

@@ -1,4 +1,4 @@
-"""What the root of the command line does for every command: errors, warnings, aliases."""
+"""The root of the command line: errors, warnings and aliases of every command."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The terminal pages: what they say at 80 and 120 columns, with and without Unicode."""
+"""The terminal pages at 80 and 120 columns, with and without Unicode."""
 
 import io
 from datetime import date
@@ -27,7 +27,7 @@ SMALL = {
 WORSE = REFERENCE | {"on_time:10": 400, "on_time:11": 450}
 SCORES = {"score:5:5": 700, "score:5:4": 200, "score:5:1": 100}
 DEPOTS = {"Lyon": REFERENCE, "Lille": WORSE, "Nice": SMALL}
-# A history of scores: no customer was asked when the goods arrived.
+# A history of scores: no customer was asked for the time of arrival.
 HISTORY = {name: n for name, n in REFERENCE.items() if not name.startswith(("on_time:0", "on_time:1"))} | SCORES
 
 
@@ -55,7 +55,7 @@ def by_depot(text: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
-def test_no_line_is_longer_than_the_terminal_and_none_breaks_it(width: int, encoding: str) -> None:
+def test_no_line_is_longer_than_the_terminal_or_contains_control_characters(width: int, encoding: str) -> None:
     odd = {"Saint-Étienne-du-Rouvray Nord 京都": REFERENCE, "bad\x1b[31m[red]x": SMALL, "\ud800": WORSE}
     for total in (REFERENCE | SCORES, HISTORY):
         segments = {name: counts | SCORES for name, counts in odd.items()} if total is not HISTORY else {"ü": HISTORY}
@@ -81,7 +81,7 @@ def test_every_loss_of_the_funnel_is_there_with_its_count() -> None:
     assert "100" in line_of(text, "  in progress")
 
 
-def test_segments_come_worst_first_and_the_unknown_last() -> None:
+def test_segments_are_sorted_worst_first_and_unknown_last() -> None:
     assert by_depot(report(DEPOTS, REFERENCE)) == ["Lille", "Lyon", "Nice"]
 
 
@@ -106,7 +106,7 @@ def test_a_wide_terminal_shows_the_gap_as_a_number() -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_a_history_of_scores_shows_who_was_unhappy_although_on_time(width: int) -> None:
+def test_a_history_of_scores_shows_unhappy_customers_of_punctual_deliveries(width: int) -> None:
     calmer = HISTORY | {"on_time:detractor": 20}
     text = report({"Calm": calmer, "Loud": HISTORY}, HISTORY, width)
     assert "No answer says when the goods arrived." in text
@@ -148,11 +148,11 @@ def test_a_fleet_with_too_few_answers_has_no_shares(answers: dict[str, int]) -> 
     assert "gap, in points" not in text
 
 
-def test_an_empty_period_says_so() -> None:
+def test_an_empty_period_is_reported_as_empty() -> None:
     assert "No order was completed in this period." in report({}, {})
 
 
-def test_a_signal_without_a_baseline_says_how_much_is_missing() -> None:
+def test_a_signal_without_a_baseline_shows_the_number_of_missing_pairs() -> None:
     console, raw = page()
     baselines = [BaselineState("experience", None, None, None, 143), BaselineState("on_time", "2026-03", 0.05, 1.0, 9)]
     show_report(console, figures_of(REFERENCE), baselines=baselines, period=(date(2026, 1, 1), date(2026, 3, 31)))
@@ -181,7 +181,7 @@ def test_alerts_are_grouped_the_most_urgent_first() -> None:
     assert names == sorted(names)
 
 
-def test_without_alerts_it_does_not_say_that_the_claims_are_true() -> None:
+def test_without_alerts_the_report_does_not_call_the_claims_true() -> None:
     console, raw = page()
     show_alerts(console, [])
     assert "None: no segment's answers contradict its claims enough" in raw.getvalue().decode()
@@ -205,7 +205,7 @@ def test_the_ends_of_an_axis_are_labelled() -> None:
     assert scale_line("0%", "100%", 10) == "0%    100%"
 
 
-def test_a_bar_is_as_long_as_its_share_and_never_hides_what_there_is() -> None:
+def test_a_bar_is_proportional_to_its_share_and_visible_above_zero() -> None:
     assert bar(0.5, 10, UNICODE) == "█████"
     assert bar(0.0, 10, UNICODE) == ""
     assert bar(0.0001, 10, UNICODE) == "▏"

@@ -1,4 +1,4 @@
-"""The simulated company: the same every time, fit for the door, and embellishing as its story says."""
+"""The simulated company: reproducible, valid for the intake, and embellishing as its story defines."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -42,14 +42,14 @@ def stories() -> list[Story]:
 
 @cache
 def history() -> list[tuple[datetime, Event]]:
-    """All events of the ninety days with their receipt, each having passed the door."""
-    heard = [timed for n in range(DAYS) for timed in company().day(n)]
-    return [(at, decode(incoming.raw, incoming.topic, at)) for at, incoming in heard]
+    """All events of the ninety days with the time of receipt, decoded."""
+    timed_events = [timed for n in range(DAYS) for timed in company().day(n)]
+    return [(at, decode(incoming.raw, incoming.topic, at)) for at, incoming in timed_events]
 
 
 @cache
 def answers() -> list[tuple[Story, FeedbackReceived]]:
-    """What everybody who could be asked would answer when asked at the scan of the delivery."""
+    """The answers of all contacts that can be asked, if asked at the scan of the delivery."""
     found = []
     for story in stories():
         for person in story.people:
@@ -167,18 +167,18 @@ def test_one_depot_names_no_contact_on_its_problem_orders() -> None:
 
 
 def test_customers_report_what_they_experienced() -> None:
-    told = [(s, a) for s, a in answers() if not s.customer.disputes]
+    reports = [(s, a) for s, a in answers() if not s.customer.disputes]
     assert (
         0.4
         < len(answers())
         / sum(bool(p.role in ("receiver", "user", "purchaser")) for s in stories() if s.scanned for p in s.people)
         < 0.5
     )
-    on_time = [a for s, a in told if not s.late]
-    late = [(s, a) for s, a in told if s.late]
+    on_time = [a for s, a in reports if not s.late]
+    late = [(s, a) for s, a in reports if s.late]
     assert 0.025 < share(a.arrival != "on_time" for a in on_time) < 0.045
     assert share(a.arrival != "on_time" for _, a in late) > 0.85
-    assert 0.01 < share(a.condition for _, a in told) < 0.035
+    assert 0.01 < share(a.condition for _, a in reports) < 0.035
     contented = [a.score.value for a in on_time if a.score and a.arrival == "on_time" and not a.condition]
     waited = [a.score.value for _, a in late if a.score and a.arrival != "on_time"]
     assert sum(contented) / len(contented) > 8 > 5.5 > sum(waited) / len(waited)
@@ -214,9 +214,9 @@ def test_stated_arrivals_reveal_early_scans() -> None:
 def test_one_customer_of_an_honest_depot_is_never_satisfied() -> None:
     [disputing] = [customer for customer in customers(7) if customer.disputes]
     assert disputing.depot.name == DISPUTED
-    said = [a.arrival for s, a in answers() if s.customer.id == disputing.id]
-    assert len(said) > 50
-    assert set(said) == {"late"}
+    arrivals = [a.arrival for s, a in answers() if s.customer.id == disputing.id]
+    assert len(arrivals) > 50
+    assert set(arrivals) == {"late"}
 
 
 def test_an_answer_never_precedes_its_question_nor_reports_the_future() -> None:
@@ -265,7 +265,7 @@ def test_the_events_are_as_noisy_as_those_of_a_real_company() -> None:
 
 
 def drive(deaths: Iterable[int] = (), days: int = 6) -> tuple[Pipeline, int]:
-    """Run to the end, beginning again with a new company after every death; give the number of deaths too."""
+    """Run to the end, with a restart and a new company after every death. Returns the number of deaths, too."""
     pipeline, died = Pipeline(deaths), 0
     while True:
         try:
@@ -311,14 +311,14 @@ def test_progress_counts_the_blocks() -> None:
 
 
 def test_a_reply_comes_in_a_block_after_its_question() -> None:
-    """Also one that was sent at once: its own time is kept, and the block it belongs to is over by then."""
+    """Also for an immediate answer: its own time is kept, after the end of its block."""
     pipeline, _ = drive()
-    places = {order: place for place, (_, source, order) in enumerate(pipeline.journal) if source == "asked"}
+    positions = {order: position for position, (_, source, order) in enumerate(pipeline.journal) if source == "asked"}
     asked = {request.order_id: at for _, at, request in pipeline.requests}
-    for place, (at, source, name) in enumerate(pipeline.journal):
+    for position, (at, source, name) in enumerate(pipeline.journal):
         if source == "sms/simulated":
             order = name.split(":")[0]
-            assert place > places[order]
+            assert position > positions[order]
             assert at > asked[order]
 
 

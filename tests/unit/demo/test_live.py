@@ -1,4 +1,4 @@
-"""The live demo: stories moved to now that tell the same, blocks that are sent until they are taken, and answers."""
+"""The live demo: stories moved to the present, blocks that are sent until they are accepted, and answers."""
 
 import threading
 from collections import Counter
@@ -42,36 +42,36 @@ def company() -> Company:
 
 @cache
 def stories() -> list[Story]:
-    """Every kind of story: some hundred orders are enough for a wish for a day, moves and corrections."""
+    """Every kind of story: some hundred orders include requested days, moved promises and corrections."""
     return [story for day in range(LIVE_FROM, LIVE_FROM + 4) for story in company().stories(day)]
 
 
 def claim(story: Story) -> tuple[bool | None, ...]:
-    """What its events make the record say."""
+    """The claim that follows from the events of a story."""
     facts = Facts()
     for _, incoming in events_of(story):
         event = decode(incoming.raw)
-        take = {
+        apply = {
             "order.completed": facts.apply_completed,
             "order.repromised": facts.apply_repromised,
             "delivery.updated": facts.apply_scan,
         }
-        take[event.type](event)
-    said = claim_of(facts)
-    return said.on_time_first, said.on_time_latest, said.on_time_requested, said.in_full
+        apply[event.type](event)
+    stated = claim_of(facts)
+    return stated.on_time_first, stated.on_time_latest, stated.on_time_requested, stated.in_full
 
 
-# Over every change of the clocks, and by days without a whole number of hours.
+# Across every change of the clocks, and by any amount of time.
 @given(story=st.sampled_from(range(400)), by=st.timedeltas(timedelta(days=-6_000), timedelta(days=1_000)))
 def test_a_story_moved_in_time_stays_the_same(story: int, by: timedelta) -> None:
-    told_there = stories()[story]
-    told_here = told_there.shifted(by)
-    assert claim(told_here) == claim(told_there)
+    original = stories()[story]
+    shifted = original.shifted(by)
+    assert claim(shifted) == claim(original)
     for what in ("late", "claimed_late", "scanned_early"):
-        assert getattr(told_here, what) == getattr(told_there, what)
-    assert told_here.last == told_there.last + by
-    assert [decode(one.raw).id for _, one in events_of(told_here)] == [
-        decode(one.raw).id for _, one in events_of(told_there)
+        assert getattr(shifted, what) == getattr(original, what)
+    assert shifted.last == original.last + by
+    assert [decode(one.raw).id for _, one in events_of(shifted)] == [
+        decode(one.raw).id for _, one in events_of(original)
     ]
 
 
@@ -116,98 +116,102 @@ def test_the_fastest_pace_fits_into_a_request() -> None:
 # --- sending ---------------------------------------------------------------------------------------------------------
 
 
-class Doorman(HttpClient):
-    """A door that takes what it is told to, and remembers everything it was brought."""
+class RecordingClient(HttpClient):
+    """A client that records all blocks, and accepts or rejects them as scripted."""
 
     def __init__(self, answers: Iterator[bool], enough: int) -> None:
         super().__init__("http://127.0.0.1:1", "key")
-        self.brought: list[Sequence[bytes]] = []
+        self.blocks: list[Sequence[bytes]] = []
         self.done = threading.Event()
         self._answers = answers
         self._enough = enough
 
     def send_events(self, events: Sequence[bytes]) -> bool:
-        self.brought.append(events)
-        if len(self.brought) >= self._enough:
+        self.blocks.append(events)
+        if len(self.blocks) >= self._enough:
             self.done.set()
         return next(self._answers, True)
 
 
 @pytest.fixture
-def deliver() -> Iterator[Callable[..., Doorman]]:
-    """Deliver until the door was brought enough, then stop as a process does."""
+def deliver() -> Iterator[Callable[..., RecordingClient]]:
+    """Deliver until the client received `enough` blocks, then stop as a process does."""
     running: list[Deliveries] = []
 
-    def _deliver(kept: Pipeline, enough: int, *answers: bool, most: int | None = None, pace: float = 3_000) -> Doorman:
+    def _deliver(
+        kept: Pipeline, enough: int, *answers: bool, most: int | None = None, pace: float = 3_000
+    ) -> RecordingClient:
         clock = iter(NOW + timedelta(seconds=n) for n in range(10_000))
-        door = Doorman(iter(answers), enough)
-        running.append(Deliveries(kept, Company(), door, pace, most, lambda: next(clock)))
+        client = RecordingClient(iter(answers), enough)
+        running.append(Deliveries(kept, Company(), client, pace, most, lambda: next(clock)))
         running[-1].start()
-        assert door.done.wait(PATIENCE)
+        assert client.done.wait(PATIENCE)
         running[-1].stop()
         assert running[-1].ended.exception(PATIENCE) is None
-        return door
+        return client
 
     yield _deliver
     for one in running:
         one.stop()
 
 
-def test_a_rejected_block_is_sent_again_with_the_same_content(deliver: Callable[..., Doorman]) -> None:
-    door = deliver(Pipeline(), 3, False, True)
-    assert door.brought[0] == door.brought[1] != door.brought[2]
+def test_a_rejected_block_is_sent_again_with_the_same_content(deliver: Callable[..., RecordingClient]) -> None:
+    client = deliver(Pipeline(), 3, False, True)
+    assert client.blocks[0] == client.blocks[1] != client.blocks[2]
 
 
 def test_a_restart_sends_the_unacknowledged_block_and_then_the_next(
-    deliver: Callable[..., Doorman],
+    deliver: Callable[..., RecordingClient],
 ) -> None:
     kept = Pipeline()
     first = deliver(kept, 1, *[False] * 1_000)
-    place = kept.values[BLOCK_KEY]
+    stored = kept.values[BLOCK_KEY]
     again = deliver(kept, 2)
-    assert again.brought[0] == first.brought[0]
-    assert msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).before >= msgspec.json.decode(place, type=Block).sent
-    assert not {decode(raw).id for raw in again.brought[1]} & {decode(raw).id for raw in again.brought[0]}
+    assert again.blocks[0] == first.blocks[0]
+    assert (
+        msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).before >= msgspec.json.decode(stored, type=Block).sent
+    )
+    assert not {decode(raw).id for raw in again.blocks[1]} & {decode(raw).id for raw in again.blocks[0]}
 
 
-def test_the_limit_counts_the_deliveries_of_all_starts(deliver: Callable[..., Doorman]) -> None:
+def test_the_limit_counts_the_deliveries_of_all_starts(deliver: Callable[..., RecordingClient]) -> None:
     kept = Pipeline()
     deliver(kept, 2, most=60)
     deliver(kept, 2, most=60)
     assert msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).sent <= 60
     last = deliver(kept, 1, most=60)
-    orders = {decode(raw).data.order_id for raw in last.brought[-1]}
+    orders = {decode(raw).data.order_id for raw in last.blocks[-1]}
     assert msgspec.json.decode(kept.values[BLOCK_KEY], type=Block).sent == 60
     assert f"SO-{LIVE_FROM}-059" in orders
 
 
 def test_a_permanent_rejection_ends_the_deliveries_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    class Shut(HttpClient):
+    class RejectingClient(HttpClient):
         def send_events(self, events: Sequence[bytes]) -> bool:
             raise Refused("v1 answered 401")
 
-    running = Deliveries(Pipeline(), Company(), Shut("http://127.0.0.1:1", "key"), 60, None, lambda: NOW)
+    running = Deliveries(Pipeline(), Company(), RejectingClient("http://127.0.0.1:1", "key"), 60, None, lambda: NOW)
     running.start()
     assert isinstance(running.ended.exception(PATIENCE), Refused)
     assert not running.alive
     assert "deliveries" in caplog.text
 
 
-# --- the history before ----------------------------------------------------------------------------------------------
+# --- the simulated past -----------------------------------------------------------------------------------------------
 
 
 def test_every_day_up_to_yesterday_is_simulated_before_the_live_part() -> None:
     today = date(2026, 11, 24)
     assert days_before_live(date(2026, 8, 26), 90, Checkpoint(), today) == 90
-    assert days_before_live(date(2026, 8, 26), 30, Checkpoint(), today) == 90, "started again a while later"
-    for start, days, place in (
+    assert days_before_live(date(2026, 8, 26), 30, Checkpoint(), today) == 90, "restarted later"
+    for start, days, stored in (
         (date(2026, 8, 26), 91, Checkpoint()),
         (date(2026, 8, 26), 90, Checkpoint(block=361)),
         (today, 1, Checkpoint()),
         (date(2010, 1, 1), 90, Checkpoint()),
     ):
         with pytest.raises(ConfigurationError):
-            days_before_live(start, days, place, today)
+            days_before_live(start, days, stored, today)
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
@@ -220,15 +224,15 @@ def test_the_form_fields_of_an_answer_agree_with_the_story() -> None:
             timed = reply(7, story, person, FeedbackRequested(story.order_id, person.id), story.last)
             if timed is None:
                 continue
-            said = decode(timed[1].raw).data
-            body = urlencode(form_fields(said, "x")).encode()
+            stated = decode(timed[1].raw).data
+            body = urlencode(form_fields(stated, "x")).encode()
             filled = validate(fields_of(body, 60), lambda text: text)
             assert filled.errors == {}
             assert dict(parse_qsl(body.decode()))["submission"] == "x"
-            assert filled.arrival == said.arrival
-            assert filled.goods == (tuple(said.condition) or (("complete",) if said.complete else ()))
-            assert filled.score == (None if said.score is None else str(said.score.value))
-            assert filled.comment == (said.comment or "")
+            assert filled.arrival == stated.arrival
+            assert filled.goods == (tuple(stated.condition) or (("complete",) if stated.complete else ()))
+            assert filled.score == (None if stated.score is None else str(stated.score.value))
+            assert filled.comment == (stated.comment or "")
             checked += 1
     assert checked > 30
 
@@ -240,13 +244,13 @@ def test_most_questions_are_left_to_the_visitor() -> None:
 
 
 class Phones(InstallationView):
-    """The live questions of one day, each on its phone; who said something by hand has answered."""
+    """The live questions of one day, each on its phone. `by_hand`: contacts who answered by hand."""
 
     def __init__(self, by_hand: set[tuple[str, str]]) -> None:
         self.by_hand = by_hand
         people = [(s, p) for s in stories()[:20] for p in s.people if p.phone and p.role == "receiver"]
         self.asked = [FeedbackRequested(story.order_id, person.id) for story, person in people]
-        self.said = {(r.order_id, r.contact_id) for r in self.asked if answer_to(r) is not None}
+        self.scripted = {(r.order_id, r.contact_id) for r in self.asked if answer_to(r) is not None}
 
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         return [(n, NOW, request) for n, request in enumerate(self.asked, 1) if n > seq]
@@ -265,7 +269,7 @@ def answer_to(request: FeedbackRequested) -> object:
 
 
 class Forms(HttpClient):
-    """Takes a form only when it comes for the second time, and is done when it has taken enough."""
+    """A client that accepts a form at its second submission; `done` is set once it accepted `enough` forms."""
 
     def __init__(self, enough: int) -> None:
         super().__init__("http://127.0.0.1:1", "")
@@ -283,8 +287,8 @@ class Forms(HttpClient):
 
 def test_contacts_who_answered_are_skipped_and_rejected_forms_are_sent_again() -> None:
     phones = Phones(set())
-    phones.by_hand = set(sorted(phones.said)[:2])
-    wanted = {order_id for order_id, _ in phones.said - phones.by_hand}
+    phones.by_hand = set(sorted(phones.scripted)[:2])
+    wanted = {order_id for order_id, _ in phones.scripted - phones.by_hand}
     forms = Forms(len(wanted))
     running = Answering(phones, Company(), forms, FASTEST)
     running.start()

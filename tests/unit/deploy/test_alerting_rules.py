@@ -1,4 +1,4 @@
-"""The alerting rules: each comes when it should and not otherwise, watches what we export, and says what to do."""
+"""The alerting rules: each fires exactly when it should, uses exported metrics, and states an action."""
 
 import re
 
@@ -26,10 +26,10 @@ def test_each_alert_has_a_test_in_which_it_fires() -> None:
 
 
 def test_each_alert_states_its_urgency_and_an_action() -> None:
-    for told in RULES.split("- alert: ")[1:]:
-        assert re.search(r"severity: (page|ticket)\n", told), told
-        assert re.search(r"summary: .{20}", told), told
-        assert re.search(r"action: >-\n +.{20}", told), told
+    for rule in RULES.split("- alert: ")[1:]:
+        assert re.search(r"severity: (page|ticket)\n", rule), rule
+        assert re.search(r"summary: .{20}", rule), rule
+        assert re.search(r"action: >-\n +.{20}", rule), rule
 
 
 def test_every_metric_of_the_rules_is_exported() -> None:
@@ -40,5 +40,5 @@ def test_every_metric_of_the_rules_is_exported() -> None:
 
 @pytest.mark.parametrize("outcome", ["unresolved", "not_accepted", "unknown", "accepted"])
 def test_a_counter_of_an_alert_exists_before_its_first_increment(outcome: str) -> None:
-    """Else the first one would bring its own series, which is no increase."""
+    """Otherwise the first increment would create the series, which is no increase."""
     assert REGISTRY.get_sample_value("unvarnished_asks_total", {"outcome": outcome}) is not None

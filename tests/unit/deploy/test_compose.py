@@ -1,4 +1,4 @@
-"""The image and the compose files: accepted by Compose, closed to the outside, and without a secret of their own."""
+"""The image and the compose files: accepted by Compose, closed to the outside, and without secrets."""
 
 import re
 from fnmatch import fnmatch
@@ -65,8 +65,8 @@ def test_every_container_has_limits_and_no_privileges(file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_tmpfs_over_a_folder_of_an_image_belongs_to_the_user_of_the_image(file: str) -> None:
-    """It would be root's, with the folder's mode. /tmp is everybody's in every image."""
-    # What the images of others run as; PostgreSQL's is told.
+    """By default a tmpfs belongs to root, with the mode of the folder. /tmp is writable for all in every image."""
+    # The users of third-party images; that of PostgreSQL is configured.
     users = {"kafka": "uid=1000,gid=1000", "postgres": "uid=70,gid=70", "grafana": "uid=472,gid=0"}
     for name, one in services(file).items():
         mounts = dict(mount.partition(":")[::2] for mount in one.get("tmpfs", ()))
@@ -80,12 +80,12 @@ def test_every_service_has_a_health_check_a_restart_policy_and_time_to_stop(file
     for name, one in services(file).items():
         ends = one.get("command") in (["migrate"], ["topics", "create"])
         assert one["restart"] == ("no" if ends else "unless-stopped"), name
-        said_by_the_image = one["image"] == "unvarnished:local" and "healthcheck" not in one
-        assert ends or said_by_the_image or one["healthcheck"]["test"][0] == "CMD", name
+        checked_by_the_image = one["image"] == "unvarnished:local" and "healthcheck" not in one
+        assert ends or checked_by_the_image or one["healthcheck"]["test"][0] == "CMD", name
         seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", one["stop_grace_period"])
         assert seconds, name
         given = 60 * int(seconds[1] or 0) + int(seconds[2] or 0)
-        assert given > Settings.model_fields["shutdown_timeout_seconds"].default, f"{name} finishes what it has begun"
+        assert given > Settings.model_fields["shutdown_timeout_seconds"].default, f"{name} has time to finish its work"
 
 
 def test_every_image_has_a_version_and_kafkas_is_the_tested_one() -> None:

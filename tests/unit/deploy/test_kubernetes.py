@@ -13,7 +13,7 @@ from tests.support.servers import tools
 from tests.support.servers.compose import ROLES, services
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-# The oldest one with a schema that knows all we use, and the newest one.
+# The oldest version whose schema has all fields we use, and the newest one.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 COMPONENT = "app.kubernetes.io/component"
 
@@ -32,7 +32,7 @@ def of_kind(*kinds: str) -> dict[str, Any]:
 
 
 def pods() -> dict[str, Any]:
-    """What each workload starts, by component."""
+    """The command of each workload, by component."""
     workloads = of_kind("Deployment", "StatefulSet", "Job").values()
     return {one["spec"]["template"]["metadata"]["labels"][COMPONENT]: one["spec"]["template"] for one in workloads}
 

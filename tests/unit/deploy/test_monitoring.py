@@ -1,4 +1,4 @@
-"""What watches the cluster, as far as no server is needed; `tests/e2e/test_compose_commands.py` has the rest."""
+"""The monitoring of the cluster, as far as no server is needed; `tests/e2e/test_compose_commands.py` has the rest."""
 
 import json
 from typing import Any
@@ -21,24 +21,24 @@ def test_prometheus_accepts_its_configuration() -> None:
 
 
 def test_grafana_knows_every_field_of_the_dashboard() -> None:
-    """Its own types pass over what they do not know. Whether a value is one of those allowed, they do not say."""
+    """Grafana's own types ignore unknown fields. They do not check whether a value is allowed."""
     register_default_plugins()
     read = Dashboard.from_json(BOARD)
     assert not passed_over(BOARD, json.loads(JSONEncoder().encode(read)))
-    # The options of a type that they do not know are left as they are.
+    # Options of unknown types are unchanged.
     assert not [
         panel.title for panel in read.panels or () if isinstance(panel, Panel) and isinstance(panel.options, dict)
     ]
 
 
-def passed_over(given: Any, read: Any, place: str = "") -> list[str]:
-    """The places in `given` that `read` has not, or has otherwise. It may have more: defaults."""
+def passed_over(given: Any, read: Any, position: str = "") -> list[str]:
+    """The paths of `given` that are missing or different in `read`, which may have more: defaults."""
     if isinstance(given, dict) and isinstance(read, dict):
-        pairs = [(f"{place}.{name}", value, read.get(name)) for name, value in given.items()]
+        pairs = [(f"{position}.{name}", value, read.get(name)) for name, value in given.items()]
     elif isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
-        pairs = [(f"{place}[{n}]", *pair) for n, pair in enumerate(zip(given, read, strict=True))]
+        pairs = [(f"{position}[{n}]", *pair) for n, pair in enumerate(zip(given, read, strict=True))]
     else:
-        return [] if given == read else [place]
+        return [] if given == read else [position]
     return [found for where, one, other in pairs for found in passed_over(one, other, where)]
 
 
@@ -50,13 +50,13 @@ def test_the_dashboard_has_what_an_engineer_on_call_needs() -> None:
 
 
 def test_no_panels_overlap() -> None:
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for panel in BOARD["panels"]:
-        place: dict[str, Any] = panel["gridPos"]
-        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
-        assert not cells & taken, panel["title"]
-        assert place["x"] + place["w"] <= 24
-        taken |= cells
+        position: dict[str, Any] = panel["gridPos"]
+        cells = {(position["x"] + x, position["y"] + y) for x in range(position["w"]) for y in range(position["h"])}
+        assert not cells & occupied, panel["title"]
+        assert position["x"] + position["w"] <= 24
+        occupied |= cells
     assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
     assert {panel["datasource"]["uid"] for panel in PANELS} == {"prometheus"}
     provisioned = (DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text(encoding="utf-8")

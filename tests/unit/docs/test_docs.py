@@ -15,7 +15,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def anchors(page: Path) -> set[str]:
-    """What the headings of a page are linked by."""
+    """The anchors of the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
@@ -60,7 +60,7 @@ def test_no_page_names_the_machine_it_was_written_on() -> None:
 
 
 def test_the_page_on_statistics_shows_what_its_script_measures() -> None:
-    """The fastest of its experiments stands for all: the others take minutes."""
+    """Only the fastest experiment is run: the others need minutes."""
     page = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8").splitlines()
     rows = list(measure_statistics.widths())
     assert len(rows) == 5

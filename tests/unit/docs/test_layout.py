@@ -1,4 +1,4 @@
-"""Folders stay small enough to be read at a glance."""
+"""No folder has too many files."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.paths import ROOT
 
 MAX_FILES = 16
-MIGRATIONS = ROOT / "pipeline" / "store" / "schema" / "migrations" / "versions"  # one file per change, for ever
+MIGRATIONS = ROOT / "pipeline" / "store" / "schema" / "migrations" / "versions"  # one file per change of the schema
 
 
 @pytest.mark.parametrize("top", ["pipeline", "tests", "bench", "deploy"])

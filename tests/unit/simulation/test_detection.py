@@ -20,12 +20,12 @@ def test_honest_segments_alarm_at_most_as_often_as_the_budget_allows_and_the_nai
     assert result.pairs == 200 * 365 * 5 * 3
     assert result.segment_years == 1000.0
     assert result.bound_per_segment_year == 0.005
-    # Five simulated years of the fleet at one false alarm a year, each segment exactly at the tolerance.
+    # Five simulated years of the fleet at one false alarm a year, each segment exactly at the baseline.
     assert result.false_alarms <= 5
     assert result.naive_alarms_per_segment_year > 1.0
 
 
-def test_the_bound_holds_where_there_are_alarms_to_count() -> None:
+def test_the_alarm_budget_is_met_where_there_are_alarms_to_count() -> None:
     """With a budget this large alarms do occur, so an invalid detector could not pass with zero alarms."""
     result = detection.run(segments=50, days=365, seeds=4, pairs_per_day=3.0, budget=100.0, hidden=())
 
@@ -52,14 +52,14 @@ def test_the_same_arguments_give_the_same_figures(small: detection.Result) -> No
     assert detection.run(segments=10, days=120, seeds=2, pairs_per_day=2.0, repeats=5) == small
 
 
-def test_another_seed_is_another_company() -> None:
+def test_another_seed_gives_another_company() -> None:
     one = detection.run(segments=20, days=200, seeds=1, hidden=())
     two = detection.run(segments=20, days=200, seeds=2, hidden=())
 
     assert 0 < one.naive_alarms < two.naive_alarms != 2 * one.naive_alarms
 
 
-def test_a_change_too_small_to_show_has_no_median() -> None:
+def test_a_change_too_small_to_detect_has_no_median() -> None:
     delay = detection.run(segments=200, days=1, seeds=1, pairs_per_day=0.2, hidden=(0.01,), repeats=3).delays[0]
 
     assert delay.alarmed == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-# The benchmark's limit is one plain insert per batch, without anything of the store.
+# The benchmark's upper bound is one plain insert per batch, without the store.
 _EXCEPTIONS = {"pipeline/bench/embedded.py"}
 # Types, the errors that callers handle, and the parts of a URL.
 _ALLOWED = {"sqlalchemy": {"Connection", "Engine", "URL", "make_url"}, "sqlalchemy.exc": None}
@@ -50,7 +50,7 @@ def test_only_the_store_contains_sql() -> None:
     assert found == {}
 
 
-def test_the_search_finds_what_it_is_for() -> None:
+def test_the_search_detects_sql() -> None:
     source = (
         "import sqlalchemy as sa\n"
         "from sqlalchemy import Connection, select\n"

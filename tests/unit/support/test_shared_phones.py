@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.shared_phones import effective_phones, is_shared_phone, shared_phone_share
 
 
-def test_a_share_of_nothing_is_none() -> None:
+def test_a_share_of_zero_invites_is_none() -> None:
     assert shared_phone_share(2, 8) == 0.25
     assert shared_phone_share(0, 0) is None
     assert effective_phones([]) is None

@@ -11,7 +11,7 @@ def test_fields_keep_their_order_and_empty_values() -> None:
 
 
 @pytest.mark.parametrize("body", [b"a=\xff", b"&".join([b"a=1"] * 11)])
-def test_what_is_no_form_is_rejected(body: bytes) -> None:
+def test_a_malformed_form_body_is_rejected(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         form_fields(body, 10)
 

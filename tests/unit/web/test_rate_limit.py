@@ -46,5 +46,5 @@ def test_addresses_beyond_the_maximum_share_one_counter_and_known_ones_keep_thei
     for n in range(1_000):
         wrong.count(coming_from(f"198.51.{n // 250}.{n % 250}"))
     assert len(wrong._counts.storage) <= 11
-    assert wrong.exhausted(coming_from("203.0.113.1")), "all further ones together"
+    assert wrong.exhausted(coming_from("203.0.113.1")), "all further addresses share a counter"
     assert not wrong.exhausted(known)

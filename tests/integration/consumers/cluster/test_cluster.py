@@ -36,20 +36,29 @@ from pipeline.store.schema.evidence import pairs
 from pipeline.store.schema.journal import dead_letters, journal, outbox
 from pipeline.store.schema.orders import orders, rollups, timers
 from tests.support.builders import MONDAY, answered, at, completed, contact, scanned
-from tests.support.running.embedded import VAULT, embedded, incoming
 from tests.support.dump import dump
+from tests.support.invariants import violated_invariants
 from tests.support.metrics import value
 from tests.support.running.cluster import Cluster
 from tests.support.running.cluster_work import denied, side_by_side
+from tests.support.running.embedded import VAULT, embedded, incoming
 from tests.support.running.steps import for_cluster
-from tests.support.sound import unsound
-from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, arrivals, stream, take_all, with_duplicates
+from tests.support.streams import (
+    AFTER_ALL,
+    LEVELS,
+    Databases,
+    ReceivedEvent,
+    arrivals,
+    ingest_stream,
+    stream,
+    with_duplicates,
+)
 
 T = TypeVar("T")
 POLICY = Policy(account_cap=2, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
 few = hypothesis_settings(max_examples=3, phases=(Phase.generate,))
-# How far each process of the cluster is, and nobody else: the rest of the database is the same in both modes.
+# Tables with the positions of the cluster's processes. All other tables are the same in both modes.
 BOOKKEEPING = {"outbox", "handled", "state"}
 
 
@@ -76,10 +85,10 @@ def cluster(databases: Databases) -> Iterator[Cluster]:
         yield cluster
 
 
-def alone(databases: Databases, told: Sequence[Told]) -> Engine:
-    """The embedded mode's database after all of it."""
+def alone(databases: Databases, events: Sequence[ReceivedEvent]) -> Engine:
+    """The database of embedded mode after these events."""
     runtime = embedded(databases.fresh(), POLICY, LEVELS)
-    take_all(runtime, told)
+    ingest_stream(runtime, events)
     return runtime.engine
 
 
@@ -89,43 +98,43 @@ def rows(cluster: Cluster, query: Select[Any]) -> list[Any]:
 
 
 def essence(engine: Engine) -> dict[str, Any]:
-    """What no order of receipt may change: facts, claims as they stand, answers, states of the asks, figures."""
+    """What must not depend on the order of receipt: facts, current claims, answers, states of the asks, figures."""
     with reading(engine) as connection:
         found = list(connection.execute(select(orders.c.order_id, orders.c.facts, orders.c.dialogue)))
-        heard = [column for column in answers.c if column.name != "received_at"]
+        columns = [column for column in answers.c if column.name != "received_at"]
         put = select(asks.c.order_id, asks.c.contact_id, asks.c.purpose, asks.c.reason, asks.c.state)
         return {
             "facts": {row.order_id: row.facts for row in found},
             "claims": {row.order_id: msgspec.json.decode(row.dialogue, type=Dialogue).claim for row in found},
-            "answers": sorted(map(repr, connection.execute(select(*heard)))),
+            "answers": sorted(map(repr, connection.execute(select(*columns)))),
             "asks": sorted(map(repr, connection.execute(put))),
             "figures": sorted(map(repr, connection.execute(select(rollups).where(rollups.c.n != 0)))),
         }
 
 
 def in_batches(rng: Random, records: Sequence[Record], worker: ClusterRunner, stage: str = "process_events") -> None:
-    """Have a worker do all of these, some of them twice: as many at once as chance has it, and from a little before."""
-    place = 0
-    while place < len(records):
+    """Process records in batches of random size that overlap, so that some records are processed twice."""
+    seq = 0
+    while seq < len(records):
         size = rng.randint(1, 25)
-        getattr(worker, stage)(records[max(0, place - rng.randint(0, 5)) : place + size], MONDAY)
-        place += size
+        getattr(worker, stage)(records[max(0, seq - rng.randint(0, 5)) : seq + size], MONDAY)
+        seq += size
 
 
 def settle(cluster: Cluster, rng: Random, workers: int) -> None:
-    """Hand over what waits until nothing follows from it: each event to one worker, each part of a pair to one, too."""
+    """Relay and process until the outbox is empty: each event by one worker, each part of a pair by one worker."""
     several = [cluster.worker() for _ in range(workers)]
-    while told := cluster.relay():
+    while events := cluster.relay():
         shares: list[tuple[list[RelayedEvent], list[RelayedEvent]]] = [([], []) for _ in several]
-        for one in told:
-            # A part has a worker of its own, as a partition has; an event may come to any.
+        for one in events:
+            # One worker processes all pairs of a part, as of a partition; any worker may process an event.
             share = shares[shard_of(one.part) % workers] if one.part else rng.choice(shares)
             share[bool(one.part)].append(one)
         side_by_side(*(partial(_both_stages, rng.random(), *one) for one in zip(several, shares, strict=True)))
 
 
 def finish(cluster: Cluster, rng: Random) -> None:
-    """Hand over what waits, and let time pass until nothing is due any more."""
+    """Relay and process everything, and fire timers until none is due."""
     settle(cluster, rng, 3)
     while cluster.worker().tick(AFTER_ALL, 7):
         settle(cluster, rng, 3)
@@ -138,7 +147,7 @@ def _both_stages(seed: float, worker: ClusterRunner, share: tuple[list[RelayedEv
 
 
 def deal(rng: Random, records: Sequence[T], hands: int) -> list[list[T]]:
-    """Every record to one hand or to two, whatever order it speaks of."""
+    """Each record in one or two of the lists, regardless of its order."""
     dealt: list[list[T]] = [[] for _ in range(hands)]
     for record in records:
         for hand in rng.sample(dealt, rng.choice((1, 1, 2))):
@@ -147,44 +156,44 @@ def deal(rng: Random, records: Sequence[T], hands: int) -> list[list[T]]:
 
 
 def is_sound(cluster: Cluster) -> None:
-    """What holds in every installation."""
-    assert unsound(cluster.engine, cluster.setup) == []
+    """Check the invariants of every installation."""
+    assert violated_invariants(cluster.engine, cluster.setup) == []
 
 
 @pytest.mark.parametrize("historic", [True, False], ids=["historic", "live"])
 @hypothesis_settings(few, max_examples=2)
 @given(seed=SEEDS)
 def test_a_cluster_gives_the_result_of_embedded_mode(databases: Databases, seed: int, historic: bool) -> None:
-    told = stream(seed, orders=6, historic=historic)
-    one = alone(databases, told)
+    events = stream(seed, orders=6, historic=historic)
+    one = alone(databases, events)
     expected = dump(one, BOOKKEEPING)
     one.dispose()
     runtime = embedded(for_cluster(databases.fresh()), POLICY, LEVELS)
-    take_all(runtime, told)
+    ingest_stream(runtime, events)
     assert dump(runtime.engine, BOOKKEEPING) == expected
     runtime.engine.dispose()
 
 
-@pytest.mark.parametrize("door", ["topics", "http"])
+@pytest.mark.parametrize("source", ["topics", "http"])
 @few
 @given(seed=SEEDS)
-def test_several_parallel_workers_give_the_result_of_one(databases: Databases, seed: int, door: str) -> None:
-    """Duplicates, overlapping batches, events of one order in two workers at once."""
-    rng, told = Random(seed), stream(seed)
-    one = alone(databases, told)
+def test_several_parallel_workers_give_the_result_of_one(databases: Databases, seed: int, source: str) -> None:
+    """With duplicates, overlapping batches, and events of one order in two workers at once."""
+    rng, events = Random(seed), stream(seed)
+    one = alone(databases, events)
     expected = essence(one)
     one.dispose()
     before = value(metrics.RETRIES)
     with cluster_on(databases) as cluster:
-        outside = list(arrivals(with_duplicates(rng, told)))
+        outside = list(arrivals(with_duplicates(rng, events)))
         records: Sequence[Record] = outside
-        if door == "http":
-            appender = OutboxWriter(cluster.store)
-            side_by_side(*(partial(appender.store_batches, [hand]) for hand in deal(rng, outside, 3)))
+        if source == "http":
+            writer = OutboxWriter(cluster.store)
+            side_by_side(*(partial(writer.store_batches, [hand]) for hand in deal(rng, outside, 3)))
             records = cluster.relay()
         shares = [(Random(rng.random()), hand, cluster.worker()) for hand in deal(rng, records, 4)]
         side_by_side(*(partial(in_batches, *share) for share in shares))
-        assert value(metrics.RETRIES) == before, "nobody waits for each other in a circle"
+        assert value(metrics.RETRIES) == before, "no deadlock occurred"
         finish(cluster, rng)
         assert essence(cluster.engine) == expected
         is_sound(cluster)
@@ -193,8 +202,8 @@ def test_several_parallel_workers_give_the_result_of_one(databases: Databases, s
 @few
 @given(seed=SEEDS)
 def test_parallel_asks_timers_and_answers_keep_all_invariants(databases: Databases, seed: int) -> None:
-    rng, told = Random(seed), stream(seed, orders=16, historic=False)
-    one = alone(databases, told)
+    rng, events = Random(seed), stream(seed, orders=16, historic=False)
+    one = alone(databases, events)
     expected = essence(one)
     one.dispose()
     with cluster_on(databases) as cluster:
@@ -204,7 +213,7 @@ def test_parallel_asks_timers_and_answers_keep_all_invariants(databases: Databas
             for day in range(0, 60, 2):
                 worker.tick(at(days=day), 3)
 
-        shares = [(Random(rng.random()), hand, cluster.worker()) for hand in deal(rng, list(arrivals(told)), 3)]
+        shares = [(Random(rng.random()), hand, cluster.worker()) for hand in deal(rng, list(arrivals(events)), 3)]
         side_by_side(_tick, _tick, *(partial(in_batches, *share) for share in shares))
         finish(cluster, rng)
         found = essence(cluster.engine)
@@ -239,9 +248,9 @@ def test_an_event_processed_by_two_workers_has_one_effect(cluster: Cluster) -> N
 
 
 def test_a_worker_that_lost_its_partition_changes_nothing(databases: Databases) -> None:
-    told = [raw for n in range(12) for raw in denied(n)]
+    events = [raw for n in range(12) for raw in denied(n)]
     with cluster_on(databases) as cluster:
-        cluster.worker().process_events([*map(incoming, told)], MONDAY)
+        cluster.worker().process_events([*map(incoming, events)], MONDAY)
         parts = [one for one in cluster.relay() if one.part]
         before = value(metrics.RETRIES)
         side_by_side(*(lambda: in_batches(Random(2), parts, cluster.worker(), "process_evidence") for _ in range(3)))
@@ -252,8 +261,8 @@ def test_a_worker_that_lost_its_partition_changes_nothing(databases: Databases) 
 
 
 def test_two_workers_count_in_a_segment_one_after_the_other(cluster: Cluster) -> None:
-    told = [raw for n in range(16) for raw in denied(n)]
-    cluster.worker().process_events([*map(incoming, told)], MONDAY)
+    events = [raw for n in range(16) for raw in denied(n)]
+    cluster.worker().process_events([*map(incoming, events)], MONDAY)
     parts = [one for one in cluster.relay() if one.part]
     by_order = [[one for one in parts if one.seq % 2 == half] for half in (0, 1)]
     side_by_side(*(partial(in_batches, Random(3), half, cluster.worker(), "process_evidence") for half in by_order))
@@ -262,9 +271,9 @@ def test_two_workers_count_in_a_segment_one_after_the_other(cluster: Cluster) ->
 
 
 def test_a_late_pair_of_an_earlier_day_counts_at_the_current_evidence(cluster: Cluster) -> None:
-    told = [denied(n) for n in (0, 1, 5)]
-    second = answered("SO-1", at(days=6), "ben", arrival="on_time")  # changes the pair that came late
-    cluster.worker().process_events([incoming(raw) for raws in told for raw in raws], MONDAY)
+    events = [denied(n) for n in (0, 1, 5)]
+    second = answered("SO-1", at(days=6), "ben", arrival="on_time")  # changes the pair that arrived late
+    cluster.worker().process_events([incoming(raw) for raws in events for raw in raws], MONDAY)
     parts = sorted((one for one in cluster.relay() if one.part), key=lambda one: -one.seq)
     cluster.worker().process_evidence(parts[:4], MONDAY)
     cluster.worker().process_evidence(parts[4:], MONDAY)
@@ -298,7 +307,7 @@ def test_the_baseline_that_another_worker_froze_first_counts(cluster: Cluster) -
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The simulated death of the process."""
 
 
 @contextmanager
@@ -314,9 +323,9 @@ def dying_before_commit(engine: Engine) -> Iterator[None]:
 
 
 def test_a_batch_processed_repeatedly_has_one_effect(databases: Databases) -> None:
-    told = stream(5, historic=False)
+    events = stream(5, historic=False)
     with cluster_on(databases) as cluster:
-        worker, batch = cluster.worker(), list(arrivals(told))
+        worker, batch = cluster.worker(), list(arrivals(events))
         with dying_before_commit(cluster.engine), pytest.raises(Killed):
             worker.process_events(batch, MONDAY)
         assert rows(cluster, select(journal)) == []
@@ -325,13 +334,13 @@ def test_a_batch_processed_repeatedly_has_one_effect(databases: Databases) -> No
         again = worker.process_events(batch, MONDAY)
         assert (again.new, again.duplicates) == (0, len(batch))
         assert dump(cluster.engine) == once
-        pairs_told = [one for one in cluster.relay() if one.part]
+        published_pairs = [one for one in cluster.relay() if one.part]
         with dying_before_commit(cluster.engine), pytest.raises(Killed):
-            worker.process_evidence(pairs_told, MONDAY)
+            worker.process_evidence(published_pairs, MONDAY)
         assert rows(cluster, select(pairs)) == []
-        assert worker.process_evidence(pairs_told, MONDAY).new == len(pairs_told)
+        assert worker.process_evidence(published_pairs, MONDAY).new == len(published_pairs)
         once = dump(cluster.engine)
-        assert worker.process_evidence(pairs_told, MONDAY).duplicates == len(pairs_told)
+        assert worker.process_evidence(published_pairs, MONDAY).duplicates == len(published_pairs)
         assert dump(cluster.engine) == once
 
 
@@ -360,9 +369,9 @@ def test_events_that_cannot_be_processed_become_dead_letters_and_the_rest_is_pro
     done = cluster.worker().process_events(batch, MONDAY)
     assert (done.new, [one.record for one in done.dead]) == (2, [garbage, refused])
     assert [one.bad.field for one in done.dead] == ["", "data.order_id"]
-    letters = rows(cluster, select(dead_letters).order_by(dead_letters.c.position))
-    assert [letter.position for letter in letters] == ["deliveries:3:4", "orders:0:17"]
-    assert VAULT.open_bytes(letters[1].raw) == b"{"
+    found = rows(cluster, select(dead_letters).order_by(dead_letters.c.position))
+    assert [row.position for row in found] == ["deliveries:3:4", "orders:0:17"]
+    assert VAULT.open_bytes(found[1].raw) == b"{"
     again = cluster.worker().process_events(batch, MONDAY)
     assert (again.new, again.duplicates, len(again.dead)) == (0, 3, 1)
 
@@ -370,7 +379,7 @@ def test_events_that_cannot_be_processed_become_dead_letters_and_the_rest_is_pro
     no_part = RelayedEvent(2, "depot=Nowhere", pair_payload(cluster), at(hours=1))
     assert [one.record for one in cluster.worker().process_events([refused_too], MONDAY).dead] == [refused_too]
     assert [one.record for one in cluster.worker().process_evidence([no_part], MONDAY).dead] == [no_part]
-    positions = {letter.position for letter in rows(cluster, select(dead_letters))}
+    positions = {row.position for row in rows(cluster, select(dead_letters))}
     assert {"journal:1", "journal:2"} < positions
 
 
@@ -403,10 +412,10 @@ def test_an_event_committed_late_is_still_relayed(cluster: Cluster) -> None:
 
 def test_events_of_one_order_share_a_shard_and_keep_their_order(cluster: Cluster) -> None:
     with cluster.engine.begin() as connection:
-        # Written in the order of their ids, and numbered in the order in which they came.
-        places = SharedJournal().append(connection, [entry(name, "SO-1") for name in ("z", "b", "z", "a")])
-        assert places[2] is None
-        assert sorted(filter(None, places)) == [place for place in places if place is not None]
+        # Inserted in the order of their ids, and numbered in the order of receipt.
+        seqs = SharedJournal().append(connection, [entry(name, "SO-1") for name in ("z", "b", "z", "a")])
+        assert seqs[2] is None
+        assert sorted(filter(None, seqs)) == [seq for seq in seqs if seq is not None]
         assert SharedJournal().append(connection, [entry("c", "SO-1")], publish=False) != [None]
         shards = list(connection.execute(select(outbox.c.shard)).scalars())
         assert shards == [shard_of("SO-1")] * 3

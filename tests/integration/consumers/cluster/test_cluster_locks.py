@@ -22,8 +22,8 @@ from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.decoding import decode
 from pipeline.settings import Settings
-from pipeline.store.asks import claiming
 from pipeline.store.asks import outcomes as asks_store
+from pipeline.store.asks.claiming import Claimer
 from pipeline.store.asks.outcomes import AcceptedMessage
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal.journal import Entry
@@ -34,11 +34,11 @@ from pipeline.store.schema.journal import journal
 from pipeline.store.schema.tables import metadata
 from pipeline.store.schema.upgrade import migrate
 from tests.support.builders import MONDAY, answered, at, completed, contact, scanned
-from tests.support.running.embedded import VAULT, incoming
 from tests.support.limits import PATIENCE, until
 from tests.support.metrics import value
 from tests.support.running.cluster import Cluster
 from tests.support.running.cluster_work import denied, side_by_side
+from tests.support.running.embedded import VAULT, incoming
 
 LEASE = timedelta(seconds=60)
 
@@ -51,14 +51,14 @@ def cluster(postgresql_database_url: str) -> Iterator[Cluster]:
 
 
 def being_sent(cluster: Cluster, orders: int) -> list[AcceptedMessage]:
-    """Deliveries whose questions a dispatcher has claimed. Returns what the provider will say of them."""
+    """Deliveries whose questions a dispatcher has claimed. Returns the provider's later reports on them."""
     raws = []
     for n in range(orders):
         person, account = contact(phone=f"+4477009003{n:02}"), {"id": f"A-{n}"}
         raws += [completed(f"SO-{n}", account=account, contacts=[person]), scanned(f"SO-{n}", at(hours=2))]
     cluster.worker().process_events([*map(incoming, raws)], MONDAY)
     with cluster.engine.begin() as connection:
-        claims = claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=2), orders, LEASE)
+        claims = Claimer(VAULT, Policy(), "one", {"sms"}, LEASE).claim(connection, at(hours=2), orders)
     assert len(claims.to_send) == orders
     return sorted(AcceptedMessage(one.key, one.attempt, f"SM-{one.key.order_id}") for one in claims.to_send)
 
@@ -102,7 +102,7 @@ def test_reports_about_several_asks_lock_them_in_one_order(cluster: Cluster) -> 
             impatient(one)
             asks_store.record_accepted(
                 one, cluster.store.journal, [second], at(hours=2)
-            )  # the other one waits for the first, and has nothing yet
+            )  # the second waits for the first, and has no lock yet
         other.result(PATIENCE)
 
 
@@ -131,7 +131,7 @@ def test_a_dispatcher_skips_asks_that_a_worker_has_locked(cluster: Cluster, monk
 
     def _claim_meanwhile(event: Any, work: Any, now: Any) -> None:
         with cluster.engine.begin() as connection:
-            found.append(claiming.claim(connection, VAULT, Policy(), "one", {"sms"}, at(hours=3), 5, LEASE))
+            found.append(Claimer(VAULT, Policy(), "one", {"sms"}, LEASE).claim(connection, at(hours=3), 5))
         PROCESSORS[event.type](event, work, now)
 
     monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "feedback.received": _claim_meanwhile})
@@ -156,12 +156,12 @@ def test_answers_reports_and_callbacks_do_not_deadlock(cluster: Cluster) -> None
         lambda: in_a_transaction(cluster, news[::-1]),
         *(lambda one=one: in_a_transaction(cluster, [one]) for one in delivered),
     )
-    for told in (cluster.relay(), cluster.relay()):
-        cluster.worker().process_events([one for one in told if not one.part], MONDAY)
+    for relayed in (cluster.relay(), cluster.relay()):
+        cluster.worker().process_events([one for one in relayed if not one.part], MONDAY)
     with reading(cluster.engine) as connection:
         assert set(connection.execute(select(asks.c.state)).scalars()) == {"answered"}
         requests = select(func.count()).where(journal.c.type == "feedback.requested")
-        assert connection.execute(requests).scalar() == 20, "each question was told once"
+        assert connection.execute(requests).scalar() == 20, "each question was published once"
     assert value(metrics.RETRIES) == before
 
 
@@ -174,7 +174,9 @@ def test_a_suspended_worker_loses_its_locks_and_starts_again(cluster: Cluster, m
             work.connection.execute(text("SET idle_in_transaction_session_timeout = '20ms'"))
             stood_still.append(backend)
             until(lambda: not is_there(cluster, backend), "the end of the backend")
-            cluster.worker().process_events([incoming(answered(time=at(hours=3)))], MONDAY)  # others go on meanwhile
+            cluster.worker().process_events(
+                [incoming(answered(time=at(hours=3)))], MONDAY
+            )  # other workers continue meanwhile
         PROCESSORS[event.type](event, work, now)
 
     monkeypatch.setattr(cluster_runner, "PROCESSORS", {**PROCESSORS, "delivery.updated": _stand_still})
@@ -217,14 +219,14 @@ def test_a_database_keeps_the_mode_of_its_first_start(postgresql_database_url: s
     settings = Settings(database_url=postgresql_database_url, data_dir=tmp_path)
     for _ in range(2):
         open_shared(settings).store.engine.dispose()
-    with pytest.raises(DatabaseMismatch, match="of a cluster"):
+    with pytest.raises(DatabaseMismatch, match="first started in cluster mode"):
         open_installation(settings)
 
 
 def test_a_database_of_embedded_mode_cannot_become_a_clusters(postgresql_database_url: str, tmp_path: Path) -> None:
     settings = Settings(database_url=postgresql_database_url, data_dir=tmp_path)
     open_installation(settings).store.engine.dispose()
-    with pytest.raises(DatabaseMismatch, match="of one process"):
+    with pytest.raises(DatabaseMismatch, match="first started in embedded mode"):
         open_shared(settings)
 
 

@@ -12,20 +12,20 @@ def test_an_event_survives_a_broker_unchanged_in_both_modes(kafka_bootstrap: str
     event = msgspec.json.decode(completed("SO-Ä"))
     data = msgspec.json.encode(event.pop("data"))
     headers = [("content-type", b"application/json"), *((f"ce_{name}", text.encode()) for name, text in event.items())]
-    told = outgoing("order.completed", completed("SO-Ä").decode(), topic_prefix)
+    sent = outgoing("order.completed", completed("SO-Ä").decode(), topic_prefix)
     with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
-        admin.create_topics({told.topic: {"num_partitions": 1}}, wait_for_metadata=True)
+        admin.create_topics({sent.topic: {"num_partitions": 1}}, wait_for_metadata=True)
     with KafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
-        producer.send(told.topic, told.value, told.key, list(told.headers))
-        producer.send(told.topic, data, told.key, headers)
+        producer.send(sent.topic, sent.value, sent.key, list(sent.headers))
+        producer.send(sent.topic, data, sent.key, headers)
         producer.flush(30)
 
     with KafkaConsumer(bootstrap_servers=kafka_bootstrap, consumer_timeout_ms=30_000) as consumer:
-        partition = TopicPartition(told.topic, 0)
+        partition = TopicPartition(sent.topic, 0)
         consumer.assign([partition])
         consumer.seek_to_beginning(partition)
         read = [next(consumer) for _ in range(2)]
 
     found = [incoming(KafkaRecord(r.topic, r.partition, r.offset, r.value, r.headers), topic_prefix) for r in read]
     assert [decode(each.raw, each.topic) for each in found] == [decode(completed("SO-Ä"))] * 2
-    assert [each.position for each in found] == [f"kafka:{told.topic}:0:0", f"kafka:{told.topic}:0:1"]
+    assert [each.position for each in found] == [f"kafka:{sent.topic}:0:0", f"kafka:{sent.topic}:0:1"]

@@ -1,4 +1,4 @@
-"""From the journal to Kafka: everything, in the order of each key, by one relay or by several."""
+"""From the journal to Kafka: every event once, in order for each key, by one relay or several."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,9 @@ from pipeline.store.journal.journal import Entry
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.schema.journal import dead_letters, outbox
 from pipeline.store.store import Store
-from tests.support.running.embedded import LEVELS, VAULT
 from tests.support.builders import at, completed
 from tests.support.limits import until
+from tests.support.running.embedded import LEVELS, VAULT
 from tests.support.running.roles import PARTITIONS, Cluster, cluster
 
 JOURNAL = SharedJournal()
@@ -33,7 +33,7 @@ def made(tmp_path: Path, postgresql_database_url: str, kafka_bootstrap: str, top
 
 @pytest.fixture
 def relay(made: Cluster) -> Iterator[Callable[[], RelayThread]]:
-    """Start one, as often as wanted."""
+    """Start a relay. May be called several times."""
     started: list[RelayThread] = []
 
     def _producer() -> KafkaProducer:
@@ -52,7 +52,7 @@ def relay(made: Cluster) -> Iterator[Callable[[], RelayThread]]:
 
 
 def entries(*order_ids: str, **data: Any) -> list[Entry]:
-    """Orders as the door puts them into the journal, each with an id of its own."""
+    """Orders as the intake appends them to the journal, each with its own id."""
     made = []
     for n, order_id in enumerate(order_ids):
         name = f"{order_id}:{n}"
@@ -70,8 +70,8 @@ def waiting(made: Cluster) -> int:
     return len(made.rows(outbox))
 
 
-def places(made: Cluster) -> dict[bytes, list[int]]:
-    """The places in the journal that were told, by key."""
+def published_seqs(made: Cluster) -> dict[bytes, list[int]]:
+    """The positions in the journal of the published events, by key."""
     found = defaultdict(list)
     for record in sorted(made.records(EVENTS), key=lambda record: (record.partition, record.offset)):
         found[record.key].append(int(dict(record.headers)["seq"]))
@@ -86,25 +86,25 @@ def test_two_relays_publish_everything_once_and_each_key_in_its_order(
     relay()
     for start in range(5):
         append(made, entries(*(f"SO-{n}-{start}" for n in range(40))))
-    until(lambda: not waiting(made), "everything told")
-    told = places(made)
-    assert sum(map(len, told.values())) == 1_200
-    assert all(several == sorted(set(several)) for several in told.values())
+    until(lambda: not waiting(made), "everything published")
+    published = published_seqs(made)
+    assert sum(map(len, published.values())) == 1_200
+    assert all(several == sorted(set(several)) for several in published.values())
 
 
 def test_an_event_committed_late_is_not_skipped(made: Cluster, relay: Callable[[], RelayThread]) -> None:
     relay()
     with made.engine.begin() as late:
-        [place] = JOURNAL.append(late, entries("SO-late"))
+        [seq] = JOURNAL.append(late, entries("SO-late"))
         append(made, entries("SO-early"))
-        until(lambda: b"SO-early" in places(made), "what came behind it")
-        assert b"SO-late" not in places(made)
-    until(lambda: places(made).get(b"SO-late") == [place], "what was late")
+        until(lambda: b"SO-early" in published_seqs(made), "the later event")
+        assert b"SO-late" not in published_seqs(made)
+    until(lambda: published_seqs(made).get(b"SO-late") == [seq], "the late event")
 
 
 @pytest.fixture
 def small_topic(kafka_bootstrap: str, topic_prefix: str) -> None:
-    """Somebody has made the topic of events with less room than we would."""
+    """The topic of events exists with a smaller message limit than ours."""
     with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
         admin.create_topics(
             {topic_prefix + EVENTS: {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": "20000"}}}
@@ -120,8 +120,8 @@ def test_an_event_that_the_broker_refuses_becomes_a_dead_letter_and_the_rest_is_
     append(made, [*entries(*before), *entries("SO-large", lines=many), *entries(*behind)])
     one = relay()
     until(lambda: not waiting(made), "an empty outbox")
-    assert {key.decode() for key in places(made)} == {*before, *behind}
-    [letter] = made.rows(dead_letters)
-    assert (letter["position"], letter["topic"]) == ("journal:21", "")
-    assert "MessageSizeTooLargeError" in letter["reason"]
+    assert {key.decode() for key in published_seqs(made)} == {*before, *behind}
+    [row] = made.rows(dead_letters)
+    assert (row["position"], row["topic"]) == ("journal:21", "")
+    assert "MessageSizeTooLargeError" in row["reason"]
     assert not one.problems()

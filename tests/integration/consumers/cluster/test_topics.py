@@ -18,7 +18,7 @@ NAMES = ("orders", "deliveries", "feedback", "truth", "alerts", "dead-letters", 
 
 
 def create(**env: str) -> Any:
-    """What the command prints, as a program reads it."""
+    """The output of the command as JSON."""
     done = run("--format", "json", **env)
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
@@ -37,7 +37,7 @@ def test_all_topics_are_created_as_set_and_a_second_run_changes_nothing(
     first, second = create(**cluster), create(**cluster)
 
     assert first == [{"topic": topic_prefix + name, "state": "created", "differences": []} for name in NAMES]
-    assert second == [told | {"state": "existed"} for told in first]
+    assert second == [topic | {"state": "existed"} for topic in first]
     with KafkaAdminClient(bootstrap_servers=kafka_bootstrap) as admin:
         made = admin.describe_topics([topic_prefix + name for name in NAMES])
     assert {len(topic["partitions"]) for topic in made} == {2}
@@ -50,10 +50,10 @@ def test_an_existing_topic_is_reported_and_not_changed(kafka_bootstrap: str, top
         admin.create_topics({mine: {"num_partitions": 1, "configs": {"retention.ms": "1000"}}}, wait_for_metadata=True)
 
     for _ in range(2):
-        told = create(**cluster, input_retention_hours="24")[0]
-        assert (told["topic"], told["state"]) == (mine, "existed")
-        assert {"name": "partitions", "wanted": "2", "found": "1"} in told["differences"]
-        assert {"name": "retention.ms", "wanted": "86400000", "found": "1000"} in told["differences"]
+        topic = create(**cluster, input_retention_hours="24")[0]
+        assert (topic["topic"], topic["state"]) == (mine, "existed")
+        assert {"name": "partitions", "wanted": "2", "found": "1"} in topic["differences"]
+        assert {"name": "retention.ms", "wanted": "86400000", "found": "1000"} in topic["differences"]
     assert f"{mine}: exists\n  partitions is 1, the settings say 2" in run(**cluster).stdout
 
 
@@ -84,12 +84,12 @@ def test_a_refusal_of_the_broker_is_one_sentence_with_its_reason(kafka_bootstrap
 
 def test_an_unavailable_broker_is_one_sentence_that_names_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        away = f"127.0.0.1:{listener.getsockname()[1]},nowhere.invalid:9092"
+        unavailable = f"127.0.0.1:{listener.getsockname()[1]},nowhere.invalid:9092"
 
-    done = run(bootstrap_servers=away)
+    done = run(bootstrap_servers=unavailable)
 
     assert done.exit_code == 2
     assert done.stderr.startswith(
-        f"unvarnished: no Kafka broker available at {away} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): "
+        f"unvarnished: no Kafka broker available at {unavailable} (UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS): "
     )
     assert done.stderr.count("\n") == 1

@@ -44,7 +44,7 @@ def test_each_caller_gets_the_result_of_its_own_events(runtime: EmbeddedRunner) 
         ]
 
 
-def test_a_transaction_takes_as_many_batches_as_fit_and_divides_none(runtime: EmbeddedRunner) -> None:
+def test_a_transaction_contains_as_many_whole_batches_as_fit(runtime: EmbeddedRunner) -> None:
     with writing(runtime, QueueLimits(3, 1_000, 1 << 20), is_open=False) as (writer, gate):
         busy(writer, gate)
         sizes = (1, 1, 1, 2, 5, 1)
@@ -100,7 +100,7 @@ def test_a_bug_fails_all_waiting_batches_and_ends_the_queue(
         with pytest.raises(Stopped):
             writer.submit(order(2))
     assert "KeyError" in caplog.text
-    assert "447700900123" not in caplog.text, "an error's message may hold what an event said"
+    assert "447700900123" not in caplog.text, "the message of an error may contain parts of an event"
     assert rows(runtime, orders) == []
 
 

@@ -1,4 +1,4 @@
-"""Which channel reaches a contact, and what becomes of a question whose channel does not, in every mode."""
+"""The choice of the channel of a contact, and questions whose channel is unavailable, in every mode."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,9 +16,9 @@ from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.people import opt_outs
-from tests.support.running.embedded import VAULT, take
 from tests.support.builders import at, completed, contact, scanned
 from tests.support.modes import EVERYWHERE
+from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.sending import CONTEXT, sending_runner, stored
 from tests.support.stored import rows
 
@@ -31,7 +31,7 @@ ADDRESS = "ana@example.com"
 
 
 class Outbox:
-    """A notifier that keeps what it is given."""
+    """A notifier that records its messages."""
 
     name = "outbox"
 
@@ -58,7 +58,7 @@ def by_email(contact_id: str = "ana", email: str = ADDRESS, **more: Any) -> dict
 
 
 def deliver(runtime: EmbeddedRunner, person: dict[str, Any], order_id: str = "SO-1") -> None:
-    take(runtime, completed(order_id, time=DELIVERED, contacts=[person]), scanned(order_id, time=DELIVERED))
+    ingest(runtime, completed(order_id, time=DELIVERED, contacts=[person]), scanned(order_id, time=DELIVERED))
 
 
 def dispatch(runtime: EmbeddedRunner, moment: datetime, **notifiers: Outbox) -> None:
@@ -81,7 +81,7 @@ def losses(runtime: EmbeddedRunner) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("phone", [None, "+447700900123"])
-def test_a_contact_who_agreed_to_email_only_is_refused_because_there_is_no_channel(
+def test_a_contact_with_consent_to_email_only_is_not_asked_without_an_email_channel(
     database_url: str, phone: str | None
 ) -> None:
     runtime = sending_runner(database_url, SMS_ONLY)

@@ -19,7 +19,7 @@ from pipeline.domain.asking.ask_states import AskState, hashed
 from pipeline.domain.asking.policy import Policy
 from pipeline.notifiers.channels.demo_phone.notifier import Phone
 from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, ProviderAnswer
-from pipeline.store.asks.claiming import claim
+from pipeline.store.asks.claiming import Claimer
 from pipeline.store.asks.outcomes import AcceptedMessage, AskKey, ask_by_callback, record_accepted, record_not_accepted
 from pipeline.store.asks.phone_messages import PhoneMessage, PhoneStore
 from pipeline.store.db.engine import reading
@@ -29,11 +29,11 @@ from pipeline.store.schema.asks import asks
 from pipeline.store.schema.demo_phone import phone_messages
 from pipeline.store.schema.journal import dead_letters, journal
 from pipeline.store.schema.people import opt_outs
-from tests.support.running.embedded import VAULT, take
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.modes import EVERYWHERE
 from tests.support.provider import Provider
+from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.sending import (
     A_DAY_LATER,
     CONTEXT,
@@ -52,7 +52,7 @@ DELIVERED = at(hours=2)  # Monday, 11:00 UTC
 
 @pytest.fixture
 def begin(database_url: str) -> Iterator[Callable[..., EmbeddedRunner]]:
-    """Start a runtime of a sending world; starting again is what a restart is."""
+    """Start a runner of an installation that sends questions. A further call is a restart."""
     started: list[EmbeddedRunner] = []
 
     def _begin(policy: Policy | None = None) -> EmbeddedRunner:
@@ -83,7 +83,7 @@ def sender(runtime: EmbeddedRunner, provider: Provider) -> Iterator[Dispatcher]:
 
 
 def deliver(runtime: EmbeddedRunner, order_id: str = "SO-1", moment: datetime = DELIVERED, **order: Any) -> None:
-    take(runtime, completed(order_id, time=moment, **order), scanned(order_id, time=moment))
+    ingest(runtime, completed(order_id, time=moment, **order), scanned(order_id, time=moment))
 
 
 def dialogue(runtime: EmbeddedRunner, order_id: str = "SO-1") -> Any:
@@ -109,7 +109,7 @@ def count(runtime: EmbeddedRunner, table: Any) -> int:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
-def test_a_delivery_becomes_a_question_and_the_question_part_of_the_order(
+def test_a_delivery_leads_to_a_question_that_becomes_part_of_the_order(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
@@ -117,7 +117,7 @@ def test_a_delivery_becomes_a_question_and_the_question_part_of_the_order(
     assert (ask["state"], ask["due_at"], requests(runtime)) == ("due", DELIVERED, [])
     assert figures(runtime)["pending"] == 1
 
-    assert sender.run_once(DELIVERED) == 2, "taken up, and recorded"
+    assert sender.run_once(DELIVERED) == 2, "claimed, and recorded"
     (ask,) = stored(runtime.engine)
     (post,) = provider.posts
     token = post["Body"].split("/f/")[1][:22]
@@ -134,28 +134,28 @@ def test_a_delivery_becomes_a_question_and_the_question_part_of_the_order(
     assert (put.contact_id, put.at) == ("ana", DELIVERED)
     assert (figures(runtime)["asked"], "pending" in figures(runtime)) == (1, False)
 
-    take(runtime, answered(time=at(hours=3), arrival="late"))
+    ingest(runtime, answered(time=at(hours=3), arrival="late"))
     assert states(runtime.engine) == ["answered"]
     assert figures(runtime)["on_time:10"] == 1
 
 
-def test_the_claim_is_the_one_that_stood_when_it_was_committed_to_be_sent(
+def test_the_claim_of_a_pair_is_that_of_the_commit_before_sending(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
-    take(runtime, scanned(time=at(hours=2.5), at=at(hours=9)))  # corrected before the question
+    ingest(runtime, scanned(time=at(hours=2.5), at=at(hours=9)))  # corrected before the question
     sender.run_once(at(hours=3))
-    take(runtime, scanned(time=at(hours=3.5), at=at(hours=2)))  # and back again after it
-    take(runtime, answered(time=at(hours=4), arrival="late"))
+    ingest(runtime, scanned(time=at(hours=3.5), at=at(hours=2)))  # and corrected back after it
+    ingest(runtime, answered(time=at(hours=4), arrival="late"))
     assert dialogue(runtime).claim_when_asked().on_time_latest is False
 
 
 def test_while_a_question_is_due_nothing_makes_it_due_again(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
-    take(runtime, completed(time=at()), scanned(time=DELIVERED), scanned(time=at(hours=4)))
-    take(runtime, completed(event_id="again", time=at(hours=5)), asked("SO-1", at(hours=5)))
-    runtime.tick(at(days=3))  # the missing scan's time is over, too
+    ingest(runtime, completed(time=at()), scanned(time=DELIVERED), scanned(time=at(hours=4)))
+    ingest(runtime, completed(event_id="again", time=at(hours=5)), asked("SO-1", at(hours=5)))
+    runtime.tick(at(days=3))  # the timer of the missing scan has fired, too
     assert states(runtime.engine) == ["due"]
     sender.run_once(at(days=1))
     runtime.process_pending()
@@ -177,15 +177,13 @@ def test_a_link_belongs_to_one_ask_only(runtime: EmbeddedRunner) -> None:
         connection.execute(asks.update().values(form_token_hash=hashed("the same")))
 
 
-def test_what_was_decided_cannot_be_changed_by_what_came_after(runtime: EmbeddedRunner) -> None:
+def test_later_events_do_not_change_a_decision(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     with pytest.raises(Exception, match="append-only"), runtime.engine.begin() as connection:
         connection.execute(text("UPDATE asks SET channel = 'pigeon'"))
 
 
-def test_several_dispatchers_share_the_work_and_none_of_it_is_done_twice(
-    runtime: EmbeddedRunner, provider: Provider
-) -> None:
+def test_several_dispatchers_share_the_work_and_send_nothing_twice(runtime: EmbeddedRunner, provider: Provider) -> None:
     people = [contact(f"c{n}", phone=f"+4477009002{n:02}") for n in range(20)]
     for n, person in enumerate(people):
         deliver(runtime, f"SO-{n:02}", contacts=[person], account={"id": f"A-{n}"})
@@ -216,7 +214,7 @@ def test_quiet_hours_of_the_recipient_postpone_and_end_the_validity(
     assert len(provider.posts) == 2
 
 
-def test_quiet_hours_that_began_meanwhile_hold_too(
+def test_quiet_hours_that_began_before_sending_apply(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
@@ -225,7 +223,7 @@ def test_quiet_hours_that_began_meanwhile_hold_too(
     assert stored(runtime.engine)[0]["due_at"] == at(hours=23)
 
 
-def test_a_stop_that_comes_before_the_claim_ends_the_question_and_is_counted(
+def test_a_stop_before_the_claim_ends_the_question_and_is_counted(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
@@ -240,41 +238,41 @@ def test_a_stop_that_comes_before_the_claim_ends_the_question_and_is_counted(
     runtime.tick(at(hours=3))
     assert figures(runtime)["not_asked:opted_out"] == 1
     deliver(runtime, "SO-1", at(hours=5))
-    assert len(stored(runtime.engine)) == 1, "decided is decided"
+    assert len(stored(runtime.engine)) == 1, "a decision is final"
 
 
-def test_consent_withdrawn_meanwhile_ends_the_question(
+def test_consent_withdrawn_before_sending_ends_the_question(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     without = [contact(consent={"sms": False})]
-    take(runtime, completed(time=at(hours=2.1), event_id="withdrawn", contacts=without))
+    ingest(runtime, completed(time=at(hours=2.1), event_id="withdrawn", contacts=without))
     sender.run_once(at(hours=3))
     assert (provider.posts, states(runtime.engine)) == ([], ["not_asked"])
 
 
-def test_taking_a_contact_off_the_order_is_no_way_to_avoid_the_question(
+def test_removing_a_contact_from_the_order_does_not_prevent_the_question(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     other = [contact("somebody_kind", phone="+447700900999")]
-    take(runtime, completed(time=at(hours=2.1), event_id="changed", contacts=other))
+    ingest(runtime, completed(time=at(hours=2.1), event_id="changed", contacts=other))
     sender.run_once(at(hours=3))
     assert [post["To"] for post in provider.posts] == ["+447700900123"]
 
 
 @pytest.mark.parametrize("order_id", ["SO-1", "SO-2"])
-def test_leaving_out_the_number_is_none_either(
+def test_omitting_the_number_from_a_correction_does_not_prevent_the_question(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher, order_id: str
 ) -> None:
     deliver(runtime)
     without = [contact(phone=None, name="Ana the Silent")]
-    take(runtime, completed(order_id, time=at(hours=2.1), event_id="changed", contacts=without))
+    ingest(runtime, completed(order_id, time=at(hours=2.1), event_id="changed", contacts=without))
     sender.run_once(at(hours=3))
     assert [post["To"] for post in provider.posts] == ["+447700900123"]
 
 
-def test_not_accepted_is_tried_again_and_rejected_never(
+def test_a_message_not_accepted_is_retried_and_a_rejected_one_is_not(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("busy", "accept", "opted_out")
@@ -297,7 +295,7 @@ def test_not_accepted_is_tried_again_and_rejected_never(
     assert figures(runtime)["not_asked:rejected"] == 1
 
 
-def test_what_the_provider_never_takes_is_given_up_and_counted(
+def test_a_message_the_provider_never_accepts_is_given_up_and_counted(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.always = "unauthorized"
@@ -310,7 +308,7 @@ def test_what_the_provider_never_takes_is_given_up_and_counted(
     assert figures(runtime)["not_asked:not_sent"] == 1
 
 
-def test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again(
+def test_a_message_of_unknown_outcome_is_looked_up_and_found_but_never_sent_again(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("reset")
@@ -320,16 +318,16 @@ def test_an_unknown_outcome_is_looked_for_and_found_but_never_sent_again(
     assert (states(runtime.engine), requests(runtime)) == (["unknown"], [])
     for minutes in (1, 5):
         sender.run_once(DELIVERED + timedelta(minutes=minutes))
-        assert states(runtime.engine) == ["unknown"], "that it is absent proves nothing"
+        assert states(runtime.engine) == ["unknown"], "absence from the list proves nothing"
     sender.run_once(DELIVERED + timedelta(minutes=14))
-    assert provider.listings == 2, "looked for at 1 and 5 minutes; the next look is at 15"
+    assert provider.listings == 2, "looked up at 1 and 5 minutes; the next lookup is at 15"
     sender.run_once(DELIVERED + timedelta(minutes=15))
     assert (states(runtime.engine), len(provider.posts)) == (["sent"], 1)
     runtime.process_pending()
     assert len(dialogue(runtime).asks) == 1
 
 
-def test_what_is_not_found_for_a_day_is_unresolved_until_somebody_knows_better(
+def test_a_message_not_found_for_a_day_is_unresolved_until_it_is_answered(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("error")
@@ -341,14 +339,12 @@ def test_what_is_not_found_for_a_day_is_unresolved_until_somebody_knows_better(
     assert (states(runtime.engine), len(provider.posts)) == (["unresolved"], 1)
     runtime.tick(at(days=2))
     assert figures(runtime)["not_asked:unresolved"] == 1
-    take(runtime, answered(time=at(days=3), arrival="late"))  # so it did arrive
+    ingest(runtime, answered(time=at(days=3), arrival="late"))  # so it did arrive
     assert states(runtime.engine) == ["answered"]
     assert (figures(runtime)["on_time:10"], figures(runtime)["asked"]) == (1, 1)
 
 
-def test_nothing_is_concluded_from_an_unavailable_list(
-    runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
-) -> None:
+def test_an_unavailable_list_proves_nothing(runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher) -> None:
     provider.plan("error_made")
     deliver(runtime)
     sender.run_once(DELIVERED)
@@ -360,7 +356,7 @@ def test_nothing_is_concluded_from_an_unavailable_list(
     assert states(runtime.engine) == ["sent"]
 
 
-def test_how_far_behind_the_dispatcher_is_can_be_seen(
+def test_a_metric_shows_the_delay_of_the_dispatcher(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     def _behind(now: datetime) -> timedelta:
@@ -373,7 +369,7 @@ def test_how_far_behind_the_dispatcher_is_can_be_seen(
     narrow = dispatcher(runtime.store, twilio(provider.url), concurrency=1)
     narrow.run_once(later)
     narrow.stop()
-    assert _behind(later) == timedelta(minutes=5), "it counted when the second was still to be taken up"
+    assert _behind(later) == timedelta(minutes=5), "the second question was not claimed yet"
     sender.run_once(later)
     assert _behind(later) == timedelta(0)
 
@@ -394,10 +390,10 @@ class Paused:
         return Accepted("late")
 
     def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
-        raise AssertionError("not its turn")
+        raise AssertionError("must not be called")
 
 
-def test_a_dispatcher_that_takes_over_a_lease_looks_the_message_up_and_never_sends_it(
+def test_a_dispatcher_that_acquires_an_expired_lease_looks_the_message_up_and_never_sends_it(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
@@ -407,7 +403,7 @@ def test_a_dispatcher_that_takes_over_a_lease_looks_the_message_up_and_never_sen
     thread.start()
     try:
         assert stuck.reached.wait(PATIENCE)
-        assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease holds"
+        assert sender.run_once(DELIVERED + LEASE - timedelta(seconds=1)) == 0, "the lease is still valid"
         sender.run_once(DELIVERED + LEASE)
         assert (states(runtime.engine), provider.posts, provider.listings) == (["unknown"], [], 1)
     finally:
@@ -415,15 +411,15 @@ def test_a_dispatcher_that_takes_over_a_lease_looks_the_message_up_and_never_sen
         thread.join()
         paused.stop()
     assert (len(stuck.sent), provider.posts) == (1, [])
-    assert states(runtime.engine) == ["sent"], "the first one's result counts, whichever has the lease"
+    assert states(runtime.engine) == ["sent"], "the result of the first dispatcher counts without its lease"
 
 
-def test_an_answer_that_comes_back_after_a_takeover_cannot_make_it_due_again(
+def test_a_response_after_a_lease_takeover_does_not_make_the_ask_due_again(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     deliver(runtime)
     with runtime.engine.begin() as connection:
-        claims = claim(connection, VAULT, Policy(), "gone", {"sms"}, DELIVERED, 5, LEASE)
+        claims = Claimer(VAULT, Policy(), "gone", {"sms"}, LEASE).claim(connection, DELIVERED, 5)
     sender.run_once(DELIVERED + LEASE)
     (claimed,) = claims.to_send
     with runtime.engine.begin() as connection:
@@ -433,7 +429,7 @@ def test_an_answer_that_comes_back_after_a_takeover_cannot_make_it_due_again(
 
 @pytest.mark.parametrize("final", ["delivered", "failed"])
 @pytest.mark.parametrize("when", ["early", "late", "twice", "never"])
-def test_callbacks_count_whenever_they_come_and_take_nothing_back(
+def test_callbacks_count_in_any_order_and_never_reset_a_state(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher, when: Any, final: str
 ) -> None:
     provider.callbacks, provider.final = when, final
@@ -460,7 +456,7 @@ def test_a_callback_resolves_an_unknown_outcome(
     assert states(runtime.engine) == ["unknown"]
     provider.deliver_late()
     assert states(runtime.engine) == ["delivered"]
-    assert sender.run_once(DELIVERED + A_DAY_LATER) == 0, "nothing is left to look for"
+    assert sender.run_once(DELIVERED + A_DAY_LATER) == 0, "no lookup is left"
 
 
 def test_a_callback_with_a_wrong_token_or_for_another_message_changes_nothing(
@@ -470,7 +466,7 @@ def test_a_callback_with_a_wrong_token_or_for_another_message_changes_nothing(
     sender.run_once(DELIVERED)
     token = provider.posts[0]["StatusCallback"].partition("token=")[2]
     call = webhook(runtime.store, DELIVERED)
-    call("https://a.example/?token=guess", {"MessageSid": provider.made[0].sid, "MessageStatus": "failed"})
+    call("https://a.example/?token=wrong", {"MessageSid": provider.made[0].sid, "MessageStatus": "failed"})
     call(f"https://a.example/?token={token}", {"MessageSid": "SMother", "MessageStatus": "failed"})
     assert states(runtime.engine) == ["sent"]
     with reading(runtime.engine) as connection:
@@ -484,7 +480,7 @@ def test_there_is_one_reminder_and_none_after_an_answer(
     deliver(runtime, "SO-2", account={"id": "A-2"}, contacts=[contact("bob", phone="+447700900124")])
     sender.run_once(DELIVERED)
     runtime.process_pending()
-    take(runtime, answered(time=at(hours=5), arrival="on_time"))
+    ingest(runtime, answered(time=at(hours=5), arrival="on_time"))
     for day in range(1, 10):
         runtime.tick(at(days=day, hours=3))
         sender.run_once(at(days=day, hours=3))
@@ -503,23 +499,23 @@ def test_there_is_one_reminder_and_none_after_an_answer(
     assert figures(runtime)["asked"] == 2
 
 
-def test_an_answer_before_anybody_asked_makes_the_question_unnecessary(
+def test_an_answer_before_the_question_makes_it_unnecessary(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     evening = at(hours=12)
     deliver(runtime, moment=evening)
-    take(runtime, answered(time=at(hours=13), arrival="on_time"))
+    ingest(runtime, answered(time=at(hours=13), arrival="on_time"))
     sender.run_once(at(days=1))
     assert (provider.posts, states(runtime.engine)) == ([], ["answered"])
 
 
-def test_an_answer_may_overtake_the_news_that_it_was_asked(
+def test_an_answer_may_arrive_before_the_event_of_its_question(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("reset")
     deliver(runtime)
     sender.run_once(DELIVERED)
-    take(runtime, answered(time=at(hours=2.01), arrival="late"))
+    ingest(runtime, answered(time=at(hours=2.01), arrival="late"))
     assert figures(runtime)["on_time:10"] == 1
     assert states(runtime.engine) == ["answered"]
     sender.run_once(DELIVERED + A_DAY_LATER)
@@ -529,12 +525,12 @@ def test_an_answer_may_overtake_the_news_that_it_was_asked(
 def test_a_forged_event_of_our_own_source_is_a_dead_letter(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
     forged = asked("SO-1", DELIVERED).replace(b'"erp"', b'"unvarnished"')
-    take(runtime, forged)
+    ingest(runtime, forged)
     assert dialogue(runtime).asks == []
     assert count(runtime, dead_letters) == 1
 
 
-def test_the_demos_phone_shows_the_message(runtime: EmbeddedRunner) -> None:
+def test_the_demo_phone_shows_the_message(runtime: EmbeddedRunner) -> None:
     deliver(runtime, contacts=[contact(language="fr-FR")])
     made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED)
@@ -555,16 +551,16 @@ def shown(runtime: EmbeddedRunner) -> list[PhoneMessage]:
         return [PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
 
 
-def claimed_by_somebody_gone(runtime: EmbeddedRunner) -> Message:
-    """The message of a dispatcher that committed to send it and got no further."""
+def claimed_by_dead_dispatcher(runtime: EmbeddedRunner) -> Message:
+    """The message of a dispatcher that claimed it and then died."""
     with runtime.engine.begin() as connection:
-        (one,) = claim(connection, VAULT, Policy(), "gone", {"sms"}, DELIVERED, 5, LEASE).to_send
+        (one,) = Claimer(VAULT, Policy(), "gone", {"sms"}, LEASE).claim(connection, DELIVERED, 5).to_send
     return message_of(one, CONTEXT)
 
 
-def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runtime: EmbeddedRunner) -> None:
+def test_a_message_missing_from_the_demo_phone_was_not_sent_and_is_sent_again(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
-    claimed_by_somebody_gone(runtime)
+    claimed_by_dead_dispatcher(runtime)
     made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED + LEASE)
     made.stop()
@@ -572,19 +568,19 @@ def test_what_a_demo_phone_does_not_show_was_not_sent_and_is_sent_after_all(runt
     assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 2)
 
 
-def test_a_demo_phone_shows_no_message_of_a_dispatcher_whose_lease_was_taken_over(runtime: EmbeddedRunner) -> None:
+def test_the_demo_phone_shows_no_message_of_a_dispatcher_that_lost_its_lease(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
-    message = claimed_by_somebody_gone(runtime)
+    message = claimed_by_dead_dispatcher(runtime)
     made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED + LEASE)
     made.stop()
-    assert isinstance(phone_of(runtime).send(message), NotAccepted), "it was only paused, and goes on"
+    assert isinstance(phone_of(runtime).send(message), NotAccepted), "the paused dispatcher continues"
     assert len(shown(runtime)) == 1
 
 
-def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: EmbeddedRunner) -> None:
+def test_a_message_on_the_demo_phone_is_found_and_not_sent_again(runtime: EmbeddedRunner) -> None:
     deliver(runtime)
-    assert isinstance(phone_of(runtime).send(claimed_by_somebody_gone(runtime)), Accepted)
+    assert isinstance(phone_of(runtime).send(claimed_by_dead_dispatcher(runtime)), Accepted)
     made = dispatcher(runtime.store, phone_of(runtime))
     made.run_once(DELIVERED + LEASE)
     made.stop()
@@ -592,7 +588,7 @@ def test_what_a_demo_phone_shows_is_found_and_not_sent_again(runtime: EmbeddedRu
     assert (states(runtime.engine), stored(runtime.engine)[0]["attempt"]) == (["sent"], 1)
 
 
-def test_in_the_background_a_due_question_goes_at_once_when_somebody_says_so(
+def test_a_running_dispatcher_sends_a_due_question_as_soon_as_it_is_notified(
     begin: Callable[..., EmbeddedRunner], provider: Provider
 ) -> None:
     runtime = begin(Policy(quiet_from=time(0), quiet_until=time(0)))
@@ -609,7 +605,7 @@ def test_in_the_background_a_due_question_goes_at_once_when_somebody_says_so(
     assert states(runtime.engine) == ["sent"]
 
 
-def test_a_state_is_moved_on_by_its_newest_attempt_only(
+def test_only_the_newest_attempt_changes_the_state_of_an_ask(
     runtime: EmbeddedRunner, provider: Provider, sender: Dispatcher
 ) -> None:
     provider.plan("busy")

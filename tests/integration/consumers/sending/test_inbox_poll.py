@@ -1,4 +1,4 @@
-"""Texts whose webhook was lost: the provider's list has them, and each counts once, whichever of the two came first."""
+"""Texts whose webhook was lost are found in the provider's list. Each counts once, in whichever order they arrive."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -20,13 +20,13 @@ from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import inbound_messages
 from pipeline.store.schema.people import opt_outs
-from tests.support.running.embedded import VAULT
 from tests.support.builders import at
 from tests.support.limits import PATIENCE
 from tests.support.provider import ACCOUNT, TOKEN, Provider
-from tests.support.requests import doors
-from tests.support.requests.doors import PHONE
+from tests.support.requests import installation
+from tests.support.requests.installation import PHONE
 from tests.support.requests.messages import message
+from tests.support.running.embedded import VAULT
 from tests.support.running.sending import twilio
 from tests.support.stored import rows
 
@@ -69,24 +69,24 @@ def by_webhook(runtime: EmbeddedRunner, message_id: str, words: str, moment: dat
     return result
 
 
-def test_a_text_whose_webhook_was_lost_counts_as_if_it_had_come(
+def test_a_text_whose_webhook_was_lost_is_processed_from_the_list(
     runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5))
     assert poll.poll(NOW) == 1
     (answer,) = rows(runtime, answers)
     assert (answer["arrival"], answer["answered_at"]) == ("late", at(hours=2.5))
     assert rows(runtime, asks)[0]["state"] == "answered"
-    assert rows(runtime, inbound_messages)[0]["reply"] is None, "nothing went back, so nothing is said to have"
+    assert rows(runtime, inbound_messages)[0]["reply"] is None, "no reply was sent, so none is recorded"
     assert [poll.poll(NOW + timedelta(minutes=5 * n)) for n in range(1, 4)] == [0, 0, 0]
     assert (len(rows(runtime, answers)), len(rows(runtime, inbound_messages))) == (1, 1)
 
 
-def test_a_text_of_webhook_and_list_counts_once_whichever_comes_first(
+def test_a_text_received_by_webhook_and_list_counts_once_in_either_order(
     runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     first = provider.text("2", PHONE, at(hours=2.5))
     assert by_webhook(runtime, first.sid, "2", at(hours=2.5)).new
     assert poll.poll(NOW) == 0
@@ -96,10 +96,10 @@ def test_a_text_of_webhook_and_list_counts_once_whichever_comes_first(
     assert [(row["arrival"], row["score"]) for row in rows(runtime, answers)] == [("late", None), ("late", 4)]
 
 
-def test_the_conversation_continues_from_texts_of_the_list(
+def test_texts_of_the_list_continue_the_conversation(
     runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5))
     provider.text("4", PHONE, at(hours=2.6))
     assert poll.poll(NOW) == 2, "in the order in which they were written"
@@ -109,35 +109,37 @@ def test_the_conversation_continues_from_texts_of_the_list(
     assert (last["arrival"], last["score"], last["comment"]) == ("late", 4, "Nobody rang the bell.")
 
 
-def test_a_text_whose_webhook_may_be_on_its_way_is_left_to_it(
+def test_a_text_too_new_for_a_lost_webhook_is_left_to_the_webhook(
     runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     provider.text("2", PHONE, NOW - timedelta(seconds=30))
-    assert poll.poll(NOW) == 0, "from here no reply could go back"
+    assert poll.poll(NOW) == 0, "a reply is possible only to the webhook"
     assert poll.poll(NOW + timedelta(minutes=5)) == 1
 
 
-def test_a_stop_that_was_lost_holds_from_then_on(runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll) -> None:
-    doors.sent(runtime)
+def test_a_stop_found_in_the_list_applies_from_then_on(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
     provider.text("STOP", PHONE, at(hours=2.5))
     poll.poll(NOW)
     assert [row["digest"] for row in rows(runtime, opt_outs)] == [VAULT.phone_digest(PHONE)]
 
 
-def test_a_text_answers_what_had_been_asked_when_it_was_written(
+def test_a_text_answers_the_question_that_was_open_when_it_was_written(
     runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
 ) -> None:
-    doors.sent(runtime)
-    doors.sent(runtime, "SO-2", "B" * 22, at(days=8))
+    installation.sent(runtime)
+    installation.sent(runtime, "SO-2", "B" * 22, at(days=8))
     assert [row["state"] for row in rows(runtime, asks)] == ["sent", "sent"]
     provider.text("2", PHONE, at(days=7.9))
     poll.poll(at(days=8.1))
     assert [row["order_id"] for row in rows(runtime, answers)] == ["SO-1"]
 
 
-def test_after_a_failed_look_the_next_one_begins_where_it_did(runtime: EmbeddedRunner, provider: Provider) -> None:
-    doors.sent(runtime)
+def test_after_a_failed_poll_the_next_one_covers_the_same_period(runtime: EmbeddedRunner, provider: Provider) -> None:
+    installation.sent(runtime)
     assert polling(runtime, twilio(provider.url, 5)).poll(at(hours=2)) == 0
     provider.text("2", PHONE, at(hours=2.5))
     blind = polling(runtime, twilio("http://127.0.0.1:1"))
@@ -148,10 +150,10 @@ def test_after_a_failed_look_the_next_one_begins_where_it_did(runtime: EmbeddedR
     assert rows(runtime, answers)[0]["arrival"] == "late", "a late answer still counts"
 
 
-def test_a_list_that_breaks_off_moves_nothing_on(
+def test_an_incomplete_list_does_not_move_the_position_of_the_poll(
     runtime: EmbeddedRunner, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     for n in range(3):
         provider.text("2", PHONE, at(hours=2.5 + n / 10))
     monkeypatch.setattr(sms, "_PAGE", 1)
@@ -164,20 +166,20 @@ def test_a_list_that_breaks_off_moves_nothing_on(
 
 
 def breaking_off(provider: Provider, after: int) -> Callable[..., object]:
-    """The list, of which only so many pages can be had."""
+    """The provider's list, which fails after `after` pages."""
     right, pages = provider.listed, iter(range(after))
 
     def _listed(*arguments: object) -> object:
-        next(pages)  # then StopIteration: the stub's connection breaks
+        next(pages)  # afterwards StopIteration: the stub's connection breaks
         return right(*arguments)  # type: ignore[arg-type]
 
     return _listed
 
 
-def test_a_process_that_was_away_leaves_no_gap(
+def test_the_poll_after_a_pause_covers_the_whole_pause(
     start: Callable[..., EmbeddedRunner], provider: Provider, poll: InboxPoll, runtime: EmbeddedRunner
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     poll.poll(NOW)
     provider.text("2", PHONE, NOW - OVERLAP / 2)  # the list showed it late
     provider.text("4", PHONE, at(days=2))
@@ -185,27 +187,27 @@ def test_a_process_that_was_away_leaves_no_gap(
     assert again.poll(at(days=3)) == 2
 
 
-def test_a_text_of_broken_characters_is_handled_too(
-    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
-) -> None:
-    doors.sent(runtime)
+def test_a_text_of_invalid_characters_is_handled(runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll) -> None:
+    installation.sent(runtime)
     provider.text("2, half a smile \ud83d and \x00", PHONE, at(hours=2.5))
     assert poll.poll(NOW) == 1
     assert rows(runtime, inbound_messages)[0]["outcome"] == "answered"
 
 
-def test_only_texts_to_our_own_number_are_ours(runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll) -> None:
-    doors.sent(runtime)
+def test_only_texts_to_our_own_number_are_processed(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5), to="+15005550007")
     assert poll.poll(NOW) == 0
 
 
-def test_of_a_messaging_service_those_are_ours_that_are_not_said_to_be_anothers(
+def test_with_a_messaging_service_texts_of_other_services_are_skipped(
     runtime: EmbeddedRunner, provider: Provider
 ) -> None:
-    doors.sent(runtime)
+    installation.sent(runtime)
     provider.now = lambda: at(hours=2.2)
-    through_a_service(provider).send(message())  # what went out stands in the same list
+    through_a_service(provider).send(message())  # outbound messages are in the same list
     provider.text("no", PHONE, at(hours=2.4), to="+15005550008", service=ANOTHER)
     provider.text("2", PHONE, at(hours=2.5), to="+15005550007", service=OURS)
     provider.text("4", PHONE, at(hours=2.6), to="+15005550009")
@@ -214,8 +216,8 @@ def test_of_a_messaging_service_those_are_ours_that_are_not_said_to_be_anothers(
     assert (last["arrival"], last["score"]) == ("late", 4)
 
 
-def test_in_the_background_it_polls_at_once_and_ends_when_stopped(runtime: EmbeddedRunner, provider: Provider) -> None:
-    doors.sent(runtime)
+def test_the_background_poll_starts_at_once_and_ends_when_stopped(runtime: EmbeddedRunner, provider: Provider) -> None:
+    installation.sent(runtime)
     provider.text("2", PHONE, at(hours=2.5))
     committed = Event()
     running = polling(runtime, twilio(provider.url, 5), committed.set)
@@ -227,7 +229,7 @@ def test_in_the_background_it_polls_at_once_and_ends_when_stopped(runtime: Embed
 
 
 class Empty:
-    """A list without texts that remembers what it was asked for."""
+    """A list without texts that records the requested periods."""
 
     def __init__(self) -> None:
         self.asked: list[datetime] = []
@@ -237,7 +239,7 @@ class Empty:
         return []
 
 
-def test_a_look_begins_some_time_before_the_end_of_the_last_one(runtime: EmbeddedRunner) -> None:
+def test_each_poll_overlaps_the_previous_one(runtime: EmbeddedRunner) -> None:
     inbox = Empty()
     for moment in (NOW, NOW + timedelta(minutes=5), at(days=2)):
         polling(runtime, inbox).poll(moment)
@@ -245,7 +247,7 @@ def test_a_look_begins_some_time_before_the_end_of_the_last_one(runtime: Embedde
 
 
 class Broken:
-    """A list that cannot be had twice, and then meets a bug."""
+    """A list that is unavailable twice and then raises an unexpected error."""
 
     def __init__(self) -> None:
         self._errors = iter([LookupUnavailable("OSError"), LookupUnavailable("OSError"), ZeroDivisionError()])

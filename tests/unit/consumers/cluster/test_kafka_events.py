@@ -35,7 +35,7 @@ def record(value: bytes | None, *headers: tuple[str, bytes | None], topic: str =
 
 
 def binary(raw: bytes, **other: bytes) -> KafkaRecord:
-    """The same event in binary mode, with other attributes where they are named."""
+    """The same event in binary mode, with the given attributes replaced."""
     event = msgspec.json.decode(raw)
     data = msgspec.json.encode(event.pop("data"))
     attributes = {name: value.encode() for name, value in event.items()} | other
@@ -48,7 +48,7 @@ def read(found: Incoming) -> Event:
 
 
 def fault(found: Incoming) -> BadEvent:
-    """What is wrong, as the intake will see it."""
+    """The fault of a record, as the intake finds it."""
     with pytest.raises(BadEvent) as caught:
         raise found.fault or _decoding(found)
     return caught.value
@@ -73,15 +73,15 @@ def test_a_structured_event_needs_no_header(headers: tuple[tuple[str, bytes | No
 
 
 def test_a_binary_event_needs_no_content_type() -> None:
-    told = binary(completed())
+    record = binary(completed())
 
-    assert read(incoming(told._replace(headers=told.headers[1:]))) == decode(completed())
+    assert read(incoming(record._replace(headers=record.headers[1:]))) == decode(completed())
 
 
 def test_a_structured_event_outranks_its_headers() -> None:
-    beside = (("ce_specversion", b"1.0"), ("ce_id", b"other"))
+    headers = (("ce_specversion", b"1.0"), ("ce_id", b"other"))
 
-    assert read(incoming(record(completed(), STRUCTURED, *beside))) == decode(completed())
+    assert read(incoming(record(completed(), STRUCTURED, *headers))) == decode(completed())
 
 
 def test_an_attribute_is_utf8_and_not_percent_encoded() -> None:
@@ -199,8 +199,8 @@ def compared() -> bytes:
 def test_published_events_have_their_order_as_key_and_alerts_their_segment(raw: bytes, topic: str, key: str) -> None:
     kind = msgspec.json.decode(raw)["type"]
 
-    told = outgoing(kind, raw.decode(), prefix="eu.")
+    record = outgoing(kind, raw.decode(), prefix="eu.")
 
-    assert (told.topic, told.key.decode(), told.value) == (f"eu.{topic}", key, raw)
-    back = incoming(KafkaRecord(told.topic, 0, 0, told.value, told.headers), prefix="eu.")
+    assert (record.topic, record.key.decode(), record.value) == (f"eu.{topic}", key, raw)
+    back = incoming(KafkaRecord(record.topic, 0, 0, record.value, record.headers), prefix="eu.")
     assert decode(back.raw, back.topic) == decode(raw)

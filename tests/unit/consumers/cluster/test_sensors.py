@@ -1,4 +1,4 @@
-"""What a worker's loop reports to the sensors of its Faust app, compared with what happens on the broker."""
+"""The reports of a worker's loop to the sensors of its Faust app, compared with what happens on the broker."""
 
 import asyncio
 from collections import deque
@@ -21,52 +21,52 @@ Process = Callable[[Sequence[ConsumerRecord]], PoisonRecords]
 Scenario = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
-class Told(faust.Sensor):
-    """Keeps what it hears, in its order."""
+class RecordingSensor(faust.Sensor):
+    """A sensor that records the reports in order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[str] = []
+        self.reports: list[str] = []
 
     def on_message_in(self, tp: Any, offset: int, message: Any) -> None:
-        self.heard.append(f"in {tp.topic}/{tp.partition}/{offset} {message.key!r} {message.timestamp:g}")
+        self.reports.append(f"in {tp.topic}/{tp.partition}/{offset} {message.key!r} {message.timestamp:g}")
 
     def on_message_out(self, tp: Any, offset: int, message: Any) -> None:
-        self.heard.append(f"out {offset}")
+        self.reports.append(f"out {offset}")
 
     def on_commit_initiated(self, consumer: Any) -> str:
-        self.heard.append("commit")
+        self.reports.append("commit")
         return "state"
 
     def on_commit_completed(self, consumer: Any, state: Any) -> None:
-        self.heard.append(f"committed {state}")
+        self.reports.append(f"committed {state}")
 
     def on_rebalance_start(self, app: Any) -> dict[str, Any]:
-        self.heard.append("rebalance")
+        self.reports.append("rebalance")
         return {}
 
     def on_rebalance_return(self, app: Any, state: dict[str, Any]) -> None:
-        self.heard.append("rebalanced")
+        self.reports.append("rebalanced")
 
     def on_rebalance_end(self, app: Any, state: dict[str, Any]) -> None:
-        self.heard.append("rebalance ended")
+        self.reports.append("rebalance ended")
 
     def on_send_initiated(self, producer: Any, topic: str, message: Any, keysize: int, valsize: int) -> str:
-        self.heard.append(f"send {message.topic} {keysize}+{valsize} {dict(message.headers)['offset']!r}")
+        self.reports.append(f"send {message.topic} {keysize}+{valsize} {dict(message.headers)['offset']!r}")
         return "state"
 
     def on_send_completed(self, producer: Any, state: Any, metadata: Any) -> None:
-        self.heard.append(f"sent to {metadata.topic}, {state}")
+        self.reports.append(f"sent to {metadata.topic}, {state}")
 
     def on_send_error(self, producer: Any, exc: BaseException, state: Any) -> None:
-        self.heard.append(f"not sent: {type(exc).__name__}, {state}")
+        self.reports.append(f"not sent: {type(exc).__name__}, {state}")
 
 
-def heard_of(group: Group, process: Process, scenario: Scenario) -> list[str]:
-    app, told = App("test"), Told()
-    app.sensors.add(told)
+def reports_of(group: Group, process: Process, scenario: Scenario) -> list[str]:
+    app, sensor = App("test"), RecordingSensor()
+    app.sensors.add(sensor)
     working(group, process, scenario, app=app)
-    return told.heard
+    return sensor.reports
 
 
 def through(group: Group) -> Scenario:
@@ -79,9 +79,9 @@ def through(group: Group) -> Scenario:
 
 def test_a_record_is_reported_when_processing_begins_and_when_its_effect_is_durable() -> None:
     group = Group([record(0), record(1)])
-    heard = heard_of(group, lambda _: [], through(group))
+    reports = reports_of(group, lambda _: [], through(group))
     came, went = ["in orders/0/0 b'SO-1' 0", "in orders/0/1 b'SO-1' 0"], ["out 0", "out 1"]
-    assert heard == [*came, *went, "commit", "committed state"]
+    assert reports == [*came, *went, "commit", "committed state"]
 
 
 def test_a_retried_batch_is_reported_once() -> None:
@@ -93,8 +93,8 @@ def test_a_retried_batch_is_reported_once() -> None:
             raise UNAVAILABLE
         return []
 
-    heard = heard_of(group, _process, through(group))
-    assert [one.split()[0] for one in heard] == ["in", "out", "commit", "committed"]
+    reports = reports_of(group, _process, through(group))
+    assert [one.split()[0] for one in reports] == ["in", "out", "commit", "committed"]
 
 
 def test_a_batch_left_unprocessed_is_not_reported_as_processed() -> None:
@@ -105,17 +105,17 @@ def test_a_batch_left_unprocessed_is_not_reported_as_processed() -> None:
 
     async def _scenario(stopping: asyncio.Event) -> None:
         await joined(group)
-        await until(lambda: group.place == 1)
+        await until(lambda: group.next_offset == 1)
         stopping.set()
 
-    assert [one.split()[0] for one in heard_of(group, _process, _scenario)] == ["in"]
+    assert [one.split()[0] for one in reports_of(group, _process, _scenario)] == ["in"]
 
 
 def test_a_commit_that_fails_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.consumers.cluster.offsets._RETRY_SECONDS", 0)
     group = Group([record(0)], fails=deque([KafkaConnectionError()]))
-    heard = heard_of(group, lambda _: [], through(group))
-    assert heard[-3:] == ["commit", "commit", "committed state"]
+    reports = reports_of(group, lambda _: [], through(group))
+    assert reports[-3:] == ["commit", "commit", "committed state"]
 
 
 def test_a_rebalance_is_reported_from_revocation_to_assignment() -> None:
@@ -125,15 +125,15 @@ def test_a_rebalance_is_reported_from_revocation_to_assignment() -> None:
         await joined(group)
         await group.rebalance()
 
-    assert heard_of(group, lambda _: [], _scenario) == ["rebalance", "rebalanced", "rebalance ended"]
+    assert reports_of(group, lambda _: [], _scenario) == ["rebalance", "rebalanced", "rebalance ended"]
 
 
 def test_a_dead_letter_is_reported_as_sent_or_failed() -> None:
     group = Group([record(0, b"{")], refuses=deque([NotEnoughReplicasError()]))
-    heard = heard_of(group, lambda records: [(records[0], BadEvent("cut off"))], through(group))
-    said = [one for one in heard if "sen" in one]
+    reports = reports_of(group, lambda records: [(records[0], BadEvent("cut off"))], through(group))
+    sent = [one for one in reports if "sen" in one]
     begun = "send dead-letters 4+1 b'0'"
-    assert said == [begun, "not sent: NotEnoughReplicasError, state", begun, "sent to dead-letters, state"]
+    assert sent == [begun, "not sent: NotEnoughReplicasError, state", begun, "sent to dead-letters, state"]
 
 
 def measured(name: str, **labels: str) -> float:

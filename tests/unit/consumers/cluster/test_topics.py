@@ -41,7 +41,7 @@ def by_name(**settings: Any) -> dict[str, Topic]:
     return {each.name: each for each in wanted(Settings(**settings))}
 
 
-def test_all_topics_of_the_contract_dead_letters_and_internal_topics_are_wanted() -> None:
+def test_the_topics_of_the_contract_the_dead_letters_and_the_internal_topics_are_created() -> None:
     ours = {"dead-letters", "unvarnished-events", "unvarnished-evidence"}
     assert set(by_name()) == {kind.topic for kind in KINDS.values()} | ours
 
@@ -73,7 +73,7 @@ def test_no_event_is_dropped_by_compaction_or_by_its_own_time() -> None:
         assert each.configs["message.timestamp.type"] == "LogAppendTime"
 
 
-def test_the_largest_event_fits_in_its_topic_and_among_the_dead_letters() -> None:
+def test_the_largest_event_fits_in_its_topic_and_in_the_dead_letter_topic() -> None:
     most = {name: int(each.configs["max.message.bytes"]) for name, each in by_name().items()}
 
     dead_letters = most.pop("dead-letters")
@@ -129,7 +129,7 @@ def test_the_client_knows_every_option_it_is_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "signs_in", "expected"),
+    ("errors", "signs_in", "expected"),
     [
         ([HUNG_UP, REFUSED, HUNG_UP], True, "Authentication failed: Invalid username or password"),
         ([UNTRUSTED, HUNG_UP], False, "socket disconnected"),
@@ -139,10 +139,10 @@ def test_the_client_knows_every_option_it_is_given(tmp_path: Path) -> None:
     ],
 )
 def test_the_reason_of_a_refused_connection_comes_from_the_clients_log(
-    heard: list[str], signs_in: bool, expected: str
+    errors: list[str], signs_in: bool, expected: str
 ) -> None:
     attempts = Attempts()
-    for text in heard:
+    for text in errors:
         attempts.handle(logging.makeLogRecord({"msg": text, "levelno": logging.ERROR}))
 
     assert attempts.reason(signs_in) == expected

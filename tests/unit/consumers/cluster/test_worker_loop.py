@@ -30,7 +30,7 @@ def test_offsets_are_committed_after_each_batch_one_commit_at_a_time() -> None:
         return []
 
     async def _scenario(_: asyncio.Event) -> None:
-        group.slow = asyncio.Event()  # the broker is slow: the work does not wait for it
+        group.slow = asyncio.Event()  # the broker is slow: processing does not wait for it
         await joined(group)
         await until(lambda: len(seen) == 9)
         assert not group.committed
@@ -61,23 +61,23 @@ def test_while_the_database_is_unavailable_a_batch_is_retried_and_the_worker_is_
 
 
 def test_a_batch_that_cannot_be_completed_is_left_unprocessed_in_a_rebalance() -> None:
-    group, away = Group([record(0), record(1)]), asyncio.Event()
-    away.set()
+    group, unavailable = Group([record(0), record(1)]), asyncio.Event()
+    unavailable.set()
     done: list[int] = []
 
     def _process(records: Sequence[ConsumerRecord]) -> PoisonRecords:
-        if away.is_set():
+        if unavailable.is_set():
             raise UNAVAILABLE
         done.extend(one.offset for one in records)
         return []
 
     async def _scenario(_: asyncio.Event) -> None:
         await joined(group)
-        await until(lambda: group.place == 2)
+        await until(lambda: group.next_offset == 2)
         await group.rebalance()
         assert not group.committed
-        await until(lambda: group.place == 2)  # what was handed back came again
-        away.clear()
+        await until(lambda: group.next_offset == 2)  # the unprocessed records were fetched again
+        unavailable.clear()
         await until(lambda: group.committed == [2])
 
     working(group, _process, _scenario)
@@ -107,7 +107,7 @@ def test_a_stopped_worker_without_a_database_leaves_its_batch_unprocessed() -> N
 
     async def _scenario(stopping: asyncio.Event) -> None:
         await joined(group)
-        await until(lambda: group.place == 1)
+        await until(lambda: group.next_offset == 1)
         stopping.set()
 
     working(group, _process, _scenario)
@@ -162,7 +162,7 @@ def test_offsets_without_a_record_are_committed_when_the_worker_is_idle() -> Non
 
     async def _scenario(_: asyncio.Event) -> None:
         await joined(group)
-        group.place = 7  # as behind the end of a transaction
+        group.next_offset = 7  # as after the end of a transaction
         await until(lambda: group.committed[-1:] == [7])
 
     working(group, lambda _: [], _scenario)

@@ -73,7 +73,7 @@ def test_lag_without_progress_makes_a_worker_unready_and_then_ends_it(progress: 
 
 
 @pytest.mark.parametrize("what", ["no lag", "progress", "no broker"])
-def test_a_worker_continues_while_there_is(progress: Progress, what: str) -> None:
+def test_a_worker_continues_while_there_is_progress(progress: Progress, what: str) -> None:
     ended: list[int] = []
 
     def _lag() -> Mapping[str, int]:

@@ -1,4 +1,4 @@
-"""Which answer of a person is current: one rule, whatever the order in which the answers arrive."""
+"""The current answer of a contact does not depend on the order of arrival."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -50,7 +50,7 @@ def answer(event_id: str, hours: float, statement: Statement, contact_id: str = 
 # --- amending a statement -----------------------------------------------------------------------------------
 
 
-def test_what_the_later_statement_does_not_mention_stays() -> None:
+def test_values_that_a_later_statement_does_not_mention_stay() -> None:
     earlier = Statement("late", False, ("damaged",), Score(3), "wet", NOON)
     assert earlier.amended_by(Statement()) == earlier
     assert earlier.amended_by(Statement(score=Score(5))) == msgspec.structs.replace(earlier, score=Score(5))
@@ -150,14 +150,14 @@ def test_the_order_of_arrival_does_not_matter(answers: list[CommentedAnswer], sh
 
 
 @given(ANSWERS)
-def test_what_is_current_stays_current(answers: list[CommentedAnswer]) -> None:
+def test_a_current_answer_stays_current(answers: list[CommentedAnswer]) -> None:
     current = current_answers(answers)
     assert current_answers(current) == current
     assert current == sorted(current, key=answer_rank)
 
 
 @given(ANSWERS)
-def test_no_contact_amends_another(answers: list[CommentedAnswer]) -> None:
+def test_no_contact_amends_the_answer_of_another(answers: list[CommentedAnswer]) -> None:
     together = {one.contact_id: one for one in current_answers(answers)}
     for contact_id in {one.contact_id for one in answers}:
         alone = current_answers(one for one in answers if one.contact_id == contact_id)

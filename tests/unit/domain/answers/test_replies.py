@@ -1,4 +1,4 @@
-"""Reading replies: set phrases and numbers, words of control, and nothing wrong from what is not understood."""
+"""Parsing replies: phrases, numbers and control words; an unknown text gives no code."""
 
 import json
 import time
@@ -53,7 +53,7 @@ def read(text: str, question: Question = "arrival", language: str | None = "en")
         ("Automatic reply: I am out until 3 June", NOTHING),
     ],
 )
-def test_after_the_arrival_question(text: str, reading: ParsedReply) -> None:
+def test_replies_to_the_arrival_question(text: str, reading: ParsedReply) -> None:
     assert read(text) == reading
 
 
@@ -71,7 +71,7 @@ def test_after_the_arrival_question(text: str, reading: ParsedReply) -> None:
         "yes but box 3 wet",
     ],
 )
-def test_words_it_does_not_know_are_kept_as_words_without_a_code(text: str) -> None:
+def test_unknown_words_are_stored_without_a_code(text: str) -> None:
     assert read(text) == ParsedReply(comment=text)
 
 
@@ -79,12 +79,12 @@ def test_words_it_does_not_know_are_kept_as_words_without_a_code(text: str) -> N
     ("text", "score"),
     [("0", 0), ("10", 10), ("9/10", 9), ("10/10!!", 10), ("8 out of 10", 8), ("nine", 9), ("neuf", 9), ("7.", 7)],
 )
-def test_after_the_score_question(text: str, score: int) -> None:
+def test_replies_to_the_score_question(text: str, score: int) -> None:
     assert read(text, "score") == ParsedReply(score=score)
 
 
 @pytest.mark.parametrize("text", ["8.5", "8,5", "-1", "11", "18/20", "7-8", "100", "ok", "no", "99999999999"])
-def test_what_is_no_whole_number_from_0_to_10_is_no_score(text: str) -> None:
+def test_only_a_whole_number_from_0_to_10_is_a_score(text: str) -> None:
     assert read(text, "score") == UNCLEAR
 
 
@@ -93,14 +93,14 @@ def test_a_number_among_words_is_no_score(text: str) -> None:
     assert read(text, "score") == ParsedReply(comment=text)
 
 
-def test_a_score_with_words_and_an_answer_that_comes_late_to_its_question() -> None:
+def test_a_score_with_a_comment_and_an_answer_to_an_earlier_question() -> None:
     assert read("7. Livreur sympa", "score") == ParsedReply(score=7, comment="7. Livreur sympa")
     assert read("late", "score") == LATE
     assert read("9/10 from me", "comment") == ParsedReply(score=9)
 
 
 @pytest.mark.parametrize("text", ["no", "Non merci", "RAS", "rien à signaler", "ok", "thanks"])
-def test_nothing_to_add(text: str) -> None:
+def test_replies_that_add_nothing(text: str) -> None:
     assert read(text, "comment") == NOTHING
 
 
@@ -116,7 +116,7 @@ def test_nothing_to_add(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("question", ["arrival", "score", "comment"])
-def test_opting_out_in_one_word_or_plain_wording_whatever_was_asked(text: str, question: Question) -> None:
+def test_an_opt_out_in_one_word_or_plain_wording_counts_after_any_question(text: str, question: Question) -> None:
     assert read(text, question, None).control == "stop"
 
 
@@ -130,7 +130,7 @@ def test_opting_out_in_one_word_or_plain_wording_whatever_was_asked(text: str, q
         *("il n'y a plus de papier", "stop sending me broken pallets", "bus stop", "last stop of the tour"),
     ],
 )
-def test_what_is_not_about_the_messages_is_feedback(text: str) -> None:
+def test_a_stop_that_is_not_about_messages_is_feedback(text: str) -> None:
     assert read(text) == ParsedReply(comment=text)
 
 
@@ -138,16 +138,16 @@ def test_what_is_not_about_the_messages_is_feedback(text: str) -> None:
     ("text", "control"),
     [("HELP", "help"), ("Aide", "help"), ("who is this?", "help"), ("C'est qui ?", "help"), ("START", "start")],
 )
-def test_help_and_start(text: str, control: str) -> None:
+def test_replies_that_ask_for_help_or_start(text: str, control: str) -> None:
     assert read(text, "score") == ParsedReply(control=control)  # type: ignore[arg-type]
 
 
-def test_an_answer_beside_an_opt_out_counts() -> None:
+def test_an_answer_in_the_same_text_as_an_opt_out_counts() -> None:
     assert read("1, and please stop texting me") == ParsedReply(arrival="on_time", complete=True, control="stop")
 
 
 @given(st.text(max_size=3_000), st.sampled_from(["arrival", "score", "comment"]))
-def test_any_text_gives_a_reading_that_can_be_stored(text: str, question: Question) -> None:
+def test_any_text_gives_a_parsed_reply_that_can_be_stored(text: str, question: Question) -> None:
     reading = read(text, question)
     assert reading.score is None or 0 <= reading.score <= 10
     assert not (reading.unclear and reading != UNCLEAR)
@@ -158,7 +158,7 @@ def test_any_text_gives_a_reading_that_can_be_stored(text: str, question: Questi
 
 
 @given(st.text(min_size=1, max_size=400), st.sampled_from(["STOP", "arrêt", "unsubscribe"]))
-def test_what_stands_behind_the_bound_is_not_read(text: str, word: str) -> None:
+def test_text_beyond_the_length_limit_is_not_read(text: str, word: str) -> None:
     assert read("x" * MAX_TEXT + text + word).control is None
 
 
@@ -169,7 +169,7 @@ def test_what_stands_behind_the_bound_is_not_read(text: str, word: str) -> None:
         *("arretez de m'envoyer des ", "no more ", "1. ", "sorry ", " \t", "10/10 ", "1,", "n't stop "),
     ],
 )
-def test_hostile_texts_take_no_time(piece: str) -> None:
+def test_hostile_texts_are_parsed_quickly(piece: str) -> None:
     text = piece * (200_000 // len(piece))
     for question in ("arrival", "score", "comment"):
         spent = []
@@ -181,21 +181,21 @@ def test_hostile_texts_take_no_time(piece: str) -> None:
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the hand-read replies are not beside this checkout")
-def test_against_replies_read_by_hand_no_code_is_wrong() -> None:
+def test_no_code_contradicts_the_replies_labelled_by_hand() -> None:
     rows: list[dict[str, Any]] = [json.loads(line) for line in REFERENCE.read_text().splitlines()]
     spoken = [row for row in rows if row["lang"] in ("en", "fr")]
     understood = 0
     for row in spoken:
         expect, doubtful = row["expect"], set(row["doubtful"])
         got = READER.read(row["text"], row["question"], row["lang"])
-        said = {"arrival": got.arrival, "complete": got.complete, "score": got.score, "control": got.control}
-        for name, value in said.items():
+        parsed = {"arrival": got.arrival, "complete": got.complete, "score": got.score, "control": got.control}
+        for name, value in parsed.items():
             assert value is None or value == expect[name] or name in doubtful, row["id"]
         if expect["control"] == "stop":
             assert got.control == "stop", row["id"]
-        understood += all(value == expect[name] for name, value in said.items())
+        understood += all(value == expect[name] for name, value in parsed.items())
     assert understood >= 0.7 * len(spoken)
-    # In languages it does not read yet, it may miss an opt-out and must not invent one.
+    # In unsupported languages it may miss an opt-out, but must not invent one.
     for row in rows:
         control = READER.read(row["text"], row["question"], row["lang"]).control
         assert control is None or control == row["expect"]["control"] or "control" in row["doubtful"], row["id"]

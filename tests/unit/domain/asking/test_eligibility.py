@@ -1,4 +1,4 @@
-"""Who would be asked, or why not: every gate, in their order, and what a customer can be asked at most."""
+"""Eligibility: every rule in order, the limits per contact and account, and the sample."""
 
 from datetime import timedelta
 from typing import Any
@@ -49,20 +49,20 @@ def people(count: int) -> list[dict[str, Any]]:
     return [contact(f"c{n}", phone=f"+4477009001{n:02}") for n in range(count)]
 
 
-# --- each gate ----------------------------------------------------------------------------------------------
+# --- each rule ----------------------------------------------------------------------------------------------
 
 
 def test_a_receiver_who_agreed_and_has_a_phone_is_asked() -> None:
     assert decide(order_of(contact()), "delivery", NOTHING, POLICY, NOW) == [Decision("ana", None, "sms")]
 
 
-def test_nobody_is_asked_about_the_past() -> None:
+def test_no_contact_is_asked_about_a_historic_order() -> None:
     assert decide(order_of(contact(), historic=True), "delivery", NOTHING, POLICY, NOW) == [
         Decision(NO_CONTACT, Reason.HISTORIC)
     ]
 
 
-def test_an_order_without_contacts_reaches_nobody() -> None:
+def test_an_order_without_contacts_leads_to_no_question() -> None:
     assert decide(order_of(), "delivery", NOTHING, POLICY, NOW) == [Decision(NO_CONTACT, Reason.NO_REACHABLE_CONTACT)]
 
 
@@ -76,7 +76,7 @@ def test_an_order_without_contacts_reaches_nobody() -> None:
         ("gatekeeper", Reason.WRONG_ROLE),
     ],
 )
-def test_only_some_roles_are_asked(role: str, expected: Reason | None) -> None:
+def test_only_contacts_of_some_roles_are_asked(role: str, expected: Reason | None) -> None:
     assert reasons(order_of(contact(role=role))) == [expected]
 
 
@@ -85,7 +85,7 @@ def test_which_roles_are_asked_is_a_setting() -> None:
 
 
 @pytest.mark.parametrize("consent", [None, {}, {"sms": False, "email": False}])
-def test_without_a_record_of_consent_nobody_is_asked(consent: dict[str, bool] | None) -> None:
+def test_a_contact_without_recorded_consent_is_not_asked(consent: dict[str, bool] | None) -> None:
     assert reasons(order_of(contact(consent=consent))) == [Reason.NO_CONSENT]
 
 
@@ -103,10 +103,10 @@ def test_without_a_record_of_consent_nobody_is_asked(consent: dict[str, bool] | 
         ({"consent": None}, Reason.NO_CONSENT, ""),
     ],
 )
-def test_a_person_is_reached_where_they_agreed_to_be(
+def test_a_contact_is_asked_on_the_channel_of_the_consent(
     known: dict[str, Any], expected: Reason | None, channel: str
 ) -> None:
-    """With both channels there are."""
+    """With both channels available."""
     assert decide(order_of(contact(**known)), "delivery", NOTHING, BOTH, NOW) == [Decision("ana", expected, channel)]
 
 
@@ -120,29 +120,27 @@ def test_a_person_is_reached_where_they_agreed_to_be(
         (BY_MAIL | {"role": "gatekeeper"}, Reason.WRONG_ROLE),
     ],
 )
-def test_consent_to_a_channel_that_does_not_exist_here_is_no_channel(
-    known: dict[str, Any], expected: Reason | None
-) -> None:
-    """Where there is SMS alone."""
+def test_consent_to_an_unavailable_channel_gives_no_channel(known: dict[str, Any], expected: Reason | None) -> None:
+    """With SMS only."""
     assert reasons(order_of(contact(**known))) == [expected]
 
 
-def test_the_channels_are_tried_in_the_order_of_preference() -> None:
+def test_channels_are_chosen_in_the_order_of_preference() -> None:
     mail_first = Policy(channels=(EMAIL, SMS))
     assert decide(order_of(contact(**EITHER)), "delivery", NOTHING, mail_first, NOW) == [Decision("ana", None, "email")]
 
 
-def test_without_any_channel_nobody_is_asked() -> None:
+def test_without_any_channel_no_contact_is_asked() -> None:
     assert reasons(order_of(contact(**EITHER)), policy=Policy(channels=())) == [Reason.NO_CHANNEL]
 
 
-def test_a_reminder_takes_the_channel_that_serves_now() -> None:
+def test_a_reminder_uses_the_channel_available_now() -> None:
     order = order_of(contact(**BY_MAIL))
     assert reminder(order, "ana", BOTH) == Decision("ana", None, "email")
     assert reminder(order, "gone", BOTH) == Decision("gone", None, "sms"), "removed from the order since"
 
 
-def test_whoever_opted_out_is_left_in_peace_under_that_address_only() -> None:
+def test_an_opt_out_applies_to_its_address_only() -> None:
     history = History({}, 0, frozenset({"ana@example.com"}))
     assert reasons(order_of(contact(**BY_MAIL)), history, BOTH) == [Reason.OPTED_OUT]
     assert reasons(order_of(contact(email="ana@example.com")), history) == [None], "the phone is another address"
@@ -156,23 +154,23 @@ def test_whoever_opted_out_is_left_in_peace_under_that_address_only() -> None:
         (POLICY.contact_rest, None),
     ],
 )
-def test_a_contact_rests_between_two_questions(rested: timedelta, expected: Reason | None) -> None:
+def test_a_contact_is_not_asked_again_within_the_rest_period(rested: timedelta, expected: Reason | None) -> None:
     assert reasons(order_of(contact()), History({"ana": NOW - rested}, 0, frozenset())) == [expected]
     assert reasons(order_of(contact("ben")), History({"ana": NOW - rested}, 0, frozenset())) == [None]
 
 
-def test_an_account_is_asked_so_often_in_a_period_and_no_more() -> None:
+def test_an_account_is_asked_up_to_its_cap_in_a_period() -> None:
     policy = Policy(account_cap=3)
     assert reasons(order_of(contact()), History({}, 2, frozenset()), policy) == [None]
     assert reasons(order_of(contact()), History({}, 3, frozenset()), policy) == [Reason.ACCOUNT_CAP]
 
 
-def test_the_cap_holds_within_one_order() -> None:
+def test_the_cap_applies_within_one_order() -> None:
     expected = [None, None, Reason.ACCOUNT_CAP, Reason.ACCOUNT_CAP]
     assert reasons(order_of(*people(4)), History({}, 1, frozenset()), Policy(account_cap=3)) == expected
 
 
-def test_whoever_is_refused_uses_up_no_place_under_the_cap() -> None:
+def test_a_refused_contact_does_not_count_towards_the_cap() -> None:
     refused, *others = people(3)
     assert reasons(order_of(refused | {"consent": None}, *others), policy=Policy(account_cap=2)) == [
         Reason.NO_CONSENT,
@@ -181,32 +179,32 @@ def test_whoever_is_refused_uses_up_no_place_under_the_cap() -> None:
     ]
 
 
-def test_one_phone_is_asked_once_about_an_order_whatever_names_it_has() -> None:
+def test_one_phone_is_asked_once_about_an_order_under_any_contact_id() -> None:
     assert reasons(order_of(contact("ana"), contact("ben"))) == [None, Reason.DUPLICATE]
 
 
-def test_whoever_was_asked_before_about_the_order_is_a_duplicate_also_under_another_name() -> None:
+def test_an_address_already_asked_about_the_order_is_a_duplicate_under_any_contact_id() -> None:
     order = order_of(contact("ana"), contact("ben"), contact("cleo", phone="+447700900999"))
     order.dialogue.asks.append(Ask("ana", "missing_scan", at(), NO_CLAIM))
     assert reasons(order) == [Reason.DUPLICATE, Reason.DUPLICATE, None]
 
 
-def test_whoever_was_asked_for_this_purpose_is_not_asked_again_at_a_new_address() -> None:
+def test_a_contact_already_asked_for_this_purpose_is_not_asked_at_a_new_address() -> None:
     order = order_of(contact("ana"))
     order.dialogue.asks.append(Ask("gone", "delivery", at(), NO_CLAIM))
-    assert reasons(order) == [None], "somebody else was"
+    assert reasons(order) == [None], "another contact was"
     order.dialogue.asks.append(Ask("ana", "delivery", at(), NO_CLAIM))
     assert reasons(order) == [Reason.DUPLICATE]
 
 
-def test_a_person_named_twice_is_decided_upon_once() -> None:
-    """One person in two roles; two decisions about one contact could not both be recorded."""
+def test_a_contact_named_twice_gets_one_decision() -> None:
+    """One contact in two roles: only one decision about a contact can be recorded."""
     twice = order_of(contact("ana", role="gatekeeper"), contact("ana", role="receiver"))
     assert decide(twice, "delivery", NOTHING, POLICY, NOW) == [Decision("ana", None, "sms")]
     assert reasons(order_of(contact("ana"), contact("ana"))) == [None]
 
 
-# --- the gates together -------------------------------------------------------------------------------------
+# --- the rules together -------------------------------------------------------------------------------------
 
 GATES = [
     Reason.HISTORIC,
@@ -229,8 +227,8 @@ FAILING: dict[Reason, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("first", range(len(GATES)), ids=lambda n: GATES[n])
-def test_the_first_gate_that_is_not_passed_is_the_reason(first: int) -> None:
-    """Failing it and all that come after it."""
+def test_the_first_failed_rule_is_the_reason(first: int) -> None:
+    """An order that fails this rule and all later ones."""
     failed = set(GATES[first:])
     changes: dict[str, Any] = {}
     for reason, change in reversed(FAILING.items()):
@@ -248,14 +246,14 @@ def test_the_first_gate_that_is_not_passed_is_the_reason(first: int) -> None:
     assert reasons(order, history, Policy(sample_rate=rate)) == [GATES[first]]
 
 
-def test_of_several_refusals_the_one_that_came_closest_is_the_orders() -> None:
+def test_the_reason_of_an_order_is_that_of_the_contact_who_passed_most_rules() -> None:
     assert nearest([Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.WRONG_ROLE]) is Reason.OPTED_OUT
     assert nearest(["account_cap", "historic"]) is Reason.ACCOUNT_CAP
     for nearer, further in zip(list(Reason)[1:], Reason, strict=False):
         assert nearest([further, nearer]) is nearest([nearer, further]) is nearer
 
 
-def test_within_reach_is_whoever_could_have_been_asked() -> None:
+def test_every_contact_that_could_have_been_asked_is_contactable() -> None:
     never = {Reason.HISTORIC, Reason.WRONG_ROLE, Reason.NO_CONSENT, Reason.NO_CHANNEL, Reason.NO_REACHABLE_CONTACT}
     never |= {Reason.OPTED_OUT, Reason.REJECTED}
     assert set(Reason) - never == WITHIN_REACH
@@ -278,11 +276,11 @@ def test_the_sample_is_as_large_as_it_should_be_and_always_the_same() -> None:
     assert len(sampled(1.0, 200)) == 200
 
 
-def test_a_larger_sample_holds_the_smaller_one() -> None:
+def test_a_larger_sample_contains_the_smaller_one() -> None:
     assert sampled(0.2, 500) < sampled(0.5, 500)
 
 
-def test_two_people_of_one_order_are_sampled_each_for_themselves() -> None:
+def test_two_contacts_of_one_order_are_sampled_independently() -> None:
     policy = Policy(sample_rate=0.5)
     pairs = [reasons(order_of(*people(2), order_id=f"SO-{n}"), policy=policy) for n in range(100)]
     assert {(first is None, second is None) for first, second in pairs} == {
@@ -290,7 +288,7 @@ def test_two_people_of_one_order_are_sampled_each_for_themselves() -> None:
     }
 
 
-def test_an_address_is_the_one_of_the_channel_that_serves() -> None:
+def test_the_address_is_that_of_the_chosen_channel() -> None:
     assert address(Contact("ana", "receiver", phone="digest"), (SMS,)) is None, "no consent"
     consent = Consent(sms=True, email=True)
     ana = Contact("ana", "receiver", phone="of the phone", email="of the mailbox", consent=consent)

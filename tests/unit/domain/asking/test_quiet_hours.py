@@ -1,16 +1,14 @@
 """Quiet hours in every time zone and on days when the clocks change, and due times."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.domain.asking.ask_states import LOOK_AFTER, RANK, TERMINAL, AskState, SendOutcome, before, loss, next_look
-from pipeline.domain.asking.channels import MAX_QUEUE_TIME, SMS, Channel
-from pipeline.domain.asking.eligibility import Reason
+
+from pipeline.domain.asking.channels import MAX_QUEUE_TIME
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import (
     MIN_VALIDITY,
@@ -21,13 +19,10 @@ from pipeline.domain.asking.quiet_hours import (
     validity,
     zones_of,
 )
-from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
-from pipeline.domain.events.contract import Consent, Contact
-from tests.unit.domain.asking.test_ask_states import MINUTE
 
-
+MINUTE = timedelta(minutes=1)
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Auckland"]
-# Around every change of clocks of these zones in a year, and elsewhere.
+# A year of minutes; more of them around the changes of clocks of these zones.
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda moment: moment.replace(second=0, microsecond=0)
 )
@@ -41,12 +36,12 @@ SOME_ZONES = st.lists(st.sampled_from(ZONES), min_size=1, max_size=3, unique=Tru
 
 
 @given(st.one_of(MOMENTS, NEAR_A_CHANGE), SOME_ZONES, POLICIES)
-def test_a_message_goes_at_the_first_open_minute_and_is_gone_before_quiet_hours(
+def test_a_message_is_sent_in_the_first_open_minute_and_expires_before_quiet_hours(
     moment: datetime, zones: list[str], policy: Policy
 ) -> None:
     found = open_from(moment, zones, policy)
     if found is None:
-        # No stretch of two minutes is open for all within the next three days.
+        # Within the next three days no two minutes are open in all zones.
         for n in range(0, 3 * 24 * 60, 5):
             minute = moment + n * MINUTE
             later = minute + MIN_VALIDITY
@@ -59,13 +54,13 @@ def test_a_message_goes_at_the_first_open_minute_and_is_gone_before_quiet_hours(
     assert MIN_VALIDITY <= lies <= MAX_QUEUE_TIME
     n = 0
     while n * MINUTE < lies:
-        assert not _quiet_for_some(found + n * MINUTE, zones, policy), "it never lies in a queue during quiet hours"
+        assert not _quiet_for_some(found + n * MINUTE, zones, policy), "it is never in a queue during quiet hours"
         n += 1
     waiting = moment
     while waiting < found:
         assert any(
             _quiet_for_some(waiting + k * MINUTE, zones, policy) for k in range(int(MIN_VALIDITY / MINUTE) + 1)
-        ), "no earlier minute would have done"
+        ), "no earlier minute is open"
         waiting += 7 * MINUTE
 
 
@@ -77,7 +72,7 @@ def _quiet_for_some(moment: datetime, zones: Sequence[str], policy: Policy) -> b
     ("day", "offset"),
     [(date(2026, 3, 28), 1), (date(2026, 3, 29), 2), (date(2026, 10, 24), 2), (date(2026, 10, 25), 1)],
 )
-def test_the_night_ends_at_eight_on_the_wall_whatever_the_clocks_did(day: date, offset: int) -> None:
+def test_quiet_hours_end_at_eight_local_time_on_days_of_clock_changes(day: date, offset: int) -> None:
     night = datetime.combine(day, time(3, 30), ZoneInfo("Europe/Paris")).astimezone(UTC)
     found = open_from(night, ["Europe/Paris"], Policy())
     assert found == datetime.combine(day, time(8 - offset), UTC)
@@ -90,13 +85,13 @@ def test_without_quiet_hours_every_moment_is_open() -> None:
     assert validity(now, ZONES, policy) == MAX_QUEUE_TIME
 
 
-def test_where_it_is_always_quiet_for_somebody_nothing_is_ever_due() -> None:
+def test_if_quiet_hours_of_all_zones_cover_the_day_nothing_is_due() -> None:
     policy = Policy(quiet_from=time(12), quiet_until=time(11))
     assert due_at(datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC), ZONES, policy) is None
 
 
 @given(MOMENTS, st.integers(-3_000, 3_000), st.integers(0, 600), SOME_ZONES)
-def test_a_question_waits_after_the_delivery_and_never_goes_back_in_time(
+def test_a_question_waits_after_the_delivery_and_is_never_due_in_the_past(
     now: datetime, ago: int, wait: int, zones: list[str]
 ) -> None:
     policy = Policy(ask_after=timedelta(minutes=wait), quiet_from=time(22), quiet_until=time(6))
@@ -107,7 +102,7 @@ def test_a_question_waits_after_the_delivery_and_never_goes_back_in_time(
         assert found >= happened + policy.ask_after
 
 
-def test_whose_quiet_hours_count() -> None:
+def test_the_zone_of_the_contact_counts_then_of_the_order_then_those_of_the_policy() -> None:
     policy = Policy(zones=frozenset({"Europe/Paris", "America/New_York"}))
     assert zones_of("Asia/Kolkata", "UTC", policy) == {"Asia/Kolkata"}
     assert zones_of(None, "UTC", policy) == {"UTC"}
@@ -117,6 +112,6 @@ def test_whose_quiet_hours_count() -> None:
 
 
 @pytest.mark.parametrize("text", ["20:00", "20-25:00", "", "8-20"])
-def test_quiet_hours_that_cannot_be_read_are_refused(text: str) -> None:
+def test_malformed_quiet_hours_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="20:00-08:00"):
         parse_hours(text)

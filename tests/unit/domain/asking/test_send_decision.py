@@ -1,29 +1,16 @@
 """The decision right before a question is sent: send it, wait, or end the ask."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pipeline.domain.asking.ask_states import LOOK_AFTER, RANK, TERMINAL, AskState, SendOutcome, before, loss, next_look
+
+from pipeline.domain.asking.ask_states import SendOutcome
 from pipeline.domain.asking.channels import MAX_QUEUE_TIME, SMS, Channel
-from pipeline.domain.asking.eligibility import Reason
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.asking.quiet_hours import (
-    MIN_VALIDITY,
-    due_at,
-    open_from,
-    parse_hours,
-    quiet,
-    validity,
-    zones_of,
-)
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
 from pipeline.domain.events.contract import Consent, Contact
-
 
 DECIDED_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EMAIL = Channel("email", address_kind="email", consent_kind="email")
@@ -36,7 +23,7 @@ def due(**known: Any) -> SendEligibility:
     return SendEligibility(DECIDED_AT, zones=frozenset({"UTC"}), **(fine | known))
 
 
-def test_everything_is_checked_again_before_the_first_byte_is_sent() -> None:
+def test_every_condition_is_checked_again_before_sending() -> None:
     now = DECIDED_AT
     assert before_sending(due(), Policy(), now) == Go(MAX_QUEUE_TIME)
     assert before_sending(due(), Policy(), now.replace(hour=19)) == Go(timedelta(hours=1))
@@ -66,7 +53,7 @@ def test_consent_to_another_channel_is_never_an_opt_out() -> None:
     assert before_sending(due(contact=by_mail, channel=EMAIL), Policy(), DECIDED_AT) == Go(MAX_QUEUE_TIME)
 
 
-def test_a_channel_that_is_gone_is_waited_for_and_then_it_is_the_reason() -> None:
+def test_an_ask_waits_for_an_unavailable_channel_and_then_ends_without_a_channel() -> None:
     over = DECIDED_AT + timedelta(hours=48)
     assert before_sending(due(channel=None), Policy(), DECIDED_AT) == Wait(over)
     assert before_sending(due(channel=None), Policy(), over) == End(SendOutcome.NO_CHANNEL)

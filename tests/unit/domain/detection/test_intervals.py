@@ -1,4 +1,4 @@
-"""Intervals: they hold the estimate, shrink with answers, and cover the truth at every look."""
+"""Intervals contain the estimate, shrink with answers, and cover the true value at all times."""
 
 import math
 import random
@@ -19,7 +19,7 @@ counts = st.integers(0, 3000)
 
 
 @given(counts, counts, st.sampled_from([0.01, 0.05, 0.1]))
-def test_the_rate_interval_holds_the_observed_rate(hits: int, misses: int, alpha: float) -> None:
+def test_the_rate_interval_contains_the_observed_rate(hits: int, misses: int, alpha: float) -> None:
     n = hits + misses
     low, high = rate_interval(hits, n, alpha)
 
@@ -30,7 +30,7 @@ def test_the_rate_interval_holds_the_observed_rate(hits: int, misses: int, alpha
 
 
 @given(counts, counts, counts)
-def test_the_gap_interval_holds_the_observed_gap(n10: int, n01: int, n0: int) -> None:
+def test_the_gap_interval_contains_the_observed_gap(n10: int, n01: int, n0: int) -> None:
     n = n10 + n01 + n0
     low, high = gap_interval(n10, n01, n0)
 
@@ -79,7 +79,7 @@ def test_claimed_and_experienced_are_mirror_images(n10: int, n01: int, n0: int) 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.floats(-0.999, 0.999))
 def test_the_closed_form_of_the_gap_is_the_best_of_a_fine_grid(n10: int, n01: int, n0: int, g: float) -> None:
-    """The interval rests on a maximum that is written down; a search finds none above it."""
+    """The interval uses a closed form of a maximum; a search finds no larger value."""
     n = n10 + n01 + n0
     if not n:
         return
@@ -103,7 +103,7 @@ def test_a_smaller_alpha_gives_a_wider_interval() -> None:
     assert wide[1] > narrow[1]
 
 
-def test_without_answers_everything_is_possible() -> None:
+def test_without_answers_the_interval_is_the_whole_range() -> None:
     assert rate_interval(0, 0) == (0.0, 1.0)
     assert gap_interval(0, 0, 0) == (-1.0, 1.0)
     assert mean_interval(0, 0, 0, 10) == (0.0, 10.0)
@@ -116,13 +116,13 @@ def test_fractions_of_stakeholders_lie_between_their_neighbours() -> None:
     assert below[1] < between[1] < above[1]
 
 
-def test_a_mean_of_scores_is_the_rate_interval_stretched() -> None:
+def test_the_interval_of_a_mean_score_is_the_scaled_rate_interval() -> None:
     low, high = rate_interval(15, 20)
 
     assert mean_interval(20 * 1 + 15 * 9, 20, 1, 10) == pytest.approx((1 + 9 * low, 1 + 9 * high))
 
 
-def test_a_total_that_rounding_put_out_of_reach_still_has_an_interval() -> None:
+def test_a_total_slightly_out_of_range_by_rounding_has_an_interval() -> None:
     total = sum([0.1] * 30)  # 3.0000000000000013 of at most 3.0
 
     low, high = mean_interval(total, 30, 0.0, 0.1)
@@ -130,8 +130,8 @@ def test_a_total_that_rounding_put_out_of_reach_still_has_an_interval() -> None:
     assert low < high == 0.1
 
 
-def test_the_interval_covers_the_truth_at_every_look() -> None:
-    """At most alpha of all sequences may leave the truth out at *any* of their looks."""
+def test_the_interval_covers_the_true_rate_at_all_times() -> None:
+    """At most alpha of all sequences may exclude the true rate at *any* time."""
     rng = random.Random(11)
     left_out = 0
     for _ in range(200):
@@ -167,7 +167,7 @@ def test_nothing_completed_has_no_figures() -> None:
     assert poststratified(n10=0, n11=0, n00=0, n01=0, completed=0, claimed_on_time=0) is None
 
 
-def test_a_group_that_nobody_answered_for_has_an_interval_but_no_point() -> None:
+def test_a_group_without_answers_has_an_interval_but_no_point() -> None:
     figures = poststratified(n10=2, n11=18, n00=0, n01=0, completed=100, claimed_on_time=90)
 
     assert figures is not None
@@ -203,7 +203,7 @@ def test_a_poststratified_gap_lies_in_its_interval(
         assert low <= figures.gap <= high
 
 
-def test_what_is_compatible_with_honesty_needs_no_explanation() -> None:
+def test_a_gap_compatible_with_honesty_needs_no_explanation() -> None:
     assert breakdown_rho(0.05, 0.05) == pytest.approx(1.0)
     assert breakdown_rho(0.02, 0.05) < 1.0 < breakdown_rho(0.12, 0.05)
     assert breakdown_rho(1.0, 0.05) == math.inf

@@ -1,4 +1,4 @@
-"""What is refused at the door, and that the refusal names the field."""
+"""Malformed events are refused, and the refusal names the field."""
 
 import json
 from datetime import UTC, datetime
@@ -39,14 +39,14 @@ def test_the_limit_on_bytes_is_exact() -> None:
         event(completed(memo="x" * (padding + 1)))
 
 
-def test_what_nobody_knows_is_kept_out_of_the_way() -> None:
+def test_unknown_fields_are_ignored() -> None:
     known = event(completed(colour="red", _={"traceparent": "00-1"}))
     assert known.data.order_id == "SO-1"
     assert known.time == MONDAY
     assert known.received_at == MONDAY
 
 
-def test_escaped_text_is_as_good_as_any() -> None:
+def test_escaped_text_is_decoded() -> None:
     assert event(completed(account={"id": "A", "name": "Caf\u00e9 \U0001f600"})).data.account.name == "Café 😀"
     raw = json.dumps(json.loads(completed(account={"id": "A", "name": "Café 😀"}))).encode()  # \u escapes
     assert event(raw).data.account.name == "Café 😀"
@@ -58,11 +58,11 @@ def test_escaped_text_is_as_good_as_any() -> None:
         ("2026-11-20T12:00:00+01:00", None, datetime(2026, 11, 20, 11, 0, tzinfo=UTC)),
         ("2026-11-20", "Europe/Paris", datetime(2026, 11, 20, 22, 59, 59, 999999, tzinfo=UTC)),
         ("2026-11-20", "America/Sao_Paulo", datetime(2026, 11, 21, 2, 59, 59, 999999, tzinfo=UTC)),
-        # The day the clocks go back has 25 hours, and its end is an hour later by the sun.
+        # The day on which the clocks go back has 25 hours, so it ends one hour later in UTC.
         ("2026-10-25", "Europe/Paris", datetime(2026, 10, 25, 22, 59, 59, 999999, tzinfo=UTC)),
     ],
 )
-def test_a_date_is_kept_until_its_day_ends_where_it_is_delivered(
+def test_a_promised_date_ends_with_the_local_day_of_the_delivery(
     stated: str, zone: str | None, expected: datetime
 ) -> None:
     assert deadline(stated, zone) == expected

@@ -1,4 +1,4 @@
-"""An order's facts and claim: every revision kept, and the same in whatever order they came."""
+"""Facts and claim of an order: every revision is stored, and the order of receipt does not matter."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -21,17 +21,17 @@ from tests.support.streams import stream
 def facts_of(*raws: bytes) -> Facts:
     facts = Facts()
     for raw in raws:
-        learn(facts, event(raw))
+        apply(facts, event(raw))
     return facts
 
 
-def learn(facts: Facts, told: Event) -> None:
+def apply(facts: Facts, received: Event) -> None:
     learners = {
         "order.completed": facts.apply_completed,
         "order.repromised": facts.apply_repromised,
         "delivery.updated": facts.apply_scan,
     }
-    learners[told.type](told)
+    learners[received.type](received)
 
 
 def claimed(*raws: bytes) -> Claim:
@@ -43,14 +43,14 @@ def claimed(*raws: bytes) -> Claim:
 
 @given(seed=st.integers(0, 2**32), shuffle=st.randoms(use_true_random=False))
 def test_facts_and_claim_do_not_depend_on_the_order_of_arrival(seed: int, shuffle: Random) -> None:
-    told = [event(raw) for _, raw in stream(seed, orders=1)]
-    of_the_order = [each for each in told if not each.type.startswith("feedback")]
+    received = [event(raw) for _, raw in stream(seed, orders=1)]
+    of_the_order = [each for each in received if not each.type.startswith("feedback")]
     in_order, shuffled = Facts(), Facts()
     for each in of_the_order:
-        learn(in_order, each)
+        apply(in_order, each)
     shuffle.shuffle(of_the_order)
     for each in of_the_order:
-        learn(shuffled, each)
+        apply(shuffled, each)
     assert shuffled == in_order
     assert claim_of(shuffled) == claim_of(in_order)
 
@@ -59,16 +59,16 @@ def test_facts_and_claim_do_not_depend_on_the_order_of_arrival(seed: int, shuffl
 def test_facts_and_dialogue_survive_being_stored(seed: int) -> None:
     facts, dialogue = Facts(), Dialogue()
     for _, raw in stream(seed, orders=1):
-        told = event(raw)
-        if told.type == "feedback.received":
-            dialogue.apply_answer(told)
-        elif told.type != "feedback.requested":
-            learn(facts, told)
+        received = event(raw)
+        if received.type == "feedback.received":
+            dialogue.apply_answer(received)
+        elif received.type != "feedback.requested":
+            apply(facts, received)
     for value in (facts, dialogue):
         assert msgspec.json.decode(msgspec.json.encode(value), type=type(value)) == value
 
 
-def test_an_order_is_known_from_its_completion_on() -> None:
+def test_an_order_exists_once_it_is_completed() -> None:
     before = (scanned(time=at(hours=2)), repromised("SO-1", at(), at(hours=9)))
     assert not facts_of(*before).known
     assert claimed(*before) == NO_CLAIM
@@ -76,14 +76,14 @@ def test_an_order_is_known_from_its_completion_on() -> None:
     assert claimed(*before, completed()).delivered_at == at(hours=2)
 
 
-def test_events_of_one_moment_stand_in_the_order_of_source_and_id() -> None:
+def test_events_of_one_instant_are_ordered_by_source_and_id() -> None:
     events = [completed(event_id=name, account={"id": name}) for name in ("b", "c", "a")]
     assert facts_of(*events).latest.account.id == "c"
     other = completed(event_id="a", account={"id": "other"}, _={"source": "later than erp"})
     assert facts_of(other, *events).latest.account.id == "other"
 
 
-def test_the_latest_word_about_an_order_stands_and_earlier_ones_are_kept() -> None:
+def test_the_latest_event_of_an_order_counts_and_earlier_ones_are_stored() -> None:
     facts = facts_of(
         completed(time=at(hours=5), event_id="corrected", dimensions={"depot": "Nancy"}),
         completed(time=at(hours=1), dimensions={"depot": "Lyon"}),
@@ -92,7 +92,7 @@ def test_the_latest_word_about_an_order_stands_and_earlier_ones_are_kept() -> No
     assert facts.latest.dimensions == {"depot": "Nancy"}
 
 
-def test_an_order_is_historic_if_its_latest_word_says_so() -> None:
+def test_an_order_is_historic_if_its_latest_event_is() -> None:
     assert facts_of(completed(_={"historic": True})).historic
     assert not facts_of(completed(_={"historic": True}), completed(time=at(hours=1), event_id="live")).historic
 
@@ -101,7 +101,7 @@ def test_an_order_is_historic_if_its_latest_word_says_so() -> None:
     ("timezone", "day"),
     [(None, 2), ("UTC", 2), ("America/Los_Angeles", 1), ("Pacific/Kiritimati", 2), ("Asia/Tokyo", 2)],
 )
-def test_an_orders_figures_belong_to_its_day_where_it_is_delivered(timezone: str | None, day: int) -> None:
+def test_an_order_counts_on_the_local_day_of_its_delivery_address(timezone: str | None, day: int) -> None:
     early = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)  # still Sunday evening in California
     assert (
         facts_of(completed(completed_at=early, timezone=timezone)).day()
@@ -109,7 +109,7 @@ def test_an_orders_figures_belong_to_its_day_where_it_is_delivered(timezone: str
     )
 
 
-def test_an_order_without_a_time_of_completion_was_completed_when_its_event_says() -> None:
+def test_without_a_completion_time_the_time_of_the_event_counts() -> None:
     assert facts_of(completed(time=at(days=3))).latest.completed_at == at(days=3)
     assert facts_of(completed(time=at(days=3), completed_at=at(days=1))).latest.completed_at == at(days=1)
 
@@ -120,7 +120,7 @@ def test_an_order_without_a_time_of_completion_was_completed_when_its_event_says
 @given(
     moves=st.lists(st.tuples(st.integers(1, 500), st.integers(-100, 900)), unique_by=lambda m: m[0]), rng=st.randoms()
 )
-def test_the_first_promise_is_never_forgotten(moves: list[tuple[int, int]], rng: Random) -> None:
+def test_the_first_promise_is_never_replaced(moves: list[tuple[int, int]], rng: Random) -> None:
     raws = [repromised("SO-1", at(hours=made), at(hours=to), f"move {made}") for made, to in moves]
     raws.append(completed(promised_at=at(hours=3)))
     rng.shuffle(raws)
@@ -154,9 +154,7 @@ def test_an_order_without_a_promise_claims_nothing_about_time() -> None:
         ("Asia/Kolkata", datetime(2026, 3, 2, 18, 29, 59, 999999, tzinfo=UTC)),
     ],
 )
-def test_a_date_is_kept_until_the_end_of_its_day_where_the_order_is_delivered(
-    timezone: str, last_moment: datetime
-) -> None:
+def test_a_promise_of_a_date_is_kept_until_the_local_day_of_delivery_ends(timezone: str, last_moment: datetime) -> None:
     order = completed(promised_at="2026-03-02", requested_at="2026-03-02", timezone=timezone)
     kept = claimed(order, scanned(time=last_moment))
     assert (kept.on_time_first, kept.on_time_latest, kept.on_time_requested) == (True, True, True)
@@ -169,14 +167,14 @@ def test_a_date_on_the_day_the_clocks_change_ends_at_that_days_midnight() -> Non
     assert facts.first_promise == datetime(2026, 3, 29, 21, 59, 59, 999999, tzinfo=UTC)
 
 
-def test_the_claim_stands_against_each_of_three_dates() -> None:
+def test_the_claim_is_compared_with_each_of_three_dates() -> None:
     claim = claimed(
         completed(promised_at=at(hours=3), requested_at=at(hours=1)),
         repromised("SO-1", at(hours=4), at(hours=8)),
         scanned(time=at(hours=6)),
     )
     assert (claim.on_time_first, claim.on_time_latest, claim.on_time_requested) == (False, True, False)
-    assert claim.on_time is True, "as it is reported upstairs"
+    assert claim.on_time is True, "the claim in reports"
     assert claimed(completed(), scanned(time=at(hours=2))).on_time_requested is None
 
 
@@ -194,18 +192,18 @@ def test_an_order_of_several_shipments_is_delivered_with_the_last_of_them() -> N
     assert delivered_at(2, first, scanned(time=at(hours=3), shipment_id="a")) is None, "one parcel scanned twice"
 
 
-def test_a_scan_without_a_shipment_speaks_for_all() -> None:
+def test_a_scan_without_a_shipment_applies_to_all_shipments() -> None:
     assert delivered_at(3, scanned(time=at(hours=2))) == at(hours=2)
     assert delivered_at(3, scanned(time=at(hours=2)), scanned(time=at(hours=4), shipment_id="a")) == at(hours=4)
 
 
 @pytest.mark.parametrize("status", ["dispatched", "out_for_delivery", "attempted", "available_for_pickup", "exception"])
-def test_on_the_way_is_not_delivered(status: str) -> None:
+def test_a_dispatched_shipment_is_not_delivered(status: str) -> None:
     assert delivered_at(1, scanned(status=status)) is None
     assert delivered_at(1, scanned(time=at(hours=1)), scanned(time=at(hours=2), status=status)) == at(hours=1)
 
 
-def test_what_came_back_is_not_delivered() -> None:
+def test_a_returned_shipment_is_not_delivered() -> None:
     came, back = (
         scanned(time=at(hours=1), shipment_id="a"),
         scanned(time=at(hours=2), status="returned", shipment_id="a"),
@@ -214,10 +212,10 @@ def test_what_came_back_is_not_delivered() -> None:
     assert delivered_at(1, came, back) is None
     assert delivered_at(2, came, other, back) is None
     assert delivered_at(2, came, other, back, again) == at(hours=3)
-    assert delivered_at(2, came, other, scanned(time=at(hours=4), status="returned")) is None, "all of it came back"
+    assert delivered_at(2, came, other, scanned(time=at(hours=4), status="returned")) is None, "all of it was returned"
 
 
-def test_a_later_word_about_a_delivery_corrects_an_earlier_one() -> None:
+def test_a_later_scan_corrects_an_earlier_one() -> None:
     early = scanned(time=at(hours=2))
     corrected = scanned(time=at(hours=9), at=at(hours=7))
     assert delivered_at(1, early, corrected) == at(hours=7)
@@ -236,7 +234,7 @@ def in_full(lines: list[dict[str, Any]], *scans: bytes) -> bool | None:
     ("delivered", "expected"),
     [([10, 5], True), ([10, 6], True), ([9, 5], False), ([10, None], None), ([9, None], None)],
 )
-def test_an_order_is_in_full_if_every_line_came_whole(delivered: list[float | None], expected: bool | None) -> None:
+def test_an_order_is_in_full_if_every_line_is_complete(delivered: list[float | None], expected: bool | None) -> None:
     lines = [
         {"sku": "a", "ordered": 10, "delivered": delivered[0]},
         {"sku": "b", "ordered": 5, "delivered": delivered[1]},
@@ -244,11 +242,11 @@ def test_an_order_is_in_full_if_every_line_came_whole(delivered: list[float | No
     assert in_full(lines) is expected
 
 
-def test_an_order_without_lines_says_nothing_about_quantities() -> None:
+def test_an_order_without_lines_claims_nothing_about_quantities() -> None:
     assert in_full([]) is None
 
 
-def test_a_line_that_nobody_ordered_anything_of_is_full() -> None:
+def test_a_line_with_an_ordered_quantity_of_zero_is_full() -> None:
     assert in_full([{"sku": "a", "ordered": 0, "delivered": 0}]) is True
 
 
@@ -257,11 +255,11 @@ def brought(shipment: str, hours: float, **quantities: float) -> bytes:
     return scanned(time=at(hours=hours), shipment_id=shipment, lines=lines)
 
 
-def test_the_shipments_own_quantities_add_up_and_count_more_than_the_orders() -> None:
+def test_quantities_of_shipments_are_summed_and_override_those_of_the_order() -> None:
     lines = [{"sku": "a", "ordered": 10, "delivered": 10}, {"sku": "b", "ordered": 5, "delivered": 0}]
     assert in_full(lines, brought("p1", 1, a=4, b=5), brought("p2", 1.5, a=6)) is True
     assert in_full(lines, brought("p1", 1, a=4, b=5), brought("p2", 1.5, a=5)) is False
-    assert in_full(lines, brought("p1", 1, a=10)) is False, "nobody brought b"
+    assert in_full(lines, brought("p1", 1, a=10)) is False, "b was not delivered"
 
 
 def test_a_shipments_later_count_of_a_line_replaces_its_earlier_one() -> None:
@@ -270,13 +268,13 @@ def test_a_shipments_later_count_of_a_line_replaces_its_earlier_one() -> None:
     assert in_full(lines, brought("p1", 1, a=5), brought("p1", 1.5, a=5)) is False, "not ten"
 
 
-def test_two_lines_of_one_article_are_wanted_together() -> None:
+def test_two_lines_of_one_article_are_summed() -> None:
     lines = [{"sku": "a", "ordered": 3}, {"sku": "a", "ordered": 4}]
     assert in_full(lines, brought("p1", 1, a=6)) is False
     assert in_full(lines, brought("p1", 1, a=7)) is True
 
 
-def test_what_is_not_delivered_claims_nothing() -> None:
+def test_an_undelivered_order_claims_nothing() -> None:
     assert claimed(completed()) == NO_CLAIM
 
 
@@ -290,7 +288,7 @@ def dialogue_of(*raws: bytes) -> Dialogue:
     return dialogue
 
 
-def test_the_latest_answer_of_each_person_stands() -> None:
+def test_the_latest_answer_of_each_person_counts() -> None:
     raws = [
         answered(time=at(hours=5), contact_id="ana", arrival="on_time"),
         answered(time=at(hours=4), contact_id="ben", arrival="late"),
@@ -303,13 +301,13 @@ def test_the_latest_answer_of_each_person_stands() -> None:
     assert len(dialogue_of(*raws).answers) == 4
 
 
-def test_an_undated_answer_stands_until_there_is_another() -> None:
+def test_an_undated_answer_counts_until_there_is_another() -> None:
     (answer,) = dialogue_of(answered(answered_at=None, arrival="late")).current_answers()
     assert answer.arrival == "late"
 
 
 def test_an_answer_amended_to_not_received_no_longer_counts_as_complete() -> None:
-    """The evidence must not say "everything was there" about goods that never came."""
+    """The evidence must not contain "complete" for goods that were not received."""
     first = answered(time=at(hours=1), event_id="first", arrival="on_time", complete=True)
     second = answered(time=at(hours=2), event_id="second", arrival="not_received")
     for order in ((first, second), (second, first)):
@@ -319,7 +317,7 @@ def test_an_answer_amended_to_not_received_no_longer_counts_as_complete() -> Non
         assert len(dialogue.answers) == 2, "both are kept"
 
 
-def test_a_contact_is_whom_the_latest_word_names() -> None:
+def test_the_latest_event_that_names_a_contact_defines_it() -> None:
     facts = facts_of(
         completed(contacts=[contact("ana", language="fr")]),
         completed(time=at(hours=1), event_id="later", contacts=[contact("ana", language="pt"), contact("ben")]),

@@ -1,4 +1,4 @@
-"""What an order adds to the figures: every counter by an example, and differences that add up."""
+"""The counters of an order: an example of each, and the differences between two states."""
 
 from collections import Counter
 from random import Random
@@ -20,27 +20,31 @@ COUNTS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 5))
 
 
 @given(before=COUNTS, after=COUNTS)
-def test_adding_the_difference_gives_what_comes_after(before: dict[str, int], after: dict[str, int]) -> None:
+def test_adding_the_difference_to_the_counts_before_gives_the_counts_after(
+    before: dict[str, int], after: dict[str, int]
+) -> None:
     changed = difference(before, after)
     total = {name: before.get(name, 0) + changed.get(name, 0) for name in before | changed}
     assert {name: n for name, n in total.items() if n} == after
-    assert all(changed.values()), "what stays is left out"
+    assert all(changed.values()), "unchanged counters are omitted"
 
 
 def grow(order: Order, raw: bytes) -> None:
-    told = event(raw)
-    if told.type == "feedback.received":
-        order.dialogue.apply_answer(told)
-    elif told.type == "feedback.requested":
-        order.dialogue.asks.append(Ask(told.data.contact_id, told.data.purpose, told.time, order.dialogue.claim))
+    received = event(raw)
+    if received.type == "feedback.received":
+        order.dialogue.apply_answer(received)
+    elif received.type == "feedback.requested":
+        order.dialogue.asks.append(
+            Ask(received.data.contact_id, received.data.purpose, received.time, order.dialogue.claim)
+        )
     else:
         learners = {"order.completed": order.facts.apply_completed, "order.repromised": order.facts.apply_repromised}
-        learners.get(told.type, order.facts.apply_scan)(told)
+        learners.get(received.type, order.facts.apply_scan)(received)
         order.dialogue.claim = claim_of(order.facts)
 
 
 @given(seed=st.integers(0, 2**32), shuffle=st.randoms(use_true_random=False))
-def test_the_order_in_which_events_came_leaves_no_trace(seed: int, shuffle: Random) -> None:
+def test_counts_do_not_depend_on_the_order_of_events(seed: int, shuffle: Random) -> None:
     raws = [raw for _, raw in stream(seed, orders=1)]
     in_order, shuffled = Order("SO-0"), Order("SO-0")
     for raw in raws:
@@ -61,7 +65,7 @@ def test_the_order_in_which_events_came_leaves_no_trace(seed: int, shuffle: Rand
 
 
 def order_of(*raws: bytes, asked: bool = False, refused: tuple[Reason, ...] = ()) -> Order:
-    """An order that was promised for noon of Monday, 3 hours after its start, unless said otherwise."""
+    """An order, by default promised for noon of Monday, 3 hours after its completion."""
     order = Order("SO-1")
     for raw in raws:
         grow(order, raw)
@@ -75,7 +79,7 @@ ORDER, IN_TIME, TOO_LATE = completed(), scanned(time=at(hours=2)), scanned(time=
 HISTORIC = completed(_={"historic": True})
 
 
-def says(who: str = "ana", **more: Any) -> bytes:
+def answer(who: str = "ana", **more: Any) -> bytes:
     return answered(time=at(hours=9), contact_id=who, **more)
 
 
@@ -88,13 +92,13 @@ EXAMPLES: dict[str, list[Order]] = {
     "pending": [order_of(ORDER), order_of(ORDER, IN_TIME)],
     "contactable": [order_of(ORDER, asked=True), *(order_of(ORDER, refused=(r,)) for r in WITHIN_REACH)],
     "asked": [order_of(ORDER, asked=True), order_of(ORDER, asked=True, refused=(Reason.NO_CONSENT,))],
-    "answered": [order_of(ORDER, says()), order_of(ORDER, says(), says("ben"))],
+    "answered": [order_of(ORDER, answer()), order_of(ORDER, answer(), answer("ben"))],
     "not_asked:historic": [order_of(HISTORIC)],
     **{f"not_asked:{reason}": [order_of(ORDER, refused=(reason,))] for reason in list(Reason)[1:]},
     "asked:on_time": [order_of(ORDER, IN_TIME, asked=True)],
     "asked:late": [order_of(ORDER, TOO_LATE, asked=True)],
-    "answered:on_time": [order_of(ORDER, IN_TIME, says(), asked=True)],
-    "answered:late": [order_of(ORDER, TOO_LATE, says(), asked=True)],
+    "answered:on_time": [order_of(ORDER, IN_TIME, answer(), asked=True)],
+    "answered:late": [order_of(ORDER, TOO_LATE, answer(), asked=True)],
     "delivered": [order_of(ORDER, IN_TIME), order_of(ORDER, TOO_LATE)],
     "on_time_first": [order_of(ORDER, IN_TIME, moved(0.5, 1))],
     "on_time_first:stated": [order_of(ORDER, IN_TIME), order_of(ORDER, TOO_LATE)],
@@ -104,37 +108,37 @@ EXAMPLES: dict[str, list[Order]] = {
     "on_time_requested:stated": [order_of(completed(requested_at=at(hours=1)), TOO_LATE)],
     "in_full": [order_of(ORDER, IN_TIME)],
     "in_full:stated": [order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME)],
-    "perfect": [order_of(ORDER, IN_TIME, says(complete=True))],
+    "perfect": [order_of(ORDER, IN_TIME, answer(complete=True))],
     "perfect:stated": [
-        order_of(ORDER, IN_TIME, says(complete=True, condition=["papers_missing"])),
-        order_of(ORDER, TOO_LATE, says(complete=True)),
+        order_of(ORDER, IN_TIME, answer(complete=True, condition=["papers_missing"])),
+        order_of(ORDER, TOO_LATE, answer(complete=True)),
     ],
-    "on_time:11": [order_of(ORDER, IN_TIME, says(arrival="on_time"))],
+    "on_time:11": [order_of(ORDER, IN_TIME, answer(arrival="on_time"))],
     "on_time:10": [
-        order_of(ORDER, IN_TIME, says(arrival="late")),
-        order_of(ORDER, IN_TIME, says(arrival="late"), says("ben", arrival="on_time")),
+        order_of(ORDER, IN_TIME, answer(arrival="late")),
+        order_of(ORDER, IN_TIME, answer(arrival="late"), answer("ben", arrival="on_time")),
     ],
-    "on_time:01": [order_of(ORDER, TOO_LATE, says(arrival="on_time"))],
-    "on_time:00": [order_of(ORDER, TOO_LATE, says(arrival="not_received"))],
-    "in_full:11": [order_of(ORDER, IN_TIME, says(complete=True))],
-    "in_full:10": [order_of(ORDER, IN_TIME, says(condition=["damaged"]))],
+    "on_time:01": [order_of(ORDER, TOO_LATE, answer(arrival="on_time"))],
+    "on_time:00": [order_of(ORDER, TOO_LATE, answer(arrival="not_received"))],
+    "in_full:11": [order_of(ORDER, IN_TIME, answer(complete=True))],
+    "in_full:10": [order_of(ORDER, IN_TIME, answer(condition=["damaged"]))],
     "in_full:01": [
-        order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, says(complete=True))
+        order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, answer(complete=True))
     ],
     "in_full:00": [
-        order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, says(complete=False))
+        order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, answer(complete=False))
     ],
-    "delivered:answered": [order_of(ORDER, TOO_LATE, says())],
-    "delivered:detractor": [order_of(ORDER, TOO_LATE, says(score={"value": 6}))],
-    "undelivered:answered": [order_of(ORDER, says())],
-    "undelivered:detractor": [order_of(ORDER, says(score={"value": 2, "scale": 5}))],
-    "on_time:answered": [order_of(ORDER, IN_TIME, says())],
-    "on_time:detractor": [order_of(ORDER, IN_TIME, says(score={"value": 0}))],
-    "score:10:7": [order_of(ORDER, IN_TIME, says(score={"value": 7}))],
-    "score:5:3": [order_of(ORDER, TOO_LATE, says(score={"value": 3, "scale": 5}))],
-    "condition:damaged": [order_of(ORDER, IN_TIME, says(condition=["damaged"]))],
-    "stated_arrival": [order_of(ORDER, IN_TIME, says(arrived_at=at(hours=2.5)))],
-    "scanned_early": [order_of(ORDER, IN_TIME, says(arrived_at=at(hours=4.5)))],
+    "delivered:answered": [order_of(ORDER, TOO_LATE, answer())],
+    "delivered:detractor": [order_of(ORDER, TOO_LATE, answer(score={"value": 6}))],
+    "undelivered:answered": [order_of(ORDER, answer())],
+    "undelivered:detractor": [order_of(ORDER, answer(score={"value": 2, "scale": 5}))],
+    "on_time:answered": [order_of(ORDER, IN_TIME, answer())],
+    "on_time:detractor": [order_of(ORDER, IN_TIME, answer(score={"value": 0}))],
+    "score:10:7": [order_of(ORDER, IN_TIME, answer(score={"value": 7}))],
+    "score:5:3": [order_of(ORDER, TOO_LATE, answer(score={"value": 3, "scale": 5}))],
+    "condition:damaged": [order_of(ORDER, IN_TIME, answer(condition=["damaged"]))],
+    "stated_arrival": [order_of(ORDER, IN_TIME, answer(arrived_at=at(hours=2.5)))],
+    "scanned_early": [order_of(ORDER, IN_TIME, answer(arrived_at=at(hours=4.5)))],
     "missed_first": [order_of(ORDER, TOO_LATE)],
     "rescued": [order_of(ORDER, TOO_LATE, moved(3.5, 5))],
     "risk": [
@@ -158,28 +162,28 @@ COUNTER_EXAMPLES: dict[str, list[Order]] = {
     "asked": [order_of(ORDER, refused=(Reason.SAMPLED_OUT,))],
     "not_asked:historic": [order_of(HISTORIC, asked=True)],
     "not_asked:no_consent": [order_of(ORDER, refused=(Reason.NO_CONSENT, Reason.SAMPLED_OUT))],
-    "answered:late": [order_of(ORDER, TOO_LATE, says())],
+    "answered:late": [order_of(ORDER, TOO_LATE, answer())],
     "asked:late": [order_of(ORDER, asked=True), order_of(completed(promised_at=None), TOO_LATE, asked=True)],
     "on_time": [order_of(ORDER, TOO_LATE), order_of(ORDER, IN_TIME, moved(0.5, 1))],
     "on_time_first": [order_of(ORDER, TOO_LATE, moved(1, 5))],
     "on_time_requested:stated": [order_of(ORDER, IN_TIME)],
     "in_full:stated": [order_of(completed(lines=[]), IN_TIME)],
-    "perfect:stated": [order_of(ORDER, IN_TIME), order_of(ORDER, IN_TIME, says(arrival="on_time"))],
+    "perfect:stated": [order_of(ORDER, IN_TIME), order_of(ORDER, IN_TIME, answer(arrival="on_time"))],
     "perfect": [
-        order_of(completed(requested_at=at(hours=1)), IN_TIME, says(complete=True)),
-        order_of(ORDER, IN_TIME, says(complete=True, condition=["papers_missing"])),
-        order_of(ORDER, TOO_LATE, moved(1, 5), says(complete=True)),
+        order_of(completed(requested_at=at(hours=1)), IN_TIME, answer(complete=True)),
+        order_of(ORDER, IN_TIME, answer(complete=True, condition=["papers_missing"])),
+        order_of(ORDER, TOO_LATE, moved(1, 5), answer(complete=True)),
     ],
-    "on_time:10": [order_of(ORDER, says(arrival="late"))],
-    "score:10:7": [order_of(ORDER, says(score={"value": 7}))],
-    "on_time:answered": [order_of(ORDER, TOO_LATE, says())],
+    "on_time:10": [order_of(ORDER, answer(arrival="late"))],
+    "score:10:7": [order_of(ORDER, answer(score={"value": 7}))],
+    "on_time:answered": [order_of(ORDER, TOO_LATE, answer())],
     "delivered:detractor": [
-        order_of(ORDER, IN_TIME, says(score={"value": 7})),
-        order_of(ORDER, says(score={"value": 1})),
+        order_of(ORDER, IN_TIME, answer(score={"value": 7})),
+        order_of(ORDER, answer(score={"value": 1})),
     ],
     "scanned_early": [
-        order_of(ORDER, IN_TIME, says(arrived_at=at(hours=4))),
-        order_of(ORDER, says(arrived_at=at(hours=9))),
+        order_of(ORDER, IN_TIME, answer(arrived_at=at(hours=4))),
+        order_of(ORDER, answer(arrived_at=at(hours=9))),
     ],
     "missed_first": [order_of(ORDER, IN_TIME), order_of(ORDER), order_of(completed(promised_at=None), TOO_LATE)],
     "rescued": [
@@ -202,12 +206,12 @@ def test_an_order_adds_nothing_to_the_counters_it_is_no_example_of(counter: str,
 
 
 def test_an_unknown_order_counts_nowhere() -> None:
-    assert contribution(order_of(IN_TIME, says(arrival="late"), asked=True)) == {}
+    assert contribution(order_of(IN_TIME, answer(arrival="late"), asked=True)) == {}
 
 
-def test_people_who_say_the_same_are_counted_each_and_the_order_once() -> None:
+def test_matching_answers_count_per_person_and_once_per_order() -> None:
     voices = [
-        says(who, score={"value": 3}, condition=["wrong"], arrived_at=at(hours=9)) for who in ("ana", "ben", "cleo")
+        answer(who, score={"value": 3}, condition=["wrong"], arrived_at=at(hours=9)) for who in ("ana", "ben", "cleo")
     ]
     counts = contribution(order_of(ORDER, IN_TIME, *voices))
     assert {name: n for name, n in counts.items() if n > 1} == {
@@ -219,8 +223,8 @@ def test_people_who_say_the_same_are_counted_each_and_the_order_once() -> None:
     assert counts["delivered:detractor"] == counts["answered"] == 1
 
 
-def test_the_streams_reach_every_counter_that_needs_no_decision_of_ours() -> None:
-    """What the property above would never have seen, it has not shown."""
+def test_the_streams_reach_every_counter_except_those_of_send_decisions() -> None:
+    """Otherwise the properties above would not cover every counter."""
     seen: set[str] = set()
     for seed in range(400):
         order = Order("SO-0")

@@ -29,7 +29,7 @@ def test_a_delivery_at_the_promised_minute_is_on_time() -> None:
     assert was_missed(PROMISE, _later(0.1))
 
 
-def test_what_was_never_delivered_was_neither_missed_nor_rescued() -> None:
+def test_an_undelivered_order_is_neither_missed_nor_rescued() -> None:
     assert not was_missed(PROMISE, None)
     assert not was_rescued(PROMISE, _later(1), _later(9), None)
 
@@ -39,9 +39,9 @@ def test_what_was_never_delivered_was_neither_missed_nor_rescued() -> None:
     [
         (1, 9, 5, True),
         (1, 9, 9, True),
-        (-1, 9, 5, False),  # moved in good time: the customer was told
+        (-1, 9, 5, False),  # moved in time: the customer was informed
         (0, 9, 5, False),
-        (1, 9, -2, False),  # was on time anyway
+        (1, 9, -2, False),  # was on time without it
         (1, 9, 10, False),  # missed the new promise too
         (None, 0, 5, False),
     ],
@@ -61,7 +61,7 @@ def test_goods_more_than_two_hours_after_their_scan_were_scanned_early() -> None
     assert was_scanned_early(PROMISE, _later(2), tolerance=timedelta(hours=1)) is True
 
 
-def test_an_unknown_time_says_nothing_about_the_scan() -> None:
+def test_an_unknown_arrival_is_no_early_scan() -> None:
     assert was_scanned_early(None, PROMISE) is None
     assert was_scanned_early(PROMISE, None) is None
 

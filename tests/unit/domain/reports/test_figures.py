@@ -1,18 +1,27 @@
-"""The figures of a segment: the contract's names and numbers, from nothing but summed counters."""
+"""The figures of a segment, computed from summed counters, with the names of the contract."""
 
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.reports.figures import figures_of, missing_contacts, row_json, row_of, share
+from pipeline.domain.reports.contract import report_json
+from pipeline.domain.reports.counts import Counts
+from pipeline.domain.reports.figures import figures_of, missing_contacts, share
 from tests.support.statistics.figures_reference import REFERENCE
 
 
+def total(counts: Counts) -> dict[str, Any]:
+    """The figures of these counters as the contract shows them."""
+    found: dict[str, Any] = report_json(counts, {})["total"]
+    return found
+
+
 def test_the_row_has_exactly_the_fields_of_the_contract() -> None:
-    assert list(row_json(row_of(REFERENCE))) == [
+    assert list(total(REFERENCE)) == [
         "delivered",
         "claimed_on_time",
         "answered",
@@ -24,8 +33,8 @@ def test_the_row_has_exactly_the_fields_of_the_contract() -> None:
     ]
 
 
-def test_counts_are_taken_from_delivered_orders() -> None:
-    row = row_json(row_of(REFERENCE | {"undelivered:answered": 20, "undelivered:detractor": 20}))
+def test_figures_count_delivered_orders() -> None:
+    row = total(REFERENCE | {"undelivered:answered": 20, "undelivered:detractor": 20})
     assert row["delivered"] == 4_000
     assert row["claimed_on_time"] == 3_600
     assert row["answered"] == 1_000
@@ -35,7 +44,7 @@ def test_counts_are_taken_from_delivered_orders() -> None:
 
 def test_experienced_is_the_claim_minus_the_gap_with_the_ends_swapped() -> None:
     # gap 0.0496 in [0.018295, 0.084858], claimed 0.9: the reference file's own figures
-    assert row_json(row_of(REFERENCE))["experienced_on_time"] == {
+    assert total(REFERENCE)["experienced_on_time"] == {
         "value": pytest.approx(0.850392, abs=1e-6),
         "low": pytest.approx(0.9 - 0.084858, abs=2e-6),
         "high": pytest.approx(0.9 - 0.018295, abs=2e-6),
@@ -44,7 +53,7 @@ def test_experienced_is_the_claim_minus_the_gap_with_the_ends_swapped() -> None:
 
 
 def test_nothing_answered_means_null_and_not_zero() -> None:
-    row = row_json(row_of({"completed": 5, "delivered": 5, "on_time": 5, "on_time:stated": 5}))
+    row = total({"completed": 5, "delivered": 5, "on_time": 5, "on_time:stated": 5})
     assert row["experienced_on_time"] is None
     assert row["mean_score"] is None
     assert row["nps"] is None
@@ -59,27 +68,27 @@ def test_an_empty_segment_has_figures_too() -> None:
     assert figures.signs.contactable is None
 
 
-def test_a_segment_that_calls_nothing_late_still_gets_a_point_and_the_whole_doubt() -> None:
+def test_a_segment_without_reported_late_orders_has_a_point_and_a_wider_interval() -> None:
     counts = {"on_time": 95, "on_time:stated": 100, "on_time:11": 15, "on_time:10": 5}
     compared = figures_of(counts).compared
     assert compared is not None
     assert compared.experienced.value == pytest.approx(0.95 * 0.75)
-    # all five that were claimed late may have come in time: that is within the interval
+    # all five that were claimed late may have been on time: the interval includes that
     assert compared.experienced.high >= compared.experienced.value + 0.05
 
 
-def test_no_point_without_a_word_on_what_was_claimed_on_time() -> None:
+def test_without_answers_on_orders_claimed_on_time_there_is_no_point() -> None:
     assert figures_of({"on_time": 95, "on_time:stated": 100, "on_time:00": 5}).compared is None
 
 
 def test_figures_are_not_rounded() -> None:
-    row = row_json(row_of({"score:5:5": 2, "score:5:4": 1}))
+    row = total({"score:5:5": 2, "score:5:4": 1})
     assert row["mean_score"]["value"] == 14 / 3
     assert row["mean_score"]["n"] == 3
     assert row["nps"]["value"] == pytest.approx(200 / 3)
 
 
-def test_both_scales_together_are_shown_on_ten() -> None:
+def test_scores_of_both_scales_are_shown_on_a_scale_of_ten() -> None:
     assert figures_of({"score:5:5": 1}).scale == 5
     mixed = figures_of({"score:5:5": 1, "score:10:10": 1})
     assert mixed.scale == 10
@@ -125,7 +134,7 @@ def test_no_risk_ratio_without_orders_on_both_sides() -> None:
     assert missing_contacts({"clean": 10}) is None
 
 
-def test_what_is_complained_of_comes_most_frequent_first() -> None:
+def test_conditions_are_most_frequent_first() -> None:
     assert figures_of({"condition:damaged": 3, "condition:wrong": 7}).conditions == (
         ("wrong", 7),
         ("damaged", 3),
@@ -150,7 +159,7 @@ def test_a_stricter_interval_is_wider() -> None:
 def test_a_figure_lies_within_its_interval_and_within_zero_and_one(
     cells: dict[str, int], on_time: int, late: int
 ) -> None:
-    row = row_json(row_of(cells | {"on_time": on_time, "on_time:stated": on_time + late}))
+    row = total(cells | {"on_time": on_time, "on_time:stated": on_time + late})
     figure = row["experienced_on_time"]
     json.dumps(row, allow_nan=False)
     if figure is not None:

@@ -1,4 +1,4 @@
-"""What terminal and pages share: which figures are shown, the worst first, axes of plots, groups of alerts."""
+"""Rules that terminal and pages share: figures that are shown, the order of segments, axes, groups of alerts."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def test_the_claim_is_marked_even_where_the_figure_is_not_known() -> None:
     assert mark_of(None) == Mark()
 
 
-def test_the_worst_segment_comes_first_and_the_unknown_last_by_name() -> None:
+def test_segments_are_sorted_worst_first_and_unknown_last_by_name() -> None:
     segments = {"b": segment(1, 2), "mild": segment(2, 18), "a": segment(0, 0), "bad": segment(9, 11)}
     assert worst_first(segments, lambda figures: figures.gap) == ["bad", "mild", "a", "b"]
     assert worst_first(segments, lambda figures: figures.experienced, worst_is_low=True) == ["bad", "mild", "a", "b"]

@@ -1,4 +1,4 @@
-"""The adapter against a provider at its worst: each answer is one of four outcomes, and nothing is ever sent twice."""
+"""The adapter against an unreliable provider: each response has one of four outcomes, and nothing is sent twice."""
 
 import socket
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
         yield running
 
 
-def test_a_message_is_one_post_with_all_that_limits_it(provider: Provider) -> None:
+def test_a_message_is_one_post_with_its_validity_and_callback(provider: Provider) -> None:
     sent = adapter(provider.url).send(message())
     assert sent == Accepted(provider.made[0].sid)
     (post,) = provider.posts
@@ -57,7 +57,7 @@ def test_a_messaging_service_chooses_the_sender(provider: Provider) -> None:
         ("silent", Unknown),
     ],
 )
-def test_every_other_answer_has_its_outcome_after_a_single_post(
+def test_every_other_response_has_its_outcome_after_a_single_post(
     provider: Provider, answer: Answer, outcome: type[object]
 ) -> None:
     provider.plan(answer)  # a second request would be accepted: there must be none
@@ -68,14 +68,14 @@ def test_every_other_answer_has_its_outcome_after_a_single_post(
         assert sent == Rejected(21610, CODES[21610].meaning, opted_out=True)
 
 
-def test_where_no_connection_comes_to_stand_nothing_was_sent() -> None:
+def test_without_a_connection_nothing_was_sent() -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))  # bound and not listening: refused
         sent = adapter(f"http://127.0.0.1:{busy.getsockname()[1]}").send(message())
     assert isinstance(sent, NotAccepted)
 
 
-def test_an_answer_that_drips_is_cut_off_in_time() -> None:
+def test_a_slow_response_is_cut_off_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         import threading
 
@@ -115,14 +115,14 @@ def test_a_list_that_cannot_be_read_proves_nothing() -> None:
         adapter("http://127.0.0.1:1").find(TO, hashed(LINK), NOW)
 
 
-def test_nothing_personal_shows_when_a_message_is_printed() -> None:
+def test_a_printed_message_contains_no_personal_data() -> None:
     shown = repr(message())
     assert TO not in shown
     assert LINK not in shown
     assert "callback-token" not in shown
 
 
-def test_every_code_says_what_it_means_and_what_to_do() -> None:
+def test_every_error_code_has_a_meaning_and_an_action() -> None:
     assert all(code.meaning and code.next_step for code in CODES.values())
     assert {AskState.SENT, AskState.DELIVERED, AskState.FAILED} == set(STATUSES.values())
 

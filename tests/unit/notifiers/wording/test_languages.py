@@ -28,7 +28,7 @@ def source_messages() -> set[str]:
 
 
 @pytest.mark.parametrize("language", [name for name in languages() if name != "en"])
-def test_a_catalogue_says_everything_and_nothing_else(language: str) -> None:
+def test_every_catalogue_has_exactly_the_required_texts(language: str) -> None:
     with (PACKAGE / "notifiers" / "wording" / "locales" / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, locale=language)
     translated = {str(message.id): str(message.string or "") for message in catalogue if message.id}
@@ -42,17 +42,17 @@ def test_a_catalogue_says_everything_and_nothing_else(language: str) -> None:
     ("wishes", "language"),
     [(("fr-CA",), "fr"), (("fr_BE.UTF-8",), "fr"), ((None, "de", "fr"), "fr"), (("",), "en"), (("frisian",), "en")],
 )
-def test_the_first_language_that_we_speak(wishes: tuple[str | None, ...], language: str) -> None:
+def test_the_first_supported_language_is_chosen(wishes: tuple[str | None, ...], language: str) -> None:
     assert best_language(*wishes) == language
 
 
-def test_what_a_browser_accepts_best_first() -> None:
+def test_languages_of_a_browser_are_ordered_by_quality() -> None:
     assert accepted_languages("fr;q=0.4, en-GB, de;q=0, *;q=0.1, x;q=y") == ["en-GB", "fr", "*"]
     assert accepted_languages("," * 100_000 + "fr") == []
     assert accepted_languages(None) == []
 
 
-def test_languages_are_called_what_they_call_themselves() -> None:
+def test_languages_are_listed_under_their_native_names() -> None:
     assert [native_name(language) for language in ("en", "fr", "ar", "no-such")] == [
         "English",
         "Français",

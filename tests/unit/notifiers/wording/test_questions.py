@@ -1,4 +1,4 @@
-"""The text of a question: one segment in every language, with its link and the way out, and nothing smuggled in."""
+"""The text of a question: one segment in every language, with its link and the opt-out, and without injected text."""
 
 from typing import get_args
 
@@ -27,19 +27,19 @@ def test_a_question_is_one_segment_with_its_link_and_the_way_out(language: str, 
     assert (ORDER if company == "Acme" else ORDER[:MIN_ORDER]) in text
 
 
-def test_an_order_number_is_cut_only_as_far_as_the_segment_demands() -> None:
+def test_an_order_number_is_cut_only_as_far_as_the_segment_requires() -> None:
     lengths = [len(question_text("en", "delivery", "C" * n, ORDER, LINK)) for n in (10, 20, 25, MAX_COMPANY)]
     assert lengths == [150, 160, 160, 160]
 
 
-def test_where_the_link_alone_is_too_long_the_order_can_still_be_recognised() -> None:
+def test_with_a_link_that_is_too_long_the_order_number_stays_recognisable() -> None:
     text = question_text("en", "delivery", "Acme", ORDER, f"https://{'a' * 120}.example/f/{'A' * 22}")
     assert f"order {ORDER[:MIN_ORDER]}?" in text
 
 
 @pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("purpose", get_args(Purpose))
-def test_the_reader_of_replies_reads_each_option_that_a_question_offers(language: str, purpose: Purpose) -> None:
+def test_every_option_of_a_question_is_parsed(language: str, purpose: Purpose) -> None:
     text = question_text(language, purpose, "Acme", ORDER, LINK)
     read = {}
     for option in "1234":
@@ -62,12 +62,12 @@ def test_the_reader_of_replies_reads_each_option_that_a_question_offers(language
         *[("not received", ("not_received", None)), ("Non livré", ("not_received", None))],
     ],
 )
-def test_the_words_of_an_option_are_read_like_its_number(reply: str, read: tuple[str, bool | None]) -> None:
+def test_the_words_of_an_option_are_parsed_like_its_number(reply: str, read: tuple[str, bool | None]) -> None:
     reading = PlainReader().read(reply, "arrival", "en")
     assert (reading.arrival, reading.complete) == read
 
 
-def test_an_order_number_cannot_smuggle_anything_into_a_message() -> None:
+def test_an_order_number_cannot_inject_text_into_a_message() -> None:
     order_id = "http://evil.example/\nCall +1 900 {{ 7*7 }} 🙂"
     text = question_text("xx", "delivery", "Acme", order_id, "https://a.example/f/x")
     assert "//evil" not in text

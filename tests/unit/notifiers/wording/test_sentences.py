@@ -1,4 +1,4 @@
-"""What managers read: the figures are there, and no sentence claims more than the evidence shows."""
+"""Texts for managers: they contain the figures, and no sentence claims more than the evidence shows."""
 
 import math
 import re
@@ -23,7 +23,7 @@ from pipeline.notifiers.wording.sentences import (
 from tests.support.statistics.findings import alert, fleet
 
 
-def test_an_alert_says_since_when_how_many_how_certain_and_how_many_accounts() -> None:
+def test_an_alert_states_its_start_rate_certainty_and_number_of_accounts() -> None:
     text = describe(alert())
     assert text.startswith("Depot Lille reports its deliveries as on time; its customers disagree.")
     assert "Of 127 answered orders reported on time since 3 March 2026, customers report 21 as late" in text
@@ -60,7 +60,7 @@ def test_a_waiting_time_is_rounded_down(log10_days: float, words: str) -> None:
 
 
 @given(st.floats(0.0, 400.0))
-def test_a_waiting_time_never_claims_more_than_there_is(log10_days: float) -> None:
+def test_a_waiting_time_never_exceeds_the_evidence(log10_days: float) -> None:
     number, unit = re.fullmatch(
         r"([\d,]+) (days?|years)", waiting_time(log10_days).replace("a million", "1,000,000")
     ).groups()  # type: ignore[union-attr]
@@ -82,14 +82,14 @@ def test_each_signal_has_its_own_words(signal: str, claimed: str, experienced: s
     assert f"answered orders {claimed} since 3 March 2026, {experienced}" in text
 
 
-def test_the_baseline_of_experience_is_what_is_usual_and_not_a_mistake() -> None:
+def test_the_baseline_of_experience_is_described_as_the_usual_rate() -> None:
     text = describe(alert(signal="experience", null=0.091))
     assert "9.1% was usual across the fleet" in text
     assert "A depot whose customers are as satisfied as usual would trigger this" in text
     assert "mistake" not in text
 
 
-def test_a_dispute_says_that_it_is_one_account_and_notifies_no_one() -> None:
+def test_a_dispute_is_described_as_one_account_and_sends_no_notification() -> None:
     text = describe(alert(kind="single_account_dispute", accounts=3))
     assert "a dispute with one account" in text
     assert "For information (no notification)" in text
@@ -98,7 +98,7 @@ def test_a_dispute_says_that_it_is_one_account_and_notifies_no_one() -> None:
     assert headline(alert(kind="single_account_dispute")) == "One account's dispute: depot Lille, on time"
 
 
-def test_a_watch_claims_little() -> None:
+def test_a_watch_is_described_with_caution() -> None:
     text = describe(alert(kind="watch", severity=None))
     assert "on the watch list" in text
     assert "For information (no notification)" in text
@@ -106,7 +106,7 @@ def test_a_watch_claims_little() -> None:
 
 
 @pytest.mark.parametrize("severity", ["minor", "major", "critical"])
-def test_the_headline_starts_with_how_bad_it_is(severity: str) -> None:
+def test_the_headline_starts_with_the_severity(severity: str) -> None:
     assert headline(alert(severity=severity)) == f"{severity.capitalize()}: depot Lille, on time"
 
 
@@ -116,7 +116,7 @@ def test_missing_answers_are_reported_as_unknown() -> None:
     assert headline(alert(state="unverified")).startswith("Unverified: ")
 
 
-def test_what_is_over_says_since_when_and_below_what() -> None:
+def test_a_resolved_alert_states_its_day_and_the_rate_it_fell_below() -> None:
     # delta1 = 0.05 + max(0.02, (0.09 - 0.05) / 2) = 7 %
     ended = alert(state="resolved", resolved_at=alert().opened_at)
     assert describe(ended).startswith("Closed on 20 March 2026: ")
@@ -125,7 +125,7 @@ def test_what_is_over_says_since_when_and_below_what() -> None:
     assert headline(ended).startswith("Resolved: ")
 
 
-def test_an_interval_that_reaches_the_baseline_is_admitted() -> None:
+def test_an_interval_that_includes_the_baseline_is_stated() -> None:
     text = describe(alert(breakdown_rho=0.9))
     assert "The size is uncertain: at the low end of that range, honest mistakes would explain it." in text
     assert "times as often" not in text
@@ -155,12 +155,12 @@ def test_segments_are_called_by_their_dimension() -> None:
     ]
 
 
-def test_text_from_an_event_cannot_steer_a_terminal() -> None:
+def test_text_from_an_event_cannot_control_a_terminal() -> None:
     assert plain("Ly\x1b[31mon\n\u202eevil\ud800") == "Ly\ufffd[31mon \ufffdevil\ufffd"
     assert "\x1b" not in describe(alert(value="\x1b[2J"))
 
 
-def test_text_is_not_escaped_as_if_it_were_a_page() -> None:
+def test_text_for_the_terminal_is_not_html_escaped() -> None:
     assert "depot R&D <1>" in headline(alert(value="R&D <1>"))
 
 
@@ -177,14 +177,14 @@ def test_a_finding_names_the_segment_its_way_and_the_rest_of_the_fleet() -> None
     assert "times as often as its other orders" in silent
 
 
-def test_an_unexplained_denial_admits_that_the_record_does_not_show_how() -> None:
+def test_an_unexplained_contradiction_states_that_the_record_does_not_explain_it() -> None:
     (finding,) = diagnose("depot", fleet(Lille={}), [alert()])
     text = explain(finding)
     assert "of 127 answered orders reported on time, customers report 21 as late" in text
     assert "The records do not show the cause." in text
 
 
-def test_the_conclusion_counts_segments_and_does_not_acquit() -> None:
+def test_the_conclusion_counts_segments_and_calls_none_honest() -> None:
     both = diagnose("depot", fleet(Lille={"scanned_early": 120, "rescued": 65}))
     assert len(both) == 2
     assert conclude("depot", both) == "By depot, one segment reports better deliveries than customers experience:"

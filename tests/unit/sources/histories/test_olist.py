@@ -1,4 +1,4 @@
-"""The historic source: its tables become events in their order, and no broken row costs another one."""
+"""The historic source: its tables become ordered events, and a broken row does not affect others."""
 
 import gzip
 import json
@@ -49,19 +49,19 @@ def write(folder: Path, **rows: list[str] | bytes) -> Path:
     return folder
 
 
-def told(folder: Path) -> list[Event]:
-    """Every event of the history, each having passed the door; there must be no fault."""
+def events_of(folder: Path) -> list[Event]:
+    """Every event of the history, decoded. Fails if a row is broken."""
     incomings = list(OlistHistory(folder))
     assert [incoming.fault for incoming in incomings if incoming.fault] == []
     return [decode(incoming.raw, incoming.topic) for incoming in incomings]
 
 
 def event(folder: Path, kind: str, number: int = 0) -> Event:
-    return [event for event in told(folder) if event.id.endswith(f":{kind}")][number]
+    return [event for event in events_of(folder) if event.id.endswith(f":{kind}")][number]
 
 
 def faults(folder: Path) -> list[Incoming]:
-    """The dead letters of the history; all the rest must pass the door."""
+    """The dead letters of the history. Fails if another event is invalid."""
     incomings = list(OlistHistory(folder))
     for incoming in incomings:
         if incoming.fault is None:
@@ -69,13 +69,13 @@ def faults(folder: Path) -> list[Incoming]:
     return [incoming for incoming in incomings if incoming.fault is not None]
 
 
-def said(incoming: Incoming) -> tuple[str, str]:
+def position_and_field(incoming: Incoming) -> tuple[str, str]:
     assert incoming.fault is not None
     return incoming.position, incoming.fault.field
 
 
-def test_an_order_is_told_from_its_completion_to_its_answer(tmp_path: Path) -> None:
-    events = told(write(tmp_path))
+def test_an_order_becomes_events_from_its_completion_to_its_answer(tmp_path: Path) -> None:
+    events = events_of(write(tmp_path))
     assert [(e.id, e.time.isoformat()) for e in events] == [
         ("o1:completed", "2017-03-02T12:00:00+00:00"),
         ("o1:dispatched", "2017-03-02T12:00:00+00:00"),
@@ -118,7 +118,7 @@ def test_an_order_without_items_has_neither_origin_nor_consolidation(tmp_path: P
         ("", "", "2017-03-01T13:00:00+00:00"),
     ],
 )
-def test_an_order_is_complete_when_last_heard_of_before_its_journey(
+def test_an_order_is_completed_at_its_last_record_before_shipping(
     tmp_path: Path, approved: str, carrier: str, expected: str
 ) -> None:
     row = f"o1,c1,shipped,2017-03-01 10:00:00,{approved},{carrier},,2017-03-20 00:00:00"
@@ -127,15 +127,15 @@ def test_an_order_is_complete_when_last_heard_of_before_its_journey(
     assert completed.data.completed_at == completed.time
 
 
-def test_a_canceled_order_with_a_delivery_stamp_came_back(tmp_path: Path) -> None:
-    events = told(write(tmp_path, orders=[ORDER.replace("delivered", "canceled", 1)], reviews=[]))
+def test_a_canceled_order_with_a_delivery_time_was_returned(tmp_path: Path) -> None:
+    events = events_of(write(tmp_path, orders=[ORDER.replace("delivered", "canceled", 1)], reviews=[]))
     assert [e.data.status for e in events[1:]] == ["dispatched", "delivered", "returned"]
     assert events[3].time == events[2].time
     assert events[3].id > events[2].id, "the later one, where time and source are the same"
     assert all(e.data.shipment_id is None for e in events[1:])
 
 
-def test_an_answer_holds_score_and_words(tmp_path: Path) -> None:
+def test_an_answer_contains_score_and_comment(tmp_path: Path) -> None:
     answer = event(write(tmp_path), "received").data
     assert (answer.score.value, answer.score.scale, answer.channel) == (4, 5, "email")
     assert answer.comment == "Bom\nChegou bem"
@@ -153,7 +153,7 @@ def test_an_answer_holds_score_and_words(tmp_path: Path) -> None:
         ("", "", "", "2017-03-01"),
     ],
 )
-def test_an_answer_that_lost_its_time_came_by_the_end_of_a_day(
+def test_an_answer_without_a_time_counts_at_the_end_of_its_day(
     tmp_path: Path, created: str, delivered: str, estimate: str, day: str
 ) -> None:
     order = f"o1,c1,delivered,2017-03-01 10:00:00,,,{delivered},{estimate}"
@@ -166,22 +166,22 @@ def test_an_answer_that_lost_its_time_came_by_the_end_of_a_day(
 
 
 def test_a_review_without_creation_date_was_asked_for_when_it_was_answered(tmp_path: Path) -> None:
-    events = told(write(tmp_path, reviews=["r1,o1,2,,,,2017-03-09 12:30:00"]))
+    events = events_of(write(tmp_path, reviews=["r1,o1,2,,,,2017-03-09 12:30:00"]))
     assert [e.id for e in events[-2:]] == ["r1:o1:requested", "r1:o1:received"]
     assert events[-1].time == events[-2].time == datetime(2017, 3, 9, 15, 30, tzinfo=UTC)
 
 
-def test_an_answer_on_the_day_of_its_question_comes_before_the_question_is_known_to_be_out(
+def test_an_answer_on_the_day_of_its_question_may_precede_the_question(
     tmp_path: Path,
 ) -> None:
-    events = told(write(tmp_path, reviews=["r1,o1,2,,,2017-03-09 00:00:00,2017-03-09 12:30:00"]))
+    events = events_of(write(tmp_path, reviews=["r1,o1,2,,,2017-03-09 00:00:00,2017-03-09 12:30:00"]))
     assert [e.id for e in events[-2:]] == ["r1:o1:received", "r1:o1:requested"]
 
 
-def test_every_review_of_an_order_is_told_and_a_review_of_two_orders_twice(tmp_path: Path) -> None:
+def test_every_review_of_an_order_is_an_event_and_a_review_of_two_orders_is_two(tmp_path: Path) -> None:
     rows = [REVIEW, REVIEW.replace("r1", "r2"), REVIEW.replace("o1", "o2")]
     folder = write(tmp_path, orders=[ORDER, ORDER.replace("o1,c1", "o2,c2")], reviews=rows)
-    names = [e.id for e in told(folder) if e.type == "feedback.received"]
+    names = [e.id for e in events_of(folder) if e.type == "feedback.received"]
     assert sorted(names) == ["r1:o1:received", "r1:o2:received", "r2:o1:received"]
     assert len(OlistHistory(folder)) == 12
 
@@ -189,7 +189,7 @@ def test_every_review_of_an_order_is_told_and_a_review_of_two_orders_twice(tmp_p
 def test_events_of_one_instant_follow_kind_and_then_order(tmp_path: Path) -> None:
     stamp = "2017-03-02 09:00:00"
     orders = [f"{name},c1,canceled,{stamp},,{stamp},{stamp},2017-03-20 00:00:00" for name in ("o2", "o1")]
-    events = told(write(tmp_path, orders=orders, items=[], reviews=[]))
+    events = events_of(write(tmp_path, orders=orders, items=[], reviews=[]))
     kinds = ("completed", "dispatched", "delivered", "returned")
     assert [e.id for e in events] == [f"{order}:{kind}" for kind in kinds for order in ("o1", "o2")]
 
@@ -201,9 +201,9 @@ def test_events_of_one_instant_follow_kind_and_then_order(tmp_path: Path) -> Non
         (
             "2017-10-15 00:30:00",
             "2017-10-15T03:30:00",
-        ),  # the clocks went from midnight to one: this never was
+        ),  # this time was skipped: the clocks went from midnight to one
         ("2017-10-15 01:00:00", "2017-10-15T03:00:00"),
-        ("2017-02-18 23:30:00", "2017-02-19T01:30:00"),  # this was twice: the first is meant
+        ("2017-02-18 23:30:00", "2017-02-19T01:30:00"),  # this time occurred twice: the first one is meant
         ("2017-02-19 00:00:00", "2017-02-19T03:00:00"),
     ],
 )
@@ -218,11 +218,11 @@ def test_events_are_in_order_across_a_change_of_the_clocks(tmp_path: Path) -> No
         f"{name},c1,shipped,{local},,,,"
         for name, local in (("o1", "2017-10-15 00:45:00"), ("o2", "2017-10-15 01:15:00"))
     ]
-    times = [e.time for e in told(write(tmp_path, orders=orders, items=[], reviews=[]))]
+    times = [e.time for e in events_of(write(tmp_path, orders=orders, items=[], reviews=[]))]
     assert times == sorted(times)
 
 
-def test_gzipped_tables_tell_the_same(tmp_path: Path) -> None:
+def test_gzipped_tables_give_the_same_events(tmp_path: Path) -> None:
     plain = list(OlistHistory(write(tmp_path)))
     for path in list(tmp_path.iterdir()):
         (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
@@ -315,15 +315,15 @@ def test_a_broken_row_is_a_dead_letter_with_file_line_and_column(
     line = path.read_text().count("\n") + 1
     path.write_bytes(path.read_bytes() + row.encode() + b"\n")
     [fault] = faults(tmp_path)
-    assert said(fault) == (f"{path.name}:{line}", field)
+    assert position_and_field(fault) == (f"{path.name}:{line}", field)
     assert fault.raw == row.encode()
     assert fault.topic == ("feedback" if table == "reviews" else "orders")
     assert [incoming.raw for incoming in OlistHistory(tmp_path) if incoming.fault is None] == before
 
 
-def test_what_hangs_on_a_broken_order_is_told_apart(tmp_path: Path) -> None:
+def test_rows_that_refer_to_a_broken_order_are_reported_separately(tmp_path: Path) -> None:
     found = faults(write(tmp_path, orders=[ORDER.replace("2017-03-20", "2017-02-30")]))
-    assert [said(fault) for fault in found] == [
+    assert [position_and_field(fault) for fault in found] == [
         (f"{ORDERS}:2", "order_estimated_delivery_date"),
         (f"{ITEMS}:2", "order_id"),
         (f"{REVIEWS}:2", "order_id"),
@@ -333,7 +333,7 @@ def test_what_hangs_on_a_broken_order_is_told_apart(tmp_path: Path) -> None:
 def test_lines_are_counted_through_comments_of_several_lines(tmp_path: Path) -> None:
     rows = ['r1,o1,4,,"one\ntwo, ""three""\n\nfour",2017-03-08 00:00:00,', "", "r2,o1,9,,,,", "r3,o1,5,,,,"]
     folder = write(tmp_path, reviews=rows)
-    assert [said(fault) for fault in faults(folder)] == [(f"{REVIEWS}:7", "review_score")]
+    assert [position_and_field(fault) for fault in faults(folder)] == [(f"{REVIEWS}:7", "review_score")]
     words = {
         json.loads(incoming.raw or b"{}")["data"].get("comment")
         for incoming in OlistHistory(folder)
@@ -348,26 +348,26 @@ def test_lines_are_counted_through_comments_of_several_lines(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("quoted_later", [True, False])
-def test_a_quote_that_is_never_closed_costs_its_own_row_only(tmp_path: Path, quoted_later: bool) -> None:
+def test_an_unclosed_quote_breaks_only_its_own_row(tmp_path: Path, quoted_later: bool) -> None:
     comment = '"fine"' if quoted_later else "fine"
     good = [f"r{n},o1,5,,{comment},2017-03-08 00:00:00," for n in range(3, 3_000)]
     folder = write(tmp_path, reviews=['r2,o1,5,,"never closed,2017-03-08 00:00:00,', *good])
     found = faults(folder)
-    assert [said(fault) for fault in found] == [(f"{REVIEWS}:2", "")]
+    assert [position_and_field(fault) for fault in found] == [(f"{REVIEWS}:2", "")]
     assert found[0].raw == b'r2,o1,5,,"never closed,2017-03-08 00:00:00,'
     assert len(OlistHistory(folder)) == 1 + 3 + 2 * len(good)
 
 
-def test_bytes_that_are_not_utf8_are_kept_as_they_were(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf8_are_kept_unchanged(tmp_path: Path) -> None:
     broken = b"r2,o1,5,,\xe9 bom,2017-03-08 00:00:00,"
     [fault] = faults(write(tmp_path, reviews=REVIEW.encode() + b"\n" + broken + b"\n"))
-    assert said(fault) == (f"{REVIEWS}:3", "review_comment_message")
+    assert position_and_field(fault) == (f"{REVIEWS}:3", "review_comment_message")
     assert fault.raw == broken
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real history is not at {REAL}")
-def test_the_real_history_is_told_whole() -> None:
+def test_the_whole_real_history_is_read() -> None:
     history = OlistHistory(REAL)
     kinds: Counter[str] = Counter()
     for incoming in history:

@@ -1,4 +1,4 @@
-"""The fair lock is given in the order in which threads asked for it."""
+"""The fair lock is acquired in the order of the requests."""
 
 import threading
 
@@ -7,7 +7,7 @@ from tests.support.limits import PATIENCE
 
 
 def until(lock: FairLock, writers: int) -> None:
-    """Block until so many threads wait for the lock."""
+    """Block until this number of threads waits for the lock."""
     ticking = threading.Event()
     while lock.waiting < writers:
         ticking.wait(0.001)

@@ -1,4 +1,4 @@
-"""What holds in every installation, whatever was told to it, in whatever order, and whatever broke meanwhile."""
+"""Invariants of every installation, for all events in any order and after any failure."""
 
 from collections import Counter
 
@@ -6,17 +6,17 @@ import msgspec
 from sqlalchemy import Engine, func, select
 
 from pipeline.domain.detection.segments import Series
+from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.schema.evidence import evidence, pairs
 from pipeline.store.schema.orders import orders, rollups
-from pipeline.store.unit_of_work import Setup
 
 _A_DAY = 3  # pairs of one account in a segment
 
 
-def unsound(engine: Engine, setup: Setup) -> list[str]:
-    """What is wrong: figures that are not those of the orders, evidence that is not the fold of its pairs."""
+def violated_invariants(engine: Engine, setup: Setup) -> list[str]:
+    """The violated invariants: figures equal those of the orders, and evidence equals the fold of its pairs."""
     return [*_figures(engine), *_evidence(engine, setup)]
 
 
@@ -30,8 +30,8 @@ def _figures(engine: Engine) -> list[str]:
                 counted.update({(dimension, segment, day, name): n for name, n in known["counts"].items() if n})
         found = {tuple(row[:4]): row.n for row in connection.execute(select(rollups))}
         crowded = [row for row in connection.execute(days.group_by(*days.selected_columns[:5])) if row[-1] > _A_DAY]
-    return (["the figures are not those of the orders"] if found != dict(counted) else []) + [
-        f"more than {_A_DAY} pairs of an account and a day: {row}" for row in crowded
+    return (["the figures differ from those of the orders"] if found != dict(counted) else []) + [
+        f"more than {_A_DAY} pairs of an account on one day: {row}" for row in crowded
     ]
 
 
@@ -40,11 +40,11 @@ def _evidence(engine: Engine, setup: Setup) -> list[str]:
     with engine.connect() as connection:  # never committed: folding writes
         store = EvidenceStore(connection)
         for series in map(Series._make, connection.execute(select(*evidence.c[:3]).distinct()).all()):
-            stands = store.state(series)
+            stored = store.state(series)
             numbers = select(pairs.c.n).where(*(pairs.c[name] == item for name, item in series._asdict().items()))
-            if sorted(connection.execute(numbers).scalars()) != list(range(1, stands.pairs + 1)):
-                wrong.append(f"the pairs of {series} are not numbered through")
-            elif EvidenceStore(connection).fold(series, 0, setup.thresholds[series.dimension]) != stands:
-                wrong.append(f"the evidence of {series} is not the fold of its pairs")
+            if sorted(connection.execute(numbers).scalars()) != list(range(1, stored.pairs + 1)):
+                wrong.append(f"the pairs of {series} are not numbered without gaps")
+            elif EvidenceStore(connection).fold(series, 0, setup.thresholds[series.dimension]) != stored:
+                wrong.append(f"the evidence of {series} differs from the fold of its pairs")
         connection.rollback()
     return wrong

@@ -1,4 +1,4 @@
-"""The routes of both doors on a runtime, and asks that were sent: where tests of forms, webhooks and phones start."""
+"""The routes of an installation on a runner, and sent asks: the start of tests of forms, webhooks and phones."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.ask_states import hashed
 from pipeline.domain.asking.policy import Policy
+from pipeline.domain.setup import Setup
 from pipeline.settings import Settings
 from pipeline.store.schema.asks import asks
-from pipeline.store.unit_of_work import Setup
 from pipeline.web.http import assets
 from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.services import Services
-from tests.support.running.embedded import LEVELS, VAULT, take
 from tests.support.builders import at, completed, contact, scanned
+from tests.support.running.embedded import LEVELS, VAULT, ingest
 
 PUBLIC_URL = "https://ask.example.com"
 PHONE = "+447700900123"
@@ -30,7 +30,7 @@ TOKEN = "k3J9xQm2vT7pLw4RzY8sNA"
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that tests set."""
 
     def __init__(self, now: datetime) -> None:
         self.moment = now
@@ -40,7 +40,7 @@ class Clock:
 
 
 class Ticking(Clock):
-    """A clock that never says the same moment twice, as real ones."""
+    """A clock that, like real ones, never returns the same time twice."""
 
     def now(self) -> datetime:
         self.moment += timedelta(milliseconds=1)
@@ -48,7 +48,7 @@ class Ticking(Clock):
 
 
 def services(runtime: EmbeddedRunner, clock: Clock, **settings: Any) -> Services:
-    """An installation as routes see it."""
+    """The services that routes use."""
 
     async def _submit(batch: Sequence[Incoming]) -> IngestResult:
         return await asyncio.to_thread(runtime.ingest, batch)
@@ -65,7 +65,7 @@ def services(runtime: EmbeddedRunner, clock: Clock, **settings: Any) -> Services
 
 @contextmanager
 def client(*handlers: Any) -> Iterator[TestClient[Litestar]]:
-    """These routes as a listener mounts them, with its headers and errors."""
+    """A client of these routes, with the headers and error handlers of a listener."""
     app = Litestar(
         [*handlers, *assets.routes()],
         before_send=[response_hook("public")],
@@ -80,18 +80,18 @@ def client(*handlers: Any) -> Iterator[TestClient[Litestar]]:
 def sent(
     runtime: EmbeddedRunner, order_id: str = "SO-1", token: str = TOKEN, sent_at: datetime | None = None, **person: Any
 ) -> None:
-    """An order that was delivered and asked about, the question sent with this link."""
+    """Ingest a delivered order whose question was sent with this link."""
     when = sent_at or at(hours=2)
-    take(runtime, completed(order_id, time=when, contacts=[contact(**person)]), scanned(order_id, time=when))
+    ingest(runtime, completed(order_id, time=when, contacts=[contact(**person)]), scanned(order_id, time=when))
     mark_sent(runtime, order_id, token, when, person.get("phone", PHONE))
 
 
 def mark_sent(runtime: EmbeddedRunner, order_id: str, token: str, when: datetime, phone: str = PHONE) -> None:
-    """What the dispatcher writes when the provider has taken the question."""
-    life = {"state": "sent", "sent_at": when, "wake_at": None, "recipient": VAULT.phone_digest(phone)}
+    """Store what the dispatcher stores once the provider has accepted the question."""
+    sent_ask = {"state": "sent", "sent_at": when, "wake_at": None, "recipient": VAULT.phone_digest(phone)}
     with runtime.engine.begin() as connection:
         connection.execute(
             asks.update()
             .where(and_(asks.c.order_id == order_id, asks.c.reason.is_(None)))
-            .values(form_token_hash=hashed(token), **life)
+            .values(form_token_hash=hashed(token), **sent_ask)
         )

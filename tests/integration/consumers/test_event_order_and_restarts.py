@@ -1,5 +1,4 @@
-"""The same events, in whatever way they come, give the same installation: whole, cut, repeated, shuffled, on either
-database."""
+"""The same events give the same result in one batch or many, repeated, shuffled, with restarts, on either database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,14 +19,14 @@ from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.store.db.engine import reading
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.orders import orders, rollups
-from tests.support.running.embedded import embedded
 from tests.support.dump import dump
-from tests.support.streams import AFTER_ALL, LEVELS, Databases, Told, stream, take_all, with_duplicates
+from tests.support.running.embedded import embedded
+from tests.support.streams import AFTER_ALL, LEVELS, Databases, ReceivedEvent, ingest_stream, stream, with_duplicates
 
-# Enough freedom for asks and every kind of refusal to happen.
+# A policy with which questions and every kind of refusal occur.
 POLICY = Policy(account_cap=1, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
-# A seed has no simpler seed.
+# No seed is simpler than another: shrinking would be useless.
 few = hypothesis_settings(max_examples=4, phases=(Phase.generate,))
 
 
@@ -35,7 +34,7 @@ few = hypothesis_settings(max_examples=4, phases=(Phase.generate,))
 def databases(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Databases]]:
-    """By the name of the engine."""
+    """Databases by the name of the engine."""
     folder = tmp_path_factory.mktemp("same")
     migrated: Path = request.getfixturevalue("_migrated_sqlite_file")
     server, template = (request.getfixturevalue(name) for name in ("postgres_server", "_migrated_postgres_database"))
@@ -47,7 +46,7 @@ def databases(
 
 @contextmanager
 def installation(databases: Databases, batch: int = 100) -> Iterator[Callable[[], EmbeddedRunner]]:
-    """Starts runtimes on one fresh database: each further one is a restart."""
+    """Starts runners on one fresh database: each further one is a restart."""
     url = databases.fresh()
     started: list[EmbeddedRunner] = []
 
@@ -62,31 +61,31 @@ def installation(databases: Databases, batch: int = 100) -> Iterator[Callable[[]
             runtime.engine.dispose()
 
 
-def outcome(databases: Databases, told: list[Told], batch: int = 100) -> list[str]:
-    """The whole database after all of it."""
+def outcome(databases: Databases, events: list[ReceivedEvent], batch: int = 100) -> list[str]:
+    """The whole database after these events."""
     with installation(databases, batch) as start:
         runtime = start()
-        take_all(runtime, told)
+        ingest_stream(runtime, events)
         return dump(runtime.engine)
 
 
-def essence(databases: Databases, told: list[Told]) -> dict[str, Any]:
-    """What no order of receipt may change: facts, current claims, answers, figures."""
+def essence(databases: Databases, events: list[ReceivedEvent]) -> dict[str, Any]:
+    """What must not depend on the order of receipt: facts, current claims, answers, figures."""
     with installation(databases) as start:
         runtime = start()
-        take_all(runtime, told)
+        ingest_stream(runtime, events)
         with reading(runtime.engine) as connection:
             facts, claims = {}, {}
             for order in connection.execute(select(orders)):
                 facts[order.order_id] = order.facts
                 claims[order.order_id] = msgspec.json.decode(order.dialogue, type=Dialogue).claim
-            heard = [column for column in answers.c if column.name != "received_at"]
-            # A counter that went up and down again is the same as one that never moved.
+            columns = [column for column in answers.c if column.name != "received_at"]
+            # A counter of zero equals a missing one.
             counted = select(rollups).where(rollups.c.n != 0)
             return {
                 "facts": facts,
                 "claims": claims,
-                "answers": sorted(map(repr, connection.execute(select(*heard)))),
+                "answers": sorted(map(repr, connection.execute(select(*columns)))),
                 "figures": sorted(map(repr, connection.execute(counted))),
             }
 
@@ -97,10 +96,10 @@ def essence(databases: Databases, told: list[Told]) -> dict[str, Any]:
 def test_shuffled_events_give_the_same_facts_claims_answers_and_figures(
     databases: dict[str, Databases], engine: str, seed: int, shuffle: Random
 ) -> None:
-    told = stream(seed)
-    shuffled = list(told)
+    events = stream(seed)
+    shuffled = list(events)
     shuffle.shuffle(shuffled)
-    expected = essence(databases[engine], told)
+    expected = essence(databases[engine], events)
     assert expected["answers"]
     assert essence(databases[engine], shuffled) == expected
 
@@ -112,14 +111,14 @@ def test_shuffled_events_give_the_same_facts_claims_answers_and_figures(
 def test_repeated_events_and_restarts_leave_no_trace(
     databases: dict[str, Databases], engine: str, historic: bool, seed: int
 ) -> None:
-    told = stream(seed, historic=historic)
-    expected = outcome(databases[engine], told)
+    events = stream(seed, historic=historic)
+    expected = outcome(databases[engine], events)
     rng = Random(seed)
-    again = with_duplicates(rng, told)
+    again = with_duplicates(rng, events)
     with installation(databases[engine]) as start:
         while again:
             size = rng.randint(1, 60)
-            take_all(start(), again[:size], until=None)
+            ingest_stream(start(), again[:size], until=None)
             again = again[size:]
         last = start()
         last.tick(AFTER_ALL)
@@ -130,8 +129,8 @@ def test_repeated_events_and_restarts_leave_no_trace(
 @few
 @given(seed=SEEDS)
 def test_both_databases_have_the_same_contents(databases: dict[str, Databases], historic: bool, seed: int) -> None:
-    told = stream(seed, historic=historic)
-    assert outcome(databases["sqlite"], told) == outcome(databases["postgresql"], told)
+    events = stream(seed, historic=historic)
+    assert outcome(databases["sqlite"], events) == outcome(databases["postgresql"], events)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
@@ -140,14 +139,14 @@ def test_both_databases_have_the_same_contents(databases: dict[str, Databases], 
 def test_any_batch_size_gives_the_same_result(
     databases: dict[str, Databases], engine: str, seed: int, historic: bool
 ) -> None:
-    told = stream(seed, orders=6, historic=historic)
-    expected = outcome(databases[engine], told, batch=1000)
+    events = stream(seed, orders=6, historic=historic)
+    expected = outcome(databases[engine], events, batch=1000)
     for batch in (1, 2, 7):
-        assert outcome(databases[engine], told, batch) == expected
+        assert outcome(databases[engine], events, batch) == expected
 
 
-def test_the_streams_contain_what_the_tests_are_about(databases: dict[str, Databases]) -> None:
-    """Guards the guard: a generator that drew only happy orders would let everything pass."""
+def test_the_streams_contain_every_case_that_the_tests_need(databases: dict[str, Databases]) -> None:
+    """Otherwise a generator of uneventful orders would let all tests above pass."""
     lines: list[str] = []
     for seed in range(6):
         lines += outcome(databases["sqlite"], stream(seed, historic=False))

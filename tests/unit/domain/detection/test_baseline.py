@@ -1,0 +1,56 @@
+"""Baselines, the response ratio and the threshold."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.domain.detection.baseline import delta_on_responders, experience_baseline, response_ratio, rho, threshold
+from pipeline.domain.detection.detector import Detector
+from tests.support.statistics.fold import START
+
+
+def test_without_an_estimate_the_response_ratio_is_one() -> None:
+    assert rho(None) == rho(math.nan) == rho(0.0) == rho(1.0) == 1.0
+    assert rho(response_ratio(0, 0, 500, 100)) == 1.0
+    assert rho(response_ratio(40, 0, 500, 100)) == 1.0
+    assert rho(response_ratio(40, 9, 500, 0)) == 1.0
+    assert response_ratio(40, 0, 500, 100) is None  # no answer is no estimate, not an estimate of 0
+
+
+def test_the_response_ratio_corrects_for_misperception_and_is_at_most_three() -> None:
+    assert rho(2.0) == pytest.approx((1.9 - 0.03) / (0.97 - 0.1))
+    assert rho(response_ratio(100, 40, 1000, 200)) == rho(2.0)
+    assert rho(2.8) == rho(19.4) == rho(25.0) == rho(math.inf) == 3.0
+
+
+@given(st.floats(0.001, 0.5), st.floats(1.0, 3.0))
+def test_a_higher_response_of_late_customers_raises_the_honest_rate_among_answers(delta0: float, ratio: float) -> None:
+    delta = delta_on_responders(delta0, ratio)
+
+    assert delta0 <= delta * (1 + 1e-12)
+    assert delta < 1.0
+    late, others = delta0 * ratio, 1.0 - delta0
+    assert delta == pytest.approx(late / (late + others))
+
+
+def test_below_two_hundred_pairs_there_is_no_experience_baseline() -> None:
+    assert experience_baseline(199, 20.0) is None
+    assert experience_baseline(200, 20.0) == 0.1
+
+
+def test_an_experience_baseline_is_never_zero_or_one() -> None:
+    assert experience_baseline(200, 0.0) == 0.5 / 201
+    assert experience_baseline(200, 200.0) == 1 - 0.5 / 201
+    for total in (0.0, 200.0):
+        delta = experience_baseline(200, total)
+        assert delta is not None
+        Detector().step(START, 1.0, delta)
+
+
+def test_the_threshold_divides_the_budget_among_segments_and_levels() -> None:
+    assert threshold(200, 1, 1.0) == 73_000.0
+    assert threshold(200, 3, 1.0) == 219_000.0
+    with pytest.raises(ValueError, match="positive"):
+        threshold(0, 1, 1.0)
