@@ -31,8 +31,8 @@ def source_records() -> Iterator[SourceRecord]:
     now = datetime.now(UTC)
     for n in count():
         order_id, who = f"SO-{n}", f"{n % _ACCOUNTS}"
-        places = {"region": f"R{n % 7}", "depot": f"D{n % 31}", "carrier": f"C{n % 11}"}
-        data = order_data(order_id, who, f"+1202555{100 + n % 100:04}", now, places)
+        dimensions = {"region": f"R{n % 7}", "depot": f"D{n % 31}", "carrier": f"C{n % 11}"}
+        data = order_data(order_id, who, f"+1202555{100 + n % 100:04}", now, dimensions)
         yield SourceRecord("orders", order_id.encode(), event("order.completed", f"{order_id}:completed", now, data))
         for status in ("dispatched", "delivered"):
             at = (now - timedelta(minutes=n % 90)).isoformat()

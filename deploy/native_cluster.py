@@ -36,7 +36,7 @@ from pipeline.store.people import api_keys
 
 ROOT = Path(__file__).parents[1]
 DATABASE = "unvarnished"
-# A worker's batch takes one lock for each of its orders.
+# A worker's batch acquires one lock for each of its orders.
 SERVER_SETTINGS = ("max_connections=200", "max_locks_per_transaction=256")
 STOP_TIMEOUT = 60.0  # seconds for all processes to finish open work
 _CHECK_SECONDS = 0.5

@@ -20,7 +20,7 @@ from pipeline.demo.start import play_demo  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
 from tests.e2e.test_pages_in_chromium import app_of  # noqa: E402
 from tests.support.builders import at  # noqa: E402
-from tests.support.requests.doors import Clock, services  # noqa: E402
+from tests.support.requests.installation import Clock, services  # noqa: E402
 from tests.support.servers import browsing  # noqa: E402
 
 DAYS, SEED = 60, 7  # enough for the first alerts

@@ -16,12 +16,12 @@ from pipeline.consumers.cluster.kafka.events import KafkaRecord, incoming
 from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.setup import Setup
 from pipeline.settings import DEFAULT_SEGMENT_LEVELS
 from pipeline.store.db.engine import connect
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import KEY_BYTES, Vault
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 
 BATCH = 500  # records a transaction
 TOPICS = ("orders", "deliveries")

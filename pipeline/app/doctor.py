@@ -19,7 +19,7 @@ from pipeline.store.db.engine import connect, reading
 from pipeline.store.people import api_keys
 from pipeline.store.people.vault import UnsealError, Vault
 from pipeline.store.reads import checks
-from pipeline.store.schema.upgrade import revisions
+from pipeline.store.schema.upgrade import SchemaTooNew, revisions
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
 _OLDEST_KAFKA = (2, 1)  # Kafka's own clients support nothing older
@@ -120,7 +120,9 @@ def _data_folder(settings: Settings) -> str:
 
 def _master_key(settings: Settings) -> str:
     if settings.master_key is None and settings.uses_kafka:
-        raise _Problem("only this machine has it", "set UNVARNISHED_MASTER_KEY, to the same value for every process")
+        raise _Problem(
+            "it is stored on this machine only", "set UNVARNISHED_MASTER_KEY, to the same value for every process"
+        )
     if settings.master_key is None and not _exists(settings.key_file):
         raise _Problem("it does not exist yet", "the first start creates it; keep a copy of it")
     settings.master()
@@ -133,7 +135,10 @@ def _exists(path: Path) -> bool:
 
 
 def _schema(engine: Engine) -> str:
-    current, newest = revisions(engine)
+    try:
+        current, newest = revisions(engine)
+    except SchemaTooNew as error:
+        raise _Problem(error.found, "update Unvarnished") from None
     if current != newest:
         raise _Problem(
             f"its schema is {current or 'empty'}, this version needs {newest}",
@@ -146,17 +151,17 @@ def _mode(settings: Settings, connection: Connection) -> str:
     frozen = frozen_config(connection)
     configured = _mode_name(settings.uses_kafka)
     if frozen is None:
-        return f"not started yet; it will be {configured}"
+        return f"not started yet; it will be in {configured}"
     if frozen.cluster != settings.uses_kafka:
         raise _Problem(
-            f"the database is {_mode_name(frozen.cluster)}, the settings are {configured}",
+            f"the database was first started in {_mode_name(frozen.cluster)}, the settings select {configured}",
             "set or unset UNVARNISHED_KAFKA_BOOTSTRAP_SERVERS, or use another database",
         )
     return configured
 
 
 def _mode_name(cluster: bool) -> str:
-    return "of a cluster" if cluster else "of one process"
+    return "cluster mode" if cluster else "embedded mode"
 
 
 def _clock(connection: Connection) -> str:
@@ -166,7 +171,7 @@ def _clock(connection: Connection) -> str:
     difference = abs((now() - server).total_seconds())
     if difference > _MAX_CLOCK_DIFFERENCE:
         raise _Problem(
-            f"{difference:.1f} seconds different from the database server's",
+            f"differs by {difference:.1f} seconds from the database server's",
             "synchronise the clocks of both machines, for example by NTP",
         )
     return "same as the database server's"
@@ -188,7 +193,7 @@ def _sealed_data(settings: Settings, connection: Connection) -> str:
 def _api_keys(connection: Connection) -> str:
     working = len(api_keys.valid_keys(connection))
     if not working:
-        raise _Problem("none works, so no system can send events by HTTP", "run `unvarnished keys create NAME`")
+        raise _Problem("none is valid, so no system can send events by HTTP", "run `unvarnished keys create NAME`")
     return f"{working} valid"
 
 

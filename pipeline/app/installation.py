@@ -18,6 +18,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.setup import Setup
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
 from pipeline.settings import DEFAULT_SEGMENT_LEVELS, Settings
@@ -28,7 +29,6 @@ from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 
 _RETRY_SECONDS = 1.0  # between two attempts to open an unavailable database
 _STATE_KEY = "setup"
@@ -80,7 +80,7 @@ def sign_in_token(settings: Settings) -> str:
 
 
 def open_database(settings: Settings, cluster: bool = False) -> Engine:
-    """Connect, and migrate the schema to this version if needed."""
+    """Connect, and migrate the schema to this version if needed. Raises SchemaTooNew."""
     engine = connect(settings.url, cluster)
     migrate(settings.url)
     return engine
@@ -161,8 +161,10 @@ def _compare(frozen: FrozenConfig, wanted: FrozenConfig) -> None:
             f"this database contains {content}: set another UNVARNISHED_DATA_DIR or UNVARNISHED_DATABASE_URL"
         )
     if frozen.cluster != wanted.cluster:
-        mode = "of a cluster" if frozen.cluster else "of one process"
-        raise DatabaseMismatch(f"this database is {mode}, and the mode cannot change: use another database")
+        mode = "cluster mode" if frozen.cluster else "embedded mode"
+        raise DatabaseMismatch(
+            f"this database was first started in {mode}, and the mode cannot change: use another database"
+        )
     for field, setting in _SETTING_OF.items():
         first, present = getattr(frozen, field), getattr(wanted, field)
         if first != present:

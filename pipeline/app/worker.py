@@ -28,7 +28,7 @@ from pipeline.consumers.cluster.worker_loop import WorkerLoop, WorkerSetup
 from pipeline.settings import Settings
 from pipeline.web.http import server
 
-_ANY_PORT = 1  # in place of 0, which Faust's settings do not accept
+_ANY_PORT = 1  # instead of 0, which Faust's settings do not accept
 
 
 class _Opened(NamedTuple):
@@ -84,7 +84,7 @@ class Worker(faust_app.App):
         self._opened.shared.store.engine.dispose()
 
     async def _serve_health(self, stopping: asyncio.Event) -> None:
-        """Serve health and metrics, in place of Faust's web server."""
+        """Serve health and metrics, instead of Faust's web server."""
         settings, (shared, progress, _, watchdog) = self._settings, self._opened
         app = server.health_app(
             shared.store.engine, sign_in_token(settings), lambda: [*progress.problems(), *watchdog.problems()]

@@ -31,6 +31,7 @@ from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection import alerting, baseline
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.setup import Setup
 from pipeline.sources.histories.olist.history import LEVELS as OLIST_LEVELS
 from pipeline.sources.histories.olist.history import OlistHistory
 from pipeline.store.db.engine import connect
@@ -39,7 +40,6 @@ from pipeline.store.people.vault import KEY_BYTES, Vault
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 
 BATCH = 5_000  # events a transaction, the setting's default
 SAMPLE_SECONDS = 0.005

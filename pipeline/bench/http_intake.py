@@ -21,13 +21,13 @@ from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.setup import Setup
 from pipeline.settings import DEFAULT_SEGMENT_LEVELS
 from pipeline.store.db.engine import connect
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.people.vault import KEY_BYTES, Vault
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 
 CLIENTS = 32
 BATCH = 500  # events a request, the default limit of a request
@@ -105,9 +105,9 @@ def generate_events(first: int) -> Iterator[bytes]:
         order, step = divmod(number, 3)
         order_id, who = f"SO-{order}", str(order % _ACCOUNTS)
         if step == 0:
-            places = {"depot": f"D{order % _DEPOTS}", "carrier": f"C{order % _CARRIERS}"}
+            dimensions = {"depot": f"D{order % _DEPOTS}", "carrier": f"C{order % _CARRIERS}"}
             phone = f"+447700900{order % 1_000:03}"  # reserved for fiction
-            data = order_data(order_id, who, phone, now + timedelta(days=1), places)
+            data = order_data(order_id, who, phone, now + timedelta(days=1), dimensions)
             yield event("order.completed", str(number), now, data)
         else:
             scan: dict[str, Any] = {"status": ("dispatched", "delivered")[step - 1], "at": now.isoformat()}

@@ -128,9 +128,9 @@ async def _drive(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[s
 
 def _order(number: int) -> bytes:
     now = datetime.now(UTC)
-    places = {"depot": f"D{number % 12}", "carrier": f"C{number % 5}"}
+    dimensions = {"depot": f"D{number % 12}", "carrier": f"C{number % 5}"}
     phone = f"+4477{number % 100_000_000:08}"
-    data = order_data(f"B-{number}", str(number), phone, now + timedelta(days=1), places)
+    data = order_data(f"B-{number}", str(number), phone, now + timedelta(days=1), dimensions)
     return event("order.completed", f"o{number}", now, data)
 
 

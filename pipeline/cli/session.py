@@ -31,7 +31,7 @@ def read_database() -> Iterator[Connection]:
 
 @contextmanager
 def progress_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar. Yields a function that takes the number of finished steps and the number of all steps."""
+    """A progress bar. Yields a function to call with the number of finished steps and the number of all steps."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None)

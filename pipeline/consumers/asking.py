@@ -24,7 +24,7 @@ LOST = ASK_LOST  # set by a dispatcher: a due question will not be sent
 
 def ask_if_delivered(order: Order, work: UnitOfWork, now: datetime) -> None:
     """Ask about a delivery as soon as the record says that everything has arrived."""
-    if order.facts.known and not order.facts.historic and order.dialogue.claim.delivered_at is not None:
+    if order.dialogue.claim.delivered_at is not None:
         ask(order, "delivery", work, now)
 
 
@@ -33,8 +33,9 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
     facts, policy = order.facts, work.setup.policy
     if facts.historic or order.dialogue.decided(purpose):
         return
-    digests = {digest for c in facts.latest.contacts for digest in (c.phone, c.email) if digest is not None}
-    history = work.asks.history(facts.latest.account.id, digests, now)
+    latest = facts.latest
+    digests = {digest for c in latest.contacts for digest in (c.phone, c.email) if digest is not None}
+    history = work.asks.history(latest.account.id, digests, now)
     decisions = decide(order, purpose, history, policy, now)
     if work.setup.sending:
         decisions = [scheduled(order, decision, purpose, policy, now) for decision in decisions]

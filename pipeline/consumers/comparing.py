@@ -39,7 +39,7 @@ def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
     where = dialogue.pairs_attribution or facts.attribution()
     experience = experience_of(dialogue.current_answers())
     changed = pair_changes(order, claim, experience, now.toordinal())
-    dialogue.pairs.update({signal: placed for signal, (placed, _) in changed.items()})
+    dialogue.pairs.update({signal: pair for signal, (pair, _) in changed.items()})
     dialogue.comparisons += 1
     work.emit(
         "fulfilment.compared",
@@ -53,7 +53,7 @@ def compare(order: Order, work: UnitOfWork, now: datetime) -> None:
             experience=experience,
             verdict=verdict(claim, experience),
             observations={
-                signal: Observation(placed.x, placed.day, previous) for signal, (placed, previous) in changed.items()
+                signal: Observation(pair.x, pair.day, previous) for signal, (pair, previous) in changed.items()
             },
         ),
     )

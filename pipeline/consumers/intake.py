@@ -60,7 +60,7 @@ def ingest(
 ) -> tuple[list[IngestOutcome], list[tuple[int, Event]]]:
     """Check and store a batch in the caller's transaction; `now` dates the dead letters.
 
-    Returns the outcome of each, and the new events with their places in the journal, ready for their processors.
+    Returns the outcome of each, and the new events with their sequence numbers, ready for their processors.
     """
     outcomes: list[IngestOutcome] = []
     checked: dict[int, Checked] = {}  # by number in the batch
@@ -72,13 +72,13 @@ def ingest(
         except BadEvent as bad:
             outcomes.append("dead")
             dead.append(dead_letter(store.vault, incoming, bad, now))
-    places = store.journal.append(connection, [one.entry for one in checked.values()])
+    seqs = store.journal.append(connection, [one.entry for one in checked.values()])
     new, people = [], list[Row]()
-    for (number, one), place in zip(checked.items(), places, strict=True):
-        if place is None:
+    for (number, one), seq in zip(checked.items(), seqs, strict=True):
+        if seq is None:
             outcomes[number] = "duplicates"
         else:
-            new.append((place, one.event))
+            new.append((seq, one.event))
             people.extend(one.people)
     save_people(connection, people)
     if dead:
@@ -131,7 +131,7 @@ def dead_letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: da
 
 
 def dead_letter_of_journal(vault: Vault, seq: int, payload: bytes, bad: BadEvent, received_at: datetime) -> Row:
-    """The row of a dead letter for an event that the journal holds at place `seq`."""
+    """The row of a dead letter for the event of the journal with this `seq`."""
     return dead_letter(vault, Incoming(payload, None, f"{dead_letters.JOURNAL}{seq}"), bad, received_at)
 
 

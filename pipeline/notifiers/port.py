@@ -1,6 +1,8 @@
 """The contract between the product and a provider: sending, lookups, inbound texts, webhooks, a check of the settings.
 
-Values are neutral: no code above this package knows a provider's parameters, codes, paths or status words.
+A channel's folder has a function that returns an `Adapter`: a `Notifier`, and where the provider has them an `Inbox`
+and `Webhooks`. Values are neutral: no code above this package knows a provider's parameters, codes, paths or status
+words.
 
 A notifier sends each message at most once and reports the result. It never retries, neither in its client nor in a
 connection pool nor through a proxy: only the dispatcher knows from the result whether a retry is safe.

@@ -40,7 +40,7 @@ def channels_of(settings: Settings) -> tuple[Channel, ...]:
 
 
 def configured_channels(settings: Settings, phones: PhoneStore) -> tuple[ConfiguredChannel, ...]:
-    """The same channels, connected to their providers. Raises ConfigurationError."""
+    """The channels of this installation, connected to their providers. Raises ConfigurationError."""
     found = _registered(settings)
     return (ConfiguredChannel(found.channel, found.build(settings, phones)),)
 

@@ -14,20 +14,6 @@ from pipeline.settings.roles import RoleSettings
 from pipeline.settings.sending import SendingSettings
 from pipeline.settings.storage import StorageSettings
 
-GROUPS: tuple[type[SettingsGroup], ...] = (
-    StorageSettings,
-    AskingSettings,
-    SendingSettings,
-    TwilioSettings,
-    DetectionSettings,
-    HttpSettings,
-    IntakeSettings,
-    KafkaSettings,
-    RoleSettings,
-    LoggingSettings,
-)
-"""The subjects in the order of docs/settings.md."""
-
 
 class Settings(
     StorageSettings,
@@ -48,3 +34,7 @@ class Settings(
         return self.model_copy(
             update={name: value for name, value in defaults.items() if name not in self.model_fields_set}
         )
+
+
+GROUPS: tuple[type[SettingsGroup], ...] = tuple(base for base in Settings.__bases__ if issubclass(base, SettingsGroup))
+"""The subjects, in the order of docs/settings.md."""

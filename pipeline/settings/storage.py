@@ -80,5 +80,5 @@ def _parse_key(text: str, origin: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise ConfigurationError(f"{origin} must hold 64 hexadecimal digits (32 bytes)")
+        raise ConfigurationError(f"{origin} must contain 64 hexadecimal digits (32 bytes)")
     return key

@@ -1,19 +1,15 @@
 """One transaction of processors: what they read and change is written together or not at all."""
 
 from collections import defaultdict, deque
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
 import msgspec
 from sqlalchemy import Connection, Table
 
-from pipeline.domain.asking.policy import Policy
-from pipeline.domain.detection import baseline
-from pipeline.domain.detection.segments import Level
 from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Event, key_of
+from pipeline.domain.setup import Setup
 from pipeline.store.asks.ask_store import AskStore
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
@@ -22,24 +18,6 @@ from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.orders import claims
-
-
-@dataclass(frozen=True)
-class Setup:
-    """The configuration of processors: levels and alert budget as frozen with the database, the policy as set now."""
-
-    levels: tuple[Level, ...]
-    alerts_a_year: float
-    policy: Policy
-    sending: bool = False  # whether questions are really sent; if not, a decision to ask counts as asked
-
-    @cached_property
-    def thresholds(self) -> Mapping[str, float]:
-        """By level, the threshold of its segments: they alert falsely at most once in so many days on average."""
-        return {
-            level.name: baseline.threshold(level.capacity, len(self.levels), self.alerts_a_year)
-            for level in self.levels
-        }
 
 
 class UnitOfWork:
@@ -51,11 +29,15 @@ class UnitOfWork:
         self.orders = OrderStore(connection, setup.levels)
         self.asks = AskStore(connection, setup.policy)
         self.timers = timers
-        self.evidence = EvidenceStore(connection)
         self._journal = journal
         self._emitted: deque[Event] = deque()
         self._entries: list[Entry] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        """The evidence. Only questions and answers need it, so it is created at its first use."""
+        return EvidenceStore(self.connection)
 
     def emit(self, kind: str, event_id: str, now: datetime, data: msgspec.Struct) -> None:
         """Append an event of ours to the journal, and queue it for our own processors."""
@@ -64,7 +46,7 @@ class UnitOfWork:
         self._entries.append(Entry(OWN_SOURCE, event_id, kind, True, now, payload, key_of(data)))
 
     def next_emitted(self) -> Event | None:
-        """The oldest queued event, taken out of the queue; None: the queue is empty."""
+        """Remove and return the oldest queued event; None: the queue is empty."""
         return self._emitted.popleft() if self._emitted else None
 
     def record_claim(self, row: Row) -> None:
@@ -82,8 +64,10 @@ class UnitOfWork:
             insert(self.connection, table, rows)
         self._rows.clear()
         self.asks.flush()
-        self.evidence.flush()
+        if "evidence" in vars(self):  # it was used
+            self.evidence.flush()
         self.timers.flush()
-        self._journal.append(self.connection, self._entries)
+        if self._entries:
+            self._journal.append(self.connection, self._entries)
         self.asks.flush_opt_outs()
         self.orders.flush_figures()

@@ -19,7 +19,7 @@ def list_dead_letters(output: Output = Format.TABLE) -> None:
     with read_database() as connection:
         found = all_dead_letters(connection)
         if output is Format.JSON:
-            print_json([letter._asdict() for letter in found])
+            print_json([dead_letter._asdict() for dead_letter in found])
         else:
             show_dead_letters(Console(), found)
 

@@ -19,7 +19,7 @@ class Source(StrEnum):
 
 @app.command("doctor")
 def doctor_command(output: Output = Format.TABLE) -> None:
-    """Check this installation and say how to correct what is wrong. Changes nothing; exits with 1 on a problem."""
+    """Check this installation and advise how to correct each problem. Changes nothing; exits with 1 on a problem."""
     from rich.console import Console
 
     from pipeline.app.doctor import examine

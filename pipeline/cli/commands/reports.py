@@ -26,6 +26,7 @@ def report(
 
     from pipeline.cli.output.report import show_report
     from pipeline.cli.session import read_database
+    from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
     from pipeline.store.reads import reports
     from pipeline.store.reads.baselines import newest_baselines
@@ -39,7 +40,7 @@ def report(
         fleet = reports.total(connection, *bounds)
         segments = reports.by_segment(connection, by, *bounds) if by is not None else {}
         if output is Format.JSON:
-            print_json(reports.report_json(fleet, segments))
+            print_json(report_json(fleet, segments))
             return
         figures = {value: figures_of(counts) for value, counts in segments.items()}
         show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection), period)
@@ -52,8 +53,9 @@ def alerts_command(output: Output = Format.TABLE) -> None:
 
     from pipeline.cli.output.alert_text import show_alerts
     from pipeline.cli.session import read_database
+    from pipeline.domain.reports.contract import alerts_json
     from pipeline.store.journal.state import clock_of
-    from pipeline.store.reads.alerts import alerts_as_of, alerts_json
+    from pipeline.store.reads.alerts import alerts_as_of
 
     with read_database() as connection:
         alerts = alerts_as_of(connection, clock_of(connection).date())

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class RecordProcessor:
-    """Takes records through the runner, each to the stage of its topic."""
+    """Processes records with the runner, each in the stage of its topic."""
 
     def __init__(self, runner: ClusterRunner, prefix: str, now: Callable[[], datetime]) -> None:
         self._runner = runner

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 class _PublishResult(NamedTuple):
     """The result of publishing some events."""
 
-    published: list[int]  # their places in the journal
+    published: list[int]  # sequence numbers
     refused: list[tuple[PendingEvent, KafkaError]]  # no broker will ever accept these
     error: KafkaError | None  # why the rest was not published
 
@@ -157,7 +157,7 @@ class RelayThread(Background):
         return _PublishResult(published, refused, None)
 
     def _send_together(self, events: Sequence[PendingEvent]) -> tuple[list[int], dict[int, KafkaError]]:
-        """Returns the places of the events of which the broker has every record, and the errors of the others."""
+        """Returns the sequence numbers of events of which the broker has every record, and the errors of the others."""
         failed: dict[int, KafkaError] = {}
         futures = []
         for event in events:

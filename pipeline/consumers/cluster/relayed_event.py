@@ -11,7 +11,7 @@ FLEET = "fleet"  # the part of a pair that all segments share
 class RelayedEvent(NamedTuple):
     """An event of the journal that was published and is to be processed."""
 
-    seq: int  # its place in the journal
+    seq: int  # its sequence number in the journal
     part: str  # "": of its order; of a pair FLEET, or a segment as "dimension=value"
     payload: bytes
     received_at: datetime

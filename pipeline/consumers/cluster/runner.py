@@ -38,6 +38,7 @@ from pipeline.domain.events.contract import (
     OrderCompleted,
 )
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.setup import Setup
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row
 from pipeline.store.journal import dead_letters, handled, state
@@ -45,7 +46,7 @@ from pipeline.store.journal.state import CLOCK
 from pipeline.store.orders.timers import TimerStore, claim, read_due
 from pipeline.store.people.people import save_people
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup, UnitOfWork
+from pipeline.store.unit_of_work import UnitOfWork
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -92,8 +93,8 @@ class _CheckedBatch:
 
         What cannot be decoded always counts as new: its dead letter is stored once.
         """
-        places = self._journal.append(connection, [one.entry for one in self.checked.values()], publish=False)
-        new = {number for number, place in zip(self.checked, places, strict=True) if place is not None}
+        seqs = self._journal.append(connection, [one.entry for one in self.checked.values()], publish=False)
+        new = {number for number, seq in zip(self.checked, seqs, strict=True) if seq is not None}
         relayed = {n: record.key for n, record in enumerate(self.records) if isinstance(record, RelayedEvent)}
         unmarked = handled.mark(connection, relayed.values())
         for number, key in relayed.items():
@@ -107,7 +108,7 @@ _Stage = Callable[[Connection, _CheckedBatch, _Events], None]
 
 
 class ClusterRunner:
-    """Takes batches of records through their processors. Any number of these may run on one database.
+    """Processes batches of records. Any number of these may run on one database.
 
     Its methods raise a transient failure that outlasts all retries, and bugs. Then nothing of the batch is stored.
     """

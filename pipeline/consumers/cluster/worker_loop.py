@@ -200,7 +200,7 @@ class WorkerLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     async def _until_done(self, do: Callable[[], Awaitable[object]]) -> bool:
         """Do something, with retries after transient failures. False: the assignment ended first, it is not done.
 
-        The group hears from this worker meanwhile: heartbeats have a task of their own.
+        Heartbeats go on meanwhile, in a task of their own.
         """
         assignment, wait = self._assignment, 0.1
         while True:

@@ -24,12 +24,13 @@ from pipeline.consumers.runtime.batch import PoisonMessage, load_ask_history, re
 from pipeline.consumers.runtime.retries import retrying
 from pipeline.domain.events.contract import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.setup import Setup
 from pipeline.store.journal import dead_letters, journal, state
 from pipeline.store.journal.journal import Stored
-from pipeline.store.journal.state import CLOCK, POSITION, clock_of
+from pipeline.store.journal.state import POSITION, clock_of
 from pipeline.store.orders.timers import TimerStore, read_due
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup, UnitOfWork
+from pipeline.store.unit_of_work import UnitOfWork
 
 
 class EmbeddedRunner:
@@ -113,14 +114,13 @@ class EmbeddedRunner:
         work = self._work(connection, max([clock, *(event.received_at for _, event in events)]))
         _load(work, [event for _, event in events], clock)
         sequence = _EventSequence(work, clock)
-        for place, event in events:
+        for seq, event in events:
             try:
                 sequence.process(event)
             except BadEvent as bad:
-                raise PoisonMessage(place, bad) from None
+                raise PoisonMessage(seq, bad) from None
         if events:
-            sequence.flush()
-            state.put(connection, POSITION, str(events[-1][0]))
+            sequence.flush(position=events[-1][0])
         return sequence
 
     def _tick(self, now: datetime) -> None:
@@ -173,10 +173,10 @@ class _EventSequence:
             self._process_emitted()
         self._clock = max(self._clock, now)
 
-    def flush(self) -> None:
-        """Write all changes, and the clock. The caller commits."""
+    def flush(self, position: int | None = None) -> None:
+        """Write all changes, the clock, and the position if there is one. The caller commits."""
         self._work.flush()
-        state.put(self._work.connection, CLOCK, state.as_text(self._clock))
+        state.put_progress(self._work.connection, self._clock, position)
 
     def record_metrics(self, started: float) -> None:
         """Count the batch in the metrics, once it is committed. `started`: its begin, by `time.perf_counter`."""
@@ -196,7 +196,7 @@ class _EventSequence:
 
 
 def _position(connection: Connection) -> int:
-    """The place of the last event processed. Locks it: there is one runner at a time until the transaction ends."""
+    """The sequence number of the last event processed. Locked until commit, so there is one runner at a time."""
     return int(state.get(connection, POSITION, lock=True) or 0)
 
 
@@ -222,7 +222,7 @@ def _load(work: UnitOfWork, events: Sequence[Event], clock: datetime) -> None:
         order = work.orders.peek(event.data.order_id)
         if order.facts.known:
             accounts.add(order.facts.latest.account.id)
-            days.update(placed.day for placed in order.dialogue.pairs.values())
+            days.update(pair.day for pair in order.dialogue.pairs.values())
         elif event.data.order_id in new:
             accounts.add(new[event.data.order_id])
     work.evidence.load(sorted(accounts), min(days), max(days))

@@ -27,16 +27,16 @@ _STOP = "stop:"
 _armed, _signal = "", signal.SIGKILL
 
 
-def reached(place: Failpoint) -> None:
+def reached(failpoint: Failpoint) -> None:
     """Kill or suspend the process if this point is armed."""
-    if place == _armed:
+    if failpoint == _armed:
         os.kill(os.getpid(), _signal)
 
 
-def arm(place: str) -> None:
+def arm(failpoint: str) -> None:
     """Arm a point, with "stop:" before it to suspend; "" for none. For a process that was forked for a test."""
     global _armed, _signal
-    _armed, _signal = place.removeprefix(_STOP), signal.SIGSTOP if place.startswith(_STOP) else signal.SIGKILL
+    _armed, _signal = failpoint.removeprefix(_STOP), signal.SIGSTOP if failpoint.startswith(_STOP) else signal.SIGKILL
 
 
 arm(os.environ.get("UNVARNISHED_FAILPOINT", ""))

@@ -168,7 +168,7 @@ class WriteQueue(Background):
             self._writing = ()
 
     def _next(self) -> Sequence[_Submission]:
-        """As many of the oldest batches as one transaction takes."""
+        """As many of the oldest batches as fit in one transaction."""
         submissions: list[_Submission] = []
         n = 0
         with self._changed:

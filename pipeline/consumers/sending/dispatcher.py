@@ -28,7 +28,7 @@ from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import open_from
 from pipeline.notifiers.port import Absent, Accepted, NotAccepted, Notifier, Rejected, Unknown
 from pipeline.store.asks import claiming, outcomes
-from pipeline.store.asks.claiming import Claims
+from pipeline.store.asks.claiming import Claimer, Claims
 from pipeline.store.db.engine import reading
 from pipeline.store.store import Store
 
@@ -59,13 +59,12 @@ class Dispatcher(Background):
         super().__init__("dispatcher")
         self._store = store
         self._policy = policy
-        self._notifiers = notifiers
         self._sender = Sender(notifiers, context, lease)
         self._now = now
         self._concurrency = concurrency
-        self._lease = lease
         self._on_committed = on_committed
-        self.owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._claimer = Claimer(store.vault, policy, owner, frozenset(notifiers), lease)
         self._finished: deque[SendResult | LookupResult] = deque()
         self._in_flight = 0
         self._woken = False
@@ -150,16 +149,7 @@ class Dispatcher(Background):
         claims: Claims | None = None
         try:
             with self._store.engine.begin() as connection:
-                claims = claiming.claim(
-                    connection,
-                    self._store.vault,
-                    self._policy,
-                    self.owner,
-                    self._notifiers,
-                    now,
-                    limit,
-                    self._lease,
-                )
+                claims = self._claimer.claim(connection, now, limit)
             return claims
         except Exception as error:
             # If only the answer to the commit was lost, the claims are valid, and only this process knows the tokens.
@@ -218,7 +208,7 @@ class Dispatcher(Background):
             case NotAccepted(why, wait, code):
                 _log.warning("not accepted, will be retried: %s", why)
                 retry_at = open_from(now + wait, claimed.zones, self._policy) or now + wait
-                outcomes.record_not_accepted(connection, key, attempt, self.owner, retry_at, code)
+                outcomes.record_not_accepted(connection, key, attempt, self._claimer.owner, retry_at, code)
                 return "not_accepted"
             case Rejected(code, why, opted_out):
                 _log.warning("rejected: %s (code %s)", why, code)

@@ -69,7 +69,7 @@ class Sender:
         try:
             notifier, message = self._notifiers[claimed.channel], message_of(claimed, self._context)
         except Exception as bug:  # nothing was sent; an exception would end this thread unnoticed
-            _log.critical("no message could be made: %s", type(bug).__name__)
+            _log.critical("cannot write the message: %s", type(bug).__name__)
             return NotAccepted("a bug", _RETRY_AFTER_BUG)
         if time.monotonic() - started > self._lease.total_seconds() / 2:
             # This process was suspended. Another one may have taken over, and looks for a message that was never sent.

@@ -1,10 +1,12 @@
 """What operations claims about an order, from its facts: on time by which date, and in full."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
-from pipeline.domain.orders.facts import Facts
+from pipeline.domain.events.contract import Line
+from pipeline.domain.orders.facts import Facts, Scan
 
 
 class Claim(Struct, frozen=True, omit_defaults=True):
@@ -32,12 +34,13 @@ def claim_of(facts: Facts) -> Claim:
     delivered_at = facts.delivered_at()
     if delivered_at is None:
         return NO_CLAIM
+    latest = facts.latest
     return Claim(
         delivered_at,
         _kept(delivered_at, facts.first_promise),
         _kept(delivered_at, facts.latest_promise),
-        _kept(delivered_at, facts.latest.requested_by),
-        _in_full(facts),
+        _kept(delivered_at, latest.requested_by),
+        _in_full(latest.lines, facts.scans),
     )
 
 
@@ -45,12 +48,11 @@ def _kept(delivered_at: datetime, by_when: datetime | None) -> bool | None:
     return None if by_when is None else delivered_at <= by_when
 
 
-def _in_full(facts: Facts) -> bool | None:
+def _in_full(lines: Sequence[Line], scans: Sequence[Scan]) -> bool | None:
     """Whether every line was delivered in full: by the quantities in scans if there are any, else by the order's."""
-    lines = facts.latest.lines
     if not lines:
         return None
-    by_shipment = {(scan.shipment, line.sku): line.delivered for scan in facts.scans for line in scan.lines or ()}
+    by_shipment = {(scan.shipment, line.sku): line.delivered for scan in scans for line in scan.lines or ()}
     if by_shipment:
         delivered_by_sku: dict[str, float] = {}
         for (_, sku), quantity in by_shipment.items():

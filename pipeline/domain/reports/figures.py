@@ -6,9 +6,8 @@ Shares lie in [0, 1] and are not rounded. The names of the counters are those of
 import math
 from collections.abc import Mapping
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from pipeline.domain.detection.intervals import poststratified, rate_interval
@@ -182,12 +181,6 @@ def figures_of(counts: Counts) -> Figures:
         coverage=_coverage(counts),
         signs=signs_of(counts),
     )
-
-
-def row_json(row: Row) -> dict[str, Any]:
-    """The row as JSON of the contract, unrounded: rounding twice could change the last digit."""
-    found: dict[str, Any] = msgspec.to_builtins(row)
-    return found
 
 
 def share(hits: int, n: int, alpha: float = 0.05) -> Figure | None:

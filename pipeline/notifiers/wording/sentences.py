@@ -43,7 +43,7 @@ def headline(alert: Alert) -> str:
 
 
 def describe(alert: Alert) -> str:
-    """The alert as a paragraph: the claim, what customers experienced, how certain it is, how many accounts disagree."""
+    """The alert as a paragraph: claim, what customers experienced, how certain that is, how many accounts disagree."""
     return _render(
         "alert.j2",
         alert=alert,

@@ -143,7 +143,8 @@ class AskStore:
 
     def flush_opt_outs(self) -> None:
         """Write the new opt-outs."""
-        opt_outs.record(self._connection, self._new_opt_outs)
+        if self._new_opt_outs:
+            opt_outs.record(self._connection, self._new_opt_outs)
 
     def _load_asked(self, accounts: set[str], now: datetime) -> None:
         for account in accounts:

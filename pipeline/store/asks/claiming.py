@@ -8,18 +8,20 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from pipeline.domain.asking.ask_states import AskState, SendOutcome, hashed
+from pipeline.domain.asking.channels import Channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import zones_of
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
 from pipeline.domain.events.contract import Contact, FeedbackRequested
+from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
-from pipeline.domain.orders.facts import Facts
+from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, end, matching, parameters
 from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault, deliverable
@@ -86,60 +88,40 @@ class PendingLookup:
     sending_at: datetime
 
 
-class Claims(NamedTuple):
+@dataclass
+class Claims:
     """The work that a dispatcher claimed in one transaction. The asks in `ended` will not be sent."""
 
-    to_send: list[Claimed]
-    to_find: list[PendingLookup]
-    postponed: int
-    ended: list[SendOutcome]
-    recovered: int  # their lease ended while they were sent: their dispatcher died or was suspended
+    to_send: list[Claimed] = field(default_factory=list)
+    to_find: list[PendingLookup] = field(default_factory=list)
+    postponed: int = 0
+    ended: list[SendOutcome] = field(default_factory=list)
+    recovered: int = 0  # their lease ended while they were sent: their dispatcher died or was suspended
 
 
-def claim(
-    connection: Connection,
-    vault: Vault,
-    policy: Policy,
-    owner: str,
-    channels: Collection[str],
-    now: datetime,
-    limit: int,
-    lease: timedelta,
-) -> Claims:
-    """Claim up to `limit` asks that are to be processed at `now`. The caller commits before it sends anything."""
-    claims = Claims([], [], 0, [], 0)
-    rows = connection.execute(_waking(now, limit)).all()
-    if not rows:
-        return claims
-    context = _Context(connection, vault, policy, rows)
-    postponed = recovered = 0
-    to_send: list[dict[str, Any]] = []
-    for row in rows:
-        key = AskKey(row.order_id, row.contact_id, row.purpose)
-        if row.state == AskState.DUE:
-            eligibility = context.eligibility(row, channels)
-            decision = before_sending(eligibility, policy, now)
-            if isinstance(decision, Go):
-                claimed, values = _prepare(context, row, decision, eligibility.zones, now)
-                claims.to_send.append(claimed)
-                to_send.append(values | {"v_owner": owner, "v_wake_at": now + lease})
-            elif isinstance(decision, Wait):
-                postponed += 1
-                change(connection, key, {"due_at": decision.until, "wake_at": decision.until})
-            elif isinstance(decision, End):
-                claims.ended.append(decision.outcome)
-                end(connection, key, AskState.NOT_ASKED, {"outcome": decision.outcome}, now)
-            continue
-        if row.state == AskState.SENDING:
-            recovered += 1
-            change(connection, key, {"state": AskState.UNKNOWN, "outcome": SendOutcome.UNKNOWN})
-        # The owner of the lease looks up the message. If it dies, another dispatcher does so when the lease has ended.
-        change(connection, key, {"wake_at": now + lease})
-        to = context.address(row)
-        claims.to_find.append(PendingLookup(key, row.attempt, row.channel, to, row.form_token_hash, row.sending_at))
-    if to_send:
-        connection.execute(_COMMIT_TO_SEND, to_send)
-    return claims._replace(postponed=postponed, recovered=recovered)
+@dataclass(frozen=True)
+class Claimer:
+    """A dispatcher, as far as its claims depend on it."""
+
+    vault: Vault
+    policy: Policy
+    owner: str
+    channels: Collection[str]  # names of those that it can send on
+    lease: timedelta  # afterwards its claim ends, and another dispatcher processes the ask
+
+    def claim(self, connection: Connection, now: datetime, limit: int) -> Claims:
+        """Claim up to `limit` asks that are to be processed at `now`. The caller commits before it sends anything."""
+        rows = connection.execute(_waking(now, limit)).all()
+        transaction = _Claiming(connection, self, now)
+        if rows:
+            context = _Context(connection, self.policy, rows)
+            for row in rows:
+                if row.state == AskState.DUE:
+                    transaction.decide(context.ask(row))
+                else:
+                    transaction.look_up(context.ask(row))
+            transaction.commit_to_send()
+        return transaction.claims
 
 
 def is_claimed(connection: Connection, claimed: Claimed) -> bool:
@@ -160,11 +142,58 @@ def number_by_state(connection: Connection) -> dict[AskState, int]:
     return {state: found.get(state, 0) for state in _ON_ITS_WAY}
 
 
-class _Context:
-    """The orders, contacts and opt-outs that some asks refer to."""
+@dataclass(frozen=True)
+class _Ask:
+    """An ask that is to be processed, with the order, contact and channel that it refers to, as they are now."""
 
-    def __init__(self, connection: Connection, vault: Vault, policy: Policy, rows: Sequence[Row[Any]]) -> None:
-        self._vault = vault
+    row: Row[Any]
+    key: AskKey
+    order_timezone: str | None
+    claim: Claim
+    contact: Contact | None  # as the order names it; None: the order no longer names it
+    person: Row[Any] | None
+    channel: Channel | None  # None: this installation does not have it
+    digest: str | None  # of the address that a message goes to
+    opted_out: bool  # that address
+
+    def eligibility(self, by: Claimer) -> SendEligibility:
+        """What the decision to send depends on."""
+        return SendEligibility(
+            decided_at=self.row.decided_at,
+            contact=self.contact,
+            channel=self.channel if self.row.channel in by.channels else None,
+            address=self.digest,
+            opted_out=self.opted_out,
+            zones=zones_of(self.contact.timezone if self.contact else None, self.order_timezone, by.policy),
+        )
+
+    def address(self, vault: Vault) -> str | None:
+        """The address that a message goes to, as the channel sends to it; None: there is none."""
+        if self.person is None or self.channel is None:
+            return None
+        sealed = getattr(self.person, self.channel.address_kind)
+        if sealed is None:
+            return None
+        return deliverable(self.channel.address_kind, vault.open(self.person.wrapped_key, sealed))
+
+    def request(self) -> FeedbackRequested:
+        """The question, with the claim as it is at this moment."""
+        return FeedbackRequested(
+            order_id=self.key.order_id,
+            contact_id=self.key.contact_id,
+            purpose=self.key.purpose,
+            channel=self.row.channel,
+            account_id=self.row.account_id,
+            role=self.contact.role if self.contact else None,
+            language=self.contact.language if self.contact else None,
+            claim=self.claim,
+        )
+
+
+class _Context:
+    """The orders, contacts and opt-outs that some asks refer to, read in a few queries."""
+
+    def __init__(self, connection: Connection, policy: Policy, rows: Sequence[Row[Any]]) -> None:
         self._policy = policy
         ids = {row.order_id for row in rows}
         query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue).where(orders.c.order_id.in_(ids))
@@ -180,87 +209,97 @@ class _Context:
         digests = {digest for person in self._people.values() for digest in (person.phone_digest, person.email_digest)}
         self._opted_out = opted_out(connection, digests - {None})
 
-    def contact(self, row: Row[Any]) -> Contact | None:
-        """The contact as the order names it now; None: the order no longer names it."""
-        facts, _ = self._orders[row.order_id]
-        return next((contact for contact in facts.latest.contacts if contact.id == row.contact_id), None)
-
-    def digest(self, row: Row[Any]) -> str | None:
-        """The digest of the address that a message goes to; None if there is none, or no such channel."""
+    def ask(self, row: Row[Any]) -> _Ask:
+        """The ask of a row of `asks`."""
+        facts, dialogue = self._orders[row.order_id]
         person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
-        if person is None or channel is None:
-            return None
-        digest: str | None = getattr(person, f"{channel.address_kind}_digest")
-        return digest
-
-    def address(self, row: Row[Any]) -> str | None:
-        """That address, as the channel sends to it."""
-        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
-        sealed = None if person is None or channel is None else getattr(person, channel.address_kind)
-        if person is None or channel is None or sealed is None:
-            return None
-        return deliverable(channel.address_kind, self._vault.open(person.wrapped_key, sealed))
-
-    def eligibility(self, row: Row[Any], channels: Collection[str]) -> SendEligibility:
-        """What the decision to send depends on."""
-        facts, _ = self._orders[row.order_id]
-        contact = self.contact(row)
-        digest = self.digest(row)
-        return SendEligibility(
-            decided_at=row.decided_at,
-            contact=contact,
-            channel=self._policy.channel(row.channel) if row.channel in channels else None,
-            address=digest,
-            opted_out=digest in self._opted_out,
-            zones=zones_of(contact.timezone if contact else None, facts.latest.timezone, self._policy),
-        )
-
-    def request(self, row: Row[Any]) -> FeedbackRequested:
-        """The question, with the claim as it is at this moment."""
-        _, dialogue = self._orders[row.order_id]
-        contact = self.contact(row)
-        return FeedbackRequested(
-            order_id=row.order_id,
-            contact_id=row.contact_id,
-            purpose=row.purpose,
-            channel=row.channel,
-            account_id=row.account_id,
-            role=contact.role if contact else None,
-            language=contact.language if contact else None,
+        digest = None if person is None or channel is None else getattr(person, f"{channel.address_kind}_digest")
+        return _Ask(
+            row=row,
+            key=AskKey(row.order_id, row.contact_id, row.purpose),
+            order_timezone=facts.latest.timezone,
             claim=dialogue.claim,
+            contact=contact_of(facts, row.contact_id),
+            person=person,
+            channel=channel,
+            digest=digest,
+            opted_out=digest in self._opted_out,
         )
 
 
-def _prepare(
-    context: _Context, row: Row[Any], go: Go, zones: frozenset[str], now: datetime
-) -> tuple[Claimed, dict[str, Any]]:
-    """What a dispatcher needs to send an ask, and what is stored before it may send it."""
-    key = AskKey(row.order_id, row.contact_id, row.purpose)
-    to, request = context.address(row), context.request(row)
-    if to is None:
-        raise LookupError("an ask that may be sent has no address")
-    claimed = Claimed(
-        key=key,
-        attempt=row.attempt + 1,
-        account_id=row.account_id,
-        channel=row.channel,
-        language=request.language,
-        to=to,
-        form_token=secrets.token_urlsafe(TOKEN_BYTES),
-        callback_token=secrets.token_urlsafe(TOKEN_BYTES),
-        valid_for=go.valid_for,
-        zones=zones,
-        sending_at=now,
-        late=now - row.due_at,
-    )
-    return claimed, parameters(key) | {
-        "v_attempt": claimed.attempt,
-        "v_sending_at": now,
-        "v_request": _encode(request).decode(),
-        "v_recipient": context.digest(row),
-        "v_form_token_hash": hashed(claimed.form_token),
-        "v_callback_token_hash": hashed(claimed.callback_token),
-    }
+class _Claiming:
+    """One transaction in which a dispatcher claims asks. `claims` grows with each of them."""
+
+    def __init__(self, connection: Connection, by: Claimer, now: datetime) -> None:
+        self._connection = connection
+        self._by = by
+        self._now = now
+        self._committed: list[dict[str, Any]] = []
+        self.claims = Claims()
+
+    def decide(self, ask: _Ask) -> None:
+        """Claim a due ask to send it, or postpone or end it."""
+        eligibility = ask.eligibility(self._by)
+        decision = before_sending(eligibility, self._by.policy, self._now)
+        match decision:
+            case Go(valid_for):
+                self._claim(ask, valid_for, eligibility.zones)
+            case Wait(until):
+                self.claims.postponed += 1
+                change(self._connection, ask.key, {"due_at": until, "wake_at": until})
+            case End(outcome):
+                self.claims.ended.append(outcome)
+                end(self._connection, ask.key, AskState.NOT_ASKED, {"outcome": outcome}, self._now)
+
+    def look_up(self, ask: _Ask) -> None:
+        """Claim an ask whose message may have been sent, to look it up."""
+        row = ask.row
+        if row.state == AskState.SENDING:
+            self.claims.recovered += 1
+            change(self._connection, ask.key, {"state": AskState.UNKNOWN, "outcome": SendOutcome.UNKNOWN})
+        # The owner of the lease looks up the message. If it dies, another dispatcher does so when the lease has ended.
+        change(self._connection, ask.key, {"wake_at": self._now + self._by.lease})
+        to = ask.address(self._by.vault)
+        lookup = PendingLookup(ask.key, row.attempt, row.channel, to, row.form_token_hash, row.sending_at)
+        self.claims.to_find.append(lookup)
+
+    def commit_to_send(self) -> None:
+        """Store that the claimed asks are being sent."""
+        if self._committed:
+            self._connection.execute(_COMMIT_TO_SEND, self._committed)
+
+    def _claim(self, ask: _Ask, valid_for: timedelta, zones: frozenset[str]) -> None:
+        to, request = ask.address(self._by.vault), ask.request()
+        if to is None:
+            raise LookupError("an ask that may be sent has no address")
+        claimed = Claimed(
+            key=ask.key,
+            attempt=ask.row.attempt + 1,
+            account_id=ask.row.account_id,
+            channel=ask.row.channel,
+            language=request.language,
+            to=to,
+            form_token=secrets.token_urlsafe(TOKEN_BYTES),
+            callback_token=secrets.token_urlsafe(TOKEN_BYTES),
+            valid_for=valid_for,
+            zones=zones,
+            sending_at=self._now,
+            late=self._now - ask.row.due_at,
+        )
+        self.claims.to_send.append(claimed)
+        self._committed.append(
+            parameters(ask.key)
+            | {
+                "v_attempt": claimed.attempt,
+                "v_owner": self._by.owner,
+                "v_sending_at": self._now,
+                "v_wake_at": self._now + self._by.lease,
+                "v_request": _encode(request).decode(),
+                "v_recipient": ask.digest,
+                "v_form_token_hash": hashed(claimed.form_token),
+                "v_callback_token_hash": hashed(claimed.callback_token),
+            }
+        )
 
 
 def _waking(now: datetime, limit: int) -> Select[Any]:

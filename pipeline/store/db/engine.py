@@ -93,7 +93,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin(lock: FairLock, connection: Connection) -> None:
-    """Begin a transaction. A writing one takes the write lock at once: SQLite cannot always upgrade a reader later.
+    """Begin a transaction. A writing one acquires the write lock at once: SQLite cannot always upgrade a reader later.
 
     Raises OperationalError if it does not get the lock in time.
     """

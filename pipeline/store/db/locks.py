@@ -1,7 +1,7 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
-A transaction that needs several kinds takes them in one order, or two could deadlock: orders, accounts, segments. Names
-of one kind are sorted here.
+A transaction that needs several kinds acquires them in one order, or two could deadlock: orders, accounts, segments.
+Names of one kind are sorted here.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ _LOCK = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS
 
 
 def lock(connection: Connection, kind: Kind, names: Collection[str]) -> None:
-    """Wait for these locks and take them, in one statement. No effect on SQLite, which has one writer at a time."""
+    """Wait for these locks and acquire them, in one statement. No effect on SQLite, which has one writer at a time."""
     if names and connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"keys": sorted({_key(kind, name) for name in names})})
 

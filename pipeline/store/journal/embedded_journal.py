@@ -1,4 +1,4 @@
-"""The journal of one process: places without gaps, which grow in the order of the commits."""
+"""The journal of one process: sequence numbers without gaps, in the order of the commits."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from pipeline.store.schema.journal import journal, state
 
 
 class EmbeddedJournal:
-    """Locks the head until commit, so that readers who follow the places never skip a late commit."""
+    """Locks the head until commit, so that readers who follow the sequence never skip a late commit."""
 
     def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[int | None]:
-        """Store the events whose (source, id) is new. Returns the place of each; None: a duplicate.
+        """Store the events whose (source, id) is new. Returns the sequence number of each; None: a duplicate.
 
         `publish` has no effect: the process that stores an event also processes it.
         """
@@ -33,7 +33,7 @@ class EmbeddedJournal:
         get(connection, HEAD, lock=True)
 
     def version(self, connection: Connection) -> Version:
-        """The last place of the journal, and that of the last event processed."""
+        """The last sequence number of the journal, and that of the last event processed."""
         query = select(state.c.name, state.c.value).where(state.c.name.in_([HEAD, POSITION]))
         found = {name: int(value) for name, value in connection.execute(query)}
         return Version(found.get(HEAD, 0), found.get(POSITION, 0))
@@ -41,16 +41,16 @@ class EmbeddedJournal:
 
 def _write(connection: Connection, entries: Sequence[Entry], known: set[tuple[str, str]]) -> list[int | None]:
     head = int(get(connection, HEAD, lock=True) or 0)
-    rows, places = [], list[int | None]()
+    rows, seqs = [], list[int | None]()
     for entry in entries:
         key = (entry.source, entry.id)
         if key in known:
-            places.append(None)
+            seqs.append(None)
             continue
         known.add(key)
         head += 1
-        places.append(head)
+        seqs.append(head)
         rows.append((head, *entry[:-1]))
     insert(connection, journal, rows, COLUMNS)
     put(connection, HEAD, str(head))
-    return places
+    return seqs

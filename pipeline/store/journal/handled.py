@@ -13,12 +13,12 @@ _MARK = text(
 )
 
 
-def mark(connection: Connection, places: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+def mark(connection: Connection, keys: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
     """Mark these parts of events as handled. Returns those that were not handled before.
 
     Waits for any part that another transaction is just marking.
     """
-    if not places:
+    if not keys:
         return set()
-    rows = as_json(list(places), ("seq", "part"))
+    rows = as_json(list(keys), ("seq", "part"))
     return {(seq, part) for seq, part in connection.execute(_MARK, {"rows": rows})}

@@ -29,7 +29,7 @@ COLUMNS = ("seq", "source", "id", "type", "outgoing", "received_at", "payload")
 
 
 class Stored(NamedTuple):
-    """One event read back: its place, its time of receipt and its text."""
+    """One event read back: its sequence number, time of receipt and text."""
 
     seq: int
     received_at: datetime
@@ -47,13 +47,13 @@ class Journal(Protocol):
     """Where events are appended, and how far it is."""
 
     def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[int | None]:
-        """Store the events whose (source, id) is new, in their order. Returns the place of each; None: a duplicate.
+        """Store the events whose (source, id) is new, in their order. Returns sequence numbers; None: a duplicate.
 
         `publish`: in a cluster the relay publishes them.
         """
 
     def lock(self, connection: Connection) -> None:
-        """Take the lock that `append` takes, if it takes one: before any lock on the rows of asks."""
+        """Acquire the lock of `append`, if it has one: before any lock on the rows of asks."""
 
     def version(self, connection: Connection) -> Version:
         """How far it is, read by key."""
@@ -68,17 +68,17 @@ _NEXT = (
 
 
 def read(connection: Connection, after: int, limit: int) -> list[Stored]:
-    """The next incoming events behind place `after`, oldest first. Embedded mode only: see `EmbeddedJournal`."""
+    """The next incoming events after that sequence number, oldest first. Embedded mode only: see `EmbeddedJournal`."""
     return [Stored(*row) for row in connection.execute(_NEXT, {"after": after, "limit": limit})]
 
 
 def pending(connection: Connection, after: int) -> bool:
-    """Whether there are incoming events behind place `after`."""
+    """Whether there are incoming events after that sequence number."""
     return connection.execute(_NEXT, {"after": after, "limit": 1}).first() is not None
 
 
 def read_type(connection: Connection, kind: str, after: int) -> list[Stored]:
-    """All events of one type behind place `after`, oldest first."""
+    """All events of one type after that sequence number, oldest first."""
     query = (
         select(journal.c.seq, journal.c.received_at, journal.c.payload)
         .where(journal.c.seq > after, journal.c.type == kind)

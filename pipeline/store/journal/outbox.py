@@ -1,7 +1,7 @@
 """The outbox of a cluster: the events of the journal that wait to be published, read in their order.
 
 A shard of the outbox belongs to one relay at a time. The events of one order are in one shard, so they are published in
-the order of their places, however many relays there are.
+the order of the journal, however many relays there are.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ _NEXT = (
     .order_by(outbox.c.seq)
     .limit(bindparam("limit"))
 )
-_DELETE = text("DELETE FROM outbox WHERE seq = ANY(CAST(:places AS bigint[]))")
+_DELETE = text("DELETE FROM outbox WHERE seq = ANY(CAST(:seqs AS bigint[]))")
 
 
 class PendingEvent(NamedTuple):
@@ -54,10 +54,10 @@ def read(connection: Connection, shards: Collection[int], limit: int) -> list[Pe
     return [PendingEvent(*row) for row in connection.execute(_NEXT, {"shards": list(shards), "limit": limit})]
 
 
-def mark_published(connection: Connection, places: Sequence[int]) -> None:
+def mark_published(connection: Connection, seqs: Sequence[int]) -> None:
     """Remove published events from the outbox."""
-    if places:
-        connection.execute(_DELETE, {"places": list(places)})
+    if seqs:
+        connection.execute(_DELETE, {"seqs": list(seqs)})
 
 
 def backlog(connection: Connection) -> Backlog:

@@ -1,4 +1,4 @@
-"""The journal of a cluster: places come from a sequence, and the outbox lists what the relay has to publish."""
+"""The journal of a cluster: numbers come from a database sequence, the outbox lists what the relay has to publish."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -10,7 +10,7 @@ from pipeline.store.journal.journal import COLUMNS, Entry, Version
 
 SHARDS = 16  # of the outbox: the number of relays that can work at once
 
-# The places are numbered in the order of the entries. The rows are written in one order that is the same for every
+# The events are numbered in the order of the entries. The rows are written in one order that is the same for every
 # process: two processes that store the same events would otherwise wait for each other.
 _APPEND = text(
     """
@@ -36,10 +36,10 @@ _VERSION = text(
 
 
 class SharedJournal:
-    """Takes no lock: nothing follows the places, each event to be published is in the outbox. PostgreSQL only."""
+    """Acquires no lock: nothing follows the sequence, each event to be published is in the outbox. PostgreSQL only."""
 
     def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[int | None]:
-        """Store the events whose (source, id) is new. Returns the place of each; None: a duplicate.
+        """Store the events whose (source, id) is new. Returns the sequence number of each; None: a duplicate.
 
         `publish`: put the new ones into the outbox, too.
         """
@@ -48,14 +48,14 @@ class SharedJournal:
         columns = (*COLUMNS[1:], "shard")
         rows = [(*entry[:-1], shard_of(entry.key) if publish else None) for entry in entries]
         added = connection.execute(_APPEND, {"entries": as_json(rows, columns)})
-        places: dict[tuple[str, str], int] = {(source, event_id): seq for seq, source, event_id in added}
-        return [places.pop((entry.source, entry.id), None) for entry in entries]  # the second of a batch is a duplicate
+        seqs: dict[tuple[str, str], int] = {(source, event_id): seq for seq, source, event_id in added}
+        return [seqs.pop((entry.source, entry.id), None) for entry in entries]  # the second of a batch is a duplicate
 
     def lock(self, connection: Connection) -> None:
-        """Nothing: appending takes no lock."""
+        """Nothing: `append` acquires no lock."""
 
     def version(self, connection: Connection) -> Version:
-        """The last place of the journal; and for how far processing is, the oldest transaction still in progress."""
+        """The last sequence number; and for how far processing is, the oldest transaction still in progress."""
         return Version(*connection.execute(_VERSION).one())
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, select, text
 from pipeline.store.db.bulk import insert_new, upsert
 from pipeline.store.schema.journal import state
 
-HEAD = "journal.head"  # the last place of the journal, in embedded mode
-POSITION = "runner.position"  # the place of the last event processed, in embedded mode
+HEAD = "journal.head"  # the last sequence number of the journal, in embedded mode
+POSITION = "runner.position"  # the sequence number of the last event processed, in embedded mode
 CLOCK = "runner.clock"  # the time of the newest event or tick processed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +27,12 @@ def get(connection: Connection, name: str, lock: bool = False) -> str | None:
 def put(connection: Connection, name: str, value: str) -> None:
     """Set a fact."""
     upsert(connection, state, [{"name": name, "value": value}])
+
+
+def put_progress(connection: Connection, clock: datetime, position: int | None) -> None:
+    """Set the clock, and the sequence number of the last event processed if there is one."""
+    facts = {CLOCK: as_text(clock)} if position is None else {CLOCK: as_text(clock), POSITION: str(position)}
+    upsert(connection, state, [{"name": name, "value": value} for name, value in facts.items()])
 
 
 def settle(connection: Connection, name: str, value: str) -> str:

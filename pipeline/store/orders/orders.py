@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
 
-_Place = tuple[str, str, int]  # dimension, value, day
+_Cell = tuple[str, str, int]  # dimension, value, day: a cell has one row of the rollups for each counter
 _COUNTER = ("dimension", "value", "day", "counter", "n")
 
 
@@ -29,7 +29,7 @@ class _Counted(Struct, frozen=True):
     Stored with the order, so that a later version of the rules subtracts exactly what an earlier version added.
     """
 
-    places: tuple[_Place, ...] = ()
+    cells: tuple[_Cell, ...] = field(default=(), name="places")
     counts: dict[str, int] = {}
 
 
@@ -71,7 +71,7 @@ class OrderStore:
         self._levels = levels
         self._loaded: dict[str, _Loaded] = {}
         self._touched: dict[str, _Loaded] = {}
-        self._deltas: dict[_Place, dict[str, int]] = {}
+        self._deltas: dict[_Cell, dict[str, int]] = {}
 
     def load(self, order_ids: Collection[str]) -> None:
         """Read these orders in one query; unknown ones become new."""
@@ -90,7 +90,7 @@ class OrderStore:
                 self._loaded[order_id] = _Loaded(Order(order_id), b"", b"", _Counted())
 
     def get(self, order_id: str) -> Order:
-        """The order, to be changed in place."""
+        """The order, to be changed in cell."""
         loaded = self._loaded.get(order_id)
         if loaded is None:
             self.load([order_id])
@@ -110,11 +110,11 @@ class OrderStore:
                 continue
             loaded.size = size
             before, after = loaded.counted, self._count(loaded.order)
-            if before.places == after.places:
-                self._add(after.places, difference(before.counts, after.counts))
+            if before.cells == after.cells:
+                self._add(after.cells, difference(before.counts, after.counts))
             else:  # another day or other dimensions: all counts move there
-                self._add(before.places, difference(before.counts, {}))
-                self._add(after.places, after.counts)
+                self._add(before.cells, difference(before.counts, {}))
+                self._add(after.cells, after.counts)
             loaded.counted = after
         self._touched.clear()
 
@@ -153,27 +153,28 @@ class OrderStore:
             if n
         )
         add(self._connection, rollups, rows, ("n",), _COUNTER)
-        # A counter that is back at 0 leaves no row.
-        remove(self._connection, rollups, [(*row[:4], 0) for row in rows if row[4] < 0], _COUNTER)
+        fallen = [(*row[:4], 0) for row in rows if row[4] < 0]
+        if fallen:  # a counter that is back at 0 leaves no row
+            remove(self._connection, rollups, fallen, _COUNTER)
 
     def _count(self, order: Order) -> _Counted:
         counts = contribution(order)
         if not counts:
             return _Counted()
         facts = order.facts
-        return _Counted(_places(tuple(facts.latest.dimensions.items()), facts.day(), self._levels), counts)
+        return _Counted(_cells(tuple(facts.latest.dimensions.items()), facts.day(), self._levels), counts)
 
-    def _add(self, places: Sequence[_Place], counts: dict[str, int]) -> None:
+    def _add(self, cells: Sequence[_Cell], counts: dict[str, int]) -> None:
         if not counts:
             return
-        for place in places:
-            sums = self._deltas.setdefault(place, {})
+        for cell in cells:
+            sums = self._deltas.setdefault(cell, {})
             for counter, n in counts.items():
                 sums[counter] = sums.get(counter, 0) + n
 
 
 @lru_cache(maxsize=16_384)
-def _places(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[_Place, ...]:
+def _cells(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[_Cell, ...]:
     segments = [Segment(*TOTAL), *segments_of(dict(dimensions), levels)]
     return tuple((segment.dimension, segment.value, day) for segment in segments)
 

@@ -99,5 +99,7 @@ class TimerStore:
 
     def flush(self) -> None:
         """Write what was set, moved, cancelled and fired."""
-        remove(self._connection, timers, sorted(self._gone), _KEY)
-        upsert(self._connection, timers, list(self._set.values()), Timer._fields)
+        if self._gone:
+            remove(self._connection, timers, sorted(self._gone), _KEY)
+        if self._set:
+            upsert(self._connection, timers, list(self._set.values()), Timer._fields)

@@ -11,7 +11,7 @@ from pipeline.store.schema.people import opt_outs
 
 
 class OptOut(NamedTuple):
-    """When an address opted out, and which source said so."""
+    """When an address opted out, and the source of that request."""
 
     at: datetime
     source: str

@@ -1,7 +1,6 @@
 """Alerts as reports and pages show them."""
 
-from collections.abc import Iterable
-from datetime import UTC, date
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -11,24 +10,7 @@ from pipeline.domain.detection.alerting import is_unverified
 from pipeline.domain.reports.alerts import Alert
 from pipeline.store.schema.evidence import alerts, evidence
 
-
-class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON in the column `alerts.evidence`."""
-
-    pairs_before: int
-    since: date
-    run_n: int
-    run_rate: float
-    null: float
-    low: float
-    high: float
-    log10_e: float
-    accounts: int
-    breakdown_rho: float | None = None
-    orders: tuple[str, ...] = ()
-
-
-_decoder = msgspec.json.Decoder(_Evidence)
+_NOT_STORED_EARLIER = {"breakdown_rho": None, "orders": ()}  # the first versions stored evidence without these
 
 
 def alerts_as_of(connection: Connection, day: date) -> list[Alert]:
@@ -40,28 +22,6 @@ def alerts_as_of(connection: Connection, day: date) -> list[Alert]:
         last_day = last_days.get((row.signal, row.dimension, row.value))
         found.append(_alert(row, unverified=is_unverified(last_day, day.toordinal())))
     return found
-
-
-def alerts_json(found: Iterable[Alert]) -> list[dict[str, Any]]:
-    """The `alerts` of the contract, in the order given."""
-    return [
-        {
-            "signal": alert.signal,
-            "dimension": alert.dimension,
-            "value": alert.value,
-            "kind": alert.kind,
-            "state": alert.state,
-            "severity": alert.severity,
-            "opened_at": alert.opened_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "pairs_before": alert.pairs_before,
-            "since": alert.since.isoformat(),
-            "run_n": alert.run_n,
-            "run_rate": alert.run_rate,
-            "null": alert.null,
-            "log10_e": alert.log10_e,
-        }
-        for alert in found
-    ]
 
 
 def _last_pair_days(connection: Connection) -> dict[tuple[str, str, str], int]:
@@ -84,19 +44,7 @@ def _last_pair_days(connection: Connection) -> dict[tuple[str, str, str], int]:
 
 
 def _alert(row: Row[Any], *, unverified: bool) -> Alert:
+    evidence = _NOT_STORED_EARLIER | msgspec.json.decode(row.evidence)
+    shared = {name: getattr(row, name) for name in Alert.__struct_fields__ if name not in evidence}
     state = "unverified" if row.state == "open" and unverified else row.state
-    return msgspec.convert(
-        {
-            "alert_id": row.alert_id,
-            "signal": row.signal,
-            "dimension": row.dimension,
-            "value": row.value,
-            "kind": row.kind,
-            "state": state,
-            "severity": row.severity,
-            "opened_at": row.opened_at,
-            "resolved_at": row.resolved_at,
-            **msgspec.structs.asdict(_decoder.decode(row.evidence)),
-        },
-        Alert,
-    )
+    return msgspec.convert(evidence | shared | {"state": state}, Alert)

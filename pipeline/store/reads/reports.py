@@ -1,12 +1,8 @@
 """The figures of reports, read from sums that are kept up to date: no query here scans the orders."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL
-from pipeline.domain.reports.figures import row_json, row_of
 from pipeline.store.schema.orders import rollups
 
 
@@ -47,14 +43,6 @@ def segment_names(connection: Connection, dimension: str) -> list[str]:
     )
     names = names.union_all(select(following.scalar_subquery()).where(names.c.value.is_not(None)))
     return list(connection.execute(select(names.c.value).where(names.c.value.is_not(None))).scalars())
-
-
-def report_json(fleet: Mapping[str, int], segments: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """The `report` of the contract, from summed counters."""
-    return {
-        "total": row_json(row_of(fleet)),
-        "segments": {value: row_json(row_of(counts)) for value, counts in segments.items()},
-    }
 
 
 def _within(first_day: int | None, last_day: int | None) -> list[ColumnElement[bool]]:

@@ -29,7 +29,7 @@ journal = Table(
     UniqueConstraint("id", "source"),  # id first: it is the more selective one
 )
 
-# In a cluster (PostgreSQL), the places of the journal that a relay has yet to publish. There the places come from the
+# In a cluster (PostgreSQL), the events that a relay has yet to publish. There the sequence numbers come from the
 # sequence `journal_seq`.
 outbox = Table(
     "outbox",

@@ -10,7 +10,7 @@ orders = Table(
     Column("order_id", String(200), primary_key=True),
     Column("facts", Text, nullable=False),  # domain.orders.facts.Facts as JSON
     Column("dialogue", Text, nullable=False),  # domain.orders.dialogue.Dialogue as JSON
-    Column("counted", Text, nullable=False),  # what this order added to the rollups: places and counters, as JSON
+    Column("counted", Text, nullable=False),  # what this order added to the rollups: their keys and counters, as JSON
 )
 
 claims = Table(

@@ -1,6 +1,6 @@
 """All tables: importing this module registers each of them in `metadata`.
 
-The migrations in `migrations/` create them; a test holds the two together. Instants are UTC; days are ordinals
+The migrations in `migrations/` create them; a test compares the two. Instants are UTC; days are ordinals
 (`date.toordinal`). Answers, claims, asks and the journal are append-only: triggers made by the migrations refuse
 updates and deletes of what was recorded.
 """

@@ -4,13 +4,26 @@ from importlib.resources import files
 
 from sqlalchemy import Engine, inspect, text
 
+from pipeline import __version__
+from pipeline.errors import UserError
 from pipeline.store.db.engine import connect, reading
 
 _MIGRATIONS = files("pipeline.store.schema").joinpath("migrations")
 
 
+class SchemaTooNew(UserError):
+    """A later version of Unvarnished migrated the database; this one does not know its schema."""
+
+    def __init__(self, current: str, newest: str) -> None:
+        self.found = f"schema {current} is newer than {newest}, the newest that Unvarnished {__version__} knows"
+        super().__init__(f"the database's {self.found}: update Unvarnished")
+
+
 def migrate(url: str) -> None:
-    """Upgrade the schema of that database to the newest version. Waits for no lock if it is up to date."""
+    """Upgrade the schema of that database to the newest version. Waits for no lock if it is up to date.
+
+    Raises SchemaTooNew.
+    """
     engine = connect(url)
     try:
         current, newest = revisions(engine)
@@ -21,8 +34,14 @@ def migrate(url: str) -> None:
 
 
 def revisions(engine: Engine) -> tuple[str | None, str]:
-    """The version of the database's schema (None: it has none), and the newest version that this program knows."""
-    return _version(engine), _newest()
+    """The version of the database's schema (None: it has none), and the newest version that this program knows.
+
+    Raises SchemaTooNew if the first is the newer one.
+    """
+    current, newest = _version(engine), _newest()
+    if current is not None and current > newest:
+        raise SchemaTooNew(current, newest)
+    return current, newest
 
 
 def _version(engine: Engine) -> str | None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.domain.setup import Setup
 from pipeline.settings import Settings
 from pipeline.store.store import Store
-from pipeline.store.unit_of_work import Setup
 
 
 @dataclass(frozen=True)

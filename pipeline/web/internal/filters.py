@@ -8,8 +8,8 @@ from litestar.exceptions import ValidationException
 from sqlalchemy import Connection
 
 from pipeline.domain.reports.counts import Counts
+from pipeline.domain.setup import Setup
 from pipeline.store.reads import reports
-from pipeline.store.unit_of_work import Setup
 
 LONGEST = 200  # characters of a parameter that an answer repeats
 

@@ -76,7 +76,7 @@ def routes(services: Services, provider: ProviderWebhooks, spool: Spool) -> list
             await to_thread.run_sync(keep, limiter=spool_limiter)
         except (OSError, SpoolFull) as error:
             _log.error("a call of the provider could not be spooled (%s)", type(error).__name__)
-            raise Problem(503, "it cannot be stored now: try again later", headers={"Retry-After": "5"}) from None
+            raise Problem(503, "the call cannot be stored now: try again later", headers={"Retry-After": "5"}) from None
         return None
 
     return [receive]

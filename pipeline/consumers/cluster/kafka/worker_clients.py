@@ -31,7 +31,7 @@ def worker_clients(settings: Settings, group: str) -> tuple[AIOKafkaConsumer, AI
 
 
 def _async_options(settings: Settings) -> dict[str, Any]:
-    """The options of kafka-python as aiokafka takes them: it wants the certificates as an SSL context."""
+    """The options of kafka-python as aiokafka expects them, with the certificates as an SSL context."""
     found = options(settings)
     certificates = found.pop("ssl_cafile", None)
     if "SSL" in settings.kafka_security_protocol.split("_"):

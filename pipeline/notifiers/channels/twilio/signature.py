@@ -12,7 +12,7 @@ HEADER = "x-twilio-signature"
 
 
 def is_signed(address: str, parameters: Mapping[str, str], signature: str, auth_tokens: Sequence[str]) -> bool:
-    """Whether one of the tokens made this signature. Every token is tried, in constant time."""
+    """Whether one of the tokens made this signature. Every token is checked, in constant time."""
     matches = [_matches(token, address, parameters, signature) for token in auth_tokens]
     return any(matches)
 

@@ -1,20 +1,18 @@
 """The read API: report and alerts as the command line prints them, segments, orders, and the version."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import msgspec
 from litestar import Router, get
 from litestar.exceptions import NotFoundException
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
-from pipeline.domain.detection.alerting import Kind, Severity
-from pipeline.domain.reports.figures import Row, row_of
+from pipeline.domain.reports.contract import AlertOut, ReportOut, alert_of, report_of
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import reports
-from pipeline.store.reads.alerts import alerts_as_of, alerts_json
+from pipeline.store.reads.alerts import alerts_as_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import LONGEST, parse_filter, reject
 from pipeline.web.internal.orders.lookup import find_order
@@ -26,31 +24,6 @@ First = Annotated[
     QueryParameter(name="from", description="first day of completion, such as 2026-11-20"),
 ]
 Last = Annotated[str | None, QueryParameter(name="to", description="last day of completion, such as 2026-11-30")]
-
-
-class ReportOut(Struct, frozen=True):
-    """All orders (`total`), and the segments of the level in `by`."""
-
-    total: Row
-    segments: dict[str, Row]
-
-
-class AlertOut(Struct, frozen=True):
-    """An alert in its current state. Rates and `null`, the tolerance for honest mistakes, lie between 0 and 1."""
-
-    signal: str
-    dimension: str
-    value: str
-    kind: Kind
-    state: Literal["open", "unverified", "resolved"]
-    severity: Severity | None
-    opened_at: str
-    pairs_before: int
-    since: str
-    run_n: int
-    run_rate: float
-    null: float
-    log10_e: float
 
 
 class LevelOut(Struct, frozen=True):
@@ -80,13 +53,13 @@ def routes(services: Services) -> list[Router]:
         report_filter = parse_filter(services.setup, by, first, last)
         with reading(services.store.engine) as connection:
             fleet, segments = report_filter.fleet(connection), report_filter.segments(connection)
-        return ReportOut(row_of(fleet), {value: row_of(counts) for value, counts in segments.items()})
+        return report_of(fleet, segments)
 
     @get("/alerts", sync_to_thread=True, summary="Alerts: segments whose customers contradict the claim, oldest first")
     def alerts() -> list[AlertOut]:
         with reading(services.store.engine) as connection:
             found = alerts_as_of(connection, clock_of(connection).date())
-        return msgspec.convert(alerts_json(found), list[AlertOut])
+        return [alert_of(alert) for alert in found]
 
     @get("/segments", sync_to_thread=True, summary="Levels and their segments")
     def segments() -> list[LevelOut]:

@@ -146,10 +146,10 @@ def _supported(order: Order, alerts: Iterable[Alert], levels: Sequence[Level]) -
     homes = {Segment(*TOTAL), *segments_of(dimensions, levels)}
     found = []
     for alert in alerts:
-        placed = order.dialogue.pairs.get(alert.signal)
-        if placed is None or placed.x <= 0 or Segment(alert.dimension, alert.value) not in homes:
+        pair = order.dialogue.pairs.get(alert.signal)
+        if pair is None or pair.x <= 0 or Segment(alert.dimension, alert.value) not in homes:
             continue
-        over = alert.resolved_at is not None and placed.day > alert.resolved_at.toordinal()
-        if order.order_id in alert.orders or (placed.day >= alert.since.toordinal() and not over):
+        over = alert.resolved_at is not None and pair.day > alert.resolved_at.toordinal()
+        if order.order_id in alert.orders or (pair.day >= alert.since.toordinal() and not over):
             found.append(alert)
     return found

@@ -71,10 +71,8 @@ def statement_of(submission: Submission, current: Statement | None) -> Statement
 def event_of(link: Link, form_id: str, submission: Submission, stated: Statement, now: datetime) -> Incoming:
     """The `feedback.received` event of a submission.
 
-    Its id is a hash of the link, the form as it was shown (`form_id`) and the submission, so a submission that is sent
-    again is a duplicate.
+    A submission that is sent again, also after an upgrade, has the same id and is a duplicate.
     """
-    content = "\n".join([link.token_hash, form_id, *map(repr, submission[:-1])])
     data = {
         "order_id": link.order_id,
         "contact_id": link.contact_id,
@@ -86,5 +84,16 @@ def event_of(link: Link, form_id: str, submission: Submission, stated: Statement
         "score": stated.score,
         "comment": stated.comment,
     }
-    event_id = sha256(content.encode("utf-8", "replace")).hexdigest()[:32]
+    event_id = _event_id(link.token_hash, form_id, submission)
     return Incoming(envelope(SOURCE, event_id, "feedback.received", now, data), "feedback", "form", None, now)
+
+
+def _event_id(token_hash: str, form_id: str, submission: Submission) -> str:
+    """A hash of the link, the form as it was shown (`form_id`) and what was entered.
+
+    Events with these ids are stored, so the text that is hashed must never change: it is that of the first version.
+    """
+    arrival, goods, score, comment, _ = map(repr, submission)
+    entered = f"Filled(arrival={arrival}, goods={goods}, score={score}, comment={comment}, errors={{}})"
+    content = "\n".join([token_hash, form_id, entered])
+    return sha256(content.encode("utf-8", "replace")).hexdigest()[:32]
