@@ -61,8 +61,8 @@ class HttpParts(NamedTuple):
 def bound_listeners(settings: Settings) -> Iterator[Sockets]:
     """Bind both listeners. Raises ConfigurationError if an address is in use."""
     with (
-        server.bind(settings.public_host, settings.public_port) as public,
-        server.bind(settings.internal_host, settings.internal_port) as internal,
+        server.bind(settings.public_host, settings.public_port, "public") as public,
+        server.bind(settings.internal_host, settings.internal_port, "internal") as internal,
     ):
         yield Sockets(public, internal)
 

@@ -13,5 +13,5 @@ def run(settings: Settings) -> None:
     logs.configure(ProcessRole.DISPATCHER, settings.log_level)
     shared = wait_for_shared(settings)
     dispatcher = bootstrap.dispatcher(shared.store, settings)
-    with server.bind(settings.internal_host, settings.dispatcher_port) as bound:
+    with server.bind(settings.internal_host, settings.dispatcher_port, ProcessRole.DISPATCHER) as bound:
         serving.run_with_health(ProcessRole.DISPATCHER, shared.store, settings, bound, dispatcher)

@@ -61,7 +61,7 @@ class Worker(faust_app.App):
             logs.configure(ProcessRole.WORKER, settings.log_level, max(level_number(loglevel), logging.INFO), logfile)
             if self.conf.web_enabled:
                 port = 0 if self.conf.web_port == _ANY_PORT else self.conf.web_port
-                self._bound = server.bind(self.conf.web_bind, port)
+                self._bound = server.bind(self.conf.web_bind, port, ProcessRole.WORKER)
             shared = wait_for_shared(settings)
         progress, prefix = Progress(), settings.kafka_topic_prefix
         self.metrics_sensor.prefix = prefix

@@ -25,6 +25,7 @@ from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.answers import verbatims
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
+from pipeline.store.schema.evidence import alerts
 from pipeline.web.http import assets
 from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
@@ -253,6 +254,43 @@ def test_an_order_page_follows_its_order(chromium: Browser, small: tuple[str, Em
         )
         page.locator(".timeline").get_by_text("No, it was late").wait_for()
         assert "Embellished" in page.inner_text(".verdict")
+
+
+def test_an_order_page_keeps_its_parts_when_one_appears_or_goes(
+    chromium: Browser, small: tuple[str, EmbeddedRunner]
+) -> None:
+    address, runtime = small
+
+    def _parts(page: Page) -> list[str]:
+        return page.evaluate("[...document.querySelectorAll('main section[id]')].map(section => section.id)")  # type: ignore[no-any-return]
+
+    def _changed(number: int) -> None:
+        ingest(runtime, answered("SO-0", at(hours=5 + number), "c-0", event_id=f"{number}", arrival="late"))
+
+    ingest(runtime, answered("SO-0", at(hours=5), "c-0", event_id="amended", arrival="late"))
+    with opened(chromium) as page:
+        page.goto(f"{address}/orders/SO-0")
+        page.focus("#order a")
+        with runtime.store.engine.begin() as connection:
+            raise_alert(connection, "a/new", proof={"orders": ["SO-0"]})
+        _changed(1)
+        page.locator("#alerts").wait_for()
+        assert _parts(page) == ["order", "alerts", "timeline"]
+        assert page.inner_text("#headline") == "SO-0"
+        assert page.locator(".verdict").is_visible()
+        assert page.evaluate("document.activeElement.closest('section').id") == "order"
+        page.click("#alerts summary")
+        with runtime.store.engine.begin() as connection:
+            raise_alert(connection, "a/newer", proof={"orders": ["SO-0"]})
+        _changed(2)
+        page.locator("#alerts .card").nth(1).wait_for()
+        assert page.locator("#alerts details[open]").count() == 1
+        with runtime.store.engine.begin() as connection:
+            connection.execute(alerts.delete())
+        _changed(3)
+        page.locator("#alerts").wait_for(state="detached")
+        assert _parts(page) == ["order", "timeline"]
+        assert page.inner_text("#headline") == "SO-0"
 
 
 def test_texts_of_customers_are_never_executed(chromium: Browser, small: tuple[str, EmbeddedRunner]) -> None:

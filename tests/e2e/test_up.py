@@ -208,6 +208,7 @@ def test_an_address_in_use_is_reported_in_a_sentence(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         output = refused(folder, PUBLIC_PORT=str(other.getsockname()[1]))
     assert output.startswith("unvarnished: cannot listen on 127.0.0.1 port")
+    assert "set UNVARNISHED_PUBLIC_PORT or UNVARNISHED_PUBLIC_HOST" in output
 
 
 def test_a_folder_that_cannot_be_created_is_reported_in_a_sentence(tmp_path: Path) -> None:

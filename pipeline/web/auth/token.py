@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
+import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from litestar import Request, Response, get, post
 from litestar.connection import ASGIConnection
@@ -22,6 +23,8 @@ from pipeline.web.http.templating import environment
 
 COOKIE = "unvarnished_session"
 _MAX_FIELDS = 10  # of the sign-in form
+_MAX_PATH = 2_000  # characters
+_OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")  # printable ASCII without backslash
 _environment = environment("pipeline.web.auth")
 
 
@@ -61,35 +64,55 @@ def guard(token: str) -> Guard:
 def not_signed_in_response(request: Request[Any, Any, Any], error: NotSignedIn) -> Response[Any]:
     """The exception handler of NotSignedIn: the sign-in page for a browser that wants a page, else the problem."""
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-        return Redirect("/sign-in", status_code=303)
+        return Redirect(_sign_in_address(_address_of(request)), status_code=303)
     return response_of(error)
 
 
 def routes(token: str) -> list[ControllerRouterHandler]:
     """`GET /sign-in`, with or without the token of the printed link, and `POST /sign-in` with a pasted token."""
 
-    def _sign_in(given: str) -> Response[Any]:
+    def _sign_in(given: str, following: str) -> Response[Any]:
         if not _same(given, token):
-            return _page(wrong=True)
+            return _page(following, wrong=True)
         # Not Secure: this listener serves plain HTTP on loopback, where browsers would reject a Secure cookie.
         cookie = Cookie(COOKIE, value=_session(token), path="/", httponly=True, samesite="lax")
-        return Redirect("/", status_code=303, cookies=[cookie])
+        return Redirect(following, status_code=303, cookies=[cookie])
 
     @get("/sign-in", opt=OPEN, include_in_schema=False, sync_to_thread=False)
     def sign_in_page(request: Request[Any, Any, Any]) -> Response[Any]:
-        given = request.query_params.get("token")
-        return _page(wrong=False) if given is None else _sign_in(given)
+        given, following = request.query_params.get("token"), own_path(request.query_params.get("next", ""))
+        return _page(following, wrong=False) if given is None else _sign_in(given, following)
 
     @post("/sign-in", opt=OPEN, include_in_schema=False)
     async def sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
         _check_origin(request)
-        return _sign_in(dict(await read_form(request, _MAX_FIELDS)).get("token", ""))
+        fields = dict(await read_form(request, _MAX_FIELDS))
+        return _sign_in(fields.get("token", ""), own_path(fields.get("next", "")))
 
     return [sign_in_page, sign_in]
 
 
-def _page(wrong: bool) -> Response[str]:
-    page = _environment.get_template("sign_in.html.j2").render(wrong=wrong)
+def own_path(given: str) -> str:
+    """The path to continue with after the sign-in: the given one if it leads to a page of ours, else the dashboard.
+
+    Browsers drop control characters and read a backslash as a slash, and two slashes begin another host.
+    """
+    return given if len(given) <= _MAX_PATH and _OWN_PATH.fullmatch(given) else "/"
+
+
+def _address_of(request: Request[Any, Any, Any]) -> str:
+    """Path and query of a request, as the browser sent them."""
+    path = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+    query = request.scope["query_string"].decode("latin-1")
+    return own_path(f"{path}?{query}" if query else path)
+
+
+def _sign_in_address(following: str) -> str:
+    return "/sign-in" if following == "/" else f"/sign-in?{urlencode({'next': following})}"
+
+
+def _page(following: str, wrong: bool) -> Response[str]:
+    page = _environment.get_template("sign_in.html.j2").render(wrong=wrong, following=following)
     return Response(page, status_code=401 if wrong else 200, media_type=MediaType.HTML)
 
 

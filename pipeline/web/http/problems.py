@@ -35,6 +35,13 @@ class Problem(HTTPException):
         super().__init__(detail=detail, status_code=status, headers=headers, extra=extra)
 
 
+class ClientDisconnected(Problem):
+    """The client closed the connection before it had sent the whole request. Nobody reads the response."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "the client closed the connection before the request was complete")
+
+
 def body_of(status: int, detail: str, more: Mapping[str, object] | None = None) -> dict[str, object]:
     """The members of a problem."""
     return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail} | dict(

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.web.auth import token
 from pipeline.web.http import assets
+from pipeline.web.http.disconnects import report_disconnects
 from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.protocol import BoundedProtocol
@@ -60,6 +61,7 @@ def public_app(services: Services, *more: Routes) -> Litestar:
         [handler for routes in (*PUBLIC, *more) for handler in routes(services)],
         before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
+        middleware=[report_disconnects],
         openapi_config=_openapi("Unvarnished, public listener", "key", "an API key: unvarnished keys create NAME"),
         request_max_body_size=services.settings.max_body_bytes,
         logging_config=None,
@@ -76,6 +78,7 @@ def internal_app(
         guards=[token.guard(sign_in_token)],
         before_send=[response_hook("internal")],
         exception_handlers={**HANDLERS, token.NotSignedIn: token.not_signed_in_response},
+        middleware=[report_disconnects],
         openapi_config=_openapi("Unvarnished, internal listener", "token", "the sign-in token printed at start"),
         request_max_body_size=services.settings.max_body_bytes,
         logging_config=None,
@@ -94,8 +97,10 @@ def health_app(engine: Engine, sign_in_token: str, check: health.ReadinessCheck)
     )
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigurationError if the address cannot be used."""
+def bind(host: str, port: int, listener: str) -> socket.socket:
+    """A listening socket. Raises ConfigurationError if the address cannot be used, which names the settings of that
+    listener: `public`, `internal`, or the process whose health it serves.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -103,7 +108,11 @@ def bind(host: str, port: int) -> socket.socket:
         made.bind((host, port))
     except OSError as error:
         made.close()
-        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        host_setting = f"UNVARNISHED_{'PUBLIC' if listener == 'public' else 'INTERNAL'}_HOST"
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            f"set UNVARNISHED_{listener.upper()}_PORT or {host_setting}"
+        ) from None
     return made
 
 

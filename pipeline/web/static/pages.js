@@ -5,6 +5,7 @@ const EVERY = 500; // milliseconds between two requests, so that an answer is vi
 const AFTER_ERROR = 5_000; // milliseconds, after a failed request
 
 const FOLLOWING = "Live";
+const FOCUSABLE = "a, summary, button, input, select";
 
 const live = document.getElementById("live");
 const text = document.getElementById("live-text");
@@ -67,25 +68,47 @@ async function renew() {
     return;
   }
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const next of page.querySelectorAll("main section[id]")) {
-    const now = document.getElementById(next.id);
-    if (now === null) {
-      document.getElementById("main").replaceChildren(...page.getElementById("main").childNodes);
-      break;
+  const main = document.getElementById("main");
+  const newMain = page.getElementById("main");
+  if (ids(main).join() === ids(newMain).join()) {
+    for (const next of sections(newMain)) {
+      replace(document.getElementById(next.id), next);
     }
-    replace(now, next);
+  } else {
+    replaceAll(main, newMain);
   }
   shown = page.body.dataset.version;
 }
 
-// Open details stay open, and the keyboard focus stays where it is.
-function replace(now, next) {
-  for (const details of now.querySelectorAll("details[id][open]")) {
-    const same = next.querySelector(`#${CSS.escape(details.id)}`);
-    if (same !== null) {
-      same.open = true;
+function sections(main) {
+  return [...main.querySelectorAll("section[id]")];
+}
+
+function ids(main) {
+  return sections(main).map((section) => section.id);
+}
+
+// A section appeared or went away.
+function replaceAll(main, newMain) {
+  const before = new Map(sections(main).map((section) => [section.id, section]));
+  const active = before.get(document.activeElement?.closest("section[id]")?.id);
+  const within = active === undefined ? null : focusIndex(active, document.activeElement);
+  keepOpen(main, newMain);
+  for (const next of sections(newMain)) {
+    const now = before.get(next.id);
+    if (now === undefined || !(now.isEqualNode(next) || onlyFreshDiffers(now, next))) {
+      next.classList.add("fresh");
     }
   }
+  main.replaceChildren(...newMain.childNodes);
+  if (within !== null) {
+    focusAgain(document.getElementById(active.id), within);
+  }
+}
+
+// Open details stay open, and the keyboard focus stays where it is.
+function replace(now, next) {
+  keepOpen(now, next);
   if (now.isEqualNode(next) || onlyFreshDiffers(now, next)) {
     return;
   }
@@ -93,7 +116,16 @@ function replace(now, next) {
   next.classList.add("fresh");
   now.replaceWith(next);
   if (within !== null) {
-    [...next.querySelectorAll("a, summary, button, input, select")][within]?.focus({ preventScroll: true });
+    focusAgain(next, within);
+  }
+}
+
+function keepOpen(now, next) {
+  for (const details of now.querySelectorAll("details[id][open]")) {
+    const same = next.querySelector(`#${CSS.escape(details.id)}`);
+    if (same !== null) {
+      same.open = true;
+    }
   }
 }
 
@@ -110,7 +142,13 @@ function onlyFreshDiffers(now, next) {
 }
 
 function focusIndex(section, element) {
-  return [...section.querySelectorAll("a, summary, button, input, select")].indexOf(element);
+  return [...section.querySelectorAll(FOCUSABLE)].indexOf(element);
+}
+
+function focusAgain(section, index) {
+  if (section !== null) {
+    [...section.querySelectorAll(FOCUSABLE)][index]?.focus({ preventScroll: true });
+  }
 }
 
 button.addEventListener("click", () => {

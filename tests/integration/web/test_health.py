@@ -1,5 +1,7 @@
 """Liveness, readiness, metrics, and the sign-in to the internal listener."""
 
+import html
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -140,13 +142,37 @@ def test_the_token_can_also_be_pasted(client: TestClient[Any]) -> None:
     assert client.get("/metrics").status_code == 200
 
 
+def test_a_link_to_a_page_survives_the_sign_in(client: TestClient[Any]) -> None:
+    for path in ("/orders/SO%2F1%20%C3%A4?by=depot&from=2026-11-01", "/?by=carrier"):
+        to_sign_in = client.get(path, headers=HTML)
+        assert to_sign_in.status_code == 303
+        page = client.get(to_sign_in.headers["location"]).text
+        hidden = re.search('name="next" value="([^"]*)"', page)
+        assert hidden is not None
+        fields = {"next": html.unescape(hidden[1])}
+        wrong = client.post("/sign-in", data=fields | {"token": "x"})
+        assert hidden[0] in wrong.text, "a wrong token does not lose it"
+        assert client.post("/sign-in", data=fields | {"token": TOKEN}).headers["location"] == path
+        assert client.get("/sign-in", params=fields | {"token": TOKEN}).headers["location"] == path
+        client.cookies.clear()
+    assert client.get("/", headers=HTML).headers["location"] == "/sign-in"
+
+
+def test_the_sign_in_leads_to_no_other_site(client: TestClient[Any]) -> None:
+    fields = {"token": TOKEN, "next": "//other.example"}
+    assert client.post("/sign-in", data=fields).headers["location"] == "/"
+    assert client.get("/sign-in", params=fields).headers["location"] == "/"
+
+
 def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
     for answer in (client.get("/sign-in", params={"token": "x"}), client.post("/sign-in", data={"token": "x"})):
         assert answer.status_code == 401
         assert "set-cookie" not in answer.headers
     for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}, {"cookie": f"{COOKIE}=x"}):
         problem(client.get("/metrics", headers=headers), 401)
-    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in", "a browser is redirected"
+    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in?next=%2Fmetrics", (
+        "a browser is redirected"
+    )
     problem(client.get("/openapi.json"), 401)
 
 
