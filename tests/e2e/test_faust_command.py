@@ -113,6 +113,9 @@ def test_a_failed_start_is_reported_in_a_sentence(fresh: Cluster) -> None:
         busy = fresh.launch("worker", *FAUST, "--web-port", str(port))
         wrong = fresh.launch("worker", *FAUST, WORKER_STALL_TIMEOUT_SECONDS="soon")
         shared = fresh.launch("worker", *FAUST, DATABASE_URL="sqlite:///one.db")
-        assert ended(busy) == f"unvarnished: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+        assert ended(busy) == (
+            f"unvarnished: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+            "set UNVARNISHED_WORKER_PORT or UNVARNISHED_INTERNAL_HOST\n"
+        )
         assert ended(wrong).startswith("unvarnished: UNVARNISHED_WORKER_STALL_TIMEOUT_SECONDS: ")
         assert ended(shared).startswith("unvarnished: several processes on one database need PostgreSQL")
