@@ -115,11 +115,11 @@ def test_failed_attempts_at_links_are_limited_and_valid_links_are_not(
         clock.moment += timedelta(days=15)
         assert client.get(f"/f/{TOKEN}").status_code == 404, "nor is a link that was valid before"
         # All clients beyond the limit share one query; a malformed token needs none.
-        monkeypatch.setattr(links, "_SHARED_SECONDS", 0.5)
+        monkeypatch.setattr(links, "_SHARED_SECONDS", 3)
         with queries(runtime) as asked, ThreadPoolExecutor(8) as pool:
             assert set(pool.map(lambda n: client.get(f"/f/{n:022}").status_code, range(8))) == {429}
             assert client.get("/f/short").status_code == 429
-        assert len(asked) < 8, "not a query for each client"
+        assert len(asked) <= 2, "one query for all, and perhaps one for a late client"
 
 
 @contextmanager
