@@ -12,6 +12,12 @@ DEV := .venv-dev/bin/python
 # Wheels only: building from source would download build tools that no hash pins. Compiled afterwards, on all cores.
 PIP_INSTALL := -m pip install --disable-pip-version-check --progress-bar off --no-compile --no-deps --only-binary :all: \
 	--require-hashes
+# The Python of the container image (deploy/Dockerfile), if this machine has one: on the PATH, or made by pyenv.
+IMAGE_VERSION := $(shell sed -n 's/^FROM python:\([0-9]*\.[0-9]*\)-.*/\1/p' deploy/Dockerfile | head -n 1)
+IMAGE_PYTHON ?= $(shell for each in python$(IMAGE_VERSION) \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(IMAGE_VERSION).*/bin/python; do \
+	"$$each" -c 'import venv, ensurepip' 2>/dev/null && echo "$$each" && break; done)
+
 # The same lock file whatever index or mirror is configured on this machine.
 UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_INDEX_URL \
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
@@ -21,7 +27,7 @@ BENCHES := embedded live start-up cluster faults soak kills matrix guards histor
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo cluster check test format docs lock reference clean bench $(addprefix bench-,$(BENCHES))
+.PHONY: help venv demo cluster check test test-image format docs lock reference clean bench $(addprefix bench-,$(BENCHES))
 
 help:
 	@echo "make venv                  make the environment that runs the product (the other targets make theirs, too)"
@@ -29,6 +35,7 @@ help:
 	@echo "make cluster [ARGS=...]    cluster mode on this machine without Docker: Kafka, PostgreSQL, all roles, deliveries"
 	@echo "make check                 lint, format, types, import layers: exactly what CI runs"
 	@echo "make test [ARGS=...]       run the tests; ARGS go to pytest, e.g. ARGS='-k quiet_hours'"
+	@echo "make test-image            run the unit tests on the Python of the container image, if this machine has it"
 	@echo "make format                apply the formatter and the safe lint fixes"
 	@echo "make docs                  write docs/asyncapi.json and docs/settings.md from the code"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files"
@@ -106,6 +113,14 @@ check: .venv-dev/requirements-dev.lock
 test: .venv-dev/requirements-dev.lock
 	@$(DEV) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
+test-image:
+ifeq ($(IMAGE_PYTHON),)
+	@echo "Python $(IMAGE_VERSION), that of the container image, is not on this machine: the unit tests do not run on it" >&2
+else
+	@$(MAKE) --no-print-directory PYTHON="$(IMAGE_PYTHON)" .venv-image/requirements-dev.lock
+	@.venv-image/bin/python -m pytest tests/unit --numprocesses auto --dist loadfile $(ARGS)
+endif
+
 format: .venv-dev/requirements-dev.lock
 	$(DEV) -m ruff check --fix .
 	$(DEV) -m ruff format .
@@ -123,7 +138,7 @@ lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --group pyproject.toml:build --output-file requirements-build.lock
 
 clean:
-	rm -rf .venv .venv-dev .venv-bench .data .coverage htmlcov dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf .venv .venv-dev .venv-bench .venv-image .data .coverage htmlcov dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	find bench deploy docs pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -157,6 +172,9 @@ endef
 
 .venv-bench/requirements-bench.lock: requirements-bench.lock
 	$(call install,.venv-bench,requirements-bench.lock)
+
+.venv-image/requirements-dev.lock: requirements-dev.lock
+	$(call install,.venv-image,requirements-dev.lock)
 
 .venv-dev/requirements-dev.lock: requirements-dev.lock
 	$(call install,.venv-dev,requirements-dev.lock)

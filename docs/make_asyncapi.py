@@ -9,7 +9,7 @@ import msgspec
 from pipeline import __version__
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.detection.pairs import Experience
-from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope
+from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope, WrittenQuantity
 from pipeline.domain.orders.claims import Claim
 
 ROOT = Path(__file__).parents[1]
@@ -30,8 +30,9 @@ KEYS = dict.fromkeys(TOPICS, "the order's id") | {"alerts": "the segment, as dim
 DEAD_LETTERS = "dead-letters"
 _KAFKA = "0.5.0"  # the version of AsyncAPI's bindings for it
 _DATE_OR_TIME = "A date (2026-11-20: the end of that day in the order's `timezone`, needed then) or a time with offset."
-_DATE_FIELDS = ("requested_at", "promised_at", "estimated_at")
+_DATE_FIELDS = ("requested_at", "promised_at", "first_promised_at", "estimated_at")
 _SCHEMAS = "#/components/schemas/"
+_DECIMAL = {"type": "string", "format": "decimal"}  # what msgspec says of a decimal; ours are numbers (`decoding`)
 
 
 def document() -> dict[str, Any]:
@@ -129,7 +130,8 @@ def _message(kind: str) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """The schemas of the data, completed with what the types alone do not say."""
     structs = [Envelope, Claim, Experience, *dict.fromkeys(kind.data for kind in KINDS.values())]
-    _, found = msgspec.json.schema_components(structs, ref_template=_SCHEMAS + "{name}")
+    _, decimal = msgspec.json.schema_components(structs, ref_template=_SCHEMAS + "{name}")
+    found: dict[str, Any] = _replaced(decimal, _DECIMAL, msgspec.json.schema(WrittenQuantity))
     for schema in found.values():
         for name in _DATE_FIELDS:
             if name in schema["properties"]:
@@ -142,6 +144,15 @@ def _schemas() -> dict[str, Any]:
     # Ids of our own events are an order's id and a counter, so they may be longer than received ids.
     del envelope["id"]["maxLength"]
     return found
+
+
+def _replaced(value: Any, old: object, new: object) -> Any:
+    """A copy with one part replaced wherever it is."""
+    if value == old:
+        return new
+    if isinstance(value, dict):
+        return {name: _replaced(item, old, new) for name, item in value.items()}
+    return [_replaced(item, old, new) for item in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-INTAKE = Counter("unvarnished_intake_events", "Events received, by outcome: new, duplicates, dead", ["outcome"])
+INTAKE = Counter(
+    "unvarnished_intake_events", "Events received, by outcome: new, duplicates, dead, conflicts", ["outcome"]
+)
 PROCESSED = Counter("unvarnished_processed_events", "Events processed, by type", ["type"])
 DEAD = Counter("unvarnished_dead_letters", "Events stored as dead letters because they could not be processed")
+EXPIRED = Counter("unvarnished_expired_rows", "Rows deleted because of their age, by table", ["table"])
 RETRIES = Counter("unvarnished_batch_retries", "Batches repeated after a transient error")
 TIMERS = Counter("unvarnished_timers_fired", "Stored timers that became due", ["kind"])
 BATCH_SECONDS = Histogram("unvarnished_batch_seconds", "Seconds from a batch's first read to its commit")
@@ -65,7 +68,7 @@ OUTBOX_SECONDS = Gauge(
 
 # Series that alerts watch exist from the start: the first event of a new series would not count as an increase.
 _OUTCOMES = {
-    INTAKE: ("new", "duplicates", "dead"),
+    INTAKE: ("new", "duplicates", "dead", "conflicts"),
     ASKS: (
         *("accepted", "not_accepted", "rejected", "unknown", "found", "absent", "not_looked", "unresolved"),
         *("opted_out", "no_channel", "given_up", "recovered"),

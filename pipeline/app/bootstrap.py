@@ -10,10 +10,11 @@ from pathlib import Path
 from socket import socket
 from typing import NamedTuple
 
-from pipeline.app.installation import Installation, SharedInstallation, now, policy_of, sign_in_token
+from pipeline.app.installation import Installation, SharedInstallation, ages_of, now, policy_of, sign_in_token
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.background import Background
+from pipeline.consumers.runtime.retention import Retention
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
 from pipeline.consumers.runtime.write_queue import BatchSink, QueueLimits, WriteQueue
 from pipeline.consumers.sending.dispatcher import Dispatcher
@@ -73,6 +74,11 @@ def write_queue(sink: BatchSink, settings: Settings) -> WriteQueue:
     return WriteQueue(sink, limits, now)
 
 
+def retention(store: Store, settings: Settings) -> Retention:
+    """The thread that deletes expired rows."""
+    return Retention(store, ages_of(settings), now)
+
+
 def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None] = lambda: None) -> Dispatcher:
     """The thread that sends questions over the configured channel. Raises ConfigurationError if that is incomplete.
 
@@ -120,8 +126,8 @@ def _services(
     async def _submit(batch: Sequence[Incoming]) -> IngestResult:
         result = await asyncio.wrap_future(queue.submit(batch))
         if _log.isEnabledFor(logging.DEBUG):
-            for event in (incoming.checked for incoming in batch if incoming.checked is not None):
-                _log.debug("durable", extra={"event": event.id})
+            for received in (incoming.checked for incoming in batch if incoming.checked is not None):
+                _log.debug("durable", extra={"event": received.event.id})
         on_stored()
         return result
 

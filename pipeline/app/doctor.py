@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +11,11 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app.errors import database_cause
-from pipeline.app.installation import frozen_config, now
+from pipeline.app.installation import default_country, frozen_config, now
+from pipeline.domain.events.spelling import look_alikes
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
+from pipeline.notifiers.wording.preview import preview, why_long
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
@@ -22,16 +25,18 @@ from pipeline.store.reads import checks
 from pipeline.store.schema.upgrade import SchemaTooNew, revisions
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
+_MOST_LISTED = 20  # of the values that look alike
 _OLDEST_KAFKA = (2, 1)  # Kafka's own clients support nothing older
 
 
 class Check(NamedTuple):
-    """The result of one check. `advice` says what to do if something is `wrong`."""
+    """The result of one check. `advice` says what to do if something is `wrong`, or works at a price (`warning`)."""
 
     name: str
     found: str
     wrong: bool = False
     advice: str = ""
+    warning: bool = False
 
 
 class _Problem(Exception):
@@ -39,6 +44,10 @@ class _Problem(Exception):
         super().__init__(found)
         self.found = found
         self.advice = advice
+
+
+class _Warning(_Problem):
+    """Something that works, at a price that the operator should know."""
 
 
 _Examine = Callable[[], str]  # returns what it found if that is right; raises _Problem or an error of the service
@@ -56,6 +65,9 @@ def examine(settings: Settings) -> list[Check]:
 
 def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Examine]]:
     selected: list[tuple[str, _Examine]] = [("master key", partial(_master_key, settings))]
+    if settings.default_country is not None:
+        selected.append(("default country", partial(_default_country, settings)))
+    selected.append(("messages", partial(_messages, settings)))
     if settings.database_url is None or settings.master_key is None:  # one of them is stored in the data folder
         selected.insert(0, ("data folder", partial(_data_folder, settings)))
     if engine is None:
@@ -67,6 +79,7 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
             ("clock", partial(_in_database, engine, _clock)),
             ("sealed data", partial(_in_database, engine, partial(_sealed_data, settings))),
             ("API keys", partial(_in_database, engine, _api_keys)),
+            ("dimension values", partial(_in_database, engine, _dimension_values)),
             ("notifier", partial(_notifier, settings, engine)),
         ]
     if settings.uses_kafka:
@@ -82,7 +95,8 @@ def _run(name: str, examine: _Examine) -> Check:
     try:
         return Check(name, examine())
     except _Problem as problem:
-        return Check(name, problem.found, True, problem.advice)
+        is_warning = isinstance(problem, _Warning)
+        return Check(name, problem.found, not is_warning, problem.advice, is_warning)
     except ConfigurationError as error:
         return Check(name, str(error), True, "correct that setting")
     except UserError as error:
@@ -197,12 +211,46 @@ def _api_keys(connection: Connection) -> str:
     return f"{working} valid"
 
 
+def _dimension_values(connection: Connection) -> str:
+    values = checks.dimension_values(connection)
+    alike = [
+        f"{dimension}: {' = '.join(map(repr, group))}"
+        for dimension, names in values.items()
+        for group in look_alikes(names)
+    ]
+    if alike:
+        listed = "; ".join(alike[:_MOST_LISTED])
+        more = f"; and {len(alike) - _MOST_LISTED} more" if len(alike) > _MOST_LISTED else ""
+        raise _Warning(
+            f"differ only by case or punctuation and are counted separately: {listed}{more}",
+            "send one spelling if they are one and the same; figures already counted stay separate",
+        )
+    return f"{sum(map(len, values.values()))}, no two alike"
+
+
 def _notifier(settings: Settings, engine: Engine) -> str:
     for configured in registry.configured_channels(settings, PhoneStore(engine)):
         problem = configured.adapter.check()
         if problem is not None:
             raise _Problem(problem.found, problem.advice)
     return settings.notifier
+
+
+def _default_country(settings: Settings) -> str:
+    return default_country(settings) or ""
+
+
+def _messages(settings: Settings) -> str:
+    """What a text message costs with the configured name and address."""
+    long = [message for message in preview(settings.company_name, settings.public_url) if message.segments > 1]
+    if not long:
+        return "one segment each"
+    dearest = max(long, key=attrgetter("segments"))
+    raise _Warning(
+        f"a question costs up to {dearest.segments} segments ({dearest.template}, {dearest.language}: "
+        f"{len(dearest.text)} characters)",
+        f"{why_long(settings.company_name, settings.public_url)}; see `unvarnished messages preview`",
+    )
 
 
 def _sign_in_token(settings: Settings) -> str:

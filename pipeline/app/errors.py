@@ -9,6 +9,7 @@ from pipeline.errors import UserError
 
 CANNOT_RUN = 2  # exit code: the same command would fail again
 _BUG = 1  # exit code
+_CONSEQUENCE = "default_factory_not_called"  # pydantic: a default that depends on another setting, which is wrong
 
 
 class UnexpectedExit(Exception):
@@ -53,18 +54,26 @@ def _library_messages(error: Exception) -> list[str]:
         from pydantic import ValidationError
 
         if isinstance(error, ValidationError):
-            return [_of_setting(problem["loc"], problem["msg"]) for problem in error.errors()]
+            found = [problem for problem in error.errors() if problem["type"] != _CONSEQUENCE]
+            return [_of_setting(problem["loc"], problem["msg"]) for problem in found]
     if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import SQLAlchemyError
 
         if isinstance(error, SQLAlchemyError):
-            return [f"database error: {database_cause(error)}"]
+            return [f"database error: {database_cause(error)}{_database_setting(error)}"]
     return []
 
 
 def _of_setting(location: tuple[int | str, ...], message: str) -> str:
     name = "_".join(map(str, location)).upper()
+    message = message.removeprefix("Value error, ")
     return f"UNVARNISHED_{name}: {message}" if name else message  # a message about several settings names them itself
+
+
+def _database_setting(error: Exception) -> str:
+    """Which setting names a database that does not answer. SQLite's file is named by the message or by the folder."""
+    of_server = type(getattr(error, "orig", None)).__module__.startswith("psycopg")
+    return " (the database of UNVARNISHED_DATABASE_URL)" if of_server else ""
 
 
 def database_cause(error: Exception) -> str:

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -15,17 +15,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app.errors import database_cause
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.retention import Ages
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.setup import Setup
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
-from pipeline.settings import DEFAULT_SEGMENT_LEVELS, Settings
+from pipeline.settings import DEFAULT_SEGMENT_LEVELS, ConfigurationError, Settings
 from pipeline.store.db.engine import connect
 from pipeline.store.journal import state
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.journal.shared_journal import SharedJournal
+from pipeline.store.people.phone_numbers import country_code
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
@@ -96,7 +98,9 @@ def open_installation(
     """
     engine = open_database(settings)
     frozen = _freeze(engine, settings, levels, simulated, cluster=False)
-    store = Store(engine, Vault(settings.master()), EmbeddedJournal())
+    store = Store(
+        engine, open_vault(settings), EmbeddedJournal(), settings.event_types, max_event_ahead=settings.max_event_ahead
+    )
     setup = _setup(frozen, settings, sending)
     return Installation(store, setup, EmbeddedRunner(store, setup, settings.batch_size))
 
@@ -108,8 +112,26 @@ def open_shared(settings: Settings) -> SharedInstallation:
     """
     engine = open_database(settings, cluster=True)
     frozen = _freeze(engine, settings, None, simulated=False, cluster=True)
-    store = Store(engine, Vault(settings.master()), SharedJournal())
+    store = Store(
+        engine, open_vault(settings), SharedJournal(), settings.event_types, max_event_ahead=settings.max_event_ahead
+    )
     return SharedInstallation(store, _setup(frozen, settings, sending=True))
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault with the configured master key. Raises ConfigurationError as `default_country` does."""
+    return Vault(settings.master(), default_country(settings))
+
+
+def default_country(settings: Settings) -> str | None:
+    """The country of phone numbers without a country code. Raises ConfigurationError if it is none."""
+    country = country_code(settings.default_country)
+    if country is None and settings.default_country is not None:
+        raise ConfigurationError(
+            f"UNVARNISHED_DEFAULT_COUNTRY: {settings.default_country!r} is not the code of a country, as in FR "
+            "(ISO 3166)"
+        )
+    return country
 
 
 def wait_for_shared(settings: Settings) -> SharedInstallation:
@@ -137,6 +159,11 @@ def _setup(frozen: FrozenConfig, settings: Settings, sending: bool) -> Setup:
 def policy_of(settings: Settings) -> Policy:
     """The policy with the channels of this installation. Raises ConfigurationError if a channel does not exist."""
     return replace(settings.policy, channels=registry.channels_of(settings))
+
+
+def ages_of(settings: Settings) -> Ages:
+    """How long rows are kept."""
+    return Ages(timedelta(days=settings.dead_letter_retention_days), timedelta(days=settings.handled_retention_days))
 
 
 def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> FrozenConfig:

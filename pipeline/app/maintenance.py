@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Engine
 
-from pipeline.app.installation import Installation, SharedInstallation, now, open_installation, open_shared
+from pipeline.app.installation import Installation, SharedInstallation, ages_of, now, open_installation, open_shared
 from pipeline.consumers.intake import Incoming, IngestResult
-from pipeline.consumers.runtime import dead_letter_retry
+from pipeline.consumers.runtime import dead_letter_retry, retention
+from pipeline.consumers.runtime.retention import Deleted
 from pipeline.consumers.runtime.write_queue import BatchSink
 from pipeline.settings import Settings
 from pipeline.store.people import api_keys
@@ -31,7 +32,7 @@ def replay_history(
     total = IngestResult(0, 0, 0)
     for result in installation.runner.ingest_all(history):
         total = IngestResult.total((total, result))
-        progress(sum(total))
+        progress(total.events)
     return total
 
 
@@ -40,6 +41,15 @@ def retry_dead_letters(settings: Settings) -> IngestResult:
     installation, sink = _open_with_sink(settings)
     try:
         return dead_letter_retry.retry(installation.store, sink, now)
+    finally:
+        installation.store.engine.dispose()
+
+
+def delete_expired(settings: Settings) -> Deleted:
+    """Delete the rows that are older than the settings allow. Raises DatabaseMismatch."""
+    installation, _ = _open_with_sink(settings)
+    try:
+        return retention.delete_expired(installation.store, ages_of(settings), now())
     finally:
         installation.store.engine.dispose()
 

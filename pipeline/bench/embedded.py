@@ -157,7 +157,7 @@ def _whole(url: str, history: Path | None) -> Run:
         runtime = EmbeddedRunner(Store(engine, Vault(bytes(KEY_BYTES)), EmbeddedJournal()), setup, BATCH)
         marks = [(0, time.perf_counter())]
         for result in runtime.ingest_all(source):
-            marks.append((marks[-1][0] + sum(result), time.perf_counter()))
+            marks.append((marks[-1][0] + result.events, time.perf_counter()))
         engine.dispose()
     seconds = time.perf_counter() - started
     return Run(total, seconds, _flatness(marks, total), _peak_mb(), sampler.shares())

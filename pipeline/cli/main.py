@@ -13,7 +13,18 @@ from typer.core import TyperGroup
 
 from pipeline import __version__
 from pipeline.app.errors import user_errors
-from pipeline.cli.commands import bench, dead_letters, demo, keys, maintenance, reports, running, simulate, topics
+from pipeline.cli.commands import (
+    bench,
+    dead_letters,
+    demo,
+    keys,
+    maintenance,
+    messages,
+    reports,
+    running,
+    simulate,
+    topics,
+)
 
 
 class _Root(TyperGroup):
@@ -28,6 +39,7 @@ for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.a
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(messages.app, name="messages")
 app.add_typer(topics.app, name="topics")
 app.add_typer(bench.app, name="bench")
 

@@ -5,14 +5,30 @@ the order's dialogue when the provider has accepted it (`feedback.requested`). O
 """
 
 from datetime import datetime
+from typing import Any
+
+from msgspec import structs
 
 from pipeline.consumers.runtime import failpoints
 from pipeline.domain.asking.ask_states import AskState, loss
-from pipeline.domain.asking.eligibility import Decision, Reason, decide, reminder, scheduled
+from pipeline.domain.asking.eligibility import (
+    Decision,
+    History,
+    Reason,
+    address,
+    address_changed,
+    decide,
+    is_answerable,
+    reconsidered,
+    reminder,
+    scheduled,
+)
 from pipeline.domain.events.contract import FeedbackRequested, Purpose
 from pipeline.domain.orders.dialogue import Ask, Due, Refusal
+from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
+from pipeline.store.asks.outcomes import AskKey
 from pipeline.store.orders.timers import ASK_LOST, Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
@@ -23,51 +39,118 @@ LOST = ASK_LOST  # set by a dispatcher: a due question will not be sent
 
 
 def ask_if_delivered(order: Order, work: UnitOfWork, now: datetime) -> None:
-    """Ask about a delivery as soon as the record says that everything has arrived."""
+    """Ask about a delivery as soon as the record says that everything has arrived, and follow its corrections."""
+    if not order.facts.known or order.facts.historic:
+        return
+    _follow_delivery(order, work, now)
     if order.dialogue.claim.delivered_at is not None:
         ask(order, "delivery", work, now)
+    elif "missing_scan" in order.dialogue.decided_at and ending_of(order.facts) is None:
+        ask(order, "missing_scan", work, now)
 
 
 def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
-    """Decide for every contact of the order, unless that is done already. Historic orders are not asked about."""
-    facts, policy = order.facts, work.setup.policy
-    if facts.historic or order.dialogue.decided(purpose):
+    """Decide for every contact of the order; after that, for those whose refusal a revision has lifted.
+
+    Historic orders are not asked about, nor again those that another system asks about.
+    """
+    facts, dialogue, policy = order.facts, order.dialogue, work.setup.policy
+    if facts.historic:
         return
-    latest = facts.latest
-    digests = {digest for c in latest.contacts for digest in (c.phone, c.email) if digest is not None}
-    history = work.asks.history(latest.account.id, digests, now)
-    decisions = decide(order, purpose, history, policy, now)
+    if dialogue.decided(purpose):
+        if not reconsidered(order, purpose, policy, now):
+            return
+    elif purpose == "missing_scan":
+        # What waits for a delivery that was taken back ends: the question is now whether anything arrived.
+        withdraw_due(order, "delivery", Reason.DELIVERY_TAKEN_BACK, work)
+    decisions = decide(order, purpose, _history(order, work, now), policy, now)
     if work.setup.sending:
         decisions = [scheduled(order, decision, purpose, policy, now) for decision in decisions]
     for decision in decisions:
         _record(order, decision, purpose, work, now)
+    dialogue.decided_at.setdefault(purpose, now)
     failpoints.reached("after_decision")
+
+
+def _history(order: Order, work: UnitOfWork, now: datetime) -> History:
+    contacts, channels = order.facts.contacts, work.setup.policy.channels
+    addresses = {to for contact in contacts if (to := address(contact, channels)) is not None}
+    digests = addresses | {digest for c in contacts for digest in (c.phone, c.email) if digest is not None}
+    return work.asks.history(order.facts.latest.account.id, addresses, digests, now)
+
+
+def _follow_delivery(order: Order, work: UnitOfWork, now: datetime) -> None:
+    """Move the due questions about a delivery with it. While it is taken back, the dispatcher does not send them."""
+    dialogue, policy = order.dialogue, work.setup.policy
+    delivered_at = dialogue.claim.delivered_at
+    for n, due in enumerate(dialogue.due):
+        if due.purpose != "delivery" or due.delivered_at == delivered_at:
+            continue
+        dialogue.due[n] = structs.replace(due, delivered_at=delivered_at)
+        moved = scheduled(order, Decision(due.contact_id, None), due.purpose, policy, now)
+        if delivered_at is not None and moved.send_at is not None:
+            key = AskKey(order.order_id, due.contact_id, due.purpose)
+            work.asks.reschedule(key, moved.send_at, now + policy.send_within)
+
+
+def withdraw_due(order: Order, purpose: Purpose, reason: Reason, work: UnitOfWork) -> None:
+    """End the due questions for a purpose, except those that may be being sent just now."""
+    dialogue = order.dialogue
+    for due in [due for due in dialogue.due if due.purpose == purpose]:
+        if work.asks.withdraw(AskKey(order.order_id, due.contact_id, due.purpose)):
+            dialogue.add_refusal(Refusal(due.contact_id, due.purpose, reason))
 
 
 def _record(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
     """Record a decision: the reason not to ask, the time to send, or without sending that the question is asked."""
     dialogue, contact_id = order.dialogue, decision.contact_id
-    work.asks.add(
-        {
-            "order_id": order.order_id,
-            "contact_id": contact_id,
-            "purpose": purpose,
-            "account_id": order.facts.latest.account.id,
-            "decided_at": now,
-            "reason": None if decision.reason is None else str(decision.reason),
-            "channel": decision.channel if decision.reason is None else None,
-            "state": AskState.DUE if decision.reason is None else AskState.NOT_ASKED,
-            "due_at": decision.send_at,
-        }
-    )
+    earlier = [no for no in dialogue.refusals if (no.contact_id, no.purpose) == (contact_id, purpose)]
+    if earlier and decision.reason == earlier[-1].reason:
+        return  # it stands as it was recorded
+    row = _row(order, decision, purpose, work, now)
+    if earlier:
+        work.asks.decide_again(row, len(earlier), now + work.setup.policy.send_within)
+    else:
+        work.asks.add(row)
     if decision.reason is not None:
         dialogue.refusals.append(Refusal(contact_id, purpose, str(decision.reason)))
     elif decision.send_at is not None:
-        dialogue.due.append(Due(contact_id, purpose))
+        dialogue.due.append(Due(contact_id, purpose, dialogue.claim.delivered_at))
     else:
         dialogue.asks.append(Ask(contact_id, purpose, now, dialogue.claim))
         schedule_expiry(order.order_id, contact_id, purpose, work, now)
         _publish_request(order, decision, purpose, work, now)
+
+
+def _row(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> dict[str, Any]:
+    """The decision as it is stored. Notes what the address says about the contact."""
+    contact_id, account_id = decision.contact_id, order.facts.latest.account.id
+    contact = contact_of(order.facts, contact_id)
+    to = None if contact is None else address(contact, work.setup.policy.channels)
+    if to is not None and purpose != "reminder":
+        _note_address(order, contact_id, to, work, now)
+    return {
+        "order_id": order.order_id,
+        "contact_id": contact_id,
+        "purpose": purpose,
+        "account_id": account_id,
+        "decided_at": now,
+        "reason": None if decision.reason is None else str(decision.reason),
+        "channel": decision.channel if decision.reason is None else None,
+        "state": AskState.DUE if decision.reason is None else AskState.NOT_ASKED,
+        "due_at": decision.send_at,
+        "address": to,
+    }
+
+
+def _note_address(order: Order, contact_id: str, to: str, work: UnitOfWork, now: datetime) -> None:
+    """Note that the address also serves other accounts, or that it was another one shortly before. Counts, no sign."""
+    dialogue, account_id, earlier = order.dialogue, order.facts.latest.account.id, work.asks.earlier
+    if earlier.is_shared(to, account_id, now) and contact_id not in dialogue.shared_addresses:
+        dialogue.shared_addresses.append(contact_id)
+    changed = earlier.has_changed(to, account_id, contact_id, now) or address_changed(order, to, work.setup.policy)
+    if changed and contact_id not in dialogue.changed_addresses:
+        dialogue.changed_addresses.append(contact_id)
 
 
 def _publish_request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
@@ -107,7 +190,7 @@ def handle_reminder(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     first = next((ask for ask in dialogue.asks if ask.contact_id == contact_id), None)
     if first is None or dialogue.asked(contact_id, "reminder") or dialogue.is_due(contact_id, "reminder"):
         return
-    if any(answer.contact_id == contact_id for answer in dialogue.answers):
+    if any(answer.contact_id == contact_id for answer in dialogue.answers) or not is_answerable(order, "reminder"):
         return
     status = work.asks.status_of(order.order_id, contact_id, first.purpose)
     if status is not None and status.state in (AskState.SENT, AskState.DELIVERED):
@@ -171,4 +254,6 @@ def respect_opt_outs(order: Order, work: UnitOfWork, now: datetime) -> None:
     for answer in order.dialogue.answers:
         contact = contact_of(order.facts, answer.contact_id) if answer.opt_out else None
         if contact is not None:
-            work.asks.opt_out([digest for digest in (contact.phone, contact.email) if digest], now, answer.source)
+            work.asks.opt_out(
+                [digest for digest in (contact.phone, contact.email) if digest], now, answer.source, answer.id
+            )

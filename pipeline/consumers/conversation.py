@@ -1,13 +1,15 @@
 """The conversation by text: first the arrival, then a score, then a comment. A text results in events and a reply.
 
 Every effect of a text is written in one transaction with it: the opt-out, the answer in the journal, the next question.
-So a text that is stored has had its effect, and a text that comes twice has it once.
+So a text that is stored has had its effect, and a text that comes twice has it once. A text that becomes known late is
+read against the question that was open when it was written; what was said after it counts more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from pipeline.consumers import intake
@@ -21,15 +23,14 @@ from pipeline.notifiers.port import InboundText
 from pipeline.notifiers.wording import reply_texts
 from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE, translate
 from pipeline.store.asks import conversations, inbound_messages
-from pipeline.store.asks.conversations import AskedQuestion, Conversation
+from pipeline.store.asks.conversations import DONE, AskedQuestion, Conversation, Course
 from pipeline.store.orders.orders import language_and_timezone
-from pipeline.store.people import opt_outs
-from pipeline.store.people.opt_outs import OptOut
+from pipeline.store.people import opt_outs, undeliverable
+from pipeline.store.people.opt_outs import OptChange
 from pipeline.store.reads.answers import current_answer
 from pipeline.store.store import Store
 
-EVENT_SOURCE = "unvarnished/text"
-DONE = "done"  # the state of a conversation without an open question
+EVENT_SOURCE = conversations.TEXT_SOURCE
 MAX_COMMENT = 8_000  # characters of a person's comment on one order in events; every text is also stored as it came
 _MAX_REPEATS = 1  # of a question that was not answered
 _OPEN_FOR = timedelta(days=14)  # a question younger than this is answered before older ones that are still open
@@ -48,6 +49,16 @@ class Inbound(NamedTuple):
     provider_action: Control | None = None  # what the provider did about the text itself, its reply included
     answerable: bool = True  # False: the text was acknowledged before it was handled, so no reply can go with it
     channel: str = "sms"
+
+
+class MatchingQuestion(NamedTuple):
+    """The question that a text answers.
+
+    `open_then`: what was open in its conversation when the text was written, if the conversation went on after that.
+    """
+
+    asked: AskedQuestion
+    open_then: str | None
 
 
 class ReplyResult(NamedTuple):
@@ -97,39 +108,63 @@ def handle_text(connection: Connection, store: Store, text: Inbound, reader: Rea
         result = _handle_stranger(text, control)
     else:
         result = _answer(connection, store, text, question, reader, now)
+    # Last: the runner locks the journal's head before it writes opt-outs, and so does this transaction.
+    if not _apply_control(connection, text, control) and result.reply is not None:
+        result = result._replace(reply=_translated(connection, reply_texts.STOPPED, question))
     if not text.answerable:
         result = result._replace(reply=None)
-    # Last: the runner locks the journal's head before it writes opt-outs, and so does this transaction.
-    _apply_control(connection, text.sender, control, now)
-    ids = {} if question is None else {"order_id": question.order_id, "contact_id": question.contact_id}
-    changes = {"outcome": result.outcome, "reply": result.reply, **ids}
-    inbound_messages.set_outcome(connection, text.source, text.message_id, **changes)
+    inbound_messages.set_outcome(connection, text.source, text.message_id, **_outcome(connection, result, question))
     return result
 
 
-def _apply_control(connection: Connection, sender: str | None, control: Control | None, now: datetime) -> None:
-    if sender is None:
-        return
-    if control == "stop":
-        opt_outs.record(connection, {sender: OptOut(now, EVENT_SOURCE)})
-    elif control == "start":
-        opt_outs.remove(connection, sender)
+def _outcome(connection: Connection, result: ReplyResult, question: MatchingQuestion | None) -> dict[str, str | None]:
+    """The columns of an inbound text that its handling fills in."""
+    columns: dict[str, str | None] = {"outcome": result.outcome, "reply": result.reply}
+    if question is None:
+        return columns
+    order_id, contact_id = question.asked.order_id, question.asked.contact_id
+    open_now = conversations.open_question(connection, order_id, contact_id)
+    return columns | {"order_id": order_id, "contact_id": contact_id, "next_question": open_now}
 
 
-def _matching_question(connection: Connection, text: Inbound) -> AskedQuestion | None:
-    """The question that a text answers: the newest to that address that is open, else the newest.
+def _apply_control(connection: Connection, text: Inbound, control: Control | None) -> bool:
+    """Record a STOP or a START. False: a START without effect, because a STOP is newer or of the same second."""
+    if text.sender is None:
+        return True
+    undeliverable.reached(connection, text.sender, text.received_at)
+    if control not in ("stop", "start"):
+        return True
+    change = OptChange(text.sender, EVENT_SOURCE, _event_id(text), control == "stop", text.received_at)
+    opt_outs.record(connection, [change])
+    return control == "stop" or not opt_outs.opted_out(connection, [text.sender])
+
+
+def correct_times(connection: Connection, texts: Collection[InboundText]) -> None:
+    """Order the STOPs and STARTs that webhooks brought by the times that the provider's list states."""
+    opt_outs.correct_times(connection, EVENT_SOURCE, {_event_id(text): text.received_at for text in texts})
+
+
+def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestion | None:
+    """The question that a text answers: the newest to that address that was open when it was written, else the newest.
 
     Questions asked after the text was written come last; but the exact time of a question is not always known.
     """
     if text.sender is None:
         return None
     found = conversations.asked_questions(connection, text.sender)
-    states = conversations.open_questions(connection, found)
-    for asked in found:
-        done = states.get((asked.order_id, asked.contact_id), asked.state == "answered" and DONE) == DONE
-        if not done and timedelta() <= text.received_at - asked.asked_at <= _OPEN_FOR:
-            return asked
-    return next((asked for asked in found if asked.asked_at <= text.received_at), found[0] if found else None)
+    course, at = Course(connection, found), text.received_at
+    is_late = not text.answerable  # otherwise it is being received now, whatever the clocks say
+    earlier = [asked for asked in found if asked.asked_at <= at]
+
+    def _is_open(asked: AskedQuestion) -> bool:
+        question = course.open_at(asked, at) if is_late else course.open_now(asked)
+        return question != DONE and at - asked.asked_at <= _OPEN_FOR
+
+    best = next(filter(_is_open, earlier), next(iter(earlier or found), None))
+    if best is None:
+        return None
+    went_on = is_late and course.went_on_after(best, at)
+    return MatchingQuestion(best, course.open_at(best, at) if went_on else None)
 
 
 def _handle_stranger(text: Inbound, control: Control | None) -> ReplyResult:
@@ -140,22 +175,30 @@ def _handle_stranger(text: Inbound, control: Control | None) -> ReplyResult:
 
 
 def _answer(
-    connection: Connection, store: Store, text: Inbound, asked: AskedQuestion, reader: Reader, now: datetime
+    connection: Connection, store: Store, text: Inbound, question: MatchingQuestion, reader: Reader, now: datetime
 ) -> ReplyResult:
+    asked = question.asked
     before = _resume(connection, asked, now)
     language, _ = language_and_timezone(connection, asked.order_id, asked.contact_id)
-    parsed = reader.read(text.text, _question_answered(before.question), language)
+    open_then = question.open_then or before.question
+    parsed = reader.read(text.text, _question_answered(open_then), language)
     control = text.provider_action or parsed.control
-    if control is None and parsed == NOTHING and before.question == "arrival":
+    if control is None and parsed == NOTHING and open_then == "arrival":
         return ReplyResult(True, "ignored")  # an automatic reply
-    statement = before.statement.amended_by(_statement(before.statement, parsed))
-    after, reply = _next(before, statement, parsed, now)
+    stated, answered_at = _statement(before.statement, parsed), text.received_at
+    if question.open_then is None:
+        statement = before.statement.amended_by(stated)
+        after, reply = _next(before, statement, parsed, now)
+    else:
+        statement = structs.replace(stated.amended_by(before.statement), comment=stated.comment)
+        after, reply = _next_after_late(before, statement, now), None
+        answered_at = _time_of_late(connection, text, asked, added_comment=stated.comment != before.statement.comment)
     if control is not None:
         # A person who wants help or silence gets no further question; what else the text states still counts.
         after = before._replace(statement=statement, changed_at=now)
         reply = reply_texts.CONTROL_REPLIES[control]
     conversations.save(connection, asked.order_id, asked.contact_id, after)
-    events = [_event(text, asked, statement, now)] if statement != before.statement else []
+    events = [_event(text, asked, statement, answered_at, now)] if statement != before.statement else []
     intake.ingest(connection, store, events, now)
     outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
     if reply is None or text.provider_action is not None:
@@ -217,6 +260,25 @@ def _repeated(question: str, parsed: ParsedReply) -> str:
     return reply_texts.ARRIVAL_AGAIN if parsed.comment is None else reply_texts.ARRIVAL_AFTER_COMMENT
 
 
+def _next_after_late(before: Conversation, statement: Statement, now: datetime) -> Conversation:
+    """The conversation after a text that became known late. Its open question is not repeated because of that text."""
+    missing = _missing(before, statement)
+    if before.question == DONE or missing == before.question:
+        return before._replace(statement=statement, changed_at=now)
+    return Conversation(missing, 0, now, statement)
+
+
+def _time_of_late(connection: Connection, text: Inbound, asked: AskedQuestion, added_comment: bool) -> datetime:
+    """The time of the answer by a text that became known late: when it was written.
+
+    Its words join those of the answer that is current by now, so with words it becomes the current one.
+    """
+    current = current_answer(connection, asked.order_id, asked.contact_id) if added_comment else None
+    if current is None or current.statement.comment is None or current.answered_at is None:
+        return text.received_at
+    return max(text.received_at, current.answered_at + timedelta(microseconds=1))
+
+
 def _missing(before: Conversation, statement: Statement) -> str:
     """The next question: the first of arrival, score and comment that is not stated, or DONE."""
     if statement.arrival is None and statement.complete is None:
@@ -228,14 +290,14 @@ def _missing(before: Conversation, statement: Statement) -> str:
     return DONE
 
 
-def _event(text: Inbound, asked: AskedQuestion, statement: Statement, now: datetime) -> Incoming:
+def _event(text: Inbound, asked: AskedQuestion, statement: Statement, answered_at: datetime, now: datetime) -> Incoming:
     """The whole answer as of this text. Each event replaces the answer before it; the journal keeps both."""
-    event_id = f"{text.source}:{text.message_id}"
+    event_id = _event_id(text)
     data = {
         "order_id": asked.order_id,
         "contact_id": asked.contact_id,
         "channel": text.channel,
-        "answered_at": text.received_at,
+        "answered_at": answered_at,
         "arrived_at": statement.arrived_at,
         "arrival": statement.arrival,
         "complete": statement.complete,
@@ -245,3 +307,14 @@ def _event(text: Inbound, asked: AskedQuestion, statement: Statement, now: datet
     }
     raw = envelope(EVENT_SOURCE, event_id, "feedback.received", text.received_at, data)
     return Incoming(raw, "feedback", event_id, None, now)
+
+
+def _event_id(text: Inbound | InboundText) -> str:
+    return f"{text.source}:{text.message_id}"
+
+
+def _translated(connection: Connection, reply: str, question: MatchingQuestion | None) -> str:
+    if question is None:
+        return translate(reply, SOURCE_LANGUAGE)
+    language, _ = language_and_timezone(connection, question.asked.order_id, question.asked.contact_id)
+    return translate(reply, language)

@@ -6,6 +6,7 @@ from pipeline.consumers import asking, comparing
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders.dialogue import Ask
+from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.store.unit_of_work import UnitOfWork
 
@@ -52,6 +53,7 @@ def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
     if refused:  # our own decision stays recorded
         return
     answered = any(answer.contact_id == data.contact_id for answer in dialogue.answers)
+    contact, channel = contact_of(order.facts, data.contact_id), work.setup.policy.channel(data.channel)
     work.asks.add(
         {
             "order_id": data.order_id,
@@ -62,6 +64,7 @@ def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
             "reason": None,
             "channel": data.channel,
             "state": AskState.ANSWERED if answered else AskState.SENT,
+            "address": None if contact is None or channel is None else channel.address(contact),
         }
     )
 

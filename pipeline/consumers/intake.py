@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 from pipeline import metrics
 from pipeline.domain.events.contract import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.received import Received, read
+from pipeline.domain.events.times import check_not_ahead
 from pipeline.store.db.bulk import Row
 from pipeline.store.journal import dead_letters
 from pipeline.store.journal.journal import Entry
@@ -28,23 +30,43 @@ class Incoming(NamedTuple):
     position: str  # where it came from, for the person who corrects it: "olist_orders_dataset.csv:17"
     fault: BadEvent | None = None  # the source knows already that it is broken
     received_at: datetime | None = None  # None: when the event says it happened (history)
-    checked: Event | None = None  # `raw` decoded by the caller, received at `received_at`
+    checked: Received | None = None  # `raw` read by the caller, received at `received_at`
+    answered: bool = False  # the sender waits for the result and corrects a conflict itself: it is no dead letter
 
 
-IngestOutcome = Literal["new", "duplicates", "dead"]
+IngestOutcome = Literal["new", "duplicates", "dead", "conflicts"]
+CONFLICT = BadEvent(
+    "conflicting duplicate: this id was used for another event of this source (another type, subject, time or data)",
+    "id",
+)
 
 
 class IngestResult(NamedTuple):
-    """How many events of a batch are new, were stored before, or became dead letters."""
+    """How many events of a batch are new, were stored before, or became dead letters because they are invalid.
+
+    `conflicts`: the indexes of those whose id was used before for something else.
+    """
 
     new: int
     duplicates: int
     dead: int
+    conflicts: tuple[int, ...] = ()
 
     @classmethod
     def total(cls, results: Iterable["IngestResult"]) -> "IngestResult":
-        """The sum of several results."""
-        return cls(*map(sum, zip((0, 0, 0), *results, strict=True)))
+        """The result of several batches as one, in their order."""
+        new = duplicates = dead = events = 0
+        conflicts = list[int]()
+        for result in results:
+            conflicts += [events + index for index in result.conflicts]
+            new, duplicates, dead = new + result.new, duplicates + result.duplicates, dead + result.dead
+            events += result.events
+        return cls(new, duplicates, dead, tuple(conflicts))
+
+    @property
+    def events(self) -> int:
+        """The number of events in the batch."""
+        return self.new + self.duplicates + self.dead + len(self.conflicts)
 
 
 class Checked(NamedTuple):
@@ -62,12 +84,13 @@ def ingest(
 
     Returns the outcome of each, and the new events with their sequence numbers, ready for their processors.
     """
+    batch = [*batch]
     outcomes: list[IngestOutcome] = []
     checked: dict[int, Checked] = {}  # by number in the batch
     dead: list[Row] = []
     for number, incoming in enumerate(batch):
         try:
-            checked[number] = check(store.vault, incoming)
+            checked[number] = check(store, incoming)
             outcomes.append("new")
         except BadEvent as bad:
             outcomes.append("dead")
@@ -75,11 +98,15 @@ def ingest(
     seqs = store.journal.append(connection, [one.entry for one in checked.values()])
     new, people = [], list[Row]()
     for (number, one), seq in zip(checked.items(), seqs, strict=True):
-        if seq is None:
-            outcomes[number] = "duplicates"
-        else:
+        if isinstance(seq, int):
             new.append((seq, one.event))
             people.extend(one.people)
+        elif seq == "duplicate":
+            outcomes[number] = "duplicates"
+        else:
+            outcomes[number] = "conflicts"
+            if not batch[number].answered:
+                dead.append(dead_letter(store.vault, batch[number], CONFLICT, now))
     save_people(connection, people)
     if dead:
         dead_letters.store(connection, dead)
@@ -94,26 +121,28 @@ def ingest_unprocessed(store: Store, batch: Iterable[Incoming]) -> list[IngestOu
     return outcomes
 
 
-def check(vault: Vault, incoming: Incoming) -> Checked:
+def check(store: Store, incoming: Incoming) -> Checked:
     """Check an event before it is stored. Raises BadEvent."""
-    event = _decode(incoming)
-    sealed = pseudonymise(vault, event, incoming.raw)
+    event, raw, content = _read(store, incoming)
+    sealed = pseudonymise(store.vault, event, raw)
     if sealed is not None:
         event = decode(sealed.text.encode(), None, event.received_at)
-    text = sealed.text if sealed else incoming.raw.decode()
-    entry = Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data))
+    text, digest = sealed.text if sealed else raw.decode(), store.vault.content_digest(content)
+    entry = Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data), digest)
     return Checked(event, entry, sealed.people if sealed else [])
 
 
-def _decode(incoming: Incoming) -> Event:
+def _read(store: Store, incoming: Incoming) -> Received:
     if incoming.fault is not None:
         raise incoming.fault
-    event = incoming.checked or decode(incoming.raw, incoming.topic, incoming.received_at)
+    received = incoming.checked or read(incoming.raw, incoming.topic, incoming.received_at, store.event_types)
+    event = received.event
+    check_not_ahead(event.time, event.received_at, store.max_event_ahead)
     if event.type in CONCLUSIONS:
         raise BadEvent(f"{event.type!r} is a conclusion of this installation and cannot be sent to it", "type")
     if event.source == OWN_SOURCE:
         raise BadEvent(f"the source {OWN_SOURCE!r} is reserved for this installation", "source")
-    return event
+    return received
 
 
 def dead_letter(vault: Vault, incoming: Incoming, bad: BadEvent, received_at: datetime) -> Row:
@@ -137,8 +166,10 @@ def dead_letter_of_journal(vault: Vault, seq: int, payload: bytes, bad: BadEvent
 
 def tally(outcomes: Iterable[IngestOutcome]) -> IngestResult:
     """Count outcomes."""
-    n = Counter(outcomes)
-    return IngestResult(n["new"], n["duplicates"], n["dead"])
+    listed = [*outcomes]
+    n = Counter(listed)
+    conflicts = tuple(index for index, outcome in enumerate(listed) if outcome == "conflicts")
+    return IngestResult(n["new"], n["duplicates"], n["dead"], conflicts)
 
 
 def tally_each(batches: Iterable[Sequence[Incoming]], outcomes: Iterable[IngestOutcome]) -> list[IngestResult]:
@@ -149,5 +180,7 @@ def tally_each(batches: Iterable[Sequence[Incoming]], outcomes: Iterable[IngestO
 
 def record_metrics(result: IngestResult) -> None:
     """Count a committed batch in the metrics."""
-    for outcome, n in result._asdict().items():
-        metrics.INTAKE.labels(outcome).inc(n)
+    metrics.INTAKE.labels("new").inc(result.new)
+    metrics.INTAKE.labels("duplicates").inc(result.duplicates)
+    metrics.INTAKE.labels("dead").inc(result.dead)
+    metrics.INTAKE.labels("conflicts").inc(len(result.conflicts))

@@ -3,6 +3,8 @@
 from datetime import datetime
 
 from pipeline.consumers import asking
+from pipeline.domain.asking.eligibility import Reason
+from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.order import Order
 from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
@@ -13,12 +15,16 @@ MISSING_SCAN = "missing_scan"
 def watch_for_scan(order: Order, work: UnitOfWork) -> None:
     """Ask once the first promise has passed, unless a delivery is recorded: leaving an order open avoids no question.
 
-    The first promise, because moving the promise again and again would avoid the question, too.
+    The first promise, because moving the promise again and again would avoid the question, too. An order that ended
+    without a delivery is not asked about while that stands.
     """
     facts = order.facts
     if not facts.known or facts.first_promise is None:
         return
-    if order.dialogue.claim.delivered_at is not None:
+    ending = ending_of(facts)
+    if ending is not None:
+        asking.withdraw_due(order, "missing_scan", Reason(ending), work)
+    if ending is not None or order.dialogue.claim.delivered_at is not None:
         work.timers.cancel(MISSING_SCAN, order.order_id, "")
     elif not order.dialogue.probed:
         due_at = facts.first_promise + work.setup.policy.probe_after
@@ -28,6 +34,8 @@ def watch_for_scan(order: Order, work: UnitOfWork) -> None:
 def handle_missing_scan(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     """The promise has passed and no delivery is recorded: ask whether it arrived."""
     order = work.orders.get(timer.order_id)
+    if ending_of(order.facts) is not None:
+        return
     order.dialogue.probed = True
     if order.dialogue.claim.delivered_at is None:
         asking.ask(order, "missing_scan", work, now)

@@ -1,8 +1,9 @@
-"""What happens when an order completes, and when its promise is moved."""
+"""What happens when an order completes, is cancelled, and when its promise is moved."""
 
 from datetime import datetime
 
-from pipeline.consumers import asking, comparing, missing_scans
+from pipeline.consumers import asking, comparing, missing_scans, tracking
+from pipeline.consumers.order_changes import follow
 from pipeline.domain.events.contract import Event
 from pipeline.store.unit_of_work import UnitOfWork
 
@@ -14,6 +15,7 @@ def completed(event: Event, work: UnitOfWork, now: datetime) -> None:
     is_new = not facts.known
     before = None if is_new else facts.attribution()
     facts.apply_completed(event)
+    tracking.register_numbers(order, event, work, now)
     if dialogue.pairs and dialogue.pairs_attribution is None and before != facts.attribution():
         dialogue.pairs_attribution = before  # pairs stay counted in the segments of the order before it was moved
     comparing.record_claim(order, event, work, now)
@@ -22,6 +24,13 @@ def completed(event: Event, work: UnitOfWork, now: datetime) -> None:
     asking.ask_if_delivered(order, work, now)
     if is_new:
         comparing.compare(order, work, now)  # its answer may have arrived before the order
+
+
+def cancelled(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """`order.cancelled`: nothing more is to be delivered, or not all of it. A delivery that is reported counts."""
+    order = work.orders.get(event.data.order_id)
+    order.facts.apply_cancelled(event)
+    follow(order, event, work, now)
 
 
 def repromised(event: Event, work: UnitOfWork, now: datetime) -> None:

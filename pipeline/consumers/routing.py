@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from pipeline.consumers import asking, deliveries, evidence, feedback, missing_scans, orders
+from pipeline.consumers import asking, deliveries, evidence, feedback, missing_scans, orders, tracking
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
+from pipeline.store.orders.tracking import TRACKED_EVENT
 from pipeline.store.unit_of_work import UnitOfWork
 
 Processor = Callable[[Event, UnitOfWork, datetime], None]
@@ -13,7 +14,9 @@ Processor = Callable[[Event, UnitOfWork, datetime], None]
 PROCESSORS: Mapping[str, Processor] = {
     "order.completed": orders.completed,
     "order.repromised": orders.repromised,
+    "order.cancelled": orders.cancelled,
     "delivery.updated": deliveries.updated,
+    "delivery.retracted": deliveries.retracted,
     "feedback.requested": feedback.requested,
     "feedback.received": feedback.received,
     "fulfilment.compared": evidence.compared,
@@ -24,4 +27,5 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     asking.EXPIRY: asking.handle_expiry,
     asking.REMINDER: asking.handle_reminder,
     asking.LOST: asking.handle_lost,
+    TRACKED_EVENT: tracking.handle_tracked_event,
 }

@@ -20,6 +20,7 @@ from pipeline.store.people import api_keys
 DEMO_SETTINGS = {
     "quiet_hours": "00:00-00:00",
     "contact_rest_days": 0.0,
+    "address_daily_cap": 0,
     "account_cap": 1_000_000,
     "public_host": "127.0.0.1",
 }

@@ -54,11 +54,15 @@ class NotAccepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The provider refused the message for good. `opted_out`: because the recipient wants no messages."""
+    """The provider refused the message for good.
+
+    `opted_out`: because the recipient wants no messages. `undeliverable`: because nobody can be reached at the address.
+    """
 
     code: int | None
     why: str
     opted_out: bool = False
+    undeliverable: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Found:
     id: str
     state: AskState = AskState.SENT
     code: int | None = None
+    undeliverable: bool = False  # nobody can be reached at the address
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ class StatusReport(msgspec.Struct, frozen=True, tag="status_report"):
     state: AskState | None = None  # None: the word says nothing about the delivery
     code: int | None = None
     opted_out: bool = False  # the recipient wants no messages
+    undeliverable: bool = False  # nobody can be reached at the address
 
 
 WebhookContent = InboundText | StatusReport

@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import open_from, parse_hours
 from pipeline.domain.events.contract import BadEvent, ContactRole
-from pipeline.domain.events.times import zone
+from pipeline.domain.events.times import check_zone
 from pipeline.settings.base import Fraction, SettingsGroup
 
 
@@ -25,7 +25,18 @@ class AskingSettings(SettingsGroup):
         frozenset({"receiver", "user", "purchaser"}), description="contact roles that are asked, separated by commas"
     )
     sample_rate: Fraction = Field(1.0, description="share of contacts that are asked")
-    contact_rest_days: float = Field(7, ge=0, description="minimum number of days between two questions to one contact")
+    contact_rest_days: float = Field(
+        7,
+        ge=0,
+        description="minimum number of days between two questions to one contact, and to one phone number or address "
+        "whatever contacts and accounts it belongs to. 0: none",
+    )
+    address_daily_cap: int = Field(
+        2,
+        ge=0,
+        description="maximum number of questions to one phone number or address within 24 hours, over all contacts and "
+        "accounts. 0: no limit",
+    )
     account_cap: int = Field(
         10, ge=1, description="maximum number of questions to one account within UNVARNISHED_ACCOUNT_PERIOD_DAYS"
     )
@@ -54,6 +65,17 @@ class AskingSettings(SettingsGroup):
         description="IANA time zones in which your customers live, separated by commas. If neither the contact's nor "
         "the order's zone is known, a question waits until quiet hours are over in all of them",
     )
+    default_country: str | None = Field(
+        None,
+        description="country of phone numbers that are sent without a country code, as in FR (ISO 3166), unless the "
+        "event's `account.country` names one. Without it such numbers cannot be used",
+    )
+    undeliverable_rest_days: float = Field(
+        180,
+        ge=0,
+        description="days for which an address is not asked after the provider reported that it cannot be reached at "
+        "all (unknown, a landline, blocked), unless a text comes from it. 0: it is asked again",
+    )
 
     @property
     def policy(self) -> Policy:
@@ -62,6 +84,8 @@ class AskingSettings(SettingsGroup):
         return Policy(
             roles=self.ask_roles,
             contact_rest=timedelta(days=self.contact_rest_days),
+            undeliverable_rest=timedelta(days=self.undeliverable_rest_days),
+            address_daily_cap=self.address_daily_cap,
             account_cap=self.account_cap,
             account_period=timedelta(days=self.account_period_days),
             sample_rate=self.sample_rate,
@@ -98,7 +122,7 @@ class AskingSettings(SettingsGroup):
         names = frozenset(item.strip() for item in value.split(",")) if isinstance(value, str) else value
         for name in names if isinstance(names, frozenset) else ():
             try:
-                zone(name)
+                check_zone(name)
             except BadEvent as bad:
                 raise ValueError(bad.reason) from None
         return names

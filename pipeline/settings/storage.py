@@ -37,6 +37,17 @@ class StorageSettings(SettingsGroup):
         5_000, ge=1, le=20_000, description="events stored and processed in one transaction, in embedded mode"
     )
 
+    dead_letter_retention_days: float = Field(
+        90, ge=1, le=36_500, description="days after which a dead letter is deleted from the database"
+    )
+    handled_retention_days: float = Field(
+        30,
+        ge=1,
+        le=36_500,
+        description="days for which a cluster remembers that it has handled an event. Must be at least twice "
+        "UNVARNISHED_KAFKA_INPUT_RETENTION_HOURS: an event that a worker reads again later would count twice",
+    )
+
     @property
     def url(self) -> str:
         """The database's SQLAlchemy URL, password included: never print it."""

@@ -1,6 +1,8 @@
 """What every part of an installation needs to work on its database."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -15,3 +17,6 @@ class Store:
     engine: Engine
     vault: Vault
     journal: Journal
+    # How far the time of an event may be ahead of its receipt.
+    max_event_ahead: timedelta = field(default=timedelta(minutes=10), kw_only=True)
+    event_types: Mapping[str, str] = field(default_factory=dict)  # our types of events, by those of other systems

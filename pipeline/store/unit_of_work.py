@@ -16,6 +16,7 @@ from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
+from pipeline.store.orders.tracking import TrackingStore
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.orders import claims
 
@@ -29,6 +30,9 @@ class UnitOfWork:
         self.orders = OrderStore(connection, setup.levels)
         self.asks = AskStore(connection, setup.policy)
         self.timers = timers
+        self.tracking = TrackingStore(connection)
+        self.unclaimed: list[Event] = []
+        """Events of a tracking number that no order has claimed in time: they become dead letters."""
         self._journal = journal
         self._emitted: deque[Event] = deque()
         self._entries: list[Entry] = []
@@ -67,7 +71,7 @@ class UnitOfWork:
         if "evidence" in vars(self):  # it was used
             self.evidence.flush()
         self.timers.flush()
-        if self._entries:
-            self._journal.append(self.connection, self._entries)
+        self.tracking.flush()
+        self._journal.append(self.connection, self._entries)
         self.asks.flush_opt_outs()
         self.orders.flush_figures()

@@ -211,6 +211,36 @@ def test_an_address_in_use_is_reported_in_a_sentence(folder: Path) -> None:
     assert "set UNVARNISHED_PUBLIC_PORT or UNVARNISHED_PUBLIC_HOST" in output
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("PUBLIC_PORT", "http", "UNVARNISHED_PUBLIC_PORT: "),
+        ("PUBLIC_PORT", "80800", "UNVARNISHED_PUBLIC_PORT: "),
+        ("INTERNAL_PORT", "-1", "UNVARNISHED_INTERNAL_PORT: "),
+        ("PUBLIC_HOST", "no.such.host.invalid", "UNVARNISHED_PUBLIC_PORT or UNVARNISHED_PUBLIC_HOST"),
+        ("PUBLIC_PROT", "8080", "PUBLIC_PROT is not a setting; did you mean UNVARNISHED_PUBLIC_PORT?"),
+        (
+            "DATABASE_URL",
+            "postgres://u:secret@h/d",
+            "UNVARNISHED_DATABASE_URL begins with postgres://; use postgresql+",
+        ),
+        ("DATABASE_URL", "postgresql://u:secret@h/d", "UNVARNISHED_DATABASE_URL begins with postgresql://; use"),
+        ("DATABASE_URL", "mysql://u:secret@h/d", "UNVARNISHED_DATABASE_URL begins with mysql://; use"),
+        ("DATABASE_URL", "postgresql+psycopg://u:secret@h:port/d", "UNVARNISHED_DATABASE_URL is not a URL; use"),
+        ("DATABASE_URL", "secret.db", "UNVARNISHED_DATABASE_URL is not a URL; use"),
+        ("DATABASE_URL", "postgresql+psycopg://u:secret@127.0.0.1:1/d", "UNVARNISHED_DATABASE_URL"),
+    ],
+)
+def test_a_wrong_setting_is_reported_in_a_sentence_that_names_it(
+    folder: Path, setting: str, value: str, message: str
+) -> None:
+    error = refused(folder, **{setting: value})
+    assert error.startswith("unvarnished: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert "secret" not in error
+
+
 def test_a_folder_that_cannot_be_created_is_reported_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")

@@ -33,6 +33,7 @@ class Guard(NamedTuple):
 
 
 _DISPATCHER = "tests/integration/consumers/sending/test_dispatcher.py::"
+_RECHECK = "tests/integration/consumers/sending/test_recheck.py::"
 _ADAPTER = "tests/unit/notifiers/channels/test_twilio.py::test_every_other_response_has_its_outcome_after_a_single_post"
 
 GUARDS = (
@@ -113,6 +114,43 @@ GUARDS = (
         ),
     ),
     Guard(
+        "everything is checked again before sending",
+        "pipeline/store/asks/claiming.py",
+        "answerable=is_answerable(Order(row.order_id, facts, dialogue), row.purpose),",
+        "answerable=True,",
+        tuple(
+            f"{_RECHECK}test_no_question_about_a_delivery_that_was_taken_back[{case}-sqlite]"
+            for case in ("returned", "a second parcel")
+        ),
+    ),
+    Guard(
+        "a corrected number is checked again before sending",
+        "pipeline/store/asks/claiming.py",
+        "rest=None if digest is None else self._sent.rest(digest, row),",
+        "rest=None,",
+        (f"{_RECHECK}test_a_number_that_was_asked_meanwhile_rests[A-2-address_asked-sqlite]",),
+    ),
+    Guard(
+        "an address rests under every contact and account",
+        "pipeline/domain/asking/eligibility.py",
+        "uses = history.address_uses.get(to, ()) if to is not None else ()",
+        "uses = ()",
+        tuple(
+            f"tests/integration/consumers/test_address_rest.py::{name}[sqlite]"
+            for name in ("test_a_phone_rests_under_any_contact_id", "test_the_daily_cap_holds_without_a_rest")
+        ),
+    ),
+    Guard(
+        "a refusal is kept when it is lifted",
+        "pipeline/store/schema/migrations/versions/0010_lifted_refusals.py",
+        "AND refusals.decided_at = OLD.decided_at AND refusals.reason = OLD.reason)",
+        "OR TRUE)",
+        (
+            "tests/integration/consumers/test_lifted_refusals.py::"
+            "test_no_decision_disappears[UPDATE asks SET reason = NULL-sqlite]",
+        ),
+    ),
+    Guard(
         "a text counts once by its MessageSid",
         "pipeline/consumers/conversation.py",
         "    if not inbound_messages.store_text(connection, row):\n        return ALREADY_HANDLED\n",
@@ -130,12 +168,34 @@ GUARDS = (
         ),
     ),
     Guard(
+        "between STOP and START the newest decides",
+        "pipeline/store/people/opt_outs.py",
+        "        if _rank(change) > _rank(known):\n",
+        "        if not change.stops:\n",
+        (
+            "tests/integration/store/test_opt_outs.py::"
+            "test_a_stop_is_never_undone_by_anything_but_a_later_start[sqlite]",
+            "tests/integration/consumers/sending/test_inbox_poll.py::"
+            "test_an_older_start_that_is_found_later_does_not_undo_a_stop[sqlite]",
+        ),
+    ),
+    Guard(
+        "a form's answers are counted when they are admitted",
+        "pipeline/web/public/form/form.py",
+        "        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):\n",
+        "        if not event_id:\n",
+        (
+            "tests/integration/web/test_forms.py::"
+            "test_sixty_submissions_at_once_leave_no_more_answers_than_the_limit[sqlite]",
+        ),
+    ),
+    Guard(
         "opening a form records nothing",
         "pipeline/web/public/form/form.py",
         '        if link.current is not None and "amend" not in request.query_params:\n',
         '        opened = Submission("on_time")\n'
         '        answer = event_of(link, "", opened, statement_of(opened, None), services.now())\n'
-        "        await services.submit([answer])\n"
+        "        await services.submit([answer.event])\n"
         '        if link.current is not None and "amend" not in request.query_params:\n',
         ("tests/integration/web/test_forms.py::test_a_hundred_prefetches_leave_it_unanswered[sqlite]",),
     ),

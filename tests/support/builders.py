@@ -63,6 +63,34 @@ def scanned(
     return cloud("delivery.updated", event_id or f"{order_id}:{status}:{suffix}", time, known | data)
 
 
+def cancelled(order_id: str = "SO-1", time: datetime = MONDAY, event_id: str = "", **data: Any) -> bytes:
+    """`order.cancelled`: the whole order unless `lines` are named; envelope attributes under `_`."""
+    envelope = data.pop("_", {})
+    unique = event_id or f"{order_id}:cancelled:{time:%d%H%M}"
+    return cloud("order.cancelled", unique, time, {"order_id": order_id} | data, **envelope)
+
+
+def retracted(of: bytes, time: datetime = MONDAY, event_id: str = "", **data: Any) -> bytes:
+    """`delivery.retracted`: that scan was sent by mistake."""
+    scan = decode(of)
+    known = {"source": scan.source, "id": scan.id, "order_id": scan.data.order_id} | data
+    return cloud("delivery.retracted", event_id or f"{scan.id}:retracted", time, known)
+
+
+def tracked(
+    number: str,
+    time: datetime = MONDAY,
+    status: str = "delivered",
+    event_id: str = "",
+    source: str = "carrier",
+    **data: Any,
+) -> bytes:
+    """`delivery.updated` of a carrier who knows the tracking number only."""
+    known = {"tracking_number": number, "status": status, "at": time}
+    unique = event_id or f"{number}:{status}:{time:%m%d%H%M}"
+    return cloud("delivery.updated", unique, time, known | data, source=source)
+
+
 def asked(order_id: str, time: datetime, contact_id: str = "ana", event_id: str = "", **data: Any) -> bytes:
     """`feedback.requested` by another system."""
     known = {"order_id": order_id, "contact_id": contact_id, "account_id": "A-1"}

@@ -11,7 +11,18 @@ from sqlalchemy import URL
 
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
-from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
+from tests.support.builders import (
+    answered,
+    asked,
+    at,
+    cancelled,
+    completed,
+    contact,
+    repromised,
+    retracted,
+    scanned,
+    tracked,
+)
 from tests.support.running.embedded import incoming
 from tests.support.servers.postgres import PostgresServer
 
@@ -43,7 +54,7 @@ def stream(seed: object, orders: int = 12, historic: bool = True) -> list[Receiv
     rng = Random(f"{seed}")
     events: list[ReceivedEvent] = []
     for number in range(orders):
-        story = _Story(rng, f"SO-{number}", historic)
+        story = _Story(rng, f"SO-{number}", historic, Random(f"{seed}:{number}"))
         events += [ReceivedEvent(time if historic else time + _lag(rng), raw) for time, raw in story.events()]
     return sorted(events)
 
@@ -107,8 +118,9 @@ class Databases:
 class _Story:
     """The random events of one order, with corrections and contradictions."""
 
-    def __init__(self, rng: Random, order_id: str, historic: bool) -> None:
+    def __init__(self, rng: Random, order_id: str, historic: bool, more: Random) -> None:
         self._rng = rng
+        self._more = more  # for the parts that were added to the streams later
         self._order_id = order_id
         self._historic = historic
         self._begun = at(days=rng.randrange(6), hours=rng.randrange(8))
@@ -118,13 +130,19 @@ class _Story:
         ]
         self._zone = rng.choice(_ZONES)
         self._shipments = rng.choice((1, 1, 1, 2, 3))
+        # Some carriers know tracking numbers only. Not in the first days: what waits for its order would be a dead
+        # letter before the last event of the stream, so that the order of the events would matter.
+        self._numbered = self._begun >= at(days=1) and more.random() < 0.35
 
     def events(self) -> list[tuple[datetime, bytes]]:
         """Every event with its time."""
         events = [(self._begun, self._completed(self._begun, "completed"))]
         events += self._corrections()
         events += self._promises()
-        events += self._scans()
+        scans = self._scans()
+        events += scans
+        events += self._retractions(scans)
+        events += self._cancellations()
         events += self._dialogue()
         return events
 
@@ -141,7 +159,7 @@ class _Story:
                 "carrier": rng.choice(("Nordex",) * 5 + ("Tirex",)),
             },
             "lines": [self._line(n) for n in range(rng.randrange(3))],
-            "shipments": self._shipments,
+            "shipments": self._stated_shipments(),
             "promised_at": by_when if rng.random() < 0.9 else None,
             "requested_at": time + timedelta(hours=rng.randint(1, 30)) if rng.random() < 0.4 else None,
             "timezone": self._zone,
@@ -186,7 +204,39 @@ class _Story:
                 if rng.random() < 0.1:
                     data["signed_by"] = "Dana at the dock"
                 unique = f"{self._order_id}:{shipment}:{status}:{len(events)}"
-                events.append((time, scanned(self._order_id, time, status, unique, **data)))
+                if shipment is not None and self._numbered and self._more.random() < 0.6:
+                    del data["shipment_id"]
+                    events.append((time, tracked(self._number(shipment), time, status, unique, "erp", **data)))
+                else:
+                    events.append((time, scanned(self._order_id, time, status, unique, **data)))
+        return events
+
+    def _stated_shipments(self) -> object:
+        if not self._numbered:
+            return self._more.choice((self._shipments, self._shipments, None))
+        numbers = {f"p{n}": self._number(f"p{n}") for n in range(self._shipments)}
+        return [{"shipment_id": name, "tracking_number": number} for name, number in numbers.items()]
+
+    def _number(self, shipment: str) -> str:
+        """The tracking number of a parcel: several orders share some of them."""
+        return f"1Z {self._account}-{shipment}"
+
+    def _retractions(self, scans: Sequence[tuple[datetime, bytes]]) -> list[tuple[datetime, bytes]]:
+        events = []
+        for _, scan in scans:
+            if self._more.random() < 0.1:
+                time = self._begun + timedelta(minutes=10 * self._more.randrange(400))
+                by = {"tracking_number": self._number("p0")} if b'"tracking_number"' in scan else {}
+                events.append((time, retracted(scan, time, **by)))
+        return events
+
+    def _cancellations(self) -> list[tuple[datetime, bytes]]:
+        more, events = self._more, []
+        for n in range(more.choice((0, 0, 0, 0, 1, 2))):
+            time = self._begun + timedelta(minutes=10 * more.randrange(-30, 300))
+            lines = more.choice((None, [{"sku": "sku0"}], [{"sku": "sku1", "cancelled": 1}]))
+            envelope = {"historic": self._historic}
+            events.append((time, cancelled(self._order_id, time, f"{self._order_id}:off{n}", lines=lines, _=envelope)))
         return events
 
     def _dialogue(self) -> list[tuple[datetime, bytes]]:

@@ -32,6 +32,7 @@ def retry_dead_letters_command(output: Output = Format.TABLE) -> None:
 
     result = retry_dead_letters(Settings())
     if output is Format.JSON:
-        print_json(result._asdict())
+        print_json(result._asdict() | {"conflicts": len(result.conflicts)})
     else:
-        print(f"{result.new} processed, {result.duplicates} duplicates, {result.dead} failed again and are kept.")
+        kept = result.dead + len(result.conflicts)
+        print(f"{result.new} processed, {result.duplicates} duplicates, {kept} failed again and are kept.")

@@ -44,6 +44,19 @@ def migrate_command() -> None:
     migrate(Settings().url)
 
 
+@app.command("cleanup")
+def cleanup_command(output: Output = Format.TABLE) -> None:
+    """Delete dead letters and marks of handled events that are older than the settings allow. Also done hourly."""
+    from pipeline.app.maintenance import delete_expired
+    from pipeline.settings import Settings
+
+    deleted = delete_expired(Settings())
+    if output is Format.JSON:
+        print_json(deleted._asdict())
+    else:
+        print(f"{deleted.dead_letters} dead letters and {deleted.handled} marks of handled events deleted.")
+
+
 @app.command()
 def replay(
     source: Annotated[Source, typer.Argument(help="Format of the history.")],
@@ -63,6 +76,7 @@ def replay(
     installation = open_installation(Settings(), LEVELS)
     with progress_bar(console, f"Replaying {source}") as advance:
         result = replay_history(installation, history, lambda done: advance(done, len(history)))
-    console.print(f"{result.new} new events, {result.duplicates} duplicates, {result.dead} dead letters.")
-    if result.dead:
+    dead = result.dead + len(result.conflicts)
+    console.print(f"{result.new} new events, {result.duplicates} duplicates, {dead} dead letters.")
+    if dead:
         console.print("The dead letters and their reasons: unvarnished dead-letters list")

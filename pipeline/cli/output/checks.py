@@ -17,12 +17,14 @@ class Check(Protocol):
     def wrong(self) -> bool: ...
     @property
     def advice(self) -> str: ...
+    @property
+    def warning(self) -> bool: ...
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
     """Print a line per check, and below each problem how to correct it."""
     for check in checks:
-        state = "wrong" if check.wrong else "ok"
+        state = "wrong" if check.wrong else "warn" if check.warning else "ok"
         console.print(f"{state:<6} {check.name}: {check.found}", highlight=False, markup=False, soft_wrap=True)
-        if check.wrong:
+        if check.wrong or check.warning:
             console.print(f"       {check.advice}", highlight=False, markup=False, soft_wrap=True)

@@ -22,7 +22,11 @@ from pipeline.store.reads.baselines import BaselineState
 _REASONS = {  # reasons for not asking that their names do not explain
     "not_a_role_that_is_asked": "role is not asked",
     "no_channel": "no usable channel",
+    "invalid_address": "phone or e-mail cannot be read",
+    "undeliverable_address": "number out of service, a landline or blocked",
     "sampled_out": "not in the sample",
+    "address_asked_recently": "asked for another account",
+    "delivery_taken_back": "delivery taken back",
     "duplicate": "already asked",
     "account_cap": "account limit reached",
     "quiet_all_day": "quiet hours all day",
@@ -193,6 +197,12 @@ def _signs(page: Page, fleet: Figures) -> None:
     if grid.row_count:
         page.block(Text("Signs of embellishment", "bold"))
         page.console.print(grid)
+    if signs.shared_addresses or signs.changed_addresses:
+        page.block(Text("Addresses of contacts, in orders", "bold"))
+        counts = Table.grid(padding=(0, 2))
+        counts.add_row("Also of another account", f"{signs.shared_addresses:,}")
+        counts.add_row("Changed shortly before", f"{signs.changed_addresses:,}")
+        page.console.print(counts)
 
 
 def _bar(page: Page, part: float, style: str) -> Plot:

@@ -69,7 +69,7 @@ _identity = Decoder(_Identity)
 
 def _log_processed(records: Sequence[ConsumerRecord], read: Sequence[Incoming | RelayedEvent]) -> None:
     for record, one in zip(records, read, strict=True):
-        with suppress(DecodeError):
+        with suppress(DecodeError, RecursionError, UnicodeDecodeError):  # of a dead letter
             event = _identity.decode(one.payload if isinstance(one, RelayedEvent) else one.raw)
             _log.debug("processed", extra=_position(record) | {"event": event.id})
 

@@ -7,7 +7,7 @@ dead letter, so that those behind it are published.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from kafka.errors import InvalidRecordError, KafkaError, MessageSizeTooLargeErro
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.consumers.cluster.kafka.records import records_of
+from pipeline.consumers.cluster.kafka.records import records_of, unnamed_numbers
 from pipeline.consumers.intake import dead_letter_of_journal
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
@@ -27,6 +27,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal import dead_letters, outbox
 from pipeline.store.journal.outbox import PendingEvent
 from pipeline.store.journal.shared_journal import SHARDS
+from pipeline.store.orders.tracking import first_order_of
 from pipeline.store.store import Store
 
 _BATCH_SIZE = 2_000  # events a transaction
@@ -69,6 +70,7 @@ class RelayThread(Background):
         self._producer: KafkaProducer | None = None
         self._first_shard = 0  # of the half that is read next
         self._count_at = 0.0
+        self._orders: Mapping[str, str] = {}  # of the batch's tracking numbers
         self._problems: dict[int, str] = {}  # why nothing of a half is published, by its first shard
 
     def run_once(self) -> int:
@@ -122,6 +124,8 @@ class RelayThread(Background):
             events = outbox.read(connection, outbox.lock_shards(connection, shards), _BATCH_SIZE)
             if not events:
                 return 0
+            numbers = unnamed_numbers(events)
+            self._orders = first_order_of(connection, numbers) if numbers else {}
             result = self._send(events)
             self._store_dead_letters(connection, result.refused)
             outbox.mark_published(connection, result.published + [event.seq for event, _ in result.refused])
@@ -163,7 +167,7 @@ class RelayThread(Background):
         for event in events:
             try:
                 producer = self._producer = self._producer or self._open_producer()
-                for topic, key, value, headers in records_of(event, self._levels, self._prefix):
+                for topic, key, value, headers in records_of(event, self._levels, self._prefix, self._orders):
                     futures.append((event.seq, producer.send(topic, value, key, list(headers))))
             except KafkaError as error:
                 failed[event.seq] = error

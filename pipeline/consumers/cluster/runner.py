@@ -22,10 +22,14 @@ from pipeline.consumers.runtime.batch import (
     PoisonMessage,
     count_timers,
     load_ask_history,
+    numbers_of,
+    orders_of,
     record_metrics,
+    store_unclaimed,
     without_poison,
 )
 from pipeline.consumers.runtime.retries import retrying
+from pipeline.domain.asking.eligibility import may_reconsider
 from pipeline.domain.detection.segments import Segment, Series, segments_of
 from pipeline.domain.events.contract import (
     CONCLUSIONS,
@@ -44,6 +48,7 @@ from pipeline.store.db.bulk import Row
 from pipeline.store.journal import dead_letters, handled, state
 from pipeline.store.journal.state import CLOCK
 from pipeline.store.orders.timers import TimerStore, claim, read_due
+from pipeline.store.orders.tracking import TRACKED_EVENT
 from pipeline.store.people.people import save_people
 from pipeline.store.store import Store
 from pipeline.store.unit_of_work import UnitOfWork
@@ -77,13 +82,15 @@ class _CheckedBatch:
         self.records = records
         self.checked: dict[int, Checked] = {}
         self.events: dict[int, Event] = {}
-        self.bad: dict[int, BadEvent] = {}  # poison messages too, once they are found
+        self.bad: dict[int, BadEvent] = {}  # poison messages and conflicting duplicates too, once they are found
+        self.conflicts: set[int] = set()  # whose id was used before for something else
         for number, record in enumerate(records):
             try:
                 if isinstance(record, RelayedEvent):
-                    self.events[number] = decode(record.payload, None, record.received_at)
+                    event = decode(record.payload, None, record.received_at)
+                    self.events[number] = event._replace(place=record.seq)
                 else:
-                    self.checked[number] = intake.check(store.vault, record)
+                    self.checked[number] = intake.check(store, record)
                     self.events[number] = self.checked[number].event
             except BadEvent as bad:
                 self.bad[number] = bad
@@ -91,10 +98,15 @@ class _CheckedBatch:
     def store_and_mark(self, connection: Connection) -> set[int]:
         """Store what comes from outside, mark what was relayed. Returns the numbers of those not processed yet.
 
-        What cannot be decoded always counts as new: its dead letter is stored once.
+        What cannot be decoded, or conflicts, always counts as new: its dead letter is stored once.
         """
         seqs = self._journal.append(connection, [one.entry for one in self.checked.values()], publish=False)
-        new = {number for number, seq in zip(self.checked, seqs, strict=True) if seq is not None}
+        new = {number for number, seq in zip(self.checked, seqs, strict=True) if seq != "duplicate"}
+        for number, seq in zip(self.checked, seqs, strict=True):
+            if isinstance(seq, int):
+                self.events[number] = self.events[number]._replace(place=seq)
+        self.conflicts = {n for n, seq in zip(self.checked, seqs, strict=True) if seq == "conflict"}
+        self.bad.update(dict.fromkeys(self.conflicts, intake.CONFLICT))
         relayed = {n: record.key for n, record in enumerate(self.records) if isinstance(record, RelayedEvent)}
         unmarked = handled.mark(connection, relayed.values())
         for number, key in relayed.items():
@@ -147,19 +159,26 @@ class ClusterRunner:
             dead = [PoisonRecord(batch.records[n], batch.bad[n]) for n in sorted(batch.bad.keys() & new)]
             dead_letters.store(connection, [self._dead_letter(one, now) for one in dead])
         result = BatchResult(len(events), len(batch.records) - len(new), dead)
-        intake.record_metrics(IngestResult(result.new, result.duplicates, len(dead)))
+        invalid = len(dead) - len(batch.conflicts)
+        intake.record_metrics(IngestResult(result.new, result.duplicates, invalid, tuple(batch.conflicts)))
         record_metrics(time.perf_counter() - started, Counter(event.type for event in events.values()), {})
         return result
 
     def _process_events(self, connection: Connection, batch: _CheckedBatch, events: _Events) -> None:
         received = [event.received_at for event in events.values()]
-        order_ids = {event.data.order_id for event in events.values()}
-        locks.lock(connection, "order", order_ids)
         work = self._work(connection)
+        numbers = numbers_of(events.values())
+        locks.lock(connection, "tracking", numbers)
+        work.tracking.load(numbers)
+        concerned = {n: orders_of(event, work) for n, event in events.items()}
+        order_ids = set[str]().union(*concerned.values())
+        locks.lock(connection, "order", order_ids)
         work.orders.load(order_ids)
         of_asks = (FeedbackReceived, FeedbackRequested)
         work.asks.load({event.data.order_id for event in events.values() if isinstance(event.data, of_asks)})
-        asking = {event.data.order_id for event in events.values() if _may_ask(event, work)}
+        asking = {
+            order_id for n, event in events.items() for order_id in concerned[n] if _may_ask(event, order_id, work)
+        }
         load_ask_history(work, asking, [e for e in events.values() if e.data.order_id in asking], min(received))
         for number, event in events.items():
             work.timers.earliest = event.received_at
@@ -194,11 +213,12 @@ class ClusterRunner:
     def _tick(self, now: datetime, limit: int) -> int:
         with self._store.engine.begin() as connection:
             due = read_due(connection, now, limit)  # without a lock: another worker may be firing them just now
-            locks.lock(connection, "order", {timer.order_id for timer in due})
+            locks.lock(connection, "tracking", {timer.subject for timer in due if timer.kind == TRACKED_EVENT})
+            locks.lock(connection, "order", {timer.order_id for timer in due if timer.order_id})
             fired = claim(connection, due, now)
             if fired:
                 work = self._work(connection)
-                order_ids = {timer.order_id for timer in fired}
+                order_ids = {timer.order_id for timer in fired if timer.order_id}
                 work.orders.load(order_ids)
                 work.asks.load(order_ids)
                 missing = {timer.order_id for timer in fired if timer.kind == missing_scans.MISSING_SCAN}
@@ -207,6 +227,7 @@ class ClusterRunner:
                     work.timers.earliest = timer.due_at
                     TIMERS[timer.kind](timer, work, timer.due_at)
                 work.flush()
+                store_unclaimed(connection, self._store.vault, work)
                 state.advance(connection, CLOCK, fired[-1].due_at)
         count_timers(Counter(timer.kind for timer in fired))
         return len(fired)
@@ -226,9 +247,14 @@ def _relayed(batch: _CheckedBatch) -> dict[int, RelayedEvent]:
     return {n: record for n, record in enumerate(batch.records) if isinstance(record, RelayedEvent)}
 
 
-def _may_ask(event: Event, work: UnitOfWork) -> bool:
+def _may_ask(event: Event, order_id: str, work: UnitOfWork) -> bool:
     """Whether this event may lead to a decision whom to ask. An estimate for loading ahead: it may be wrong."""
-    order = work.orders.peek(event.data.order_id)
+    order = work.orders.peek(order_id)
+    if order.dialogue.decided_at:
+        return any(
+            may_reconsider(order, purpose, work.setup.policy, event.received_at)
+            for purpose in order.dialogue.decided_at
+        )
     if order.dialogue.decided("delivery") or (order.facts.known and order.facts.historic):
         return False
     if isinstance(event.data, OrderCompleted):

@@ -1,15 +1,25 @@
 """What both runners do alike: repeat a transaction without its poison messages, load in few queries, count."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from pipeline import metrics
+from pipeline.consumers.intake import dead_letter_of_journal
+from pipeline.domain.asking.eligibility import address
 from pipeline.domain.events.contract import BadEvent, Event, OrderCompleted
+from pipeline.domain.events.tracking import numbers_in
 from pipeline.domain.orders.facts import Revision
+from pipeline.domain.orders.parcels import WAIT_FOR_ORDER
+from pipeline.store.journal import dead_letters
+from pipeline.store.journal.journal import find
+from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
+_UNCLAIMED = BadEvent(f"no order has this tracking number, {WAIT_FOR_ORDER.days} days later", "data.tracking_number")
 
 
 class PoisonMessage(Exception):
@@ -39,9 +49,34 @@ def load_ask_history(work: UnitOfWork, order_ids: Collection[str], events: Seque
     known = [work.orders.peek(order_id).facts for order_id in order_ids]
     orders: list[OrderCompleted | Revision] = [facts.latest for facts in known if facts.known and not facts.historic]
     orders += [event.data for event in events if isinstance(event.data, OrderCompleted) and not event.historic]
-    contacts = [contact for order in orders for contact in order.contacts]
-    addresses = {address for contact in contacts for address in (contact.phone, contact.email) if address is not None}
-    work.asks.load_history({order.account.id for order in orders}, addresses, clock)
+    contacts, channels = [contact for order in orders for contact in order.contacts], work.setup.policy.channels
+    digests = {digest for contact in contacts for digest in (contact.phone, contact.email) if digest is not None}
+    addresses = {to for contact in contacts if (to := address(contact, channels)) is not None}
+    work.asks.load_history({order.account.id for order in orders}, addresses, digests, clock)
+
+
+def numbers_of(events: Iterable[Event]) -> set[str]:
+    """The tracking numbers in these events."""
+    return {number for event in events for number in numbers_in(event.data)}
+
+
+def orders_of(event: Event, work: UnitOfWork) -> set[str]:
+    """The orders that an event may change: its own, and those that share a tracking number with it."""
+    found = {order_id for number in numbers_in(event.data) for order_id in work.tracking.orders_of(number)}
+    return found if event.data.order_id is None else found | {event.data.order_id}
+
+
+def store_unclaimed(connection: Connection, vault: Vault, work: UnitOfWork) -> None:
+    """Store the dead letters of events whose tracking number no order has."""
+    rows = []
+    for event in work.unclaimed:
+        stored = find(connection, event.source, event.id)
+        if stored is not None:
+            rows.append(
+                dead_letter_of_journal(vault, stored.seq, stored.payload.encode(), _UNCLAIMED, stored.received_at)
+            )
+    dead_letters.store(connection, rows)
+    metrics.DEAD.inc(len(rows))
 
 
 def record_metrics(seconds: float, processed: Mapping[str, int], fired: Mapping[str, int]) -> None:

@@ -31,7 +31,7 @@ def _retry_batch(store: Store, sink: BatchSink, now: datetime, digests: Sequence
     # One batch each, all in one transaction: so each has a result of its own.
     batches = [[Incoming(store.vault.open_bytes(row.raw), row.topic or None, row.position, None, now)] for row in rows]
     results = sink.store_batches(batches)
-    stored = [row.digest for row, result in zip(rows, results, strict=True) if not result.dead]
+    stored = [row.digest for row, result in zip(rows, results, strict=True) if not (result.dead or result.conflicts)]
     with store.engine.begin() as connection:
         dead_letters.remove(connection, stored)
     return IngestResult.total(results)

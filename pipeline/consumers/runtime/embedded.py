@@ -20,15 +20,25 @@ from pipeline import metrics
 from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming, IngestOutcome, IngestResult
 from pipeline.consumers.routing import PROCESSORS, TIMERS
-from pipeline.consumers.runtime.batch import PoisonMessage, load_ask_history, record_metrics, without_poison
+from pipeline.consumers.runtime.batch import (
+    PoisonMessage,
+    load_ask_history,
+    numbers_of,
+    orders_of,
+    record_metrics,
+    store_unclaimed,
+    without_poison,
+)
 from pipeline.consumers.runtime.retries import retrying
 from pipeline.domain.events.contract import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
+from pipeline.store.db.engine import shrink_log
 from pipeline.store.journal import dead_letters, journal, state
 from pipeline.store.journal.journal import Stored
 from pipeline.store.journal.state import POSITION, clock_of
 from pipeline.store.orders.timers import TimerStore, read_due
+from pipeline.store.orders.tracking import TRACKED_EVENT
 from pipeline.store.store import Store
 from pipeline.store.unit_of_work import UnitOfWork
 
@@ -83,6 +93,7 @@ class EmbeddedRunner:
     def tick(self, now: datetime) -> None:
         """Fire the timers due by `now`, for when no event arrives."""
         self._retrying(self._tick, now)
+        shrink_log(self.store.engine)
 
     def _store_and_process(self, batch: Sequence[Incoming]) -> list[IngestOutcome]:
         started = time.perf_counter()
@@ -120,7 +131,9 @@ class EmbeddedRunner:
             except BadEvent as bad:
                 raise PoisonMessage(seq, bad) from None
         if events:
-            sequence.flush(position=events[-1][0])
+            sequence.flush()
+            store_unclaimed(connection, self.store.vault, work)
+            state.put(connection, POSITION, str(events[-1][0]))
         return sequence
 
     def _tick(self, now: datetime) -> None:
@@ -132,6 +145,7 @@ class EmbeddedRunner:
             sequence = _EventSequence(work, clock_of(connection))
             sequence.advance(now)
             sequence.flush()
+            store_unclaimed(connection, self.store.vault, work)
         sequence.record_metrics(started)
 
     def _work(self, connection: Connection, until: datetime) -> UnitOfWork:
@@ -209,7 +223,8 @@ def _decode(row: Stored) -> Event:
 
 def _load(work: UnitOfWork, events: Sequence[Event], clock: datetime) -> None:
     """Load what the events and the due timers need, in a few queries."""
-    order_ids = {*work.timers.order_ids(), *(event.data.order_id for event in events)}
+    work.tracking.load(numbers_of(events) | work.timers.subjects(TRACKED_EVENT))
+    order_ids = work.timers.order_ids().union(*(orders_of(event, work) for event in events))
     work.orders.load(order_ids)
     load_ask_history(work, order_ids, events, clock)
     feedback = [e for e in events if isinstance(e.data, FeedbackReceived | FeedbackRequested)]

@@ -1,21 +1,15 @@
-"""Which failures are transient, and how often a transaction is retried after one."""
+"""How often a transaction is retried after a transient failure."""
 
 import logging
 
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline import metrics
+from pipeline.store.db.transient import is_transient
+
+__all__ = ["is_transient", "retrying"]
 
 _log = logging.getLogger(__name__)
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether a retry may succeed: after a lock timeout, a lost connection, an exhausted pool, a full disk."""
-    return isinstance(error, OperationalError | PoolTimeout) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
 
 
 def retrying() -> Retrying:

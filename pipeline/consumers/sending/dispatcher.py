@@ -210,9 +210,10 @@ class Dispatcher(Background):
                 retry_at = open_from(now + wait, claimed.zones, self._policy) or now + wait
                 outcomes.record_not_accepted(connection, key, attempt, self._claimer.owner, retry_at, code)
                 return "not_accepted"
-            case Rejected(code, why, opted_out):
+            case Rejected(code, why, opted_out, undeliverable):
                 _log.warning("rejected: %s (code %s)", why, code)
-                outcomes.record_rejected(connection, key, attempt, code, opted_out, now)
+                rejected = outcomes.RejectedMessage(key, attempt, code, opted_out, undeliverable)
+                outcomes.record_rejected(connection, rejected, now)
                 return "rejected"
             case Unknown(why):
                 _log.warning("outcome unknown, will be looked up: %s", why)
@@ -261,4 +262,4 @@ def _news(result: SendResult | LookupResult) -> outcomes.AcceptedMessage | None:
     lookup, found = result.lookup, result.found
     if found is None or isinstance(found, Absent):
         return None
-    return outcomes.AcceptedMessage(lookup.key, lookup.attempt, found.id, found.state, found.code)
+    return outcomes.AcceptedMessage(lookup.key, lookup.attempt, found.id, found.state, found.code, found.undeliverable)

@@ -61,13 +61,15 @@ class InboxPoll(Background):
         for text in self._inbox.received(self._read_until(now) - OVERLAP):
             if self._stopping:
                 return 0
-            if text.received_at <= now - WEBHOOK_TIME:
-                listed.append(text)
+            listed.append(text)
+        with self._store.engine.begin() as connection:
+            conversation.correct_times(connection, listed)
         with reading(self._store.engine) as connection:
             lost = [
                 text
                 for text in reversed(listed)
-                if not inbound_messages.is_stored(connection, text.source, text.message_id)
+                if text.received_at <= now - WEBHOOK_TIME
+                and not inbound_messages.is_stored(connection, text.source, text.message_id)
             ]
         handled = sum(self._handle(text, now) for text in lost)
         with self._store.engine.begin() as connection:

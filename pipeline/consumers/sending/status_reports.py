@@ -39,7 +39,9 @@ def _record(connection: Connection, journal: Journal, report: StatusReport, now:
     if report.state is None:
         return
     key = outcomes.AskKey(row.order_id, row.contact_id, row.purpose)
-    news = outcomes.AcceptedMessage(key, row.attempt, report.message_id, report.state, report.code)
+    news = outcomes.AcceptedMessage(
+        key, row.attempt, report.message_id, report.state, report.code, report.undeliverable
+    )
     outcomes.record_accepted(connection, journal, [news], now)
     if report.opted_out:
         outcomes.record_opt_out(connection, key, now)

@@ -37,6 +37,10 @@ class SendOutcome(StrEnum):
     OPTED_OUT = "opted_out"  # or withdrew consent; before the first byte was sent
     NO_CHANNEL = "no_channel"  # the contact does not agree to this channel, or it does not exist here
     GIVEN_UP = "given_up"  # never accepted within the policy's `send_within`
+    UNDELIVERABLE = "undeliverable"  # the provider reported meanwhile that nobody can be reached at the address
+    TAKEN_BACK = "taken_back"  # the delivery was, before the first byte was sent
+    ASKED_RECENTLY = "asked_recently"  # the address, which became the contact's after the decision
+    ADDRESS_ASKED = "address_asked"  # the same, on behalf of another account
 
 
 RANK: Mapping[AskState, int] = {
@@ -86,7 +90,13 @@ _LOSSES = {
     SendOutcome.OPTED_OUT: Reason.OPTED_OUT,
     SendOutcome.NO_CHANNEL: Reason.NO_CHANNEL,
     SendOutcome.REJECTED: Reason.REJECTED,
+    SendOutcome.UNDELIVERABLE: Reason.UNDELIVERABLE,
+    SendOutcome.TAKEN_BACK: Reason.DELIVERY_TAKEN_BACK,
+    SendOutcome.ASKED_RECENTLY: Reason.ASKED_RECENTLY,
+    SendOutcome.ADDRESS_ASKED: Reason.ADDRESS_ASKED_RECENTLY,
 }
+# An ask that ended this way may become due once more: for certain nothing was sent, and its reason may pass.
+REOPENED = frozenset({SendOutcome.TAKEN_BACK, SendOutcome.NO_CHANNEL, SendOutcome.UNDELIVERABLE})
 
 
 def next_look(sending_at: datetime, now: datetime) -> datetime | None:

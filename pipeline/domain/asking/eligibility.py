@@ -1,15 +1,17 @@
 """Whether a contact is asked about an order, or the reason why not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
+from pipeline.domain.asking.address_rest import AddressUse, Rest, resting
 from pipeline.domain.asking.channels import Channel, consents_to_any, serving_channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import due_at, open_from, zones_of
 from pipeline.domain.events.contract import Contact, Purpose
+from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
 
@@ -22,15 +24,24 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     NO_CHANNEL = "no_channel"  # consent exists only for channels that this installation does not have
     NO_REACHABLE_CONTACT = "no_reachable_contact"
+    INVALID_ADDRESS = "invalid_address"  # one is named, and it cannot be read
+    UNDELIVERABLE = "undeliverable_address"  # the provider reported for good that nobody can be reached there
     OPTED_OUT = "opted_out"
     SAMPLED_OUT = "sampled_out"
     ASKED_RECENTLY = "asked_recently"
+    ADDRESS_ASKED_RECENTLY = "address_asked_recently"  # on behalf of another account
     DUPLICATE = "duplicate"
     ACCOUNT_CAP = "account_cap"
     QUIET_ALL_DAY = "quiet_all_day"  # every hour is quiet in one of the time zones the contact may be in
     REJECTED = "rejected"  # by the provider: it cannot reach that address
     NOT_SENT = "not_sent"  # the provider accepted no attempt until it was too late
     UNRESOLVED = "unresolved"  # it is unknown whether the message was sent
+    DELIVERY_TAKEN_BACK = "delivery_taken_back"  # before the question was sent
+    # The order ended without a delivery (`orders.endings`).
+    CANCELLED = "cancelled"
+    RETURNED = "returned"
+    ZERO_PIECES = "zero_pieces"
+    CANCELLED_LATE = "cancelled_late"
 
 
 # Losses of contacts who could have been reached: the order still counts as contactable.
@@ -39,12 +50,34 @@ WITHIN_REACH = frozenset(
         Reason.DUPLICATE,
         Reason.SAMPLED_OUT,
         Reason.ASKED_RECENTLY,
+        Reason.ADDRESS_ASKED_RECENTLY,
         Reason.ACCOUNT_CAP,
         Reason.QUIET_ALL_DAY,
         Reason.NOT_SENT,
         Reason.UNRESOLVED,
+        Reason.DELIVERY_TAKEN_BACK,
     }
 )
+ENDED = frozenset({Reason.CANCELLED, Reason.CANCELLED_LATE, Reason.RETURNED, Reason.ZERO_PIECES})
+# What a later revision of the order or of its delivery may change: such a refusal is lifted (`reconsidered`).
+LIFTED = ENDED | frozenset(
+    {
+        Reason.WRONG_ROLE,
+        Reason.NO_CONSENT,
+        Reason.NO_CHANNEL,
+        Reason.NO_REACHABLE_CONTACT,
+        Reason.INVALID_ADDRESS,
+        Reason.UNDELIVERABLE,
+        Reason.DELIVERY_TAKEN_BACK,
+    }
+)
+_LIFTED_AT_ANY_TIME = ENDED | {Reason.DELIVERY_TAKEN_BACK}
+_REST_REASON = {
+    None: None,
+    Rest.OWN_ACCOUNT: Reason.ASKED_RECENTLY,
+    Rest.OTHER_ACCOUNT: Reason.ADDRESS_ASKED_RECENTLY,
+}
+_SHORTLY = timedelta(days=7)  # before the completion of an order
 _GATE = {reason: position for position, reason in enumerate(Reason)}
 NO_CONTACT = ""  # the contact of a refusal that concerns an order without any contact
 
@@ -54,12 +87,16 @@ class History:
     """What is known of an account's contacts when a question is considered.
 
     `last_asked` per contact id; `asked_in_period` questions to the account within the policy's period; `opted_out`
-    the digests of addresses that want no messages.
+    the digests of addresses that want no messages; `undeliverable` those that rest because no message can reach them;
+    `address_uses` the recent questions to each address, those of other
+    accounts included.
     """
 
     last_asked: Mapping[str, datetime]
     asked_in_period: int
     opted_out: frozenset[str]
+    address_uses: Mapping[str, Sequence[AddressUse]] = field(default_factory=dict)
+    undeliverable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,20 +110,25 @@ class Decision:
 
 
 def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now: datetime) -> list[Decision]:
-    """One decision for every contact of the order, in the order the contacts are named; `now` is UTC."""
+    """One decision for every contact of the order, in the order the contacts are named; `now` is UTC.
+
+    After the first decision for this purpose, only for the contacts that `reconsidered` returns.
+    """
     facts, dialogue = order.facts, order.dialogue
     if facts.historic:
         return [Decision(NO_CONTACT, Reason.HISTORIC)]
-    contacts = facts.latest.contacts
-    if not contacts:
+    contacts: Sequence[Contact] = facts.contacts
+    if purpose in dialogue.decided_at:
+        contacts = reconsidered(order, purpose, policy, now)
+    elif not contacts:
         return [Decision(NO_CONTACT, Reason.NO_REACHABLE_CONTACT)]
     decisions: dict[str, Decision] = {}
     asked_ids = {ask.contact_id for ask in dialogue.asks} | {due.contact_id for due in dialogue.due}
-    asked_addresses = {address(contact, policy.channels) for contact in contacts if contact.id in asked_ids}
+    asked_addresses = {address(contact, policy.channels) for contact in facts.contacts if contact.id in asked_ids}
     asked = history.asked_in_period
     for contact in contacts:
         channel = serving_channel(contact, policy.channels)
-        reason = _refusal(contact, channel, order.order_id, history, policy, now)
+        reason = _refusal(contact, channel, order, history, policy, now)
         to = channel.address(contact) if channel is not None else None
         if reason is None and (to in asked_addresses or dialogue.asked(contact.id, purpose)):
             reason = Reason.DUPLICATE
@@ -100,6 +142,49 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
             asked_addresses.add(to)
         decisions[contact.id] = Decision(contact.id, reason, channel.name if channel and reason is None else "")
     return list(decisions.values())
+
+
+def reconsidered(order: Order, purpose: Purpose, policy: Policy, now: datetime) -> list[Contact]:
+    """The contacts to decide about once more: who is new, and whose refusal a revision may have lifted.
+
+    Only as long as `may_reconsider` says; at any time if the refusal was because the order had ended or its delivery
+    was taken back: now it is delivered after all. Who was asked, or refused for another reason, stays decided.
+    """
+    if order.facts.historic or purpose not in order.dialogue.decided_at:
+        return []
+    lifted = LIFTED if may_reconsider(order, purpose, policy, now) else _LIFTED_AT_ANY_TIME
+    return [contact for contact in order.facts.contacts if _is_open(order, contact.id, purpose, lifted)]
+
+
+def may_reconsider(order: Order, purpose: Purpose, policy: Policy, now: datetime) -> bool:
+    """Whether it is still near enough to the delivery, or to the first decision if that came later."""
+    decided_at = order.dialogue.decided_at.get(purpose)
+    if decided_at is None:
+        return False
+    delivered_at = order.dialogue.claim.delivered_at if purpose == "delivery" else None
+    return now - max(decided_at, min(delivered_at or decided_at, now)) < policy.send_within
+
+
+def _is_open(order: Order, contact_id: str, purpose: Purpose, lifted: frozenset[Reason]) -> bool:
+    dialogue = order.dialogue
+    if dialogue.asked(contact_id, purpose) or dialogue.is_due(contact_id, purpose):
+        return False
+    refusal = dialogue.refusal_of(contact_id, purpose)
+    return lifted is LIFTED if refusal is None else refusal.reason in lifted
+
+
+def is_answerable(order: Order, purpose: Purpose) -> bool:
+    """Whether what a question is about still stands: a delivery that was not taken back, an order that did not end.
+
+    A reminder repeats a question: after one about a missing scan, there need not be a delivery.
+    """
+    dialogue = order.dialogue
+    if dialogue.claim.delivered_at is None and ending_of(order.facts) is not None:
+        return False
+    if purpose == "missing_scan":
+        return True
+    about_delivery = purpose == "delivery" or all(ask.purpose != "missing_scan" for ask in dialogue.asks)
+    return dialogue.claim.delivered_at is not None or not about_delivery
 
 
 def reminder(order: Order, contact_id: str, policy: Policy) -> Decision:
@@ -129,36 +214,51 @@ def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy
 
 
 def _refusal(
-    contact: Contact, channel: Channel | None, order_id: str, history: History, policy: Policy, now: datetime
+    contact: Contact, channel: Channel | None, order: Order, history: History, policy: Policy, now: datetime
 ) -> Reason | None:
     """The first gate that the contact does not pass, except the account's cap and duplicates."""
     if contact.role not in policy.roles:
         return Reason.WRONG_ROLE
     if channel is None:
         return _unreachable(contact, policy.channels)
-    if channel.address(contact) in history.opted_out:
+    to = channel.address(contact)
+    if to in history.opted_out:
         return Reason.OPTED_OUT
-    if not _sampled(order_id, contact.id, policy.sample_rate):
+    if to in history.undeliverable:
+        return Reason.UNDELIVERABLE
+    if not _sampled(order.order_id, contact.id, policy.sample_rate):
         return Reason.SAMPLED_OUT
     last = history.last_asked.get(contact.id)
     if last is not None and now - last < policy.contact_rest:
         return Reason.ASKED_RECENTLY
-    return None
+    uses = history.address_uses.get(to, ()) if to is not None else ()
+    return _REST_REASON[resting(uses, order.facts.latest.account.id, policy, now)]
 
 
 def _unreachable(contact: Contact, channels: Sequence[Channel]) -> Reason:
     """Why no channel serves the contact."""
     if not consents_to_any(contact):
         return Reason.NO_CONSENT
-    if not any(channel.consents(contact) for channel in channels):
+    agreed = {channel.address_kind for channel in channels if channel.consents(contact)}
+    if not agreed:
         return Reason.NO_CHANNEL
-    return Reason.NO_REACHABLE_CONTACT
+    return Reason.NO_REACHABLE_CONTACT if agreed.isdisjoint(contact.unusable_addresses) else Reason.INVALID_ADDRESS
 
 
 def address(contact: Contact, channels: Sequence[Channel]) -> str | None:
     """The digest of the address a question would go to; None if no channel serves the contact."""
     channel = serving_channel(contact, channels)
     return None if channel is None else channel.address(contact)
+
+
+def address_changed(order: Order, to: str, policy: Policy) -> bool:
+    """Whether a revision of the order brought this address shortly before the completion or later, after others."""
+    revisions = order.facts.revisions
+    named = [{address(contact, policy.channels) for contact in one.contacts} - {None} for one in revisions]
+    first = next((n for n, known in enumerate(named) if to in known), None)
+    if first is None or not any(named[:first]):
+        return False
+    return revisions[first].time > order.facts.latest.completed_at - _SHORTLY
 
 
 def _sampled(order_id: str, contact_id: str, rate: float) -> bool:

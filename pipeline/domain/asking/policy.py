@@ -13,7 +13,11 @@ class Policy:
 
     roles: frozenset[ContactRole] = frozenset({"receiver", "user", "purchaser"})
     contact_rest: timedelta = timedelta(days=7)
-    """Time between two questions to one contact."""
+    """Time between two questions to one contact, and to one address."""
+    undeliverable_rest: timedelta = timedelta(days=180)
+    """Time for which an address is not asked after the provider reported that nobody can be reached there."""
+    address_daily_cap: int = 2
+    """Questions to one address within a day, at most; 0: no limit."""
     account_cap: int = 10
     """Questions to one account within `account_period`, at most."""
     account_period: timedelta = timedelta(days=7)

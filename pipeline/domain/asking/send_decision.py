@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.domain.asking.address_rest import Rest
 from pipeline.domain.asking.ask_states import SendOutcome
 from pipeline.domain.asking.channels import Channel, consents_to_any
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import open_from, validity
 from pipeline.domain.events.contract import Contact
+
+_LOOK_AGAIN = timedelta(hours=1)
+_RESTS = {Rest.OWN_ACCOUNT: SendOutcome.ASKED_RECENTLY, Rest.OTHER_ACCOUNT: SendOutcome.ADDRESS_ASKED}
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,16 @@ class SendEligibility:
     """Whether that address opted out."""
     zones: frozenset[str]
     """The time zones whose quiet hours apply."""
+    answerable: bool = True
+    """Whether what the question is about still stands (`eligibility.is_answerable`)."""
+    rest: Rest | None = None
+    """Why the address may not be asked, if messages that were sent to it since the decision are the reason."""
+    free_at: datetime | None = None
+    """When the address may be asked again, by its daily cap; None: now."""
+    send_by: datetime | None = None
+    """The latest time of sending; None: `Policy.send_within` after the decision."""
+    undeliverable: bool = False
+    """Whether that address rests, because the provider reported that nobody can be reached there."""
 
 
 def before_sending(ask: SendEligibility, policy: Policy, now: datetime) -> Go | Wait | End:
@@ -54,11 +68,15 @@ def before_sending(ask: SendEligibility, policy: Policy, now: datetime) -> Go | 
     refused = _refused(ask)
     if refused is not None:
         return End(refused)
-    give_up_at = ask.decided_at + policy.send_within
+    give_up_at = ask.send_by or ask.decided_at + policy.send_within
     if now >= give_up_at:
-        return End(SendOutcome.NO_CHANNEL if ask.channel is None else SendOutcome.GIVEN_UP)
+        return End(_why_never(ask))
     if ask.channel is None or ask.address is None:
         return Wait(give_up_at)
+    if not ask.answerable:  # a new delivery makes it due at once; this is in case that is missed
+        return Wait(min(give_up_at, now + _LOOK_AGAIN))
+    if ask.free_at is not None:
+        return Wait(min(give_up_at, ask.free_at))
     valid_for = validity(now, ask.zones, policy, ask.channel.max_queue_time)
     if valid_for is not None:
         return Go(valid_for)
@@ -66,9 +84,17 @@ def before_sending(ask: SendEligibility, policy: Policy, now: datetime) -> Go | 
 
 
 def _refused(ask: SendEligibility) -> SendOutcome | None:
-    """Whether the contact opted out or withdrew all consent, or agrees to other channels only."""
+    """Whether the contact opted out or withdrew all consent, agrees to other channels only, or was asked elsewhere."""
     if ask.opted_out or (ask.contact is not None and not consents_to_any(ask.contact)):
         return SendOutcome.OPTED_OUT
-    if ask.contact is None or ask.channel is None or ask.channel.consents(ask.contact):
-        return None
-    return SendOutcome.NO_CHANNEL
+    if ask.contact is not None and ask.channel is not None and not ask.channel.consents(ask.contact):
+        return SendOutcome.NO_CHANNEL
+    if ask.undeliverable:
+        return SendOutcome.UNDELIVERABLE
+    return None if ask.rest is None else _RESTS[ask.rest]
+
+
+def _why_never(ask: SendEligibility) -> SendOutcome:
+    if ask.channel is None:
+        return SendOutcome.NO_CHANNEL
+    return SendOutcome.GIVEN_UP if ask.answerable else SendOutcome.TAKEN_BACK

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -9,16 +10,22 @@ from msgspec import Meta, Struct
 
 MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger event is refused before it is parsed
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+SPELLED = {"spelled": True}  # marks types whose values have one spelling (`spelling.normal`): ids, dimension values
+Id = Annotated[str, Meta(min_length=1, max_length=200, extra=SPELLED)]
 EventId = Annotated[
-    str, Meta(min_length=1, max_length=500)
+    str, Meta(min_length=1, max_length=500, extra=SPELLED)
 ]  # ids of our own events join those of an order and a contact
-Word = Annotated[str, Meta(min_length=1, max_length=100)]
+Word = Annotated[str, Meta(min_length=1, max_length=100, extra=SPELLED)]
 Text = Annotated[str, Meta(max_length=8_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
 # A date ("2026-11-20") or a time with offset: msgspec cannot express the union, `times.deadline` distinguishes them.
 DateOrInstant = Annotated[str, Meta(min_length=10, max_length=40)]
-Quantity = Annotated[float, Meta(ge=0, le=1e12)]
+# A number in JSON. As a decimal it is what was written: 0.7 + 0.1 is 0.8. `decoding` checks the bounds.
+Quantity = Decimal
+WrittenQuantity = Annotated[float, Meta(ge=0, le=1e12)]
+
+MAX_TRACKING_NUMBER = 100
+TrackingNumber = Annotated[str, Meta(min_length=1, max_length=MAX_TRACKING_NUMBER)]
 
 ContactRole = Literal["receiver", "user", "purchaser", "decision_maker", "gatekeeper"]
 DeliveryStatus = Literal[
@@ -45,11 +52,15 @@ class BadEvent(Exception):
 
 
 class Account(Struct, frozen=True, omit_defaults=True):
-    """The customer company an order belongs to."""
+    """The customer company an order belongs to.
+
+    `country` (ISO 3166, as in "FR") is that of its contacts' phone numbers where they have no country code.
+    """
 
     id: Id
     name: Annotated[str, Meta(max_length=300)] | None = None
     tier: Word | None = None
+    country: Annotated[str, Meta(max_length=100)] | None = None
 
 
 class Consent(Struct, frozen=True, omit_defaults=True):
@@ -72,6 +83,7 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     language: Annotated[str, Meta(max_length=35)] | None = None
     timezone: Annotated[str, Meta(max_length=64)] | None = None
     consent: Consent | None = None
+    unusable_addresses: list[str] = []  # set by intake: "phone", "email", whatever was named and cannot be written to
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
@@ -89,20 +101,36 @@ class DeliveredLine(Struct, frozen=True):
     delivered: Quantity
 
 
+class Shipment(Struct, frozen=True, omit_defaults=True):
+    """One parcel of an order, by the supplier's id, by the carrier's tracking number, or by both."""
+
+    shipment_id: Id | None = None
+    tracking_number: TrackingNumber | None = None
+    carrier: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class CancelledLine(Struct, frozen=True, omit_defaults=True):
+    """A line that was cancelled. Without `cancelled`, a quantity, it is the whole line."""
+
+    sku: Word
+    cancelled: Quantity | None = None
+
+
 class OrderCompleted(Struct, frozen=True):
     """`order.completed`: fulfilment finished on the supplier's side. A later one revises the earlier ones."""
 
     order_id: Id
     account: Account
     contacts: Annotated[list[Contact], Meta(max_length=200)] = []
-    dimensions: Annotated[dict[Word, Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=32)] = {}
+    dimensions: Annotated[dict[Word, Id], Meta(max_length=32)] = {}
     lines: Annotated[list[Line], Meta(max_length=5_000)] = []
-    shipments: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    shipments: Annotated[int, Meta(ge=1, le=1_000)] | Annotated[list[Shipment], Meta(max_length=1_000)] | None = None
     ordered_at: Instant | None = None
     requested_at: DateOrInstant | None = None
     promised_at: DateOrInstant | None = None
     completed_at: Instant | None = None
     timezone: str | None = None
+    first_promised_at: DateOrInstant | None = None
 
 
 class OrderRepromised(Struct, frozen=True):
@@ -115,18 +143,39 @@ class OrderRepromised(Struct, frozen=True):
     timezone: str | None = None
 
 
-class DeliveryUpdated(Struct, frozen=True):
-    """`delivery.updated`: one scan. Without a `shipment_id` it concerns the whole order, however many parcels."""
+class OrderCancelled(Struct, frozen=True):
+    """`order.cancelled`: the whole order, or the named `lines`. A later `order.completed` reinstates a known order."""
 
     order_id: Id
+    reason: Annotated[str, Meta(max_length=1_000)] | None = None
+    lines: Annotated[list[CancelledLine], Meta(min_length=1, max_length=5_000)] | None = None
+
+
+class DeliveryUpdated(Struct, frozen=True):
+    """`delivery.updated`: one scan, of an order or of a `tracking_number` that orders name.
+
+    Without `shipment_id` and `tracking_number` it concerns the whole order, however many parcels.
+    """
+
     status: DeliveryStatus
     at: Instant
+    order_id: Id | None = None
     shipment_id: Id | None = None
+    tracking_number: TrackingNumber | None = None
     estimated_at: DateOrInstant | None = None
     carrier: Annotated[str, Meta(max_length=200)] | None = None
     signed_by: Annotated[str, Meta(max_length=500)] | None = None
     lines: Annotated[list[DeliveredLine], Meta(max_length=5_000)] | None = None
     note: Text | None = None
+
+
+class DeliveryRetracted(Struct, frozen=True):
+    """`delivery.retracted`: the `delivery.updated` with this `source` and `id` was sent by mistake. May precede it."""
+
+    source: Id
+    id: EventId
+    order_id: Id | None = None
+    tracking_number: TrackingNumber | None = None
 
 
 class FeedbackRequested(Struct, frozen=True):
@@ -208,7 +257,9 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "order.completed": Kind("orders", OrderCompleted),
     "order.repromised": Kind("orders", OrderRepromised),
+    "order.cancelled": Kind("orders", OrderCancelled),
     "delivery.updated": Kind("deliveries", DeliveryUpdated),
+    "delivery.retracted": Kind("deliveries", DeliveryRetracted),
     "feedback.requested": Kind("feedback", FeedbackRequested),
     "feedback.received": Kind("feedback", FeedbackReceived),
     "fulfilment.compared": Kind("truth", FulfilmentCompared),
@@ -225,7 +276,9 @@ OWN_SOURCE = "unvarnished"
 
 def key_of(data: Struct) -> str:
     """The partition key of an event: events with the same key are published in the order in which they were emitted."""
-    return f"{data.dimension}={data.value}" if isinstance(data, AlertRaised) else str(getattr(data, "order_id", ""))
+    if isinstance(data, AlertRaised):
+        return f"{data.dimension}={data.value}"
+    return str(getattr(data, "order_id", None) or getattr(data, "tracking_number", ""))
 
 
 class Event(NamedTuple):
@@ -238,6 +291,7 @@ class Event(NamedTuple):
     received_at: datetime
     historic: bool
     data: Any
+    place: int = 0  # in the journal of a cluster; 0: events are processed in the order of their places
 
 
 class Envelope(Struct, frozen=True):

@@ -12,17 +12,34 @@ from msgspec import Struct
 from pipeline.domain.events.contract import (
     KINDS,
     MAX_EVENT_BYTES,
+    MAX_TRACKING_NUMBER,
     BadEvent,
+    DeliveryRetracted,
     DeliveryUpdated,
     Envelope,
     Event,
     FeedbackReceived,
     OrderCompleted,
     OrderRepromised,
+    WrittenQuantity,
 )
-from pipeline.domain.events.times import deadline, utc, zone
+from pipeline.domain.events.depth import check_depth
+from pipeline.domain.events.times import check_zone, deadline, utc
+from pipeline.domain.events.tracking import normal_number
+
+
+class _Line(Struct):
+    ordered: WrittenQuantity | None = None
+    delivered: WrittenQuantity | None = None
+    cancelled: WrittenQuantity | None = None
+
+
+class _Lines(Struct):
+    lines: list[_Line] | None = None
+
 
 _envelope = msgspec.json.Decoder(Envelope)
+_quantities = msgspec.json.Decoder(_Lines)
 _data = {kind.data: msgspec.json.Decoder(kind.data) for kind in KINDS.values()}
 _AT = re.compile(r"^(?P<reason>.*?) - at `(?P<path>[^`]*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
@@ -34,9 +51,20 @@ def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = 
     `topic`: the topic it was read from, if any; `received_at` defaults to the event's own time (history).
     Raises BadEvent naming the field.
     """
+    check_form(raw)
+    return decode_checked(raw, topic, received_at)
+
+
+def check_form(raw: bytes) -> None:
+    """Check what has to hold before a parser reads an event: its size, depth and characters. Raises BadEvent."""
     if len(raw) > MAX_EVENT_BYTES:
         raise BadEvent(f"the event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}")
-    _check_text(raw)
+    check_depth(raw)
+    check_text(raw)
+
+
+def decode_checked(raw: bytes, topic: str | None, received_at: datetime | None) -> Event:
+    """`decode` without `check_form`."""
     try:
         envelope = _envelope.decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -48,6 +76,8 @@ def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = 
         raise BadEvent(f"{envelope.type!r} belongs on topic {kind.topic!r}, not {topic!r}", "type")
     try:
         data = _data[kind.data].decode(envelope.data)
+        if getattr(data, "lines", None):
+            _quantities.decode(envelope.data)  # a decimal has no bounds for msgspec, and it would also read text
     except (msgspec.DecodeError, RecursionError) as error:
         raise _bad(error, "data") from None
     check = _CHECKS.get(kind.data)
@@ -67,8 +97,8 @@ def decode(raw: bytes, topic: str | None = None, received_at: datetime | None = 
 
 def _check_order(data: OrderCompleted) -> None:
     if data.timezone is not None:
-        zone(data.timezone)
-    for name in ("requested_at", "promised_at"):
+        check_zone(data.timezone)
+    for name in ("requested_at", "promised_at", "first_promised_at"):
         stated = getattr(data, name)
         if stated is not None:
             deadline(stated, data.timezone, f"data.{name}")
@@ -78,14 +108,40 @@ def _check_order(data: OrderCompleted) -> None:
             utc(moment, f"data.{name}")
     for index, contact in enumerate(data.contacts):
         if contact.timezone is not None:
-            zone(contact.timezone, f"data.contacts[{index}].timezone")
+            check_zone(contact.timezone, f"data.contacts[{index}].timezone")
+
+    _check_shipments(data)
+
+
+def _check_shipments(data: OrderCompleted) -> None:
+    for index, shipment in enumerate(data.shipments if isinstance(data.shipments, list) else ()):
+        if shipment.shipment_id is None and shipment.tracking_number is None:
+            raise BadEvent("names neither shipment_id nor tracking_number", f"data.shipments[{index}].shipment_id")
+        _check_tracking(shipment.tracking_number, f"data.shipments[{index}].tracking_number")
+
+
+def _check_tracking(number: str | None, field: str = "data.tracking_number") -> None:
+    normal = None if number is None else normal_number(number)
+    if normal == "":
+        raise BadEvent(f"{number!r} has no letter and no digit", field)
+    if normal is not None and len(normal) > MAX_TRACKING_NUMBER:
+        raise BadEvent(f"more than {MAX_TRACKING_NUMBER} letters and digits", field)
+
+
+def _check_concerned(data: DeliveryUpdated | DeliveryRetracted) -> None:
+    if data.order_id is None and data.tracking_number is None:
+        raise BadEvent("names neither order_id nor tracking_number", "data.order_id")
+    _check_tracking(data.tracking_number)
 
 
 def _check_repromise(data: OrderRepromised) -> None:
+    if data.timezone is not None:
+        check_zone(data.timezone)
     deadline(data.promised_at, data.timezone)
 
 
 def _check_delivery(data: DeliveryUpdated) -> None:
+    _check_concerned(data)
     utc(data.at, "data.at")
     if data.estimated_at is not None:  # not used further: in any zone it must be a date or a time
         deadline(data.estimated_at, "UTC", "data.estimated_at")
@@ -104,6 +160,7 @@ _CHECKS: Mapping[type[Struct], Any] = {
     OrderCompleted: _check_order,
     OrderRepromised: _check_repromise,
     DeliveryUpdated: _check_delivery,
+    DeliveryRetracted: _check_concerned,
     FeedbackReceived: _check_answer,
 }
 
@@ -120,16 +177,16 @@ def _bad(error: Exception, prefix: str) -> BadEvent:
     return BadEvent(reason, ".".join(part for part in parts if part))
 
 
-def _check_text(raw: bytes) -> None:
+def check_text(raw: bytes) -> None:
     """Refuse what databases cannot store as text: bytes that are not UTF-8, NUL, lone surrogates."""
     try:
-        raw.decode("utf-8")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadEvent(f"not UTF-8 at byte {error.start}") from None
     if b"\\u" not in raw and b"\x00" not in raw:
         return
     try:
-        parsed = json.loads(raw)
+        parsed = json.loads(text)  # not the bytes, of which it would guess the encoding
     except (ValueError, RecursionError) as error:
         raise BadEvent(f"not JSON: {error}") from None
     _check_strings(parsed, "")

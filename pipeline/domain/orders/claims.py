@@ -1,12 +1,17 @@
 """What operations claims about an order, from its facts: on time by which date, and in full."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal, localcontext
 
 from msgspec import Struct
 
-from pipeline.domain.events.contract import Line
-from pipeline.domain.orders.facts import Facts, Scan
+from pipeline.domain.events.contract import DeliveredLine
+from pipeline.domain.orders.cancellations import EXACT, lines_of
+from pipeline.domain.orders.facts import Facts
+from pipeline.domain.orders.parcels import counted_lines, delivery_of
+
+_NOTHING = Decimal(0)
 
 
 class Claim(Struct, frozen=True, omit_defaults=True):
@@ -31,16 +36,15 @@ def claim_of(facts: Facts) -> Claim:
     """The claim that follows from the current facts."""
     if not facts.known:
         return NO_CLAIM
-    delivered_at = facts.delivered_at()
+    delivered_at = delivery_of(facts).delivered_at
     if delivered_at is None:
         return NO_CLAIM
-    latest = facts.latest
     return Claim(
         delivered_at,
         _kept(delivered_at, facts.first_promise),
         _kept(delivered_at, facts.latest_promise),
-        _kept(delivered_at, latest.requested_by),
-        _in_full(latest.lines, facts.scans),
+        _kept(delivered_at, facts.latest.requested_by),
+        _in_full(facts),
     )
 
 
@@ -48,19 +52,30 @@ def _kept(delivered_at: datetime, by_when: datetime | None) -> bool | None:
     return None if by_when is None else delivered_at <= by_when
 
 
-def _in_full(lines: Sequence[Line], scans: Sequence[Scan]) -> bool | None:
+def _in_full(facts: Facts) -> bool | None:
     """Whether every line was delivered in full: by the quantities in scans if there are any, else by the order's."""
+    lines = lines_of(facts)
     if not lines:
         return None
-    by_shipment = {(scan.shipment, line.sku): line.delivered for scan in scans for line in scan.lines or ()}
-    if by_shipment:
-        delivered_by_sku: dict[str, float] = {}
-        for (_, sku), quantity in by_shipment.items():
-            delivered_by_sku[sku] = delivered_by_sku.get(sku, 0.0) + quantity
-        ordered_by_sku: dict[str, float] = {}
-        for line in lines:
-            ordered_by_sku[line.sku] = ordered_by_sku.get(line.sku, 0.0) + line.ordered
-        return all(delivered_by_sku.get(sku, 0.0) >= ordered for sku, ordered in ordered_by_sku.items())
+    counted = {(parcel, sku): n for parcel, its in counted_lines(facts) for sku, n in _by_sku(its).items()}
+    if counted:
+        delivered = _total((sku, n) for (_, sku), n in counted.items())
+        ordered = _total((line.sku, line.ordered) for line in lines)
+        return all(delivered.get(sku, _NOTHING) >= wanted for sku, wanted in ordered.items())
     if any(line.delivered is None for line in lines):
         return None
-    return all((line.delivered or 0.0) >= line.ordered for line in lines)
+    return all((line.delivered or _NOTHING) >= line.ordered for line in lines)
+
+
+def _by_sku(lines: Iterable[DeliveredLine]) -> dict[str, Decimal]:
+    """What one scan counted: an article may be in several of its lines."""
+    return _total((line.sku, line.delivered) for line in lines)
+
+
+def _total(quantities: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """The sum for each article. It is exact: no digit that a source wrote is rounded away."""
+    sums: dict[str, Decimal] = {}
+    with localcontext(EXACT):
+        for sku, quantity in quantities:
+            sums[sku] = sums.get(sku, _NOTHING) + quantity
+    return sums

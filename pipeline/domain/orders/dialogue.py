@@ -26,10 +26,14 @@ class Ask(Struct, frozen=True, array_like=True):
 
 
 class Due(Struct, frozen=True, array_like=True):
-    """One question that is decided and not sent yet. Its claim is frozen when it is sent."""
+    """One question that is decided and not sent yet. Its claim is frozen when it is sent.
+
+    `delivered_at`: the delivery by which it was scheduled; None: by none, or by one that was taken back.
+    """
 
     contact_id: str
     purpose: Purpose
+    delivered_at: datetime | None = None
 
 
 class Refusal(Struct, frozen=True, array_like=True):
@@ -67,6 +71,12 @@ class Dialogue(Struct, omit_defaults=True):
     """Number of `fulfilment.compared` events emitted so far."""
     probed: bool = False
     """Whether the missing delivery scan was followed up."""
+    decided_at: dict[Purpose, datetime] = field(default_factory=dict)
+    """When we first decided whom to ask, by purpose."""
+    shared_addresses: list[str] = field(default_factory=list)
+    """Contacts whose address also served other accounts when we decided about them."""
+    changed_addresses: list[str] = field(default_factory=list)
+    """Contacts who had another address shortly before we decided about them."""
 
     def apply_answer(self, event: Event) -> None:
         """Apply a `feedback.received`, in whatever order they arrive."""
@@ -111,7 +121,22 @@ class Dialogue(Struct, omit_defaults=True):
 
     def refused(self, contact_id: str, purpose: Purpose) -> bool:
         """Whether it was decided not to ask this contact for this purpose."""
-        return any(refusal.contact_id == contact_id and refusal.purpose == purpose for refusal in self.refusals)
+        return self.refusal_of(contact_id, purpose) is not None
+
+    def refusal_of(self, contact_id: str, purpose: Purpose) -> Refusal | None:
+        """The newest refusal to ask this contact for this purpose; a question may have followed it."""
+        return next(
+            (no for no in reversed(self.refusals) if no.contact_id == contact_id and no.purpose == purpose), None
+        )
+
+    def current_refusals(self) -> list[Refusal]:
+        """The newest refusal of each contact and purpose. That there was no contact is forgotten once there is one."""
+        newest = {(refusal.purpose, refusal.contact_id): refusal for refusal in self.refusals}
+        return [
+            refusal
+            for (purpose, contact_id), refusal in newest.items()
+            if contact_id or not any(other == purpose and who for other, who in newest)
+        ]
 
     def decided(self, purpose: Purpose) -> bool:
         """Whether it was decided, for any contact, to ask or not to ask for this purpose."""

@@ -10,6 +10,7 @@ from pipeline.domain.asking.eligibility import WITHIN_REACH, Reason, nearest
 from pipeline.domain.detection.pairs import Experience, experience_of
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.domain.orders.endings import could_hide, ending_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.embellishment import was_at_risk, was_missed, was_rescued, was_scanned_early
 
@@ -19,6 +20,8 @@ NOT_ASKED = "not_asked:"  # + eligibility.Reason
 PENDING = "pending"  # completed and neither delivered nor missed yet, or the question is not sent yet
 SCORE = "score:"  # + scale:score, delivered orders only
 CONDITION = "condition:"  # + events.Condition
+SHARED_ADDRESS = "shared_address"  # a contact's address serves other accounts, too
+CHANGED_ADDRESS = "changed_address"  # a contact had another address shortly before
 
 
 def contribution(order: Order) -> dict[str, int]:
@@ -57,9 +60,11 @@ def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
     elif dialogue.due:
         names.append(PENDING)
     elif dialogue.refusals:
-        names.append(NOT_ASKED + nearest([refusal.reason for refusal in dialogue.refusals]))
+        names.append(NOT_ASKED + nearest([refusal.reason for refusal in dialogue.current_refusals()]))
     elif order.facts.historic:
         names.append(NOT_ASKED + Reason.HISTORIC)
+    elif (ending := ending_of(order.facts)) is not None:
+        names.append(NOT_ASKED + ending)
     else:
         names.append(PENDING)
     if dialogue.answers:
@@ -74,7 +79,15 @@ def _reachable(dialogue: Dialogue) -> bool:
     """Whether a contact could have been asked."""
     if dialogue.asks or dialogue.due:
         return True
-    return bool(dialogue.refusals) and nearest([refusal.reason for refusal in dialogue.refusals]) in WITHIN_REACH
+    refusals = dialogue.current_refusals()
+    return bool(refusals) and nearest([refusal.reason for refusal in refusals]) in WITHIN_REACH
+
+
+def _lost_to_others(dialogue: Dialogue) -> bool:
+    """Whether the questions to other accounts at a contact's address are why nobody is asked about this order."""
+    if dialogue.asks or dialogue.due:
+        return False
+    return any(refusal.reason == Reason.ADDRESS_ASKED_RECENTLY for refusal in dialogue.current_refusals())
 
 
 def _claimed(claim: Claim, experience: Experience, names: list[str]) -> None:
@@ -137,6 +150,10 @@ def _answers(order: Order, claim: Claim, experience: Experience, names: list[str
 def _signs(order: Order, claim: Claim, names: list[str]) -> None:
     """The counts for the signs of embellishment (see `embellishment`)."""
     facts, dialogue = order.facts, order.dialogue
+    if dialogue.shared_addresses:
+        names.append(SHARED_ADDRESS)
+    if dialogue.changed_addresses:
+        names.append(CHANGED_ADDRESS)
     if claim.delivered_at is not None:
         for answer in dialogue.current_answers():
             early = was_scanned_early(claim.delivered_at, answer.arrived_at)
@@ -144,16 +161,24 @@ def _signs(order: Order, claim: Claim, names: list[str]) -> None:
                 names.append("stated_arrival")
             if early:
                 names.append("scanned_early")
+    hidden = could_hide(facts, None if facts.historic else ending_of(facts))
     if not facts.promises:
+        if hidden:
+            _at_risk(dialogue, True, names)
         return
     first, last = facts.promises[0], facts.promises[-1]
-    moved_at = last.time if last.by_when != first.by_when else None
+    moved_at = facts.moved_at
     if was_missed(first.by_when, claim.delivered_at):
         names.append("missed_first")
     if was_rescued(first.by_when, moved_at, last.by_when, claim.delivered_at):
         names.append("rescued")
-    if dialogue.asks or dialogue.due or dialogue.refusals:
-        group = "risk" if was_at_risk(first.by_when, moved_at, claim.delivered_at) else "clean"
-        names.append(group)
-        if not _reachable(dialogue):
-            names.append(group + ":unreachable")
+    if hidden or dialogue.asks or dialogue.due or dialogue.refusals:
+        _at_risk(dialogue, hidden or was_at_risk(first.by_when, moved_at, claim.delivered_at), names)
+
+
+def _at_risk(dialogue: Dialogue, at_risk: bool, names: list[str]) -> None:
+    """Whether there was a motive to avoid a question, and whether one was possible."""
+    group = "risk" if at_risk else "clean"
+    names.append(group)
+    if not _reachable(dialogue) or _lost_to_others(dialogue):
+        names.append(group + ":unreachable")

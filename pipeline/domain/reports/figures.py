@@ -11,7 +11,15 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.domain.detection.intervals import poststratified, rate_interval
-from pipeline.domain.reports.counts import CONDITION, NOT_ASKED, PENDING, SCORE, Counts
+from pipeline.domain.reports.counts import (
+    CHANGED_ADDRESS,
+    CONDITION,
+    NOT_ASKED,
+    PENDING,
+    SCORE,
+    SHARED_ADDRESS,
+    Counts,
+)
 from pipeline.domain.reports.embellishment import (
     contact_missing_risk_ratio,
     contactable_share,
@@ -102,6 +110,10 @@ class Signs(Struct, frozen=True, kw_only=True):
     """How many times as often orders at risk have no contact to ask as other orders; n: orders at risk."""
     contactable: float | None
     """Share of the decided orders with a contact who could be asked."""
+    shared_addresses: int = 0
+    """Orders with a contact whose address serves other accounts, too. A count, no sign of its own."""
+    changed_addresses: int = 0
+    """Orders with a contact whose address changed shortly before completion. A count, no sign of its own."""
 
 
 class Compared(Struct, frozen=True):
@@ -245,6 +257,8 @@ def signs_of(counts: Counts) -> Signs:
         early_scans=early_scans(counts),
         missing_contacts=missing_contacts(counts),
         contactable=contactable_share(counts.get("contactable", 0), decided),
+        shared_addresses=counts.get(SHARED_ADDRESS, 0),
+        changed_addresses=counts.get(CHANGED_ADDRESS, 0),
     )
 
 

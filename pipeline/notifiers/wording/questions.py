@@ -1,14 +1,15 @@
 """The text of a question: a fixed sentence with the company's name, the order's number and the link filled in.
 
 No text that a customer or a colleague wrote enters a message; of the order's number only harmless characters do.
-A text of one segment in the GSM alphabet is charged once, and no part of it can get lost.
+A text of one segment in the GSM alphabet is charged once, and no part of it can get lost. So typographic characters are
+replaced by plain ones.
 """
 
 import re
 from collections.abc import Mapping
 
 from pipeline.domain.events.contract import Purpose
-from pipeline.notifiers.wording.gsm import segments
+from pipeline.notifiers.wording.gsm import plain, segments
 from pipeline.notifiers.wording.languages import translatable, translate
 
 QUESTIONS: Mapping[Purpose, str] = {
@@ -25,6 +26,7 @@ QUESTIONS: Mapping[Purpose, str] = {
 MAX_COMPANY = 30  # characters
 MAX_ORDER, MIN_ORDER = 20, 8  # characters of an order's number: shown if there is room, and shown in any case
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._#-]")
+_INNER_DOTS = re.compile(r"\.+(?=[A-Za-z0-9_#-])")  # phones make a link of "4711.de"
 
 
 def question_text(language: str | None, purpose: Purpose, company: str, order_id: str, link: str) -> str:
@@ -32,8 +34,8 @@ def question_text(language: str | None, purpose: Purpose, company: str, order_id
 
     The order's number is cut to what fits into one segment with the company and the link, to `MIN_ORDER` at least.
     """
-    template = translate(QUESTIONS[purpose], language)
-    company, number = _plain(company, MAX_COMPANY), _order_number(order_id)
+    template = plain(translate(QUESTIONS[purpose], language))
+    company, number = _one_line(plain(company), MAX_COMPANY), _order_number(order_id)
     for length in range(len(number), MIN_ORDER, -1):
         text = template % {"company": company, "order": number[:length].rstrip(), "link": link}
         if segments(text) == 1:
@@ -42,9 +44,12 @@ def question_text(language: str | None, purpose: Purpose, company: str, order_id
 
 
 def _order_number(order_id: str) -> str:
-    """The order's number without anything that could be a link, another alphabet or a line end; "-" if none is left."""
-    return _plain(_UNSAFE.sub("", order_id), MAX_ORDER).replace("..", ".") or "-"
+    """The order's number without anything that could be a link, another alphabet or a line end; "-" if none is left.
+
+    A dot before another character becomes a hyphen: "4711-de".
+    """
+    return _INNER_DOTS.sub("-", _one_line(_UNSAFE.sub("", order_id), MAX_ORDER)) or "-"
 
 
-def _plain(text: str, max_length: int) -> str:
+def _one_line(text: str, max_length: int) -> str:
     return " ".join(text.split())[:max_length]

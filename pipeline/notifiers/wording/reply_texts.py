@@ -28,8 +28,18 @@ ARRIVAL_AFTER_COMMENT = translatable(
     "Thank you, noted. And did it arrive on time and complete? "
     "Reply 1 OK, 2 late, 3 missing or damaged, 4 not received."
 )
+REPLIES: Mapping[str, str] = {
+    "help": HELP,
+    "stopped": STOPPED,
+    "started": STARTED,
+    "score": SCORE,
+    "score_after_problem": SCORE_AFTER_PROBLEM,
+    "score_again": SCORE_AGAIN,
+    "comment": COMMENT,
+    "done": DONE,
+    "read_by_person": READ_BY_PERSON,
+    "arrival_again": ARRIVAL_AGAIN,
+    "arrival_after_comment": ARRIVAL_AFTER_COMMENT,
+}
 CONTROL_REPLIES: Mapping[Control, str] = {"help": HELP, "stop": STOPPED, "start": STARTED}
-TEXTS = (
-    *(HELP, STOPPED, STARTED, SCORE, SCORE_AFTER_PROBLEM, SCORE_AGAIN, COMMENT, DONE, READ_BY_PERSON),
-    *(ARRIVAL_AGAIN, ARRIVAL_AFTER_COMMENT),
-)
+TEXTS = tuple(REPLIES.values())

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
-from pipeline.domain.asking.ask_states import AskState, SendOutcome, before
+from pipeline.domain.asking.ask_states import REOPENED, AskState, SendOutcome, before
 from pipeline.domain.asking.eligibility import History
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.contract import FeedbackRequested
 from pipeline.domain.orders.claims import Claim
-from pipeline.store.asks.outcomes import THIS_ASK
-from pipeline.store.db import locks
+from pipeline.store.asks.ask_history import AskHistory
+from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, parameters
 from pipeline.store.db.bulk import Row, among, among_rows, insert
-from pipeline.store.people import opt_outs
-from pipeline.store.people.opt_outs import OptOut
-from pipeline.store.schema.asks import asks
+from pipeline.store.people import opt_outs, undeliverable
+from pipeline.store.people.opt_outs import OptChange
+from pipeline.store.schema.asks import asks, refusals
 
 _Key = tuple[str, ...]  # order, contact, purpose
 # Built once: building such a statement for every decision would cost more than running it. An ask that is answered or
@@ -30,10 +30,9 @@ _SET_STATE = {
 }
 _STATUS = select(*asks.primary_key, asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome)
 _STATUS_OF_ONE = _STATUS.where(*THIS_ASK)
-_ASKED_SINCE = select(asks.c.account_id, asks.c.contact_id, asks.c.decided_at).where(
-    asks.c.decided_at >= bindparam("since"),
-    asks.c.reason.is_(None),
-    asks.c.state != AskState.NOT_ASKED,  # decided, but never sent
+_DECISION = select(asks.c.account_id, asks.c.decided_at, asks.c.reason, asks.c.address).where(*THIS_ASK)
+_IS_UNSENT = or_(
+    asks.c.state == AskState.DUE, and_(asks.c.state == AskState.NOT_ASKED, asks.c.outcome.in_(sorted(REOPENED)))
 )
 _request = msgspec.json.Decoder(FeedbackRequested)
 
@@ -64,17 +63,55 @@ class AskStore:
         self._new: list[Row] = []
         self._states: dict[AskState, list[_Key]] = {}
         self._statuses: dict[str, dict[_Key, AskStatus]] = {}  # by order, of the orders that were loaded
-        self._asked: dict[str, list[tuple[str, datetime]]] = {}  # by account: contact and time of each ask
+        self.earlier = AskHistory(connection, policy)
         self._opted_out: dict[str, bool] = {}
-        self._new_opt_outs: dict[str, OptOut] = {}
+        self._failed_at: dict[str, datetime | None] = {}  # by address, if nobody can be reached there
+        self._new_opt_outs: list[OptChange] = []
 
     def add(self, row: Row) -> None:
-        """Add a decision to ask or not to ask. `due_at`: a dispatcher sends the question then."""
-        due_at = row.get("due_at")
-        self._new.append(row | {"due_at": due_at, "wake_at": due_at})
-        asked = self._asked.get(row["account_id"])
-        if asked is not None and row["reason"] is None:
-            asked.append((row["contact_id"], row["decided_at"]))
+        """Add the first decision to ask or not to ask. `due_at`: a dispatcher sends the question then."""
+        self._new.append(_with_times(row))
+        self.earlier.add(row)
+
+    def decide_again(self, row: Row, n: int, send_by: datetime) -> None:
+        """Add a decision that follows the `n`-th refusal of this contact for this purpose.
+
+        The refusal is kept in `refusals`, and the row in `asks` becomes the new decision. If that row is an ask that
+        ended unsent, it becomes due once more, until `send_by`; a new refusal does not change it.
+        """
+        key = AskKey(row["order_id"], row["contact_id"], row["purpose"])
+        self._write_for(key)
+        stored = self._connection.execute(_DECISION, parameters(key)).one()
+        if stored.reason is not None:
+            insert(self._connection, refusals, [_refusal({**row, **stored._mapping}, n)])
+            change(self._connection, key, _with_times(row))
+        elif row["reason"] is None:
+            self.reschedule(key, row["due_at"], send_by)
+        else:
+            insert(self._connection, refusals, [_refusal(row, n + 1)])
+        self.earlier.add(row)
+
+    def reschedule(self, key: AskKey, due_at: datetime, send_by: datetime) -> None:
+        """Make an ask due at that time, unless a message may have been sent."""
+        self._write_for(key)
+        values = {"state": AskState.DUE, "outcome": None, "due_at": due_at, "wake_at": due_at, "send_by": send_by}
+        change(self._connection, key, values, _IS_UNSENT)
+
+    def withdraw(self, key: AskKey) -> bool:
+        """End a due ask whose delivery was taken back. False: it may be being sent just now."""
+        self._write_for(key)
+        values = {"state": AskState.NOT_ASKED, "outcome": SendOutcome.TAKEN_BACK, "wake_at": None}
+        if not change(self._connection, key, values, asks.c.state == AskState.DUE):
+            return False
+        row = self._connection.execute(_DECISION, parameters(key)).one()
+        self.earlier.withdraw(row.account_id, key.contact_id, row.address, row.decided_at)
+        return True
+
+    def _write_for(self, key: AskKey) -> None:
+        """Write what the change of a stored ask depends on, and forget its status."""
+        self._statuses.pop(key.order_id, None)
+        if any((row["order_id"], row["contact_id"], row["purpose"]) == key for row in self._new):
+            self._write_new()
 
     def set_state(self, order_id: str, contact_id: str, purpose: str, state: AskState) -> None:
         """Move an ask to a final state, unless it is in a later one."""
@@ -101,61 +138,66 @@ class AskStore:
         row = self._connection.execute(_STATUS_OF_ONE, key).first()
         return None if row is None else _status(row.state, row.sending_at, row.request, row.outcome)
 
-    def opt_out(self, digests: Collection[str], at: datetime, source: str) -> None:
-        """Record that these addresses want no messages."""
-        for digest in digests:
-            self._new_opt_outs.setdefault(digest, OptOut(at, source))
+    def opt_out(self, digests: Collection[str], at: datetime, source: str, event_id: str) -> None:
+        """Record that these addresses want no messages, as an event says. The same event changes them once."""
+        self._new_opt_outs.extend(OptChange(digest, source, event_id, True, at) for digest in digests)
         self._opted_out.update(dict.fromkeys(digests, True))
 
-    def history(self, account_id: str, digests: Collection[str], now: datetime) -> History:
-        """What eligibility depends on: the earlier asks of an account, and which of these addresses opted out."""
-        self.load_history([account_id], digests, now)
-        asked = self._asked[account_id]
+    def history(self, account_id: str, addresses: Collection[str], digests: Collection[str], now: datetime) -> History:
+        """What eligibility depends on: the earlier asks of an account and of these addresses, and which opted out."""
+        self.load_history([account_id], addresses, digests, now)
+        asked = self.earlier.asked_of(account_id)
         last_asked: dict[str, datetime] = {}
         for contact_id, at in asked:
             last_asked[contact_id] = max(at, last_asked.get(contact_id, at))
         in_period = sum(at > now - self._policy.account_period for _, at in asked)
-        return History(last_asked, in_period, frozenset(digest for digest in digests if self._opted_out[digest]))
+        stopped = frozenset(digest for digest in digests if self._opted_out[digest])
+        uses = {address: self.earlier.uses_of(address) for address in addresses}
+        since = now - self._policy.undeliverable_rest
+        unreachable = frozenset(digest for digest in digests if (self._failed_at[digest] or since) > since)
+        return History(last_asked, in_period, stopped, uses, unreachable)
 
-    def load_history(self, accounts: Collection[str], digests: Collection[str], now: datetime) -> None:
+    def load_history(
+        self, accounts: Collection[str], addresses: Collection[str], digests: Collection[str], now: datetime
+    ) -> None:
         """Read in a few queries what `history` returns about these accounts and addresses from `now` on.
 
-        The accounts are locked until the transaction ends: two workers could otherwise both use an account's last ask.
+        The accounts and `addresses` are locked until the transaction ends. `digests`: addresses whose opt-outs count.
         """
-        new = {account for account in accounts if account not in self._asked}
-        if new:
-            locks.lock(self._connection, "account", new)
-            self._load_asked(new, now)
+        self.earlier.load(accounts, addresses, now, self._new)
         unknown = [digest for digest in digests if digest not in self._opted_out]
         if unknown:
             found = opt_outs.opted_out(self._connection, unknown)
             self._opted_out.update((digest, digest in found) for digest in unknown)
+            failed_at = undeliverable.failed_at(self._connection, unknown)
+            self._failed_at.update((digest, failed_at.get(digest)) for digest in unknown)
 
     def flush(self) -> None:
         """Write the new asks and the changed states."""
-        if self._new:
-            insert(self._connection, asks, self._new)
-            self._new = []
+        self._write_new()
         for state, keys in self._states.items():
             self._connection.execute(
                 _SET_STATE[state].where(among_rows(self._connection, list(asks.primary_key), keys))
             )
 
+    def _write_new(self) -> None:
+        insert(self._connection, asks, self._new)
+        self._new = []
+
     def flush_opt_outs(self) -> None:
         """Write the new opt-outs."""
-        if self._new_opt_outs:
-            opt_outs.record(self._connection, self._new_opt_outs)
+        opt_outs.record(self._connection, self._new_opt_outs)
+        self._new_opt_outs = []
 
-    def _load_asked(self, accounts: set[str], now: datetime) -> None:
-        for account in accounts:
-            self._asked[account] = []
-        since = now - max(self._policy.contact_rest, self._policy.account_period)
-        query = _ASKED_SINCE.where(among(self._connection, asks.c.account_id, accounts))
-        for account, contact, at in self._connection.execute(query, {"since": since}):
-            self._asked[account].append((contact, at))
-        for row in self._new:
-            if row["account_id"] in accounts and row["reason"] is None:
-                self._asked[row["account_id"]].append((row["contact_id"], row["decided_at"]))
+
+def _with_times(row: Row) -> Row:
+    due_at = row.get("due_at")
+    return row | {"due_at": due_at, "wake_at": due_at, "address": row.get("address")}
+
+
+def _refusal(decision: Row, n: int) -> Row:
+    kept = ("order_id", "contact_id", "purpose", "account_id", "decided_at", "reason")
+    return {name: decision[name] for name in kept} | {"n": n}
 
 
 def _status(state: str, sending_at: datetime | None, request: str | None, outcome: str | None) -> AskStatus:

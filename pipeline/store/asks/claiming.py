@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from pipeline.domain.asking.ask_states import AskState, SendOutcome, hashed
 from pipeline.domain.asking.channels import Channel
+from pipeline.domain.asking.eligibility import is_answerable
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import zones_of
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
@@ -22,7 +23,10 @@ from pipeline.domain.events.contract import Contact, FeedbackRequested
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts, contact_of
+from pipeline.domain.orders.order import Order
 from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, end, matching, parameters
+from pipeline.store.asks.sent_messages import SentMessages
+from pipeline.store.people import undeliverable
 from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault, deliverable
 from pipeline.store.schema.asks import asks
@@ -50,6 +54,7 @@ _COMMIT_TO_SEND = (
                 "wake_at",
                 "request",
                 "recipient",
+                "address",
                 "form_token_hash",
                 "callback_token_hash",
             )
@@ -114,12 +119,12 @@ class Claimer:
         rows = connection.execute(_waking(now, limit)).all()
         transaction = _Claiming(connection, self, now)
         if rows:
-            context = _Context(connection, self.policy, rows)
-            for row in rows:
-                if row.state == AskState.DUE:
-                    transaction.decide(context.ask(row))
+            context = _Context(connection, self.policy, rows, now)
+            for ask in map(context.ask, rows):
+                if ask.row.state == AskState.DUE:
+                    transaction.decide(ask, context.sent)
                 else:
-                    transaction.look_up(context.ask(row))
+                    transaction.look_up(ask)
             transaction.commit_to_send()
         return transaction.claims
 
@@ -155,16 +160,23 @@ class _Ask:
     channel: Channel | None  # None: this installation does not have it
     digest: str | None  # of the address that a message goes to
     opted_out: bool  # that address
+    undeliverable: bool  # that address, for as long as it rests after a permanent failure
+    answerable: bool  # whether the question still makes sense, by the order's facts
 
-    def eligibility(self, by: Claimer) -> SendEligibility:
-        """What the decision to send depends on."""
+    def eligibility(self, by: Claimer, sent: SentMessages) -> SendEligibility:
+        """What the decision to send depends on. `sent`: what has gone to the addresses of these asks."""
         return SendEligibility(
             decided_at=self.row.decided_at,
             contact=self.contact,
             channel=self.channel if self.row.channel in by.channels else None,
             address=self.digest,
             opted_out=self.opted_out,
+            undeliverable=self.undeliverable,
             zones=zones_of(self.contact.timezone if self.contact else None, self.order_timezone, by.policy),
+            answerable=self.answerable,
+            rest=None if self.digest is None else sent.rest(self.digest, self.row),
+            free_at=None if self.digest is None else sent.free_at(self.digest, self.row),
+            send_by=self.row.send_by,
         )
 
     def address(self, vault: Vault) -> str | None:
@@ -193,7 +205,7 @@ class _Ask:
 class _Context:
     """The orders, contacts and opt-outs that some asks refer to, read in a few queries."""
 
-    def __init__(self, connection: Connection, policy: Policy, rows: Sequence[Row[Any]]) -> None:
+    def __init__(self, connection: Connection, policy: Policy, rows: Sequence[Row[Any]], now: datetime) -> None:
         self._policy = policy
         ids = {row.order_id for row in rows}
         query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue).where(orders.c.order_id.in_(ids))
@@ -208,23 +220,37 @@ class _Context:
         self._people = {(person.account_id, person.contact_id): person for person in connection.execute(of)}
         digests = {digest for person in self._people.values() for digest in (person.phone_digest, person.email_digest)}
         self._opted_out = opted_out(connection, digests - {None})
+        rested_since = now - policy.undeliverable_rest
+        failed_at = undeliverable.failed_at(connection, digests - {None})
+        self._undeliverable = {digest for digest, at in failed_at.items() if at > rested_since}
+        due = (self._digest(row) for row in rows if row.state == AskState.DUE)
+        self.sent = SentMessages(connection, policy, {digest for digest in due if digest is not None}, now)
 
     def ask(self, row: Row[Any]) -> _Ask:
         """The ask of a row of `asks`."""
         facts, dialogue = self._orders[row.order_id]
-        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
-        digest = None if person is None or channel is None else getattr(person, f"{channel.address_kind}_digest")
+        digest = self._digest(row)
         return _Ask(
             row=row,
             key=AskKey(row.order_id, row.contact_id, row.purpose),
             order_timezone=facts.latest.timezone,
             claim=dialogue.claim,
             contact=contact_of(facts, row.contact_id),
-            person=person,
-            channel=channel,
+            person=self._people.get((row.account_id, row.contact_id)),
+            channel=self._policy.channel(row.channel),
             digest=digest,
             opted_out=digest in self._opted_out,
+            undeliverable=digest in self._undeliverable,
+            answerable=is_answerable(Order(row.order_id, facts, dialogue), row.purpose),
         )
+
+    def _digest(self, row: Row[Any]) -> str | None:
+        """The digest of the address that a message goes to; None if there is none, or no such channel."""
+        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
+        if person is None or channel is None:
+            return None
+        digest: str | None = getattr(person, f"{channel.address_kind}_digest")
+        return digest
 
 
 class _Claiming:
@@ -237,13 +263,20 @@ class _Claiming:
         self._committed: list[dict[str, Any]] = []
         self.claims = Claims()
 
-    def decide(self, ask: _Ask) -> None:
-        """Claim a due ask to send it, or postpone or end it."""
-        eligibility = ask.eligibility(self._by)
+    def decide(self, ask: _Ask, sent: SentMessages) -> None:
+        """Claim a due ask to send it, or postpone or end it.
+
+        While another transaction decides about its address, the ask is left to the next claim.
+        """
+        if ask.digest is not None and not sent.has_locked(ask.digest):
+            return
+        eligibility = ask.eligibility(self._by, sent)
         decision = before_sending(eligibility, self._by.policy, self._now)
         match decision:
             case Go(valid_for):
                 self._claim(ask, valid_for, eligibility.zones)
+                if ask.digest is not None:
+                    sent.note(ask.digest, ask.row, self._now)
             case Wait(until):
                 self.claims.postponed += 1
                 change(self._connection, ask.key, {"due_at": until, "wake_at": until})
@@ -296,6 +329,7 @@ class _Claiming:
                 "v_wake_at": self._now + self._by.lease,
                 "v_request": _encode(request).decode(),
                 "v_recipient": ask.digest,
+                "v_address": ask.digest,
                 "v_form_token_hash": hashed(claimed.form_token),
                 "v_callback_token_hash": hashed(claimed.callback_token),
             }

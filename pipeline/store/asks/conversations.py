@@ -1,6 +1,7 @@
 """Conversations by text message: the questions that went to a phone, and the state of each conversation."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,11 +10,15 @@ from sqlalchemy import Connection, and_, or_, select
 
 from pipeline.domain.answers.statement import Statement
 from pipeline.store.db.bulk import insert_new, upsert
+from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import ASKED_AT, asks
-from pipeline.store.schema.conversations import conversations
+from pipeline.store.schema.conversations import conversations, inbound_messages
 from pipeline.store.schema.people import people
 
+ARRIVAL, DONE = "arrival", "done"  # the question that a conversation begins with, and the state without an open one
+TEXT_SOURCE = "unvarnished/text"  # source of the answers by text
 _MOST_ASKS = 50  # of one phone: with more, a text answers one of the newest
+_Key = tuple[str, str]  # order, contact
 
 
 class AskedQuestion(NamedTuple):
@@ -49,24 +54,85 @@ def asked_questions(connection: Connection, sender: str) -> list[AskedQuestion]:
     return [AskedQuestion(*row) for row in connection.execute(select(both).order_by(*newest_first).limit(_MOST_ASKS))]
 
 
-def open_questions(connection: Connection, found: Sequence[AskedQuestion]) -> dict[tuple[str, str], str]:
-    """The open question of each of these conversations that has begun, by order and contact."""
-    if not found:
-        return {}
+class Course:
+    """The course of some conversations: which question was open when, and which still is."""
+
+    def __init__(self, connection: Connection, found: Sequence[AskedQuestion]) -> None:
+        orders = {asked.order_id for asked in found}
+        self._now = _open_now(connection, orders)
+        self._texts = _texts(connection, orders)
+        self._elsewhere = _answers_elsewhere(connection, orders)
+
+    def open_now(self, asked: AskedQuestion) -> str:
+        """The open question of a conversation, or DONE."""
+        begun = DONE if asked.state == "answered" else ARRIVAL
+        return self._now.get((asked.order_id, asked.contact_id), begun)
+
+    def went_on_after(self, asked: AskedQuestion, at: datetime) -> bool:
+        """Whether the contact wrote or answered after that time."""
+        key = asked.order_id, asked.contact_id
+        return any(text.at > at for text in self._texts[key]) or any(given > at for given in self._elsewhere[key])
+
+    def open_at(self, asked: AskedQuestion, at: datetime) -> str:
+        """The question that was open at that time, or DONE."""
+        if not self.went_on_after(asked, at):
+            return self.open_now(asked)
+        key = asked.order_id, asked.contact_id
+        earlier = [text for text in self._texts[key] if text.at <= at]
+        if earlier:
+            return earlier[-1].next_question or self.open_now(asked)
+        return DONE if any(given <= at for given in self._elsewhere[key]) else ARRIVAL
+
+
+class _Text(NamedTuple):
+    at: datetime
+    next_question: str | None
+
+
+def _open_now(connection: Connection, orders: Collection[str]) -> dict[_Key, str]:
     query = select(conversations.c.order_id, conversations.c.contact_id, conversations.c.question)
-    rows = connection.execute(query.where(conversations.c.order_id.in_({asked.order_id for asked in found})))
+    rows = connection.execute(query.where(conversations.c.order_id.in_(orders)))
     return {(order_id, contact_id): question for order_id, contact_id, question in rows}
+
+
+def _texts(connection: Connection, orders: Collection[str]) -> dict[_Key, list[_Text]]:
+    """The texts of each conversation, by the time at which they were written."""
+    text = inbound_messages.c
+    query = select(text.order_id, text.contact_id, text.received_at, text.next_question)
+    found = defaultdict[_Key, list[_Text]](list)
+    for order_id, contact_id, *rest in connection.execute(
+        query.where(text.order_id.in_(orders)).order_by(text.received_at, text.message_id)
+    ):
+        found[order_id, contact_id].append(_Text(*rest))
+    return found
+
+
+def _answers_elsewhere(connection: Connection, orders: Collection[str]) -> dict[_Key, list[datetime]]:
+    """When each contact answered by the form, or in another system: not after we received it, whatever that says."""
+    query = select(answers.c.order_id, answers.c.contact_id, answers.c.received_at, answers.c.answered_at)
+    found = defaultdict[_Key, list[datetime]](list)
+    for order_id, contact_id, received_at, answered_at in connection.execute(
+        query.where(answers.c.order_id.in_(orders), answers.c.source != TEXT_SOURCE)
+    ):
+        found[order_id, contact_id].append(min(received_at, answered_at or received_at))
+    return found
 
 
 def load(connection: Connection, order_id: str, contact_id: str, now: datetime) -> Conversation:
     """The conversation with a contact about an order, begun now if it is new; locked until the transaction ends."""
     key = {"order_id": order_id, "contact_id": contact_id}
-    fresh = {"question": "arrival", "tries": 0, "changed_at": now, "said": "{}"}
+    fresh = {"question": ARRIVAL, "tries": 0, "changed_at": now, "said": "{}"}
     insert_new(connection, conversations, [key | fresh])
     columns = [conversations.c[name] for name in fresh]
     query = select(*columns).where(conversations.c.order_id == order_id, conversations.c.contact_id == contact_id)
     question, tries, changed_at, said = connection.execute(query.with_for_update()).one()
     return Conversation(question, tries, changed_at, msgspec.json.decode(said, type=Statement))
+
+
+def open_question(connection: Connection, order_id: str, contact_id: str) -> str | None:
+    """The open question of a conversation, or DONE; None: it has not begun."""
+    one = conversations.c.order_id == order_id, conversations.c.contact_id == contact_id
+    return connection.execute(select(conversations.c.question).where(*one)).scalar()
 
 
 def save(connection: Connection, order_id: str, contact_id: str, conversation: Conversation) -> None:

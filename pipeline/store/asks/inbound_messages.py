@@ -31,7 +31,7 @@ def is_stored(connection: Connection, source: str, message_id: str) -> bool:
 
 
 def set_outcome(connection: Connection, source: str, message_id: str, **values: str | None) -> None:
-    """Add the outcome of an inbound text: the columns `outcome`, `order_id`, `contact_id`, `reply`."""
+    """Add the outcome of an inbound text: `outcome`, `order_id`, `contact_id`, `reply`, `next_question`."""
     connection.execute(inbound_messages.update().where(_is(source, message_id)).values(**values))
 
 

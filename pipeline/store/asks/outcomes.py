@@ -16,8 +16,9 @@ from pipeline.domain.events.contract import OWN_SOURCE, Purpose
 from pipeline.store.db.bulk import among_rows, upsert
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders.timers import ASK_LOST
-from pipeline.store.people import opt_outs
-from pipeline.store.people.opt_outs import OptOut
+from pipeline.store.people import opt_outs, undeliverable
+from pipeline.store.people.opt_outs import OptChange
+from pipeline.store.people.undeliverable import Undeliverable
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.orders import timers
 from pipeline.store.schema.types import Utc
@@ -53,6 +54,7 @@ _SET_TIMES = (
     )
 )
 _REQUEST = select(asks.c.sending_at, asks.c.request).where(*_THIS_ATTEMPT)
+_RECIPIENT = select(asks.c.recipient, asks.c.sending_at).where(*_THIS_ATTEMPT)
 
 
 class AskKey(NamedTuple):
@@ -71,6 +73,17 @@ class AcceptedMessage(NamedTuple):
     provider_id: str
     state: AskState = AskState.SENT
     code: int | None = None
+    undeliverable: bool = False  # nobody can be reached at the address
+
+
+class RejectedMessage(NamedTuple):
+    """A message that the provider refused for good, and whether that is because of its recipient."""
+
+    key: AskKey
+    attempt: int
+    code: int | None
+    opted_out: bool = False
+    undeliverable: bool = False
 
 
 def lock_asks(connection: Connection, keys: Collection[AskKey]) -> None:
@@ -110,6 +123,7 @@ def record_accepted(
     ]
     connection.execute(_SET_TIMES, rows)
     _append_requests(connection, journal, messages, now)
+    _record_reachability(connection, messages)
 
 
 def record_not_accepted(
@@ -121,19 +135,18 @@ def record_not_accepted(
     return change(connection, key, values | _coded(code), *mine)
 
 
-def record_rejected(
-    connection: Connection, key: AskKey, attempt: int, code: int | None, opted_out: bool, now: datetime
-) -> bool:
-    """The provider refused the message for good; with `opted_out` because its recipient opted out there.
-
-    False: the ask is no longer in a state in which that matters.
-    """
-    expected = (asks.c.attempt == attempt, asks.c.state.in_((AskState.SENDING, AskState.UNKNOWN)))
+def record_rejected(connection: Connection, message: RejectedMessage, now: datetime) -> bool:
+    """The provider refused the message for good. False: the ask is no longer in a state in which that matters."""
+    key = message.key
+    expected = (asks.c.attempt == message.attempt, asks.c.state.in_((AskState.SENDING, AskState.UNKNOWN)))
     if not change(connection, key, {"state": AskState.NOT_ASKED, "wake_at": None}, *expected):
         return False
-    end(connection, key, AskState.NOT_ASKED, {"outcome": SendOutcome.REJECTED, **_coded(code)}, now)
-    if opted_out:
+    outcome = SendOutcome.UNDELIVERABLE if message.undeliverable else SendOutcome.REJECTED
+    end(connection, key, AskState.NOT_ASKED, {"outcome": outcome, **_coded(message.code)}, now)
+    if message.opted_out:
         record_opt_out(connection, key, now)
+    if message.undeliverable:
+        _let_rest(connection, key, AskState.NOT_ASKED)
     return True
 
 
@@ -171,10 +184,31 @@ def look_up_at(connection: Connection, key: AskKey, attempt: int, at: datetime) 
 
 
 def record_opt_out(connection: Connection, key: AskKey, now: datetime) -> None:
-    """The provider says that the address this ask went to has opted out."""
-    digest = connection.execute(select(asks.c.recipient).where(*matching(key))).scalar()
-    if digest is not None:
-        opt_outs.record(connection, {digest: OptOut(now, _PROVIDER)})
+    """The provider says that the address this ask went to had opted out when the message was sent."""
+    sent = connection.execute(select(asks.c.recipient, asks.c.sending_at, asks.c.attempt).where(*matching(key))).first()
+    if sent is None or sent.recipient is None:
+        return
+    event_id = f"{key.order_id}:{key.purpose}:{key.contact_id}:{sent.attempt}"
+    opt_outs.record(connection, [OptChange(sent.recipient, _PROVIDER, event_id, True, sent.sending_at or now)])
+
+
+def _record_reachability(connection: Connection, messages: Sequence[AcceptedMessage]) -> None:
+    """What the reports say about addresses: those rest where nobody can be reached, until a message arrives."""
+    for key, attempt, *_ in (message for message in messages if message.state is AskState.DELIVERED):
+        sent = connection.execute(_RECIPIENT, parameters(key) | {"b_attempt": attempt}).first()
+        if sent is not None and sent.recipient is not None:
+            undeliverable.reached(connection, sent.recipient, sent.sending_at)
+    for message in messages:
+        if message.undeliverable and message.state is AskState.FAILED:
+            _let_rest(connection, message.key, AskState.FAILED)
+
+
+def _let_rest(connection: Connection, key: AskKey, state: AskState) -> None:
+    """Nobody can be reached at the address that this ask went to, if it is still in that state."""
+    columns = asks.c.recipient, asks.c.sending_at, asks.c.code
+    sent = connection.execute(select(*columns).where(*matching(key), asks.c.state == state)).first()
+    if sent is not None and sent.recipient is not None:
+        undeliverable.record(connection, [Undeliverable(sent.recipient, sent.sending_at, sent.code)])
 
 
 def ask_by_callback(connection: Connection, callback_token: str) -> Row[Any] | None:

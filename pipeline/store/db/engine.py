@@ -1,24 +1,30 @@
 """Connections to the database: SQLite, or PostgreSQL for one process or for several."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from pipeline.settings import ConfigurationError, data_dir_errors
 from pipeline.store.db.fair_lock import FairLock
+from pipeline.store.db.sqlite_files import DatabaseFileLost, SqliteFiles
+from pipeline.store.db.transient import is_read_only
 
 READ_ONLY = "unvarnished_read_only"
+LOCK_SECONDS = "unvarnished_lock_seconds"  # execution option: how long a writer waits for others on SQLite
 _LOCK_TIMEOUT = 30  # seconds that a writer waits for others
 # Seconds that a worker may idle inside a transaction: another worker that takes over its partitions needs the locks.
 _IDLE_IN_TRANSACTION = 10
 # An unresponsive server is detected after half a minute. The system's own timeouts are a quarter of an hour or more.
 # Parameters in the URL take precedence.
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+_URLS = "use postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:///FILE"
 _UNRESPONSIVE = {
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 15,  # seconds without a byte until the server is probed
@@ -27,12 +33,15 @@ _UNRESPONSIVE = {
     "tcp_user_timeout": 30_000,  # milliseconds for sent data to be acknowledged
 }
 _HAS_LOCK = "unvarnished_turn"  # key in `Connection.info`: this connection holds the write lock
+# Bytes that the write-ahead log keeps when it starts anew. It grows beyond while a reader stays in one transaction.
+_MAX_WAL_BYTES = 64 << 20
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # a commit is on disk when it returns
     f"busy_timeout={_LOCK_TIMEOUT * 1_000}",  # milliseconds: for writers of other processes
     "cache_size=-65536",  # KiB
     "wal_autocheckpoint=16384",  # pages of 4 KiB; the default of 1,000 would mean a checkpoint with every batch
+    f"journal_size_limit={_MAX_WAL_BYTES}",
 )
 
 
@@ -42,7 +51,7 @@ def connect(url: str, shared: bool = False) -> Engine:
     `shared`: several processes use this database. Raises ConfigurationError if it does not support that, or if SQLite's
     file cannot be created.
     """
-    parsed = make_url(url)
+    parsed = _parse(url)
     if shared:
         return _shared_postgresql(parsed)
     if parsed.get_backend_name() == "sqlite":
@@ -50,22 +59,59 @@ def connect(url: str, shared: bool = False) -> Engine:
     return _postgresql(parsed)
 
 
+def _parse(url: str) -> URL:
+    """Raises ConfigurationError for anything but SQLite and PostgreSQL. The message has no part of the URL: passwords
+    stand in the oddest places of those that are mistyped.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(f"UNVARNISHED_DATABASE_URL is not a URL; {_URLS}") from None
+    if parsed.drivername not in _DRIVERS:
+        raise ConfigurationError(f"UNVARNISHED_DATABASE_URL begins with {parsed.drivername}://; {_URLS}")
+    return parsed
+
+
 def _sqlite(url: URL) -> Engine:
-    if url.database:
-        with data_dir_errors():
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-            Path(url.database).touch(mode=0o600)  # readable by this user only
     engine = create_engine(url)
     lock = FairLock()
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", partial(_begin, lock))
     event.listen(engine, "checkin", partial(_release, lock))
+    if url.database:
+        with data_dir_errors():
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(url.database).touch(mode=0o600)  # readable by this user only
+        _watch_files(engine, SqliteFiles(Path(url.database)))
     return engine
+
+
+def _watch_files(engine: Engine, files: SqliteFiles) -> None:
+    """Open and commit nothing once the files are no longer those that were opened first."""
+
+    def _check(connection: Connection) -> None:
+        try:
+            files.check()
+        except DatabaseFileLost as lost:
+            raise OperationalError("COMMIT", None, lost) from None
+
+    event.listen(engine, "do_connect", lambda *_: files.check())  # SQLite would create a new file
+    event.listen(engine, "connect", lambda *_: files.opened())
+    event.listen(engine, "close", lambda *_: files.closed())
+    event.listen(engine, "commit", _check)
 
 
 def _postgresql(url: URL) -> Engine:
     timeouts = {name: value for name, value in _UNRESPONSIVE.items() if name not in url.query}
-    return create_engine(url, pool_pre_ping=True, connect_args=timeouts)
+    engine = create_engine(url, pool_pre_ping=True, connect_args=timeouts)
+    event.listen(engine, "handle_error", _leave_standby)
+    return engine
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """Give up all connections to a server that has become read-only: the URL may lead to its successor by now."""
+    if is_read_only(context.original_exception):
+        context.is_disconnect = True
 
 
 def _shared_postgresql(url: URL) -> Engine:
@@ -89,6 +135,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens the write-ahead log
     cursor.close()
 
 
@@ -97,20 +144,50 @@ def _begin(lock: FairLock, connection: Connection) -> None:
 
     Raises OperationalError if it does not get the lock in time.
     """
-    if connection.get_execution_options().get(READ_ONLY, False):
+    options = connection.get_execution_options()
+    if options.get(READ_ONLY, False):
         connection.exec_driver_sql("BEGIN")
         return
+    seconds = options.get(LOCK_SECONDS, _LOCK_TIMEOUT)
     if _HAS_LOCK not in connection.info:
-        if not lock.acquire(_LOCK_TIMEOUT):
-            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
+        if not lock.acquire(seconds):
+            raise OperationalError("BEGIN IMMEDIATE", None, _locked())
         connection.info[_HAS_LOCK] = True
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={seconds * 1_000:.0f}")  # milliseconds
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _locked() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
 
 
 def _release(lock: FairLock, _connection: sqlite3.Connection | None, record: Any) -> None:
     """Release the write lock when its connection returns to the pool, however its transaction ended."""
     if record.info.pop(_HAS_LOCK, None) is not None:
         lock.release()
+
+
+def shrink_log(engine: Engine) -> None:
+    """Empty SQLite's write-ahead log if it has outgrown its limit, unless a reader still needs it."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return
+    with suppress(OSError):
+        if os.stat(f"{engine.url.database}-wal").st_size > _MAX_WAL_BYTES:
+            _truncate_log(engine)
+
+
+def _truncate_log(engine: Engine) -> None:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=0")  # whoever is busy comes first; there is always a next time
+        with suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        cursor.execute(f"PRAGMA busy_timeout={_LOCK_TIMEOUT * 1_000}")
+    finally:
+        connection.close()
 
 
 @contextmanager

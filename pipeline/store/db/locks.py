@@ -1,7 +1,7 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
-A transaction that needs several kinds acquires them in one order, or two could deadlock: orders, accounts, segments.
-Names of one kind are sorted here.
+A transaction that needs several kinds acquires them in one order, or two could deadlock: tracking numbers, orders,
+accounts, addresses, segments, and last opt-outs. Names of one kind are sorted here.
 """
 
 from collections.abc import Collection
@@ -10,9 +10,10 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-Kind = Literal["order", "account", "segment"]
+Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form"]
 
 # A function scan returns the items of an array in their order.
+_TRY_LOCK = text("SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _LOCK = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
@@ -20,6 +21,16 @@ def lock(connection: Connection, kind: Kind, names: Collection[str]) -> None:
     """Wait for these locks and acquire them, in one statement. No effect on SQLite, which has one writer at a time."""
     if names and connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"keys": sorted({_key(kind, name) for name in names})})
+
+
+def try_lock(connection: Connection, kind: Kind, names: Collection[str]) -> frozenset[str]:
+    """Take those of these locks that are free, without waiting. Returns their names. On SQLite all are free."""
+    if not names or connection.dialect.name != "postgresql":
+        return frozenset(names)
+    keys = {name: _key(kind, name) for name in names}
+    rows = connection.execute(_TRY_LOCK, {"keys": sorted(set(keys.values()))})
+    taken = {key for key, is_taken in rows if is_taken}
+    return frozenset(name for name, key in keys.items() if key in taken)
 
 
 def _key(kind: Kind, name: str) -> int:

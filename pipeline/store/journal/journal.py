@@ -6,7 +6,7 @@ A journal has one contract and two implementations: `EmbeddedJournal` for one pr
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -23,9 +23,26 @@ class Entry(NamedTuple):
     received_at: datetime
     payload: str
     key: str  # events.key_of
+    content_digest: str | None = None  # `vault.content_digest` of an event from outside
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """The values of `COLUMNS` behind the place."""
+        return (*self[:6], self.content_digest)
 
 
-COLUMNS = ("seq", "source", "id", "type", "outgoing", "received_at", "payload")
+COLUMNS = ("seq", "source", "id", "type", "outgoing", "received_at", "payload", "content_digest")
+
+# The place of a new event. "duplicate": it is stored already. "conflict": its (source, id) is, with other content.
+Appended = int | Literal["duplicate", "conflict"]
+
+
+def repeated(stored: str | None, received: str | None) -> Literal["duplicate", "conflict"]:
+    """What an event is whose (source, id) is stored, by the digests of both contents.
+
+    Events without a digest are our own, or from before there were digests: they count as duplicates.
+    """
+    return "conflict" if stored is not None and received is not None and stored != received else "duplicate"
 
 
 class Stored(NamedTuple):
@@ -46,8 +63,8 @@ class Version(NamedTuple):
 class Journal(Protocol):
     """Where events are appended, and how far it is."""
 
-    def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[int | None]:
-        """Store the events whose (source, id) is new, in their order. Returns sequence numbers; None: a duplicate.
+    def append(self, connection: Connection, entries: Sequence[Entry], publish: bool = True) -> list[Appended]:
+        """Store the events whose (source, id) is new, in their order. Returns what became of each.
 
         `publish`: in a cluster the relay publishes them.
         """
@@ -75,6 +92,13 @@ def read(connection: Connection, after: int, limit: int) -> list[Stored]:
 def pending(connection: Connection, after: int) -> bool:
     """Whether there are incoming events after that sequence number."""
     return connection.execute(_NEXT, {"after": after, "limit": 1}).first() is not None
+
+
+def find(connection: Connection, source: str, event_id: str) -> Stored | None:
+    """The event of this source and id; None: the journal has none."""
+    query = select(journal.c.seq, journal.c.received_at, journal.c.payload)
+    row = connection.execute(query.where(journal.c.id == event_id, journal.c.source == source)).one_or_none()
+    return None if row is None else Stored(*row)
 
 
 def read_type(connection: Connection, kind: str, after: int) -> list[Stored]:

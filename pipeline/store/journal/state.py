@@ -11,7 +11,7 @@ HEAD = "journal.head"  # the last sequence number of the journal, in embedded mo
 POSITION = "runner.position"  # the sequence number of the last event processed, in embedded mode
 CLOCK = "runner.clock"  # the time of the newest event or tick processed
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ADVANCE = text(
     "INSERT INTO state (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value "
     "WHERE CAST(excluded.value AS timestamptz) > CAST(state.value AS timestamptz)"
@@ -54,4 +54,4 @@ def as_text(moment: datetime) -> str:
 def clock_of(connection: Connection) -> datetime:
     """How far the time of this installation has come, in UTC: that of the newest event or tick processed."""
     value = get(connection, CLOCK)
-    return _EPOCH if value is None else datetime.fromisoformat(value)
+    return EPOCH if value is None else datetime.fromisoformat(value)

@@ -9,13 +9,14 @@ from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
 from pipeline.domain.orders.dialogue import Dialogue
+from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
 from pipeline.store.db.bulk import add, among, remove, upsert
 from pipeline.store.schema.orders import orders, rollups
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode  # quantities as sources write them
 _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
 
@@ -56,6 +57,8 @@ def _size(order: Order) -> tuple[object, ...]:
         dialogue.claim,
         len(facts.revisions),
         len(facts.promises),
+        len(facts.cancellations),
+        ending_of(facts) if dialogue.claim.delivered_at is None else None,
         len(dialogue.asks),
         len(dialogue.due),
         len(dialogue.refusals),

@@ -69,8 +69,12 @@ class TimerStore:
         self._gone: set[tuple[str, str, str]] = set()
 
     def order_ids(self) -> set[str]:
-        """The orders of the due timers."""
-        return {timer.order_id for timer in self._heap}
+        """The orders of the due timers. A timer without an order has an empty one, which is left out."""
+        return {timer.order_id for timer in self._heap if timer.order_id}
+
+    def subjects(self, kind: str) -> set[str]:
+        """The subjects of the due timers of one kind."""
+        return {timer.subject for timer in self._heap if timer.kind == kind}
 
     def set(self, kind: str, order_id: str, subject: str, due_at: datetime) -> None:
         """Set a timer, or move the one of that kind, order and subject."""

@@ -6,16 +6,15 @@ database.
 
 import hmac
 import os
-from functools import lru_cache
 from hashlib import sha256
 
-import phonenumbers
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipeline.domain.asking.channels import AddressKind
+from pipeline.store.people.phone_numbers import country_code, e164
 
 _NONCE = 12  # bytes, the size recommended for AES-GCM
 KEY_BYTES = 32
@@ -26,14 +25,19 @@ class UnsealError(ValueError):
 
 
 class Vault:
-    """Seals and opens with keys derived from one master key of 32 bytes."""
+    """Seals and opens with keys derived from one master key of 32 bytes.
 
-    def __init__(self, master: bytes) -> None:
+    `country`: the country of phone numbers without a country code (ISO 3166); None: such numbers cannot be used.
+    """
+
+    def __init__(self, master: bytes, country: str | None = None) -> None:
         if len(master) != KEY_BYTES:
             raise ValueError(f"the master key has {len(master)} bytes, not {KEY_BYTES}")
+        self._country = country
         self._wrapping = AESGCM(_derive(master, b"unvarnished wrap"))
         self._digesting = _derive(master, b"unvarnished digest")
         self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
+        self._content_key = _derive(master, b"unvarnished event content")
 
     def person(self) -> tuple[AESGCM, bytes]:
         """A new key for a person: to seal with, and wrapped by the master key, to be stored."""
@@ -60,9 +64,13 @@ class Vault:
         """The digest of an address of that kind; None if it is not one that can be written to."""
         return self.phone_digest(address) if kind == "phone" else self.email_digest(address)
 
+    def read_phone(self, phone: str | None, country: str | None = None) -> str | None:
+        """A phone number in E.164; None if it cannot be written to. `country`: as its account states it."""
+        return None if phone is None else e164(phone, country_code(country) or self._country)
+
     def phone_digest(self, phone: str | None) -> str | None:
-        """The digest of a phone number in any notation; None if it is not a possible number."""
-        number = None if phone is None else e164(phone)
+        """The digest of a phone number in any notation; None if it cannot be written to."""
+        number = self.read_phone(phone)
         return None if number is None else self._digest(f"tel:{number}")
 
     def email_digest(self, email: str | None) -> str | None:
@@ -70,6 +78,10 @@ class Vault:
         if email is None or "@" not in email.strip("@ "):
             return None
         return self._digest(f"mailto:{email.strip().lower()}")
+
+    def content_digest(self, content: bytes) -> str | None:
+        """The digest of what an event says, which contains phone numbers; None: there is no content to compare."""
+        return hmac.digest(self._content_key, content, "sha256").hex() if content else None
 
     def _digest(self, address: str) -> str:
         return hmac.new(self._digesting, address.encode(), sha256).hexdigest()
@@ -83,18 +95,6 @@ def deliverable(kind: AddressKind, address: str) -> str | None:
     if kind == "phone":
         return e164(address)
     return address.strip() if "@" in address.strip("@ ") else None
-
-
-@lru_cache(maxsize=4_096)
-def e164(phone: str) -> str | None:
-    """A number in E.164 ("+33612345678"); None if it is not a possible number with its country code."""
-    try:
-        number = phonenumbers.parse(phone)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

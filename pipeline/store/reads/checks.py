@@ -1,11 +1,11 @@
-"""What `unvarnished doctor` and the readiness check read from the database."""
+"""What `unvarnished doctor` reads from the database."""
 
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from pipeline.store.schema.journal import state
+from pipeline.store.schema.orders import rollups
 from pipeline.store.schema.people import people
 
 
@@ -14,11 +14,6 @@ class SealedPhone(NamedTuple):
 
     wrapped_key: bytes
     phone: bytes
-
-
-def ping(connection: Connection) -> None:
-    """Read at most one row. Raises SQLAlchemyError if the database is unavailable or has no schema."""
-    connection.execute(select(state.c.name).limit(1)).first()
 
 
 def server_time(connection: Connection) -> datetime | None:
@@ -34,3 +29,13 @@ def any_sealed_phone(connection: Connection) -> SealedPhone | None:
     query = select(people.c.wrapped_key, people.c.phone).where(people.c.phone.is_not(None)).limit(1)
     row = connection.execute(query).first()
     return None if row is None else SealedPhone(*row)
+
+
+def dimension_values(connection: Connection) -> dict[str, list[str]]:
+    """The values of each dimension that is counted, sorted. Not of combined levels, which repeat them."""
+    query = select(rollups.c.dimension, rollups.c.value).distinct().where(rollups.c.dimension != "")
+    found: dict[str, list[str]] = {}
+    for dimension, value in connection.execute(query.order_by(rollups.c.dimension, rollups.c.value)):
+        if "+" not in dimension:
+            found.setdefault(dimension, []).append(value)
+    return found

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
+from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import OWN_SOURCE, FulfilmentCompared
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
 from pipeline.domain.orders.order import Order
 from pipeline.store.reads.answers import StoredAnswer, answers_to
-from pipeline.store.schema.asks import asks
+from pipeline.store.schema.asks import asks, refusals
 from pipeline.store.schema.conversations import inbound_messages
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import claims, orders
@@ -121,7 +122,15 @@ def _claims(connection: Connection, order_id: str) -> list[StoredClaim]:
 
 def _asks(connection: Connection, order_id: str) -> list[StoredAsk]:
     query = select(*(asks.c[name] for name in StoredAsk._fields)).where(asks.c.order_id == order_id)
-    return [StoredAsk(*row) for row in connection.execute(query.order_by(asks.c.decided_at, asks.c.contact_id))]
+    found = [StoredAsk(*row) for row in connection.execute(query)]
+    kept = select(refusals.c.contact_id, refusals.c.purpose, refusals.c.decided_at, refusals.c.reason)
+    found += [_refused(*row) for row in connection.execute(kept.where(refusals.c.order_id == order_id))]
+    return sorted(found, key=lambda ask: (ask.decided_at, ask.contact_id))
+
+
+def _refused(contact_id: str, purpose: str, decided_at: datetime, reason: str) -> StoredAsk:
+    """A refusal that another decision replaced."""
+    return StoredAsk(contact_id, purpose, decided_at, reason, None, AskState.NOT_ASKED, None, 0, None, None, None, None)
 
 
 def _texts(connection: Connection, order_id: str) -> list[StoredText]:

@@ -5,8 +5,8 @@ from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, String, Tab
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
-# Every decision to ask or not to ask. The decision is final. From `state` on, the columns follow the question's life
-# (domain.asking.ask_states).
+# The newest decision to ask or not to ask. A decision to ask is final; a refusal may be replaced once it is in
+# `refusals`. From `state` on, the columns follow the question's life (domain.asking.ask_states).
 asks = Table(
     "asks",
     metadata,
@@ -32,12 +32,31 @@ asks = Table(
     Column("code", Integer),  # the provider's, of a rejection or a failed delivery
     Column("sent_at", Utc),  # when we learned that the provider had it
     Column("delivered_at", Utc),  # when we learned that the phone had it
+    Column("address", String(64)),  # digest of the address that the decision is about; once sent, that it went to
+    Column("send_by", Utc),  # latest time of sending; null: by the policy, after the decision
     PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
     Index("asks_by_account", "account_id", "decided_at"),
     Index("asks_by_wake_at", "wake_at"),
     Index("asks_by_form_token", "form_token_hash", unique=True),
     Index("asks_by_callback_token", "callback_token_hash", unique=True),
     Index("asks_by_recipient", "recipient"),
+    Index("asks_by_address", "address", "decided_at"),
+    **WITHOUT_ROWID,
+)
+
+# The refusals that `asks` does not show: those that a later decision replaced, and those after an ask that ended
+# without a message. `n` counts the refusals of one contact and purpose.
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("purpose", String(20), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("account_id", String(200), nullable=False),
+    Column("decided_at", Utc, nullable=False),
+    Column("reason", String(40), nullable=False),  # eligibility.Reason
+    PrimaryKeyConstraint("order_id", "contact_id", "purpose", "n"),
     **WITHOUT_ROWID,
 )
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, SmallInteger, String, Table, Text
 
-from pipeline.store.schema.types import Utc, metadata
+from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
 # Every inbound text, from known and unknown numbers. The text never changes; its outcome is added in the transaction
 # that stores it.
@@ -18,6 +18,7 @@ inbound_messages = Table(
     Column("order_id", String(200)),
     Column("contact_id", String(200)),
     Column("reply", Text),  # what we sent back; null: nothing
+    Column("next_question", String(20)),  # of the conversation, after this text; null: stored by an earlier version
     PrimaryKeyConstraint("source", "message_id"),
     Index("inbound_by_sender", "sender", "received_at"),
     Index("inbound_by_order", "order_id"),
@@ -33,6 +34,17 @@ conversations = Table(
     Column("changed_at", Utc, nullable=False),
     Column("said", Text, nullable=False),  # domain.answers.statement.Statement so far, as JSON
     PrimaryKeyConstraint("order_id", "contact_id"),
+)
+
+# The answers that were admitted by the form, each by the id of its event: their number is limited.
+form_answers = Table(
+    "form_answers",
+    metadata,
+    Column("order_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("event_id", String(64), nullable=False),
+    PrimaryKeyConstraint("order_id", "contact_id", "event_id"),
+    **WITHOUT_ROWID,
 )
 
 # What the provider reported of a message that we sent. Each status of a message counts once.

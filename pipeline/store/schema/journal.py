@@ -26,6 +26,7 @@ journal = Table(
     Column("outgoing", Boolean, nullable=False),  # our own events: handled already, to be published
     Column("received_at", Utc, nullable=False),
     Column("payload", Text, nullable=False),
+    Column("content_digest", String(64)),  # vault.content_digest; null: our own, or from before there was this column
     UniqueConstraint("id", "source"),  # id first: it is the more selective one
 )
 

@@ -30,7 +30,8 @@ claims = Table(
     **WITHOUT_ROWID,
 )
 
-# Work that becomes due. `kind`: missing_scan (consumers.missing_scans), expiry, reminder (consumers.asking) or
+# Work that becomes due. `kind`: missing_scan (consumers.missing_scans), expiry, reminder (consumers.asking),
+# tracked_event (consumers.tracking; its subject is a tracking number, and it has no order) or
 # ask_lost (store.orders.timers).
 # (store.orders.timers).
 timers = Table(

@@ -1,6 +1,7 @@
 """Health and metrics of a process: `/livez`, `/readyz`, `/metrics`."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from litestar import Response, get
@@ -11,12 +12,14 @@ from sqlalchemy import Engine
 
 from pipeline import metrics
 from pipeline.consumers.runtime.write_queue import WriteQueue
-from pipeline.store.db.engine import reading
-from pipeline.store.reads.checks import ping
+from pipeline.store.db.transient import reason_of
+from pipeline.store.db.write_probe import try_write
 from pipeline.web.auth import OPEN
 from pipeline.web.http.problems import Problem
 
 _DATABASE_SECONDS = 3.0  # a probe usually gives up after five
+_VALID_SECONDS = 0.5  # how long a result counts, so that many requests do not mean many writes
+_SILENT = "the database does not respond"
 _MAX_WAIT_SECONDS = 10.0  # how long events may wait to be written while the process still counts as ready
 
 
@@ -27,29 +30,33 @@ class Healthy(Struct, frozen=True):
 
 
 class _Database:
-    """Checks whether the database responds, one check at a time: a stalled database must not use up all threads."""
+    """Tries whether the database can be written to, once at a time: a stalled one must not use up all threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._check: asyncio.Task[None] | None = None
+        self._checked_at = float("-inf")
 
-    async def responds(self) -> bool:
-        """Whether the database responds within `_DATABASE_SECONDS`."""
-        if self._check is None or self._check.done():
+    async def problems(self) -> Sequence[str]:
+        """Why nothing can be written, within `_DATABASE_SECONDS`; empty if it can."""
+        if self._check is None or (self._check.done() and time.monotonic() - self._checked_at > _VALID_SECONDS):
             self._check = asyncio.create_task(asyncio.to_thread(self._query))
+            self._checked_at = time.monotonic()
         done, _ = await asyncio.wait([self._check], timeout=_DATABASE_SECONDS)
-        return bool(done) and self._check.exception() is None
+        if not done:
+            return [_SILENT]
+        error = self._check.exception()
+        return [] if error is None else [reason_of(error)]
 
     def _query(self) -> None:
-        with reading(self._engine) as connection:
-            ping(connection)
+        try_write(self._engine)
 
 
 ReadinessCheck = Callable[[], Sequence[str]]  # what keeps the process from working now; empty: nothing
 
 
 def routes(engine: Engine, check: ReadinessCheck) -> list[ControllerRouterHandler]:
-    """The health routes. A process is ready if `check` finds no problem and the database responds."""
+    """The health routes. A process is ready if `check` finds no problem and the database can be written to."""
     database = _Database(engine)
 
     @get("/livez", opt=OPEN, summary="Liveness: the process responds")
@@ -57,8 +64,7 @@ def routes(engine: Engine, check: ReadinessCheck) -> list[ControllerRouterHandle
         return Healthy()
 
     async def _problems() -> Sequence[str]:
-        found = check()
-        return found if await database.responds() else [*found, "the database does not respond"]
+        return [*check(), *await database.problems()]
 
     @get("/readyz", opt=OPEN, summary="Readiness: the process can work now")
     async def readyz() -> Healthy:

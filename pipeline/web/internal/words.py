@@ -1,6 +1,7 @@
 """Stored codes and values in plain words for the internal pages: reasons, states, claims and answers."""
 
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Literal
 
 from pipeline.domain.answers.scores import is_detractor, is_promoter
@@ -12,21 +13,30 @@ from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.notifiers.wording.sentences import day
 
+_TINY = -20  # power of ten: smaller quantities are shown with an exponent
 _NOT_ASKED = {
     "historic": "the order is historical, and only current orders are surveyed",
     "not_a_role_that_is_asked": "people in this role are not asked",
     "no_consent": "no consent to be asked is on record",
-    "no_reachable_contact": "the order names no person with a valid phone number or e-mail address",
+    "no_reachable_contact": "the order names no person with a phone number or an e-mail address",
+    "invalid_address": "the phone number or e-mail address on the order cannot be read",
+    "undeliverable_address": "the provider reported that nobody can be reached at this number or address",
     "no_channel": "no channel that is set up here reaches this person",
     "opted_out": "this person opted out of messages",
     "duplicate": "this person has already been asked about this order",
     "sampled_out": "only a sample of the orders is surveyed, and this order is not in it",
-    "asked_recently": "this person was asked a few days ago",
+    "asked_recently": "this person was asked a short time ago",
+    "address_asked_recently": "this number or address was asked a short time ago on behalf of another customer",
     "account_cap": "this customer has been asked as often as the limit allows",
     "quiet_all_day": "quiet hours cover the whole day in the time zones where this person may live",
     "rejected": "the provider cannot reach this number",
     "not_sent": "the provider did not accept the message in time",
     "unresolved": "it is unknown whether the message was sent, and no message is sent twice",
+    "delivery_taken_back": "the delivery was taken back before the question was sent",
+    "cancelled": "the order was cancelled before anything left and before its first promise had passed",
+    "cancelled_late": "the order was cancelled after goods had left or after its first promise had passed",
+    "returned": "the goods were returned",
+    "zero_pieces": "the order itself states that nothing was delivered",
 }
 STATES = {
     "due": "waiting to be sent",
@@ -58,6 +68,12 @@ def moment(at: datetime, where: tzinfo) -> str:
     """A time as "3 March 2026, 14:05"."""
     local = at.astimezone(where)
     return f"{day(local)}, {local:%H:%M}"
+
+
+def quantity(of: Decimal) -> str:
+    """A quantity without needless digits: 10, not 10.0 or 1E+1."""
+    plain = of.normalize()
+    return f"{plain:f}" if plain.adjusted() > _TINY else f"{plain:g}"
 
 
 def plain_word(name: str) -> str:

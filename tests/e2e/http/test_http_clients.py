@@ -103,7 +103,7 @@ def test_a_client_that_waits_for_100_continue_is_told_to_go_on(running: Running)
 
 
 def test_a_refusal_instead_of_100_continue_ends_the_connection(running: Running) -> None:
-    """Otherwise the same bytes would be other requests, depending on whether the client sends its body."""
+    """Otherwise nobody could know whether the bytes that follow are the body or the next request."""
     second = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
     for head in (
         b"POST /v1/events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(second),

@@ -53,6 +53,19 @@ def test_without_problems_the_exit_code_is_zero(tmp_path: Path, healthy: dict[st
     assert "schema" in found["database"]["found"]
 
 
+def test_dimension_values_that_look_alike_are_listed(tmp_path: Path, healthy: dict[str, str]) -> None:
+    runtime = embedded(healthy["DATABASE_URL"])
+    depots = ("Lyon", "LYON", "Lyon.", "Lyon-Sud", "Lyon Sud", "Nantes", "-", "?")
+    ingest(runtime, *(completed(f"SO-{n}", dimensions={"depot": depot}, contacts=[]) for n, depot in enumerate(depots)))
+    runtime.engine.dispose()
+    code, found = doctor(tmp_path, **healthy)
+    check = found["dimension values"]
+    assert (code, check["wrong"], check["warning"]) == (0, False, True)
+    assert "depot: 'LYON' = 'Lyon' = 'Lyon.'; depot: 'Lyon Sud' = 'Lyon-Sud'" in check["found"]
+    assert "Nantes" not in check["found"]
+    assert check["advice"]
+
+
 def test_before_the_first_start_it_reports_that_and_creates_nothing(tmp_path: Path) -> None:
     code, found = doctor(tmp_path / "data")
     assert (code, wrong(found)) == (1, {"master key", "database"})
@@ -122,6 +135,34 @@ def test_a_wrong_configuration_of_the_provider_is_detected(
     assert (code, wrong(found)) == (1, {"notifier"})
     assert expected in found["notifier"]["found"]
     assert "secret" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "advised"),
+    [
+        ({"COMPANY_NAME": "\u042f\u043d\u0434\u0435\u043a\u0441"}, "UNVARNISHED_COMPANY_NAME without"),
+        ({"PUBLIC_URL": f"https://{'a' * 90}.example.com"}, "shorter host name"),
+    ],
+)
+def test_what_makes_a_message_longer_than_a_segment_is_a_warning(
+    tmp_path: Path, healthy: dict[str, str], settings: dict[str, str], advised: str
+) -> None:
+    code, found = doctor(tmp_path, **healthy, **settings)
+    assert (code, wrong(found)) == (0, set()), "it works, at a price"
+    assert (found["messages"]["warning"], "segments" in found["messages"]["found"]) == (True, True)
+    assert advised in found["messages"]["advice"]
+
+
+def test_typographic_characters_cost_nothing(tmp_path: Path, healthy: dict[str, str]) -> None:
+    _, found = doctor(tmp_path, **healthy, COMPANY_NAME="L\u2019Atelier \u017babka")
+    assert (found["messages"]["found"], found["messages"]["warning"]) == ("one segment each", False)
+
+
+def test_a_default_country_that_is_none_is_reported(tmp_path: Path, healthy: dict[str, str]) -> None:
+    code, found = doctor(tmp_path, **healthy, DEFAULT_COUNTRY="XX")
+    assert (code, wrong(found)) == (1, {"default country"})
+    assert "UNVARNISHED_DEFAULT_COUNTRY" in found["default country"]["found"]
+    assert doctor(tmp_path, **healthy, DEFAULT_COUNTRY="fr")[1]["default country"]["found"] == "FR"
 
 
 def test_an_unavailable_database_is_reported_by_each_check_without_its_password(tmp_path: Path) -> None:

@@ -190,6 +190,24 @@ def test_stop_applies_at_once_to_all_orders_until_start(runtime: EmbeddedRunner)
     assert [outcome for outcome, _ in messages(runtime)] == ["control", "control"], "both texts stay recorded"
 
 
+def test_a_start_of_the_same_second_has_no_effect_and_says_so(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime, language="fr")
+    receive_text(runtime, "STOP", at(hours=3))
+    reply = receive_text(runtime, "START", at(hours=3) + timedelta(milliseconds=900)).reply or ""
+    assert (len(rows(runtime, opt_outs)), reply.startswith("Vous ne recevrez plus")) == (1, True)
+    assert "nouveau" in (receive_text(runtime, "START", at(hours=3) + timedelta(seconds=1)).reply or "")
+    assert rows(runtime, opt_outs) == []
+
+
+def test_a_start_is_not_undone_by_a_later_correction_of_the_order(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    ingest(runtime, answered(time=at(hours=3), arrival="late", opt_out=True))
+    assert len(rows(runtime, opt_outs)) == 1
+    receive_text(runtime, "START", at(hours=4))
+    ingest(runtime, completed(time=at(hours=5), event_id="corrected"))
+    assert rows(runtime, opt_outs) == [], "the answer opted out once, before the START"
+
+
 def test_an_answer_and_an_opt_out_in_one_text_both_count(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime, language="fr")
     result = receive_text(runtime, "2. Merci de ne plus m'écrire")

@@ -293,6 +293,18 @@ def test_the_timeline_of_an_order_is_in_order_of_time(runtime: EmbeddedRunner, p
     assert "The record now says: on time by the latest promise, late by the first, not in full." in shown
 
 
+def test_the_timeline_marks_what_a_wrong_clock_dated(runtime: EmbeddedRunner, page: Page) -> None:
+    ingest(runtime, completed(first_promised_at=at(hours=2), promised_at=at(hours=3)), received_at=at(hours=1))
+    ingest(runtime, repromised("SO-1", at(days=-9), at(days=2)), received_at=at(hours=5))
+    ingest(runtime, scanned(time=at(hours=6), at=at(days=9)), received_at=at(hours=6))
+    shown = page("/orders/SO-1")
+    assert "dated 11 March 2026, 09:00 by the source, ahead of its receipt, which counts instead" in shown
+    assert "Claim: on time by the latest promise, late by the first" in shown
+    assert "first promised for 2 March 2026, 11:00" in shown
+    assert "received later, 2 March 2026, 14:00" in shown
+    assert "previous promise: 2 March 2026, 12:00, already missed" in shown
+
+
 def test_an_amendment_withdraws_what_it_contradicts_on_page_and_form_alike(runtime: EmbeddedRunner, page: Page) -> None:
     """Goods that were not received have no condition, so "complete" must not stay in the comparison."""
     ingest(

@@ -17,6 +17,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.ask_states import hashed
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
+from pipeline.store.schema.conversations import form_answers
 from pipeline.store.schema.journal import journal
 from pipeline.web.public.form import form, links
 from tests.support.builders import answered, at
@@ -319,6 +320,38 @@ def test_the_page_contains_no_name_and_no_script(runtime: EmbeddedRunner, client
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "no-referrer"
+
+
+def test_sixty_submissions_at_once_leave_no_more_answers_than_the_limit(
+    runtime: EmbeddedRunner, client: TestClient[Litestar]
+) -> None:
+    installation.sent(runtime)
+
+    def _submit(n: int) -> int:
+        fields = {"arrival": "late", "comment": f"the {n}th", "submission": f"s{n}"}
+        return int(post(client, fields).status_code)
+
+    with ThreadPoolExecutor(60) as pool:
+        statuses = list(pool.map(_submit, range(60)))
+    assert sorted(statuses) == [200] * links.MAX_ANSWERS + [404] * (60 - links.MAX_ANSWERS)
+    assert len(rows(runtime, answers)) == links.MAX_ANSWERS
+    admitted = statuses.index(200)
+    assert client.get(f"/f/{TOKEN}").status_code == 404
+    assert _submit(admitted) == 404, "and none is added by sending again"
+    assert len(rows(runtime, answers)) == links.MAX_ANSWERS
+
+
+def test_what_an_earlier_version_stored_counts_towards_the_limit(
+    runtime: EmbeddedRunner, client: TestClient[Litestar], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "MAX_ANSWERS", 3)
+    installation.sent(runtime)
+    assert [post(client, ANSWER | {"score": str(n)}).status_code for n in range(2)] == [200, 200]
+    with runtime.engine.begin() as connection:
+        connection.execute(form_answers.delete())
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda n: post(client, ANSWER | {"score": str(n)}).status_code, range(2, 10)))
+    assert sorted(statuses) == [200] + [404] * 7
 
 
 def test_an_answer_by_another_system_can_be_amended_by_the_form(

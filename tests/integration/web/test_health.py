@@ -151,15 +151,33 @@ def test_a_link_to_a_page_survives_the_sign_in(client: TestClient[Any]) -> None:
         assert hidden is not None
         fields = {"next": html.unescape(hidden[1])}
         wrong = client.post("/sign-in", data=fields | {"token": "x"})
-        assert hidden[0] in wrong.text, "a wrong token does not lose it"
+        assert hidden[0] in wrong.text, "still known after a mistake"
         assert client.post("/sign-in", data=fields | {"token": TOKEN}).headers["location"] == path
         assert client.get("/sign-in", params=fields | {"token": TOKEN}).headers["location"] == path
         client.cookies.clear()
     assert client.get("/", headers=HTML).headers["location"] == "/sign-in"
 
 
-def test_the_sign_in_leads_to_no_other_site(client: TestClient[Any]) -> None:
-    fields = {"token": TOKEN, "next": "//other.example"}
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        " //evil.example",
+        "evil.example",
+        "javascript:alert(1)",
+        "/x\r\nSet-Cookie: a=b",
+        "/" + "x" * 5_000,
+        "/\u2028/evil.example",
+        "",
+    ],
+)
+def test_the_sign_in_leads_to_no_other_site(client: TestClient[Any], elsewhere: str) -> None:
+    fields = {"token": TOKEN, "next": elsewhere}
     assert client.post("/sign-in", data=fields).headers["location"] == "/"
     assert client.get("/sign-in", params=fields).headers["location"] == "/"
 
@@ -170,9 +188,7 @@ def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
         assert "set-cookie" not in answer.headers
     for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}, {"cookie": f"{COOKIE}=x"}):
         problem(client.get("/metrics", headers=headers), 401)
-    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in?next=%2Fmetrics", (
-        "a browser is redirected"
-    )
+    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in?next=%2Fmetrics", "where to sign in"
     problem(client.get("/openapi.json"), 401)
 
 

@@ -3,9 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import pytest
 from litestar.testing import TestClient
@@ -14,57 +13,33 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
-from pipeline.consumers.runtime.write_queue import Busy, QueueLimits, WriteQueue
+from pipeline.consumers.runtime.write_queue import Busy
 from pipeline.store.db.engine import reading
 from pipeline.store.people import api_keys
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.journal import dead_letters, journal
 from pipeline.store.schema.orders import orders
 from pipeline.web.http.server import public_app
-from pipeline.web.http.services import Services
-from tests.support.builders import answered, asked, at, cloud, completed, repromised, scanned
+from tests.support.builders import answered, asked, at, cloud, completed, contact, repromised, scanned
 from tests.support.malformed import MALFORMED
-from tests.support.requests.ingesting import HEADERS, LIMITS, problem, services_of
+from tests.support.requests.ingesting import (
+    BATCH,
+    EVENT,
+    HEADERS,
+    JSON,
+    LIMITS,
+    EventsEndpoint,
+    open_endpoint,
+    problem,
+    services_of,
+)
 from tests.support.stored import rows
-
-JSON, EVENT, BATCH = "application/json", "application/cloudevents+json", "application/cloudevents-batch+json"
-
-
-@dataclass
-class EventsEndpoint:
-    """The public listener on a real write queue and database."""
-
-    client: TestClient[Any]
-    runtime: EmbeddedRunner
-    services: Services
-    key: str
-
-    def post(self, body: bytes | str, media: str = EVENT, key: str | None = None, **headers: str) -> Any:
-        auth = {"authorization": f"Bearer {self.key if key is None else key}", "content-type": media}
-        return self.client.post("/v1/events", content=body, headers=auth | headers)
-
-    def batch(self, *raws: bytes, media: str = BATCH) -> Any:
-        return self.post(b"[" + b",".join(raws) + b"]", media)
-
-    def make_key(self, name: str, history: bool = False) -> str:
-        with self.runtime.engine.begin() as connection:
-            return api_keys.create(connection, name, history, at())
 
 
 @pytest.fixture
 def endpoint(runtime: EmbeddedRunner) -> Iterator[EventsEndpoint]:
-    writer = WriteQueue(runtime, QueueLimits(100, 1_000, 1 << 20), lambda: at(hours=4))
-    writer.start()
-
-    async def _submit(batch: Sequence[Incoming]) -> IngestResult:
-        return await asyncio.wrap_future(writer.submit(batch))
-
-    services = services_of(runtime, _submit)
-    with runtime.engine.begin() as connection:
-        key = api_keys.create(connection, "erp", False, at())
-    with TestClient(public_app(services)) as client:
-        yield EventsEndpoint(client, runtime, services, key)
-    writer.stop()
+    with open_endpoint(runtime) as opened:
+        yield opened
 
 
 def test_an_event_is_durable_processed_and_answered(endpoint: EventsEndpoint) -> None:
@@ -85,6 +60,23 @@ def test_a_batch_is_accepted_as_a_whole_and_counted(endpoint: EventsEndpoint, me
     assert (answer.status_code, answer.json()) == (202, {"new": 2, "duplicates": 1})
 
 
+def test_an_event_that_claims_to_be_later_than_now_is_refused_by_its_time(endpoint: EventsEndpoint) -> None:
+    """The clock of the endpoint shows 13:00: a time zone mistake, and a clock that is a century ahead."""
+    for ahead in (at(hours=4.2), at(hours=6), at(days=40_000)):
+        for raw in (completed(time=ahead), repromised("SO-1", ahead, at(days=9)), scanned(time=ahead, at=at())):
+            refusal = problem(endpoint.post(raw), 422)
+            assert refusal["field"] == "time"
+            assert "ahead of the time of receipt, 2026-03-02T13:00:00Z" in refusal["detail"]
+    assert rows(endpoint.runtime, journal) == []
+    assert endpoint.post(completed(time=at(hours=4 + 1 / 6))).status_code == 202, "ten minutes are allowed"
+
+
+def test_a_delivery_dated_ahead_is_accepted_and_asked_about_now(endpoint: EventsEndpoint) -> None:
+    endpoint.post(completed())
+    assert endpoint.post(scanned(time=at(hours=4), at=at(days=40_000))).status_code == 202
+    assert [ask["decided_at"] for ask in rows(endpoint.runtime, asks)] == [at(hours=4)]
+
+
 def test_plain_json_may_be_one_event(endpoint: EventsEndpoint) -> None:
     assert endpoint.post(b"\n " + completed(), JSON).json() == {"new": 1, "duplicates": 0}
 
@@ -99,10 +91,10 @@ def test_an_invalid_event_is_refused_by_field_and_not_stored(endpoint: EventsEnd
 def test_valid_events_of_a_batch_are_accepted_and_the_others_are_reported(endpoint: EventsEndpoint) -> None:
     late = cloud("order.repromised", "r", at(), {"order_id": "SO-2", "promised_at": "soon, soon"})
     large = completed("SO-3", lines=[{"sku": f"{n:080}", "ordered": 1} for n in range(200)])
-    answer = endpoint.batch(completed("SO-1"), late, b"17", large, completed("SO-1"), completed("SO-4"))
-    assert answer.status_code == 207
-    body = answer.json()
+    events = (completed("SO-1"), late, b"17", large, completed("SO-1"), completed("SO-4"))
+    body = problem(endpoint.batch(*events), 422)
     assert (body["new"], body["duplicates"]) == (2, 1)
+    assert body["detail"].startswith("3 of 6 events were refused")
     assert [(refused["index"], refused["field"]) for refused in body["refused"]] == [
         (1, "data.promised_at"),
         (2, ""),
@@ -111,6 +103,45 @@ def test_valid_events_of_a_batch_are_accepted_and_the_others_are_reported(endpoi
     assert all(refused["reason"] for refused in body["refused"])
     assert {row["order_id"] for row in rows(endpoint.runtime, orders)} == {"SO-1", "SO-4"}
     assert rows(endpoint.runtime, dead_letters) == [], "the response reports them to the sender"
+    again = problem(endpoint.batch(*events), 422)
+    assert (again["new"], again["duplicates"], again["refused"]) == (0, 3, body["refused"]), "repeatable"
+
+
+def test_a_sender_that_reads_the_answer_may_have_a_batch_partly_accepted(endpoint: EventsEndpoint) -> None:
+    late = repromised("SO-2", at(), "soon, soon")
+    for preference in ("handling=lenient", 'respond-async, handling = "lenient"; wait=1'):
+        answer = endpoint.batch(completed("SO-1"), late, prefer=preference)
+        assert answer.status_code == 207
+        assert answer.headers["preference-applied"] == "handling=lenient"
+        assert [refused["index"] for refused in answer.json()["refused"]] == [1]
+    assert endpoint.batch(completed("SO-1"), completed("SO-3"), prefer="handling=lenient").status_code == 202
+    problem(endpoint.batch(late, prefer="handling=lenient"), 422)
+
+
+def test_an_id_used_again_for_something_else_is_refused(endpoint: EventsEndpoint) -> None:
+    endpoint.post(completed(event_id="7"))
+    refused = problem(endpoint.post(scanned(event_id="7")), 422)
+    assert refused["field"] == "id"
+    assert "this id was used for another event" in refused["detail"]
+    body = problem(endpoint.batch(completed("SO-2"), b"17", scanned(event_id="7"), completed(event_id="7")), 422)
+    assert [(one["index"], one["field"]) for one in body["refused"]] == [(1, ""), (2, "id")]
+    assert (body["new"], body["duplicates"]) == (1, 1)
+    assert rows(endpoint.runtime, dead_letters) == [], "the response reports them to the sender"
+    assert len([row for row in rows(endpoint.runtime, journal) if row["source"] == "erp"]) == 2
+
+
+def test_what_is_written_differently_is_the_same_event(endpoint: EventsEndpoint) -> None:
+    parsed = json.loads(completed(lines=[{"sku": "a", "ordered": 10.0}], note="Zoë \\ 1"))
+    for text in (
+        json.dumps(parsed),
+        json.dumps(dict(reversed(parsed.items())), indent=2, ensure_ascii=False),
+        json.dumps(parsed, sort_keys=True).replace("10.0", "1e1"),
+        json.dumps(parsed | {"traceparent": "00-1", "time": "2026-03-02T10:00:00.000+01:00"}).replace("10.0", "10"),
+    ):
+        assert endpoint.post(text).status_code == 202
+    assert len([row for row in rows(endpoint.runtime, journal) if row["source"] == "erp"]) == 1
+    for changed in ({"subject": "SO-1"}, {"time": "2026-03-02T09:00:01Z"}, {"type": "order.cancelled"}):
+        assert problem(endpoint.post(json.dumps(parsed | changed)), 422)["field"] == "id"
 
 
 def test_a_batch_without_any_valid_event_is_refused_event_by_event(endpoint: EventsEndpoint) -> None:
@@ -152,7 +183,6 @@ def test_malformed_requests_are_refused(endpoint: EventsEndpoint) -> None:
         (completed(), "", 415),
         (b"[" + completed(), BATCH, 422),
         (completed(), BATCH, 422),
-        (b"[]", BATCH, 422),
         (b"[" * 100_000, BATCH, 413),
         (b"[" * 40_000, BATCH, 422),
         (b"[" + b",".join([b"1"] * 21) + b"]", BATCH, 413),
@@ -253,3 +283,32 @@ def test_openapi_describes_the_accepted_events(endpoint: EventsEndpoint) -> None
     assert set(operation["requestBody"]["content"]) == {JSON, EVENT, BATCH}
     assert {"202", "207", "422", "503"} <= set(operation["responses"])
     assert operation["security"] == [{"key": []}]
+
+
+def test_what_is_accepted_and_will_not_work_is_a_warning_with_its_field(endpoint: EventsEndpoint) -> None:
+    unusable = [contact(phone="07700 900123"), contact("bob", phone="+447700900123", email="none")]
+    answer = endpoint.batch(completed("SO-1"), completed("SO-2", contacts=unusable))
+    assert answer.status_code == 202
+    warnings = answer.json()["warnings"]
+    assert [(warning["index"], warning["field"]) for warning in warnings] == [
+        (1, "data.contacts[0].phone"),
+        (1, "data.contacts[1].email"),
+    ]
+    assert all(warning["reason"] for warning in warnings)
+    assert "900123" not in answer.text, "no number is repeated"
+
+
+def test_a_country_makes_a_number_usable_and_what_is_no_country_is_a_warning(endpoint: EventsEndpoint) -> None:
+    national = [contact(phone="07700 900123")]
+    answer = endpoint.post(completed("SO-1", account={"id": "A-1", "country": "gb"}, contacts=national))
+    assert (answer.status_code, answer.json()) == (202, {"new": 1, "duplicates": 0})
+    answer = endpoint.post(completed("SO-2", account={"id": "A-1", "country": "Britain"}, contacts=national))
+    fields = [warning["field"] for warning in answer.json()["warnings"]]
+    assert (answer.status_code, fields) == (202, ["data.account.country", "data.contacts[0].phone"])
+
+
+def test_warnings_are_part_of_a_partial_refusal(endpoint: EventsEndpoint) -> None:
+    batch = completed("SO-1", contacts=[contact(phone="n/a")]), completed("SO-2", promised_at="soon, promise")
+    answer = endpoint.batch(*batch)
+    assert answer.status_code == 422
+    assert [warning["field"] for warning in answer.json()["warnings"]] == ["data.contacts[0].phone"]

@@ -9,7 +9,13 @@ from tests.support.paths import ROOT
 from tests.support.servers.ways import Unavailable, missing
 
 # Programs without a Python package, and their Debian packages.
-_PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+_PACKAGES = {
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "alertmanager": "prometheus-alertmanager",
+    "curl": "curl",
+    "java": "openjdk-17-jdk-headless",
+}
 # Programs that Debian installs under another name.
 _DEBIAN = {"alertmanager": "prometheus-alertmanager"}
 

@@ -1,5 +1,6 @@
 """The root of the command line: errors, warnings and aliases of every command."""
 
+import json
 import os
 import subprocess
 import sys
@@ -55,3 +56,17 @@ def test_lab_is_another_name_of_simulate() -> None:
     first, second = (CliRunner().invoke(app, [name, *arguments]) for name in ("simulate", "lab"))
     assert first.exit_code == second.exit_code == 0
     assert first.stdout == second.stdout
+
+
+def test_the_preview_prints_every_message_with_its_segments(tmp_path: Path) -> None:
+    known = {"UNVARNISHED_DATA_DIR": str(tmp_path / "none"), "UNVARNISHED_COMPANY_NAME": "L\u2019Atelier"}
+    arguments = ["messages", "preview"]
+    env = known | {"UNVARNISHED_PUBLIC_URL": "https://a.example"}
+    found = json.loads(CliRunner().invoke(app, [*arguments, "--format", "json"], env=env).stdout)
+    assert {tuple(message) for message in found} == {("template", "language", "text", "segments")}
+    texts = {(message["template"], message["language"]): message["text"] for message in found}
+    assert texts["delivery", "en"].startswith("L'Atelier: how was order SO-10001?")
+    assert "https://a.example/f/" in texts["reminder", "fr"]
+    assert {message["segments"] for message in found} == {1}
+    assert "L'Atelier" in CliRunner().invoke(app, arguments, env=env).stdout
+    assert not (tmp_path / "none").exists(), "it needs no installation"

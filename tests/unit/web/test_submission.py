@@ -28,5 +28,5 @@ LINK = Link("O-1", "c-1", "delivered", "a" * 64, None, None, None)
 )
 def test_a_submission_keeps_its_id_across_versions(fields: list[tuple[str, str]], event_id: str) -> None:
     submission = validate(fields, str)
-    incoming = event_of(LINK, "QmFzZTY0", submission, statement_of(submission, None), at())
-    assert msgspec.json.decode(incoming.raw)["id"] == event_id
+    submitted = event_of(LINK, "QmFzZTY0", submission, statement_of(submission, None), at())
+    assert msgspec.json.decode(submitted.event.raw)["id"] == event_id

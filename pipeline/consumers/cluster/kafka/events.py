@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.events.cloudevents import JSON, STRUCTURED, structured
+from pipeline.domain.events.cloudevents import JSON, STRUCTURED, is_json, structured
 from pipeline.domain.events.contract import KINDS, BadEvent
 
 _HEADERS = (("content-type", f"{STRUCTURED}; charset=UTF-8".encode()),)
@@ -56,6 +56,8 @@ def _event(record: KafkaRecord) -> bytes:
     if record.value is None:
         raise BadEvent("the record has no value")
     headers = {name: value or b"" for name, value in record.headers}
+    if len(headers) < len(record.headers):
+        _refuse_ambiguous([name for name, _ in record.headers])
     media = _text("content-type", headers.get("content-type", b"")).partition(";")[0].strip().lower()
     if media.startswith("application/cloudevents"):
         if media != STRUCTURED:
@@ -63,7 +65,7 @@ def _event(record: KafkaRecord) -> bytes:
         return record.value
     if "ce_specversion" not in headers:
         return record.value  # the check of the envelope decides
-    if media not in ("", JSON):
+    if not is_json(media):
         raise BadEvent(f"{media[:100]!r} is not {JSON}", "content-type")
     return structured(_attributes(headers), record.value)
 
@@ -71,6 +73,12 @@ def _event(record: KafkaRecord) -> bytes:
 def _attributes(headers: Mapping[str, bytes]) -> dict[str, str]:
     found = ((_ATTRIBUTE.fullmatch(name), value) for name, value in headers.items())
     return {match["name"]: _text(match["name"], value) for match, value in found if match}
+
+
+def _refuse_ambiguous(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1 and (match := _ATTRIBUTE.fullmatch(name)):
+            raise BadEvent("the header is there twice", match["name"])
 
 
 def _text(name: str, value: bytes) -> str:
@@ -83,7 +91,7 @@ def _text(name: str, value: bytes) -> str:
 class _Named(Struct):
     """The fields that a key consists of."""
 
-    order_id: str = ""
+    order_id: str | None = None
     dimension: str = ""
     value: str = ""
 
@@ -103,5 +111,5 @@ def outgoing(kind: str, payload: str, prefix: str = "") -> OutgoingRecord:
     topic = KINDS[kind].topic
     value = payload.encode()
     data = _named.decode(value).data
-    key = f"{data.dimension}={data.value}" if topic == "alerts" else data.order_id
+    key = f"{data.dimension}={data.value}" if topic == "alerts" else data.order_id or ""
     return OutgoingRecord(prefix + topic, key.encode(), value, _HEADERS)

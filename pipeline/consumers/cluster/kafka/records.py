@@ -4,7 +4,7 @@ An event that waits for its processor goes to `unvarnished-events`, with its ord
 `unvarnished-evidence`, once for each of its segments, so that one worker at a time updates the evidence of a segment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,15 +16,19 @@ from pipeline.consumers.cluster.kafka.topics import EVENTS, EVIDENCE, RECEIVED
 from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
 from pipeline.domain.detection.segments import Level, segments_of
 from pipeline.domain.events.contract import KINDS, BadEvent
+from pipeline.domain.events.tracking import normal_number
 from pipeline.store.journal.outbox import PendingEvent
 
 _SEQ, _AT = "seq", "received-at"
+_DELIVERIES = frozenset(name for name, kind in KINDS.items() if kind.topic == "deliveries")
+_TRACKING = '"tracking_number"'
 
 
 class _Data(Struct):
     """The part of an event's data that decides its keys."""
 
-    order_id: str = ""
+    order_id: str | None = None
+    tracking_number: str | None = None
     dimensions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -35,18 +39,41 @@ class _Envelope(Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
-def records_of(event: PendingEvent, levels: Sequence[Level], prefix: str) -> list[OutgoingRecord]:
-    """The records of this event, those for our own workers first."""
+def records_of(
+    event: PendingEvent, levels: Sequence[Level], prefix: str, orders: Mapping[str, str] | None = None
+) -> list[OutgoingRecord]:
+    """The records of this event, those for our own workers first.
+
+    `orders`: the orders of tracking numbers, for events that name no order (see `unnamed_numbers`).
+    """
     value = event.payload.encode()
     headers = [(_SEQ, str(event.seq).encode()), (_AT, event.received_at.isoformat().encode())]
     data = _envelope.decode(value).data
-    records = [] if event.outgoing else [OutgoingRecord(prefix + EVENTS, data.order_id.encode(), value, headers)]
+    key = data.order_id or _key_of_number(data.tracking_number or "", orders or {})
+    records = [] if event.outgoing else [OutgoingRecord(prefix + EVENTS, key.encode(), value, headers)]
     if event.type == "fulfilment.compared":
         parts = [FLEET, *map(part_of, segments_of(data.dimensions, levels))]
         records += [OutgoingRecord(prefix + EVIDENCE, part.encode(), value, headers) for part in parts]
     if KINDS[event.type].topic not in RECEIVED:  # what comes from outside is not published again
         records.append(outgoing(event.type, event.payload, prefix))
     return records
+
+
+def unnamed_numbers(events: Iterable[PendingEvent]) -> set[str]:
+    """The tracking numbers of those events that name no order, in their normal form."""
+    numbers = set[str]()
+    for event in events:
+        if event.type in _DELIVERIES and _TRACKING in event.payload:
+            data = _envelope.decode(event.payload.encode()).data
+            if data.order_id is None:
+                numbers.add(normal_number(data.tracking_number or ""))
+    return numbers
+
+
+def _key_of_number(number: str, orders: Mapping[str, str]) -> str:
+    """The key of an event that names no order: an order with its number, so that it follows that order's events."""
+    normal = normal_number(number)
+    return orders.get(normal, normal)
 
 
 def relayed_event(record: ConsumerRecord, of_evidence: bool) -> RelayedEvent:

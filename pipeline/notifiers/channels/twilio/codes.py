@@ -9,16 +9,17 @@ from typing import Literal, NamedTuple
 
 from pipeline.domain.asking.ask_states import AskState
 
-Action = Literal["opted_out", "invalid", "blocked", "retry", "fix_setup", "failed"]
+Action = Literal["opted_out", "invalid", "unreachable", "blocked", "retry", "fix_setup", "failed"]
 
 
 class Code(NamedTuple):
     """An error code: what the product does, what the code means, and what an operator can do.
 
-    `opted_out`: the opt-out is recorded. `invalid`: this number cannot be reached. `blocked`: this message or route is
-    refused. `retry`: nothing was sent; the next attempt is soon. `fix_setup`: nothing was sent because the account is
-    set up wrongly; the next attempt is later, after an operator had time to correct it. `failed`: Twilio accepted the
-    message and could not deliver it.
+    `opted_out`: the opt-out is recorded. `invalid`: this number cannot be reached, and rests. `unreachable`: Twilio
+    accepted the message, and this number rests, too. `blocked`: this message or route is refused. `retry`: nothing was
+    sent; the next attempt is soon. `fix_setup`: nothing was sent because the account is set up wrongly; the next
+    attempt is later, after an operator had time to correct it. `failed`: Twilio accepted the message and could not
+    deliver it this time.
     """
 
     action: Action
@@ -47,7 +48,7 @@ CODES: Mapping[int, Code] = {
         "fix_setup", "messages to this country are not enabled", "enable the country in Twilio's geo permissions"
     ),
     21603: Code("fix_setup", "no sender was named", _CHECK_SENDER),
-    21604: Code("invalid", "no recipient was named", _NUMBER),
+    21604: Code("blocked", "no recipient was named", _NUMBER),
     21606: Code("fix_setup", "the sender cannot send messages to there", _CHECK_SENDER),
     21608: Code("blocked", "a trial account may only send to verified numbers", "upgrade the account"),
     21609: Code("fix_setup", "the status callback's address is not valid", "check UNVARNISHED_PUBLIC_URL"),
@@ -64,9 +65,9 @@ CODES: Mapping[int, Code] = {
     30001: Code("failed", "the queue overflowed", "spread the load, or add senders"),
     30002: Code("failed", "the account was suspended after the request", "log in to the Twilio console"),
     30003: Code("failed", "the phone is off or out of reach", _NOTHING),
-    30004: Code("failed", "the recipient or the carrier blocks messages", "ask the account for another contact"),
-    30005: Code("failed", "the number is not in service", _NUMBER),
-    30006: Code("failed", "a landline, or a carrier that cannot be reached", _NUMBER),
+    30004: Code("unreachable", "the recipient or the carrier blocks messages", "ask the account for another contact"),
+    30005: Code("unreachable", "the number is not in service", _NUMBER),
+    30006: Code("unreachable", "a landline, or a carrier that cannot be reached", _NUMBER),
     30007: Code("failed", "filtered as unwanted", "register the sender; see Twilio's guide on filtering"),
     30008: Code("failed", "no reason given", _NOTHING),
     30010: Code("failed", "over the price limit", "raise the limit"),
@@ -96,6 +97,12 @@ STATUSES: Mapping[str, AskState] = {
 def find_code(code: int | None) -> Code | None:
     """The entry of a code; None if it is not listed."""
     return None if code is None else CODES.get(code)
+
+
+def means_undeliverable(code: int | None) -> bool:
+    """Whether the code says for good that nobody can be reached at this number; a phone that is off does not."""
+    found = find_code(code)
+    return found is not None and found.action in ("invalid", "unreachable")
 
 
 def means_opted_out(code: int | None) -> bool:

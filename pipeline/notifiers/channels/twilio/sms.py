@@ -12,7 +12,7 @@ from twilio.base.exceptions import TwilioException  # type: ignore[import-untype
 from twilio.rest import Client  # type: ignore[import-untyped]
 
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.notifiers.channels.twilio.codes import STATUSES, find_code, means_opted_out
+from pipeline.notifiers.channels.twilio.codes import STATUSES, find_code, means_opted_out, means_undeliverable
 from pipeline.notifiers.channels.twilio.http import NotSent, SingleRequestClient
 from pipeline.notifiers.channels.twilio.paths import STATUS_PATH
 from pipeline.notifiers.port import (
@@ -90,7 +90,9 @@ class TwilioSms:
                 if one.date_created is not None and one.date_created < since - _CLOCK_MARGIN:
                     return None
                 if contains_link([one.body or ""], link_hash):
-                    return Found(str(one.sid), STATUSES.get(str(one.status), AskState.SENT), _number(one.error_code))
+                    code = _number(one.error_code)
+                    state = STATUSES.get(str(one.status), AskState.SENT)
+                    return Found(str(one.sid), state, code, means_undeliverable(code))
         except (NotSent, TwilioException, *_FAILURES) as error:
             raise LookupUnavailable(type(error).__name__) from error
         return None
@@ -130,7 +132,7 @@ def _refusal(error: Any) -> ProviderAnswer:
         return NotAccepted(found.meaning, _RETRY_SOON, code)
     if found.action == "fix_setup":
         return NotAccepted(found.meaning, _RETRY_AFTER_FIX, code)
-    return Rejected(code, found.meaning, means_opted_out(code))
+    return Rejected(code, found.meaning, means_opted_out(code), means_undeliverable(code))
 
 
 def _number(code: object) -> int | None:

@@ -11,7 +11,7 @@ import msgspec
 from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[import-untyped]
 
 from pipeline.domain.answers.replies import Control
-from pipeline.notifiers.channels.twilio.codes import STATUSES, means_opted_out
+from pipeline.notifiers.channels.twilio.codes import STATUSES, means_opted_out, means_undeliverable
 from pipeline.notifiers.channels.twilio.paths import STATUS_PATH, TEXT_PATH
 from pipeline.notifiers.channels.twilio.signature import HEADER, is_signed
 from pipeline.notifiers.channels.twilio.sms import SOURCE
@@ -113,6 +113,7 @@ def status_report(parameters: Mapping[str, str], token: str, received_at: dateti
         state=STATUSES.get(word.lower()),
         code=code,
         opted_out=means_opted_out(code),
+        undeliverable=means_undeliverable(code),
     )
 
 

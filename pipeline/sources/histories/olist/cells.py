@@ -72,8 +72,8 @@ def parse_day(text: str, column: str) -> date:
 
 @lru_cache(maxsize=8_192)
 def end_of_day(day: date) -> datetime:
-    """The last instant of a day in the source's time zone."""
-    end = datetime.combine(day, time.max, _ZONE)
+    """The last instant of a day in the source's time zone, where clocks went back at midnight (`fold`)."""
+    end = datetime.combine(day, time.max.replace(fold=1), _ZONE)
     return datetime.combine(day, time.max, _fixed_offset(end.utcoffset()))
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from pipeline.domain.answers.answer import current_answers
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
+from pipeline.domain.events.contract import Contact
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.alerts import Alert
@@ -42,10 +43,14 @@ class SupportedAlert(Struct, frozen=True):
 
 
 class ContactView(Struct, frozen=True):
-    """A person the order names."""
+    """A person the order names, and what was known of their address when it was decided whether to ask."""
 
     contact_id: str
     role: str
+    address_shared: bool = False
+    """It also serves another account."""
+    address_changed: bool = False
+    """It was another one shortly before the order was completed."""
 
 
 class AnswerView(Struct, frozen=True):
@@ -92,7 +97,7 @@ def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level
         account_id=account.id if account else None,
         account=(account.name or account.id) if account else None,
         dimensions=facts.latest.dimensions if facts.known else {},
-        contacts=tuple(ContactView(contact.id, plain_word(contact.role)) for contact in contacts),
+        contacts=tuple(_contact_view(contact, order) for contact in contacts),
         timezone=zone_name or "UTC",
         first_promise=facts.first_promise,
         latest_promise=facts.latest_promise,
@@ -108,6 +113,16 @@ def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level
             SupportedAlert(alert.alert_id, alert.state, headline(alert), describe(alert)) for alert in supported
         ),
         timeline=timeline_of(record, supported, zone_of(zone_name)),
+    )
+
+
+def _contact_view(contact: Contact, order: Order) -> ContactView:
+    dialogue = order.dialogue
+    return ContactView(
+        contact.id,
+        plain_word(contact.role),
+        contact.id in dialogue.shared_addresses,
+        contact.id in dialogue.changed_addresses,
     )
 
 

@@ -7,10 +7,15 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.domain.answers.answer import current_answers
-from pipeline.domain.asking.eligibility import NO_CONTACT
+from pipeline.domain.asking.ask_states import SendOutcome
+from pipeline.domain.asking.eligibility import NO_CONTACT, Reason
+from pipeline.domain.events.times import deadline
+from pipeline.domain.orders.cancellations import in_force
 from pipeline.domain.orders.dialogue import Ask
-from pipeline.domain.orders.facts import Facts, Promise, Revision, Scan
+from pipeline.domain.orders.endings import could_hide, ending_of
+from pipeline.domain.orders.facts import Cancellation, Facts, Promise, Retraction, Revision, Scan
 from pipeline.domain.orders.order import Order
+from pipeline.domain.orders.parcels import counts
 from pipeline.domain.reports.alerts import Alert
 from pipeline.notifiers.wording.sentences import headline
 from pipeline.store.reads.answers import StoredAnswer
@@ -23,6 +28,7 @@ from pipeline.web.internal.words import (
     mood,
     named,
     plain_word,
+    quantity,
     statement_in_words,
     why_not,
 )
@@ -32,7 +38,9 @@ EntryKind = Literal[
     "ordered",
     "promise",
     "completed",
+    "cancelled",
     "scan",
+    "retracted",
     "deadline",
     "claim",
     "asked",
@@ -49,6 +57,12 @@ _PURPOSE = {
     "delivery": "",
     "missing_scan": ", because the promise was missed and no delivery was reported",
     "reminder": " again, the only reminder",
+}
+_UNSENT: dict[str, Reason] = {  # by the outcome of the check right before sending
+    SendOutcome.TAKEN_BACK: Reason.DELIVERY_TAKEN_BACK,
+    SendOutcome.UNDELIVERABLE: Reason.UNDELIVERABLE,
+    SendOutcome.ASKED_RECENTLY: Reason.ASKED_RECENTLY,
+    SendOutcome.ADDRESS_ASKED: Reason.ADDRESS_ASKED_RECENTLY,
 }
 _READ_AS = {
     "answered": "understood as an answer",
@@ -76,6 +90,7 @@ def timeline_of(record: OrderRecord, alerts: Iterable[Alert], where: tzinfo) -> 
     order = record.order
     entries = [
         *_facts(order.facts, where),
+        *_ending(order.facts),
         *_deadlines(order, where),
         *_claims(record.claims),
         *(entry for ask in record.asks for entry in _ask(order, ask, where)),
@@ -98,10 +113,15 @@ def _facts(facts: Facts, where: tzinfo) -> Iterator[TimelineEntry]:
     earlier: Promise | None = None
     for promise in facts.promises:
         if earlier is None or promise.by_when != earlier.by_when or promise.by or promise.reason:
-            yield _promise(promise, earlier, where)
+            yield _promise(promise, earlier, facts.known and facts.historic, where)
         earlier = promise
+    retracted = {(one.of_source, one.of_id) for one in facts.retractions}
     for scan in facts.scans:
-        yield _scan(scan, where)
+        yield _scan(scan, (scan.source, scan.id) in retracted, not counts(facts, scan.source, scan.id), where)
+    for cancellation in facts.cancellations:
+        yield _cancellation(cancellation, cancellation in in_force(facts), where)
+    for retraction in facts.retractions:
+        yield _retraction(retraction)
 
 
 def _revision(number: int, revision: Revision, before: Revision | None, where: tzinfo) -> TimelineEntry:
@@ -116,15 +136,20 @@ def _revision(number: int, revision: Revision, before: Revision | None, where: t
 def _contents(revision: Revision, where: tzinfo) -> list[str]:
     """What a revision states, one line for each value that may change."""
     lines = [f"completed {moment(revision.completed_at, where)}"]
+    if revision.first_promised_at is not None:
+        first = deadline(revision.first_promised_at, revision.timezone)
+        lines.append(f"first promised for {moment(first, where)}")
     if revision.requested_by is not None:
         lines.append(f"requested by the customer for {moment(revision.requested_by, where)}")
     lines += [
-        f"{line.sku}: {line.ordered:g} ordered"
+        f"{line.sku}: {quantity(line.ordered)} ordered"
         if line.delivered is None
-        else f"{line.sku}: {line.delivered:g} of {line.ordered:g} delivered"
+        else f"{line.sku}: {quantity(line.delivered)} of {quantity(line.ordered)} delivered"
         for line in revision.lines
     ]
-    lines.append("1 shipment" if revision.shipments == 1 else f"{revision.shipments} shipments")
+    if revision.shipments:  # 0: unknown
+        lines.append("1 shipment" if revision.shipments == 1 else f"{revision.shipments} shipments")
+    lines += [f"shipment {' '.join(filter(None, (p.shipment_id, p.tracking_number)))}" for p in revision.parcels]
     lines += _dimensions(revision)
     people = ", ".join(f"{contact.id} ({plain_word(contact.role)})" for contact in revision.contacts)
     lines.append(f"contacts: {people}" if people else "no contacts")
@@ -135,19 +160,22 @@ def _dimensions(revision: Revision) -> list[str]:
     return [f"{plain_word(name)} {value}" for name, value in revision.dimensions.items()]
 
 
-def _promise(promise: Promise, earlier: Promise | None, where: tzinfo) -> TimelineEntry:
+def _promise(promise: Promise, earlier: Promise | None, historic: bool, where: tzinfo) -> TimelineEntry:
     until = moment(promise.by_when, where)
     details, missed = [], False
     if earlier is None:
         title = f"Promised by {until}"
     else:
-        missed = promise.time > earlier.by_when and promise.by_when > earlier.by_when
+        made_at = promise.made_at(historic)
+        missed = made_at > earlier.by_when and promise.by_when > earlier.by_when
         title = f"Promise moved to {until}"
         details.append(f"previous promise: {moment(earlier.by_when, where)}" + (", already missed" if missed else ""))
     if promise.reason:
         details.append(f"reason: {promise.reason}")
     if promise.by:
         details.append(f"moved by {promise.by}")
+    if promise.made_at(historic) - promise.time > _NOTABLE_DELAY:
+        details.append(f"received later, {moment(promise.made_at(historic), where)}")
     details.append(f"reported by {promise.source}")
     return TimelineEntry(
         at=promise.time,
@@ -159,9 +187,59 @@ def _promise(promise: Promise, earlier: Promise | None, where: tzinfo) -> Timeli
     )
 
 
-def _scan(scan: Scan, where: tzinfo) -> TimelineEntry:
+def _cancellation(cancellation: Cancellation, counts_now: bool, where: tzinfo) -> TimelineEntry:
+    details = [
+        f"{line.sku}: all of it" if line.cancelled is None else f"{line.sku}: {quantity(line.cancelled)}"
+        for line in cancellation.lines or ()
+    ]
+    if cancellation.reason:
+        details.append(f"reason: {cancellation.reason}")
+    if not counts_now:
+        details.append("the order was reported again afterwards, so this no longer counts")
+    if cancellation.known_at - cancellation.time > _NOTABLE_DELAY:
+        details.append(f"received later, {moment(cancellation.known_at, where)}")
+    details.append(f"reported by {cancellation.source}")
+    title = "Order cancelled" if cancellation.lines is None else "Lines cancelled"
+    return TimelineEntry(
+        at=cancellation.time, what="cancelled", voice="operations", title=title, details=tuple(details)
+    )
+
+
+def _ending(facts: Facts) -> Iterator[TimelineEntry]:
+    """Why nobody is asked whether an order has arrived after all."""
+    ending = None if not facts.known or facts.historic else ending_of(facts)
+    if ending is not None:
+        times = [fact.time for fact in facts.revisions] + [fact.time for fact in facts.scans]
+        times += [fact.time for fact in facts.cancellations] + [fact.time for fact in facts.retractions]
+        yield TimelineEntry(
+            at=max(times),
+            what="not_asked",
+            voice="unvarnished",
+            title="The customer is not asked whether it has arrived",
+            details=(f"because {why_not(ending)}",),
+            alarming=could_hide(facts, ending),
+        )
+
+
+def _retraction(retraction: Retraction) -> TimelineEntry:
+    details = (f"scan {retraction.of_id} of {retraction.of_source}", f"reported by {retraction.source}")
+    title = "Scan retracted: it was sent by mistake"
+    return TimelineEntry(at=retraction.time, what="retracted", voice="operations", title=title, details=details)
+
+
+def _scan(scan: Scan, retracted: bool, foreign: bool, where: tzinfo) -> TimelineEntry:
     details = [f"shipment {scan.shipment}"] if scan.shipment else []
-    details += [f"{line.sku}: {line.delivered:g} delivered" for line in scan.lines or ()]
+    if scan.tracking is not None:
+        details.append(f"tracking number {scan.tracking}")
+    if retracted:
+        details.append("retracted, so it does not count")
+    elif foreign:
+        details.append("the tracking number was used for another parcel at that time, so it does not count")
+    details += [f"{line.sku}: {quantity(line.delivered)} delivered" for line in scan.lines or ()]
+    if scan.stated_at is not None:
+        details.append(
+            f"dated {moment(scan.stated_at, where)} by the source, ahead of its receipt, which counts instead"
+        )
     if scan.time - scan.at > _NOTABLE_DELAY:
         details.append(f"reported later, {moment(scan.time, where)}")
     if scan.note:
@@ -226,8 +304,11 @@ def _ask(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[TimelineEntry]
 def _question(order: Order, ask: StoredAsk, where: tzinfo) -> TimelineEntry:
     sent_elsewhere = ask.state == "due" and ask.due_at is None  # another system sends it and reports only that it did
     details = ["no answer yet" if sent_elsewhere else f"status: {STATES.get(ask.state, plain_word(ask.state))}"]
-    if ask.outcome in ("rejected", "opted_out", "given_up"):
-        details.append(f"outcome: {plain_word(ask.outcome)}" + ("" if ask.code is None else f" (code {ask.code})"))
+    if ask.outcome in ("rejected", "opted_out", "given_up", "undeliverable") or ask.state == "failed":
+        outcome = plain_word(ask.state if ask.state == "failed" else ask.outcome or "")
+        details.append(f"outcome: {outcome}" + ("" if ask.code is None else f" (code {ask.code})"))
+    if ask.outcome in _UNSENT:
+        details.append(f"not sent because {why_not(_UNSENT[ask.outcome])}")
     if ask.due_at is not None and ask.due_at - ask.decided_at > _NOTABLE_DELAY:
         details.append(f"to be sent from {moment(ask.due_at, where)}, outside quiet hours")
     asked = next((one for one in order.dialogue.asks if _same(one, ask)), None)

@@ -1,37 +1,55 @@
-"""`POST /v1/events`: events from other systems. 202 means durable; refused events are listed with a reason."""
+"""`POST /v1/events`: events from other systems. 2xx means durable; refused events are listed with a reason."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import HttpMethod, MediaType, Request, Response, post, route
 from litestar.datastructures import Headers
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Reference, RequestBody, Schema
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
-from pipeline.consumers.intake import Incoming
+from pipeline.consumers.intake import CONFLICT, Incoming, IngestResult
 from pipeline.consumers.runtime.write_queue import NotStored
-from pipeline.domain.events.cloudevents import BATCH, JSON, STRUCTURED, structured
-from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event
-from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.cloudevents import BATCH, JSON, STRUCTURED
+from pipeline.domain.events.contract import OWN_SOURCE, BadEvent
+from pipeline.domain.events.received import Received, read
+from pipeline.domain.events.times import check_not_ahead
 from pipeline.store.people.api_keys import ApiKey
+from pipeline.web.http.byte_budget import ByteBudget
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
+from pipeline.web.public.events.body import BodyLimits, is_compressed, read_body
 from pipeline.web.public.events.keys import Keys
+from pipeline.web.public.events.warnings import warnings_of
 
-ALLOWED = ("order.completed", "order.repromised", "delivery.updated")  # the other types are our own
-_BINARY = "binary"
+ALLOWED = (
+    "order.completed",
+    "order.repromised",
+    "order.cancelled",
+    "delivery.updated",
+    "delivery.retracted",
+)  # the other types are our own
+_WAIT_SECONDS = 15.0  # for other requests to be stored; a sender waits for half a minute at least
 _LARGE = 64 << 10  # bytes: larger bodies are checked in a thread, so that other requests need not wait
-_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_MINIMAL, _LENIENT = "return=minimal", "handling=lenient"  # preferences of a sender (RFC 7240)
 
 
 class Refused(Struct, frozen=True):
     """An event that was not accepted: its index in the batch, the invalid field and the reason."""
+
+    index: int
+    field: str
+    reason: str
+
+
+class EventWarning(Struct, frozen=True):
+    """A field of an accepted event that will not have the effect its sender expects, and why."""
 
     index: int
     field: str
@@ -44,11 +62,17 @@ class IngestResponse(Struct, frozen=True, omit_defaults=True):
     new: int
     duplicates: int
     refused: list[Refused] = []
+    warnings: list[EventWarning] = []
 
 
 class _Checked(NamedTuple):
+    """The events of a request: those to be stored, with their indexes in the request, and the refused ones."""
+
     incoming: list[Incoming]
+    indexes: list[int]
     refused: list[Refused]
+    warnings: list[EventWarning]
+    many: bool
 
 
 @dataclass
@@ -79,8 +103,9 @@ class _IngestOperation(Operation):
 
 
 def routes(services: Services) -> list[ControllerRouterHandler]:
-    """`POST /v1/events`."""
+    """`POST` and `OPTIONS /v1/events`."""
     keys, limits = Keys(services), services.settings
+    budget = ByteBudget(limits.max_concurrent_body_bytes)
 
     @post(
         "/v1/events",
@@ -90,13 +115,16 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
         summary="Send events",
         description=(
             "The response is sent when the events are durable. Each event is checked separately: 202 if all were "
-            "accepted, 207 if some were refused, 422 if all were refused. An event sent again with the same `source` "
-            "and `id` is a duplicate and changes nothing."
+            "accepted, 422 if one was refused; the others are stored all the same. With `Prefer: handling=lenient` the "
+            "response is 207 if some were stored. An event sent again with the same `source` and `id` is a duplicate "
+            "and changes nothing; with other content it is refused. With `Prefer: return=minimal` a 202 has no body."
         ),
         responses={
-            207: ResponseSpec(IngestResponse, description="Some events were accepted; those in `refused` were not"),
+            207: ResponseSpec(IngestResponse, description="Some events were stored; those in `refused` were not"),
             422: ResponseSpec(
-                dict[str, Any], description="No event was accepted", media_type="application/problem+json"
+                dict[str, Any],
+                description="Events were refused; the others are stored",
+                media_type="application/problem+json",
             ),
             503: ResponseSpec(
                 dict[str, Any],
@@ -108,53 +136,100 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
     )
     async def ingest_events(request: Request[Any, Any, Any]) -> Response[IngestResponse]:
         key = await keys.check(request)
-        mode = _content_mode(request.headers)
+        try:
+            async with budget.use(_size(request, limits.max_events_body_bytes), _WAIT_SECONDS):
+                return await _ingest(request, key)
+        except TimeoutError:
+            raise NotStored("too many events arrive at once") from None
+
+    async def _ingest(request: Request[Any, Any, Any], key: ApiKey) -> Response[IngestResponse]:
         body = await request.body()
-        raws, many = _split_body(body, mode, request.headers, limits.max_events_per_request)
-        if not many and len(body) > limits.max_event_bytes:
-            raise Problem(413, f"the event has {len(body)} bytes, more than {limits.max_event_bytes}")
-        checker = _EventChecker(key, limits.max_event_bytes, services)
-        checked = await asyncio.to_thread(checker.check, raws) if len(body) > _LARGE else checker.check(raws)
-        if checked.refused and not checked.incoming:
-            raise _all_refused(checked.refused, many)
+        checker = _EventChecker(key, services)
+        large = len(body) > _LARGE or is_compressed(request.headers)
+        checked = (
+            await asyncio.to_thread(checker.check, request.headers, body)
+            if large
+            else checker.check(request.headers, body)
+        )
         try:
             async with asyncio.timeout(limits.response_timeout_seconds):
-                result = await services.submit(checked.incoming)
+                result = await services.submit(checked.incoming) if checked.incoming else IngestResult(0, 0, 0)
         except TimeoutError:
             raise NotStored("the events are not durable yet") from None
-        return Response(
-            IngestResponse(result.new, result.duplicates, checked.refused), status_code=207 if checked.refused else 202
-        )
+        return _response(request.headers, checked, result, limits.empty_event_responses)
 
-    return [ingest_events]
+    @route(
+        "/v1/events",
+        http_method=[HttpMethod.OPTIONS],
+        status_code=200,
+        media_type=MediaType.TEXT,
+        operation_id="allowEvents",
+        summary="Ask for permission to deliver events",
+        description=(
+            "The validation of CloudEvents webhooks, as Azure Event Grid does it: `WebHook-Request-Origin` is answered "
+            "by `WebHook-Allowed-Origin`. Every delivery needs an API key all the same."
+        ),
+        responses={
+            403: ResponseSpec(dict[str, Any], description="Not this origin", media_type="application/problem+json")
+        },
+    )
+    async def allow_events(request: Request[Any, Any, Any]) -> Response[str]:
+        headers = {"Allow": "OPTIONS, POST"}
+        origin = request.headers.get("webhook-request-origin")
+        if origin is not None:
+            if not {"*", origin} & limits.webhook_origins:
+                raise Problem(403, "this origin may not deliver events here (UNVARNISHED_WEBHOOK_ORIGINS)")
+            headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+        return Response("", media_type=MediaType.TEXT, headers=headers)
+
+    return [allow_events, ingest_events]  # in this order: otherwise the framework adds an OPTIONS of its own
+
+
+def _size(request: Request[Any, Any, Any], largest: int) -> int:
+    """How large the body may be when it is read and decompressed."""
+    announced = request.headers.get("content-length", "")
+    known = announced.isdecimal() and not is_compressed(request.headers)
+    return min(int(announced), largest) if known else largest
 
 
 class _EventChecker:
     """Checks each event of a request against what its API key may send."""
 
-    def __init__(self, key: ApiKey, event_bytes: int, services: Services) -> None:
+    def __init__(self, key: ApiKey, services: Services) -> None:
         self._key = key
-        self._event_bytes = event_bytes
+        self._limits = services.settings
+        self._types = services.store.event_types
+        self._vault = services.store.vault
+        self._max_ahead = services.store.max_event_ahead
         self._position = f"http:{key.name}"
         self._now = services.now()
 
-    def check(self, raws: Sequence[bytes]) -> _Checked:
-        """The accepted events, received now, and the refused ones."""
-        checked = _Checked([], [])
+    def check(self, headers: Headers, body: bytes) -> _Checked:
+        """The accepted events, received now, and the refused ones. Raises Problem for the request as a whole."""
+        limits = self._limits
+        raws, many = read_body(body, headers, BodyLimits(limits.max_events_body_bytes, limits.max_events_per_request))
+        if not many and len(raws[0]) > limits.max_event_bytes:
+            raise Problem(413, f"the event has {len(raws[0])} bytes, more than {limits.max_event_bytes}")
+        checked = _Checked([], [], [], [], many)
         for index, raw in enumerate(raws):
             try:
-                event = self._check(raw)
+                received = self._check(raw)
             except BadEvent as bad:
                 checked.refused.append(Refused(index, bad.field, bad.reason))
             else:
-                checked.incoming.append(Incoming(raw, None, self._position, None, self._now, event))
+                checked.incoming.append(Incoming(received.raw, None, self._position, None, self._now, received, True))
+                checked.indexes.append(index)
+                warned = warnings_of(received.event, self._vault)
+                checked.warnings.extend(EventWarning(index, field, reason) for field, reason in warned)
         return checked
 
-    def _check(self, raw: bytes) -> Event:
-        if len(raw) > self._event_bytes:
-            raise BadEvent(f"the event has {len(raw)} bytes, more than {self._event_bytes}")
+    def _check(self, raw: bytes) -> Received:
+        if len(raw) > self._limits.max_event_bytes:
+            raise BadEvent(f"the event has {len(raw)} bytes, more than {self._limits.max_event_bytes}")
         # Received now, history included: senders must not move the installation's clock.
-        event = decode(raw, None, self._now)
+        received = read(raw, None, self._now, self._types)
+        event = received.event
+        check_not_ahead(event.time, event.received_at, self._max_ahead)
         if event.type not in ALLOWED:
             raise BadEvent(f"{event.type!r} cannot be sent from outside; {', '.join(ALLOWED)} can", "type")
         if event.source.split("/")[0] == OWN_SOURCE:
@@ -164,48 +239,47 @@ class _EventChecker:
             raise BadEvent(
                 "this key may not send history (create one with: unvarnished keys create NAME --history)", "historic"
             )
-        return event
+        return received
 
 
-def _all_refused(refused: Sequence[Refused], many: bool) -> Problem:
+def _response(headers: Headers, checked: _Checked, result: IngestResult, empty: bool) -> Response[Any]:
+    """202, or 207 for a sender that asked for it. Raises Problem 422 if an event was refused."""
+    conflicts = [Refused(checked.indexes[n], CONFLICT.field, CONFLICT.reason) for n in result.conflicts]
+    refused = sorted([*checked.refused, *conflicts], key=attrgetter("index"))
+    stored = result.new + result.duplicates
+    preferred = _preferences(headers)
+    if not refused:
+        if empty or _MINIMAL in preferred:
+            return Response("", status_code=202, media_type=MediaType.TEXT, headers=_applied(_MINIMAL, preferred))
+        return Response(IngestResponse(result.new, result.duplicates, [], checked.warnings), status_code=202)
+    if not stored or _LENIENT not in preferred:
+        raise _refusal(refused, result, checked)
+    body = IngestResponse(result.new, result.duplicates, refused, checked.warnings)
+    return Response(body, status_code=207, headers=_applied(_LENIENT, preferred))
+
+
+def _preferences(headers: Headers) -> frozenset[str]:
+    """What the sender prefers (RFC 7240), as in `handling=lenient`."""
+    listed = ",".join(headers.getall("prefer", [])).lower().split(",")
+    return frozenset("".join(one.partition(";")[0].replace('"', "").split()) for one in listed)
+
+
+def _applied(preference: str, preferred: frozenset[str]) -> dict[str, str]:
+    return {"Preference-Applied": preference} if preference in preferred else {}
+
+
+def _refusal(refused: Sequence[Refused], result: IngestResult, checked: _Checked) -> Problem:
     first = refused[0]
-    if not many:
+    if not checked.many:
         return Problem(422, first.reason, first.field)
-    detail = f"none of {len(refused)} events was accepted; the first: {first.reason}"
-    return Problem(422, detail, more={"refused": msgspec.to_builtins(refused)})
-
-
-def _content_mode(headers: Headers) -> str:
-    """The CloudEvents content mode of the body. Raises Problem 415."""
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media == JSON and "ce-specversion" in headers:
-        return _BINARY
-    if media not in (STRUCTURED, BATCH, JSON):
-        raise Problem(415, f"content type {media!r} is not supported; send {STRUCTURED}, {BATCH} or {JSON}")
-    return media
-
-
-def _split_body(body: bytes, mode: str, headers: Headers, most: int) -> tuple[Sequence[bytes], bool]:
-    """The JSON of each event, and whether the body is a batch. Raises Problem 422, or 413 for too many events."""
-    if mode == _BINARY:
-        return [_structured(body, headers)], False
-    if mode == STRUCTURED or (mode == JSON and not body.lstrip(b" \t\r\n").startswith(b"[")):
-        return [body], False
-    try:
-        raws = [bytes(raw) for raw in _split(body)]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Problem(422, f"not a JSON array of events: {error}") from None
-    if len(raws) > most:
-        raise Problem(413, f"{len(raws)} events in one request, more than {most}")
-    if not raws:
-        raise Problem(422, "the batch is empty")
-    return raws, True
-
-
-def _structured(body: bytes, headers: Headers) -> bytes:
-    """A binary-mode event as structured JSON: its attributes are the `ce-*` headers, percent-encoded."""
-    named = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
-    try:
-        return structured(named, body)
-    except BadEvent as bad:
-        raise Problem(422, bad.reason, bad.field) from None
+    more: dict[str, object] = {"refused": msgspec.to_builtins(refused)}
+    if checked.warnings:
+        more["warnings"] = msgspec.to_builtins(checked.warnings)
+    stored = result.new + result.duplicates
+    if not stored:
+        return Problem(422, f"none of {len(refused)} events was accepted; the first: {first.reason}", more=more)
+    detail = (
+        f"{len(refused)} of {len(refused) + stored} events were refused, the first: {first.reason}. The others are "
+        "stored; sending all of them again does no harm"
+    )
+    return Problem(422, detail, more={"new": result.new, "duplicates": result.duplicates} | more)

@@ -24,7 +24,7 @@ from pipeline.store.reads.answers import CurrentAnswer, current_answer
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.services import Services
 from pipeline.web.http.templating import environment
-from pipeline.web.public.form.links import Closed, Link, Links
+from pipeline.web.public.form.links import Closed, Link, Links, admit
 from pipeline.web.public.form.submission import CONDITIONS, Submission, event_of, prefilled, statement_of, validate
 
 MAX_BODY = 64 << 10  # bytes
@@ -69,7 +69,10 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
             return _page("form.html.j2", language, _form(link, language, submission), 422)
         now = services.now()
         stated = statement_of(submission, link.current.statement if link.current else None)
-        await services.submit([event_of(link, hidden.get("submission", ""), submission, stated, now)])
+        event_id, event = event_of(link, hidden.get("submission", ""), submission, stated, now)
+        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):
+            return _closed(request, Closed())
+        await services.submit([event])
         # None in a cluster, where a worker stores the answer a moment later.
         current = await to_thread.run_sync(partial(_read_back, services, link)) or CurrentAnswer(stated, now, 1)
         return _page("recorded.html.j2", language, _recorded(link, language, current, just_sent=True))

@@ -12,6 +12,7 @@ from litestar import Request
 from sqlalchemy import Engine
 
 from pipeline.domain.asking.ask_states import hashed
+from pipeline.store.asks import form_answers
 from pipeline.store.asks.links import known_hashes, question_of
 from pipeline.store.db.engine import reading
 from pipeline.store.orders.orders import language_and_timezone
@@ -85,6 +86,15 @@ class _SharedLookup:
             await asyncio.sleep(_SHARED_SECONDS)
             asked, self._asked, self._next = self._asked, set(), None
             return await to_thread.run_sync(partial(_known, self._engine, asked))
+
+
+def admit(engine: Engine, link: Link, event_id: str) -> bool:
+    """Whether an answer may be added to a question: at most `MAX_ANSWERS` are, however many are sent at once.
+
+    An answer that is sent again was admitted before.
+    """
+    with engine.begin() as connection:
+        return form_answers.admit(connection, link.order_id, link.contact_id, event_id, SOURCE, MAX_ANSWERS)
 
 
 def _known(engine: Engine, hashes: Set[str]) -> Set[str]:

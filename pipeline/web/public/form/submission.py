@@ -68,7 +68,14 @@ def statement_of(submission: Submission, current: Statement | None) -> Statement
     return Statement(arrival, complete, conditions, score, comment)
 
 
-def event_of(link: Link, form_id: str, submission: Submission, stated: Statement, now: datetime) -> Incoming:
+class SubmittedEvent(NamedTuple):
+    """The event of a submission, and its id."""
+
+    id: str
+    event: Incoming
+
+
+def event_of(link: Link, form_id: str, submission: Submission, stated: Statement, now: datetime) -> SubmittedEvent:
     """The `feedback.received` event of a submission.
 
     A submission that is sent again, also after an upgrade, has the same id and is a duplicate.
@@ -85,7 +92,8 @@ def event_of(link: Link, form_id: str, submission: Submission, stated: Statement
         "comment": stated.comment,
     }
     event_id = _event_id(link.token_hash, form_id, submission)
-    return Incoming(envelope(SOURCE, event_id, "feedback.received", now, data), "feedback", "form", None, now)
+    raw = envelope(SOURCE, event_id, "feedback.received", now, data)
+    return SubmittedEvent(event_id, Incoming(raw, "feedback", "form", None, now))
 
 
 def _event_id(token_hash: str, form_id: str, submission: Submission) -> str:

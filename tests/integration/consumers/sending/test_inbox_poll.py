@@ -11,22 +11,25 @@ from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.inbox_poll import FIRST_POLL, OVERLAP, InboxPoll
+from pipeline.domain.answers import answer
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.asking.channels import SMS
 from pipeline.notifiers.channels.twilio import sms
 from pipeline.notifiers.channels.twilio.sms import SOURCE, TwilioSms
 from pipeline.notifiers.port import InboundText, Inbox, LookupUnavailable
+from pipeline.store.db.engine import reading
+from pipeline.store.reads.answers import StoredAnswer, answers_to
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import inbound_messages
 from pipeline.store.schema.people import opt_outs
-from tests.support.builders import at
+from tests.support.builders import answered, at
 from tests.support.limits import PATIENCE
 from tests.support.provider import ACCOUNT, TOKEN, Provider
 from tests.support.requests import installation
 from tests.support.requests.installation import PHONE
 from tests.support.requests.messages import message
-from tests.support.running.embedded import VAULT
+from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.sending import twilio
 from tests.support.stored import rows
 
@@ -125,6 +128,86 @@ def test_a_stop_found_in_the_list_applies_from_then_on(
     provider.text("STOP", PHONE, at(hours=2.5))
     poll.poll(NOW)
     assert [row["digest"] for row in rows(runtime, opt_outs)] == [VAULT.phone_digest(PHONE)]
+
+
+def test_an_older_start_that_is_found_later_does_not_undo_a_stop(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
+    provider.text("START", PHONE, at(hours=2.2))
+    by_webhook(runtime, "SM-stop", "STOP", at(hours=2.5))
+    assert poll.poll(NOW) == 1
+    assert len(rows(runtime, opt_outs)) == 1
+    provider.text("START", PHONE, at(hours=2.6))
+    assert poll.poll(NOW) == 1
+    assert rows(runtime, opt_outs) == []
+
+
+def test_the_time_of_the_list_replaces_that_of_a_slow_webhook(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
+    start = provider.text("START", PHONE, at(hours=2.1))
+    stop = provider.text("STOP", PHONE, at(hours=2.2))
+    by_webhook(runtime, stop.sid, "STOP", at(hours=2.2))
+    by_webhook(runtime, start.sid, "START", at(hours=2.5))
+    assert rows(runtime, opt_outs) == [], "before the time of the list is known"
+    assert poll.poll(NOW) == 0
+    assert len(rows(runtime, opt_outs)) == 1, "the STOP was written after it"
+
+
+def test_a_text_found_late_answers_the_question_of_its_time(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
+    provider.text("1", PHONE, at(hours=2.2))
+    by_webhook(runtime, "SM-late", "2", at(hours=2.5))
+    assert poll.poll(NOW) == 1
+    [newest] = current_answers(runtime)
+    assert (newest.arrival, newest.complete, newest.score) == ("late", True, None), "no score of 1"
+    reply = by_webhook(runtime, "SM-score", "9", at(hours=4)).reply
+    assert (reply or "").startswith("Thank you. Is there anything"), "the score is still open"
+
+
+def test_a_score_found_late_counts_although_a_comment_was_read_before_it(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
+    by_webhook(runtime, "SM-a", "2", at(hours=2.2))
+    provider.text("3, the pallet was wet", PHONE, at(hours=2.3))
+    by_webhook(runtime, "SM-b", "And no papers.", at(hours=2.4))
+    assert poll.poll(NOW) == 1
+    [newest] = current_answers(runtime)
+    assert (newest.arrival, newest.score and newest.score.value) == ("late", 3)
+    assert "no papers" in (newest.comment or "")
+    assert "the pallet was wet" in (newest.comment or ""), "no word is lost"
+
+
+def test_a_form_filled_in_after_a_lost_text_takes_precedence(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
+    provider.text("4", PHONE, at(hours=2.2))
+    ingest(runtime, answered(time=at(hours=2.5), arrival="late", score={"value": 7}))
+    assert poll.poll(NOW) == 1
+    [newest] = current_answers(runtime)
+    assert (newest.arrival, newest.score and newest.score.value) == ("late", 7)
+
+
+def test_a_lost_text_belongs_to_the_conversation_that_was_open_then(
+    runtime: EmbeddedRunner, provider: Provider, poll: InboxPoll
+) -> None:
+    installation.sent(runtime)
+    installation.sent(runtime, "SO-2", "B" * 22, at(days=8))
+    provider.text("4", PHONE, at(days=8, hours=1))
+    ingest(runtime, answered("SO-2", time=at(days=8, hours=2), arrival="on_time", complete=True))
+    assert poll.poll(at(days=8, hours=3)) == 1
+    assert {row["order_id"] for row in rows(runtime, answers)} == {"SO-2"}, "SO-1 was not the newest open question"
+
+
+def current_answers(runtime: EmbeddedRunner) -> list[StoredAnswer]:
+    with reading(runtime.engine) as connection:
+        return answer.current_answers(answers_to(connection, "SO-1"))
 
 
 def test_a_text_answers_the_question_that_was_open_when_it_was_written(

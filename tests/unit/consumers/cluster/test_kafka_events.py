@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.consumers.cluster.kafka.events import KafkaRecord, incoming, outgoing
 from pipeline.consumers.intake import Incoming
+from pipeline.domain.events import received
 from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent, Event
 from pipeline.domain.events.decoding import decode
 from tests.support.builders import answered, asked, at, cloud, completed, repromised, scanned
@@ -88,6 +89,17 @@ def test_an_attribute_is_utf8_and_not_percent_encoded() -> None:
     assert read(incoming(binary(completed(), id="SO-Ä%41".encode()))).id == "SO-Ä%41"
 
 
+def test_any_json_and_a_byte_order_mark_are_read_in_both_modes() -> None:
+    bom = b"\xef\xbb\xbf"
+    plain = read(incoming(record(completed())))
+    assert received.read(incoming(record(bom + completed(), STRUCTURED)).raw).event == plain
+    for media in (b"application/vnd.acme+json", b"text/json; charset=utf-8", b""):
+        sent = binary(completed())
+        headers = [("content-type", media), *(header for header in sent.headers if header[0] != "content-type")]
+        found = incoming(sent._replace(value=bom + (sent.value or b""), headers=headers))
+        assert read(found) == plain
+
+
 def test_history_can_be_sent_in_binary_mode() -> None:
     assert read(incoming(binary(completed(), historic=b"true"))).historic
     assert not read(incoming(binary(completed(), historic=b"false"))).historic
@@ -113,7 +125,8 @@ def test_a_position_names_the_topic_of_the_cluster_and_checks_use_that_of_the_co
         (record(b"{}", ("content-type", b"application/\xff")), "content-type", "not UTF-8 at byte 12"),
         (record(b"{}", ("content-type", b"text/csv"), ("ce_specversion", b"1.0")), "content-type", "text/csv"),
         (record(b"not JSON", JSON, ("ce_specversion", b"1.0")), "data", "not JSON"),
-        (record(b"[" * 100_000, JSON, ("ce_specversion", b"1.0")), "data", "not JSON"),
+        (record(b"[" * 100_000, JSON, ("ce_specversion", b"1.0")), "data", "nested too deep"),
+        (record(b"{}", JSON, ("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_id", b"2")), "id", "there twice"),
         (binary(completed(), id=b"\xc3"), "id", "not UTF-8"),
         (binary(completed(), id=b"\x00"), "id", "NUL"),
         (binary(completed(), time=b"yesterday"), "time", ""),

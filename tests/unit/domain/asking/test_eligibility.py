@@ -1,12 +1,15 @@
 """Eligibility: every rule in order, the limits per contact and account, and the sample."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from pipeline.domain.asking.address_rest import AddressUse
 from pipeline.domain.asking.channels import SMS, Channel
 from pipeline.domain.asking.eligibility import (
+    ENDED,
     NO_CONTACT,
     WITHIN_REACH,
     Decision,
@@ -204,6 +207,19 @@ def test_a_contact_named_twice_gets_one_decision() -> None:
     assert reasons(order_of(contact("ana"), contact("ana"))) == [None]
 
 
+def test_an_address_that_cannot_be_read_is_another_reason_than_none() -> None:
+    unreadable: dict[str, Any] = {"phone": None, "unusable_addresses": ["phone"]}
+    assert reasons(order_of(contact(**unreadable))) == [Reason.INVALID_ADDRESS]
+    assert reasons(order_of(contact(**unreadable | {"consent": {"email": True}}))) == [Reason.NO_CHANNEL]
+    assert reasons(order_of(contact(phone=None, unusable_addresses=["email"]))) == [Reason.NO_REACHABLE_CONTACT]
+
+
+def test_an_address_where_nobody_can_be_reached_rests_and_another_of_the_contact_does_not() -> None:
+    history = replace(NOTHING, undeliverable=frozenset({"+447700900123"}))
+    assert reasons(order_of(contact()), history) == [Reason.UNDELIVERABLE]
+    assert reasons(order_of(contact(phone="+447700900124")), history) == [None]
+
+
 # --- the rules together -------------------------------------------------------------------------------------
 
 GATES = [
@@ -213,8 +229,10 @@ GATES = [
     Reason.NO_CHANNEL,
     Reason.NO_REACHABLE_CONTACT,
     Reason.OPTED_OUT,
+    Reason.UNDELIVERABLE,
     Reason.SAMPLED_OUT,
     Reason.ASKED_RECENTLY,
+    Reason.ADDRESS_ASKED_RECENTLY,
     Reason.DUPLICATE,
     Reason.ACCOUNT_CAP,
 ]
@@ -238,6 +256,8 @@ def test_the_first_failed_rule_is_the_reason(first: int) -> None:
         {"ana": NOW} if Reason.ASKED_RECENTLY in failed else {},
         10 if Reason.ACCOUNT_CAP in failed else 0,
         frozenset({"+447700900123"}) if Reason.OPTED_OUT in failed else frozenset(),
+        {"+447700900123": [AddressUse("A-2", NOW)]} if Reason.ADDRESS_ASKED_RECENTLY in failed else {},
+        undeliverable=frozenset({"+447700900123"}) if Reason.UNDELIVERABLE in failed else frozenset(),
     )
     order = order_of(contact(**changes), historic=Reason.HISTORIC in failed)
     if Reason.DUPLICATE in failed:
@@ -255,7 +275,7 @@ def test_the_reason_of_an_order_is_that_of_the_contact_who_passed_most_rules() -
 
 def test_every_contact_that_could_have_been_asked_is_contactable() -> None:
     never = {Reason.HISTORIC, Reason.WRONG_ROLE, Reason.NO_CONSENT, Reason.NO_CHANNEL, Reason.NO_REACHABLE_CONTACT}
-    never |= {Reason.OPTED_OUT, Reason.REJECTED}
+    never |= {Reason.OPTED_OUT, Reason.REJECTED, Reason.INVALID_ADDRESS, Reason.UNDELIVERABLE} | ENDED
     assert set(Reason) - never == WITHIN_REACH
 
 

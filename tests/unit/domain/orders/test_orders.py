@@ -1,6 +1,7 @@
 """Facts and claim of an order: every revision is stored, and the order of receipt does not matter."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -9,29 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.events.contract import Event
 from pipeline.domain.orders.claims import NO_CLAIM, Claim, claim_of
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from tests.support.builders import answered, at, completed, contact, event, repromised, scanned
+from tests.support.facts import apply, facts_of
 from tests.support.streams import stream
-
-
-def facts_of(*raws: bytes) -> Facts:
-    facts = Facts()
-    for raw in raws:
-        apply(facts, event(raw))
-    return facts
-
-
-def apply(facts: Facts, received: Event) -> None:
-    learners = {
-        "order.completed": facts.apply_completed,
-        "order.repromised": facts.apply_repromised,
-        "delivery.updated": facts.apply_scan,
-    }
-    learners[received.type](received)
 
 
 def claimed(*raws: bytes) -> Claim:
@@ -43,7 +28,7 @@ def claimed(*raws: bytes) -> Claim:
 
 @given(seed=st.integers(0, 2**32), shuffle=st.randoms(use_true_random=False))
 def test_facts_and_claim_do_not_depend_on_the_order_of_arrival(seed: int, shuffle: Random) -> None:
-    received = [event(raw) for _, raw in stream(seed, orders=1)]
+    received = [event(raw)._replace(place=place) for place, (_, raw) in enumerate(stream(seed, orders=1))]
     of_the_order = [each for each in received if not each.type.startswith("feedback")]
     in_order, shuffled = Facts(), Facts()
     for each in of_the_order:
@@ -272,6 +257,43 @@ def test_two_lines_of_one_article_are_summed() -> None:
     lines = [{"sku": "a", "ordered": 3}, {"sku": "a", "ordered": 4}]
     assert in_full(lines, brought("p1", 1, a=6)) is False
     assert in_full(lines, brought("p1", 1, a=7)) is True
+
+
+@pytest.mark.parametrize(
+    ("ordered", "parcels", "full"),
+    [
+        ([0.8], [0.7, 0.1], True),
+        ([0.1, 0.2], [0.3], True),
+        ([0.8], [0.79], False),
+        ([0.8], [0.7, 0.09], False),
+        ([1e12], [999_999_999_999.9, 0.1], True),
+    ],
+)
+def test_quantities_are_decimals(ordered: list[float], parcels: list[float], full: bool) -> None:
+    lines = [{"sku": "a", "ordered": quantity} for quantity in ordered]
+    assert in_full(lines, *(brought(f"p{n}", 1, a=quantity) for n, quantity in enumerate(parcels))) is full
+    (one_scan,) = ([{"sku": "a", "delivered": quantity} for quantity in parcels],)
+    assert in_full(lines, scanned(time=at(hours=1), lines=one_scan)) is full, "in several lines of one scan"
+
+
+_QUANTITY = st.decimals(min_value=0, max_value=1_000_000, places=6)
+
+
+@given(parts=st.lists(_QUANTITY, min_size=1, max_size=6), short=st.sampled_from([0, "0.000001"]), cut=st.integers(1, 5))
+def test_decimal_sums_are_exact_in_full_and_the_smallest_shortfall_is_not(
+    parts: list[Decimal], short: object, cut: int
+) -> None:
+    """Over lines and shipments, with as many digits as a source may write."""
+    wanted = sum(parts, Decimal(str(short)))
+    order = completed(lines=[{"sku": "a", "ordered": 0}]).replace(b'"ordered":0', f'"ordered":{wanted:f}'.encode())
+    scans = [
+        scanned(time=at(hours=1), shipment_id=f"p{n % cut}{n}", lines=[{"sku": "a", "delivered": 0}])
+        for n in range(len(parts))
+    ]
+    scans = [
+        raw.replace(b'"delivered":0', f'"delivered":{part:f}'.encode()) for raw, part in zip(scans, parts, strict=True)
+    ]
+    assert claimed(order, *scans, scanned(time=at(hours=2))).in_full is (short == 0)
 
 
 def test_an_undelivered_order_claims_nothing() -> None:

@@ -14,6 +14,7 @@ from pipeline.domain.orders.dialogue import Ask, Refusal
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
 from tests.support.builders import answered, at, completed, event, repromised, scanned
+from tests.support.facts import apply
 from tests.support.streams import stream
 
 COUNTS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 5))
@@ -38,8 +39,7 @@ def grow(order: Order, raw: bytes) -> None:
             Ask(received.data.contact_id, received.data.purpose, received.time, order.dialogue.claim)
         )
     else:
-        learners = {"order.completed": order.facts.apply_completed, "order.repromised": order.facts.apply_repromised}
-        learners.get(received.type, order.facts.apply_scan)(received)
+        apply(order.facts, received)
         order.dialogue.claim = claim_of(order.facts)
 
 

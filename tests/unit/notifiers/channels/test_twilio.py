@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.domain.asking.ask_states import AskState, hashed
 from pipeline.notifiers.channels.twilio.channel import configure
-from pipeline.notifiers.channels.twilio.codes import CODES, STATUSES
+from pipeline.notifiers.channels.twilio.codes import CODES, STATUSES, means_undeliverable
 from pipeline.notifiers.port import Accepted, Found, LookupUnavailable, NotAccepted, Rejected, Unknown
 from pipeline.settings import ConfigurationError, Settings
 from tests.support.provider import ACCOUNT, TOKEN, Answer, Provider
@@ -125,6 +125,17 @@ def test_a_printed_message_contains_no_personal_data() -> None:
 def test_every_error_code_has_a_meaning_and_an_action() -> None:
     assert all(code.meaning and code.next_step for code in CODES.values())
     assert {AskState.SENT, AskState.DELIVERED, AskState.FAILED} == set(STATUSES.values())
+
+
+def test_only_what_is_permanent_lets_a_number_rest() -> None:
+    permanent = {21211, 21217, 21265, 21266, 21614, 21635, 30004, 30005, 30006}
+    assert {code for code in CODES if means_undeliverable(code)} == permanent
+    assert not any(means_undeliverable(code) for code in (None, 0, 30003, 30008, 21610, 99999))
+
+
+def test_a_refusal_because_of_the_number_says_so(provider: Provider) -> None:
+    provider.plan("invalid")
+    assert adapter(provider.url).send(message()) == Rejected(21211, CODES[21211].meaning, undeliverable=True)
 
 
 KNOWN = {"notifier": "twilio_sms", "twilio_account_sid": ACCOUNT, "twilio_auth_token": TOKEN}

@@ -1,12 +1,15 @@
 """The text of a question: one segment in every language, with its link and the opt-out, and without injected text."""
 
+import re
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.events.contract import Purpose
-from pipeline.notifiers.wording.gsm import segments
+from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import languages
 from pipeline.notifiers.wording.questions import MAX_COMPANY, MAX_ORDER, MIN_ORDER, question_text
 
@@ -81,3 +84,59 @@ def test_a_text_outside_the_alphabet_is_counted_as_it_is_charged() -> None:
     assert segments("€" * 81) == 2
     assert segments("ç" * 71) == 2
     assert segments("🙂" * 35) == 1
+
+
+@pytest.mark.parametrize(
+    "order_id",
+    [
+        *(
+            "4711.de",
+            "PO.me",
+            "SO-1.zip",
+            "http://evil.example/x",
+            "www.evil.example",
+            "a..b.co",
+            ".de",
+            "1.2.3.4",
+            "x_.de",
+        ),
+        *("4711.\u200bde", "4711\u3002de", "SO-1.\tde", "A.B-C.D", "4711 .de"),
+    ],
+)
+def test_an_order_number_never_reads_as_an_address(order_id: str) -> None:
+    text = question_text("en", "delivery", "Acme", order_id, LINK)
+    shown = text.removeprefix("Acme: how was order ").partition("?")[0]
+    assert not re.search(r"\.\S", shown), shown
+    assert text.count("/") == LINK.count("/") + 1, "that of missing/damaged"
+
+
+def test_an_order_number_with_dots_can_still_be_recognised() -> None:
+    assert "order 4711-de?" in question_text("en", "delivery", "Acme", "4711.de", LINK)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"),
+    [
+        ("L\u2019Atelier", "L'Atelier"),
+        ("\u201eNord\u201c", '"Nord"'),
+        ("\u00abNord\u00bb \u2013 S\u00fcd", '"Nord" - S\u00fcd'),
+        ("\u017babka \u0141\u00f3d\u017a", "Zabka Lodz"),
+        ("Caf\u00ea\u00a0Fa\u00e7ade", "Cafe Facade"),
+        ("Muller\u202fAG\u2026", "Muller AG..."),
+        ("Ate\u0301lier\u200b", "At\u00e9lier"),
+        ("\uff21\uff22 \u2460 \ufb01\u00b2", "AB 1 fi2"),
+        ("\u0152uvre\u2122", "OEuvreTM"),
+        ("M\u00fcller & Sons \u20ac{}", "M\u00fcller & Sons \u20ac{}"),
+        ("\u042f\u043d\u0434\u0435\u043a\u0441\u2019s", "\u042f\u043d\u0434\u0435\u043a\u0441\u2019s"),
+    ],
+)
+def test_what_has_a_plain_counterpart_is_written_plainly(name: str, spelled: str) -> None:
+    assert plain(name) == spelled
+    costs = [segments(question_text("en", "delivery", one, ORDER, LINK)) for one in (name, spelled)]
+    assert costs[0] == costs[1]
+
+
+@given(st.text(max_size=60))
+def test_plain_text_costs_no_more_and_stays_plain(text: str) -> None:
+    assert plain(plain(text)) == plain(text)
+    assert unsupported(plain(text)) == [] or plain(text) == text
