@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from pipeline import metrics
 from pipeline.domain.events.contract import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
-from pipeline.domain.events.decoding import decode
 from pipeline.domain.events.received import Received, read
 from pipeline.domain.events.times import check_not_ahead
 from pipeline.store.db.bulk import Row
@@ -126,7 +125,7 @@ def check(store: Store, incoming: Incoming) -> Checked:
     event, raw, content = _read(store, incoming)
     sealed = pseudonymise(store.vault, event, raw)
     if sealed is not None:
-        event = decode(sealed.text.encode(), None, event.received_at)
+        event = sealed.event
     text, digest = sealed.text if sealed else raw.decode(), store.vault.content_digest(content)
     entry = Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data), digest)
     return Checked(event, entry, sealed.people if sealed else [])

@@ -17,7 +17,7 @@ from pipeline.domain.events.cloudevents import BOM
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event
 from pipeline.domain.events.decoding import check_form, check_text, decode_checked
 from pipeline.domain.events.depth import check_depth
-from pipeline.domain.events.spelling import respell
+from pipeline.domain.events.spelling import is_normal, respell
 
 TIME_ASSUMED = "timeassumed"  # attribute of a stored event: it came without a time, so its `time` is that of receipt
 FOREIGN_TYPE = "foreigntype"  # attribute of a stored event: the type it was sent with, translated by a setting
@@ -86,16 +86,16 @@ def read(
     changed = _translate(envelope, types or {})
     changed = _drop_null_attributes(envelope) or changed
     changed = _plain_data(envelope) or changed
-    own = str(envelope.get("source", "")).split("/")[0] == OWN_SOURCE
+    own = _is_own(envelope.get("source"))
     said = b"" if own else _said(envelope)
     timed = "time" in envelope
     changed = _assume_time(envelope, received_at) or changed
-    if (changed or not _is_plain(raw)) and not own:
+    if not own and not is_normal(_names(envelope) + said):
         changed = respell(envelope) or changed
     if changed:
         raw = encode(envelope)
     event, raw = _decode(raw, envelope, topic, received_at)
-    when = event.time.isoformat().encode() if timed else b""
+    when = encode(event.time) if timed else b""
     return Received(event, raw, b"" if own else sha256(said + when).digest())
 
 
@@ -121,11 +121,8 @@ def _parsed(raw: bytes, field: str) -> Any:
         raise BadEvent(f"not JSON: {error}", field) from None
 
 
-def _is_plain(raw: bytes) -> bool:
-    """Whether no string can have another spelling: ASCII, without escapes, and no space next to a quote or a space."""
-    if not raw.isascii() or b"\\" in raw or b"\x7f" in raw:
-        return False
-    return b" " not in raw or not (b"  " in raw or b' "' in raw or b'" ' in raw)
+def _is_own(source: object) -> bool:
+    return isinstance(source, str) and (source == OWN_SOURCE or source.startswith(f"{OWN_SOURCE}/"))
 
 
 def _translate(envelope: dict[str, Any], types: Mapping[str, str]) -> bool:
@@ -140,10 +137,11 @@ def _translate(envelope: dict[str, Any], types: Mapping[str, str]) -> bool:
 
 def _drop_null_attributes(envelope: dict[str, Any]) -> bool:
     """An attribute that is null is absent (CloudEvents JSON format 1.0, section 2.1)."""
-    nulls = [name for name, value in envelope.items() if value is None]
-    for name in nulls:
+    if None not in envelope.values():
+        return False
+    for name in [name for name, value in envelope.items() if value is None]:
         del envelope[name]
-    return bool(nulls)
+    return True
 
 
 def _plain_data(envelope: dict[str, Any]) -> bool:
@@ -182,6 +180,11 @@ def _from_text(text: bytes, field: str) -> Any:
 def _said(envelope: dict[str, Any]) -> bytes:
     """What an event says, without time and extensions: the same whatever spaces and order of keys it was sent with."""
     return _canonical([envelope.get("type"), envelope.get("subject"), envelope.get("data")])
+
+
+def _names(envelope: dict[str, Any]) -> bytes:
+    """The attributes that have one spelling, as JSON."""
+    return encode([envelope.get("id"), envelope.get("source"), envelope.get("type")])
 
 
 def _assume_time(envelope: dict[str, Any], received_at: datetime | None) -> bool:

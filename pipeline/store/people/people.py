@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from pipeline.domain.asking.channels import AddressKind
@@ -17,8 +18,9 @@ _NO_ACCOUNT = ""  # of a person who signs for a delivery
 
 
 class PseudonymisedEvent(NamedTuple):
-    """An event's text without names and addresses, and the rows of the people whose they are."""
+    """An event without names and addresses, its text, and the rows of the people whose they are."""
 
+    event: Event
     text: str
     people: list[Row]
 
@@ -29,15 +31,18 @@ def pseudonymise(vault: Vault, event: Event, raw: bytes) -> PseudonymisedEvent |
     said_at = min(event.time, event.received_at)  # a clock that runs ahead wins over no correction
     if isinstance(data, OrderCompleted) and any(_has_personal_data(c) for c in data.contacts):
         envelope = parse(raw)
-        found = [_seal_contact(vault, data.account, said_at, contact) for contact in envelope["data"]["contacts"]]
+        written: list[dict[str, Any]] = envelope["data"]["contacts"]
+        found = [_seal_contact(vault, data.account, said_at, contact) for contact in written]
+        data = replace(data, contacts=[_without_names(*pair) for pair in zip(data.contacts, written, strict=True)])
     elif isinstance(data, DeliveryUpdated) and data.signed_by:
         envelope = parse(raw)
         signer = {"id": data.order_id or data.tracking_number, "name": data.signed_by}
         found = [_seal_contact(vault, Account(_NO_ACCOUNT), said_at, signer)]
         envelope["data"]["signed_by"] = None
+        data = replace(data, signed_by=None)
     else:
         return None
-    return PseudonymisedEvent(encode(envelope).decode(), found)
+    return PseudonymisedEvent(event._replace(data=data), encode(envelope).decode(), found)
 
 
 def save_people(connection: Connection, found: Iterable[Row]) -> None:
@@ -72,16 +77,22 @@ def unusable_addresses(vault: Vault, account: Account, phone: str | None, email:
     return unusable
 
 
+def _without_names(contact: Contact, written: dict[str, Any]) -> Contact:
+    """The contact as it is `written` now: reading the whole event again would take twice as long as the first time."""
+    unusable = written.get("unusable_addresses", [])
+    return replace(contact, name=None, phone=written["phone"], email=written["email"], unusable_addresses=unusable)
+
+
 def _seal_contact(vault: Vault, account: Account, said_at: datetime, contact: dict[str, Any]) -> Row:
     """Seal one person's data, and replace the addresses in `contact` by digests."""
     name, phone, email = (contact.get(field) for field in ("name", "phone", "email"))
-    contact.pop("unusable_addresses", None)  # ours to say
-    if unusable := unusable_addresses(vault, account, phone, email):
-        contact["unusable_addresses"] = unusable
     number = vault.read_phone(phone, account.country)
-    if phone and number is not None and deliverable("phone", phone) != number:
-        phone = number  # sealed so that it can be read without knowing its country
     phone_digest, email_digest = vault.phone_digest(number), vault.email_digest(email)
+    contact.pop("unusable_addresses", None)  # ours to say
+    if (phone and number is None) or (email and email_digest is None):
+        contact["unusable_addresses"] = unusable_addresses(vault, account, phone, email)
+    if phone and number not in (None, phone) and deliverable("phone", phone) != number:
+        phone = number  # sealed so that it can be read without knowing its country
     contact.update(name=None, phone=phone_digest, email=email_digest)
     person, wrapped_key = vault.person()
     return {

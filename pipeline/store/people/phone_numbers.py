@@ -30,7 +30,9 @@ _ABROAD = re.compile(r"\(?(?:\+\s*)?00\)?(?=[\s\-./(]*[1-9])")  # what most coun
 
 def country_code(text: str | None) -> str | None:
     """The ISO 3166 code in "FR", "fr " or "UK"; None if it is no country with phone numbers."""
-    code = (text or "").strip().upper()
+    if not text:
+        return None
+    code = text.strip().upper()
     code = _MISNAMED.get(code, code)
     return code if code in phonenumbers.SUPPORTED_REGIONS else None
 

@@ -4,7 +4,6 @@ Plain hashes of all phone numbers can be enumerated in minutes. So a digest is a
 database.
 """
 
-import hmac
 import os
 from hashlib import sha256
 
@@ -18,6 +17,7 @@ from pipeline.store.people.phone_numbers import country_code, e164
 
 _NONCE = 12  # bytes, the size recommended for AES-GCM
 KEY_BYTES = 32
+_SHA256_BLOCK = 64  # bytes
 
 
 class UnsealError(ValueError):
@@ -35,9 +35,9 @@ class Vault:
             raise ValueError(f"the master key has {len(master)} bytes, not {KEY_BYTES}")
         self._country = country
         self._wrapping = AESGCM(_derive(master, b"unvarnished wrap"))
-        self._digesting = _derive(master, b"unvarnished digest")
+        self._digest = _Hmac(_derive(master, b"unvarnished digest"))
         self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
-        self._content_key = _derive(master, b"unvarnished event content")
+        self._content_digest = _Hmac(_derive(master, b"unvarnished event content"))
 
     def person(self) -> tuple[AESGCM, bytes]:
         """A new key for a person: to seal with, and wrapped by the master key, to be stored."""
@@ -71,20 +71,32 @@ class Vault:
     def phone_digest(self, phone: str | None) -> str | None:
         """The digest of a phone number in any notation; None if it cannot be written to."""
         number = self.read_phone(phone)
-        return None if number is None else self._digest(f"tel:{number}")
+        return None if number is None else self._digest(f"tel:{number}".encode())
 
     def email_digest(self, email: str | None) -> str | None:
         """The digest of an e-mail address; None if it is not one."""
         if email is None or "@" not in email.strip("@ "):
             return None
-        return self._digest(f"mailto:{email.strip().lower()}")
+        return self._digest(f"mailto:{email.strip().lower()}".encode())
 
     def content_digest(self, content: bytes) -> str | None:
         """The digest of what an event says, which contains phone numbers; None: there is no content to compare."""
-        return hmac.digest(self._content_key, content, "sha256").hex() if content else None
+        return self._content_digest(content) if content else None
 
-    def _digest(self, address: str) -> str:
-        return hmac.new(self._digesting, address.encode(), sha256).hexdigest()
+
+class _Hmac:
+    """HMAC-SHA256 (RFC 2104) with the blocks of the key hashed once: half the time of `hmac.digest`."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_SHA256_BLOCK, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def __call__(self, message: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 def deliverable(kind: AddressKind, address: str) -> str | None:

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.domain.events.contract import BadEvent
-from pipeline.domain.events.received import read
-from pipeline.domain.events.spelling import look_alikes, normal
+from pipeline.domain.events.received import encode, read
+from pipeline.domain.events.spelling import is_normal, look_alikes, normal
 from tests.support.builders import cloud, completed, scanned
 
 SAME = (
@@ -39,6 +39,24 @@ def test_the_spelling_is_final_and_what_is_seen_stays(text: str) -> None:
     assert unicodedata.is_normalized("NFC", spelled)
     assert spelled == spelled.strip()
     assert normal(f"\u200b {text}\u00a0") == spelled
+
+
+USUAL_AND_UNUSUAL = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from(' "\\ é\u0301e\u200b\u00a0\t\x7f\u0085'))
+)
+
+
+@given(st.lists(USUAL_AND_UNUSUAL, max_size=4))
+@example(["Orléans Sud", " "])
+@example(["e", "\u0301"])
+def test_the_fast_check_overlooks_no_other_spelling(texts: list[str]) -> None:
+    if is_normal(encode(texts)):
+        assert [normal(text) for text in texts] == texts
+
+
+@pytest.mark.parametrize("text", ["Lyon", "Saint-Étienne (Nord) 2", "深圳 南", "Łódź", "a 'b' c"])
+def test_the_fast_check_accepts_usual_names(text: str) -> None:
+    assert is_normal(encode({"depot": text, "note": "two words"}))
 
 
 def test_names_that_look_alike_are_found() -> None:
