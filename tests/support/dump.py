@@ -4,10 +4,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Column, Engine, select
 
 from pipeline.store.db.engine import reading
+from pipeline.store.schema.orders import orders
 from pipeline.store.schema.tables import metadata
+from tests.support.facts import without_places
 
 # Positions in the journal depend on the batches; encrypted bytes are random.
 _LEFT_OUT = {
@@ -30,10 +32,12 @@ def dump(engine: Engine, leave_out: Collection[str] = (), columns: dict[str, set
             for row in connection.execute(select(*kept)):
                 if table.name != "state" or row[0] not in _POSITIONS:
                     lines.append(
-                        f"{table.name} " + " ".join(f"{c.name}={_text(v)}" for c, v in zip(kept, row, strict=True))
+                        f"{table.name} " + " ".join(f"{c.name}={_text(c, v)}" for c, v in zip(kept, row, strict=True))
                     )
     return sorted(lines)
 
 
-def _text(value: Any) -> str:
+def _text(column: Column[Any], value: Any) -> str:
+    if column is orders.c.facts:
+        value = without_places(value)
     return value.isoformat() if isinstance(value, datetime) else repr(value)

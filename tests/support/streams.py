@@ -50,13 +50,17 @@ class ReceivedEvent(NamedTuple):
 
 
 def stream(seed: object, orders: int = 12, historic: bool = True) -> list[ReceivedEvent]:
-    """The events of some orders in the order of receipt. Historic events are received at their own time."""
+    """The events of some orders in the order of receipt. Historic events are received at their own time.
+
+    Times of receipt are unique: of two equal ones the place in the journal decides, which depends on the processing.
+    """
     rng = Random(f"{seed}")
     events: list[ReceivedEvent] = []
     for number in range(orders):
         story = _Story(rng, f"SO-{number}", historic, Random(f"{seed}:{number}"))
         events += [ReceivedEvent(time if historic else time + _lag(rng), raw) for time, raw in story.events()]
-    return sorted(events)
+    moment = timedelta(microseconds=1)
+    return [ReceivedEvent(time + n * moment, raw) for n, (time, raw) in enumerate(sorted(events))]
 
 
 def with_duplicates(rng: Random, events: Sequence[ReceivedEvent], share: float = 0.4) -> list[ReceivedEvent]:
