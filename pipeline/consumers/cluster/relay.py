@@ -119,7 +119,7 @@ class RelayThread(Background):
         Raises KafkaError, after it has deleted what was published before the error.
         """
         started = time.perf_counter()
-        shards = range(self._first_shard, self._first_shard + _SHARDS_AT_ONCE)
+        shards = [*range(self._first_shard, self._first_shard + _SHARDS_AT_ONCE), outbox.DEAD_LETTERS]
         with self._store.engine.begin() as connection:
             events = outbox.read(connection, outbox.lock_shards(connection, shards), _BATCH_SIZE)
             if not events:
