@@ -19,7 +19,6 @@ from pipeline.consumers.runtime.write_queue import NotStored
 from pipeline.domain.events.cloudevents import BATCH, JSON, STRUCTURED
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent
 from pipeline.domain.events.received import Received, read
-from pipeline.domain.events.times import check_not_ahead
 from pipeline.store.people.api_keys import ApiKey
 from pipeline.web.http.byte_budget import ByteBudget
 from pipeline.web.http.problems import Problem
@@ -198,9 +197,7 @@ class _EventChecker:
     def __init__(self, key: ApiKey, services: Services) -> None:
         self._key = key
         self._limits = services.settings
-        self._types = services.store.event_types
-        self._vault = services.store.vault
-        self._max_ahead = services.store.max_event_ahead
+        self._store = services.store
         self._position = f"http:{key.name}"
         self._now = services.now()
 
@@ -219,7 +216,7 @@ class _EventChecker:
             else:
                 checked.incoming.append(Incoming(received.raw, None, self._position, None, self._now, received, True))
                 checked.indexes.append(index)
-                warned = warnings_of(received.event, self._vault)
+                warned = warnings_of(received.event, self._store.vault)
                 checked.warnings.extend(EventWarning(index, field, reason) for field, reason in warned)
         return checked
 
@@ -227,9 +224,9 @@ class _EventChecker:
         if len(raw) > self._limits.max_event_bytes:
             raise BadEvent(f"the event has {len(raw)} bytes, more than {self._limits.max_event_bytes}")
         # Received now, history included: senders must not move the installation's clock.
-        received = read(raw, None, self._now, self._types)
+        received = read(raw, None, self._now, self._store.event_types)
         event = received.event
-        check_not_ahead(event.time, event.received_at, self._max_ahead)
+        self._store.check_not_ahead(event)
         if event.type not in ALLOWED:
             raise BadEvent(f"{event.type!r} cannot be sent from outside; {', '.join(ALLOWED)} can", "type")
         if event.source.split("/")[0] == OWN_SOURCE:
