@@ -37,6 +37,12 @@ CLOCK_SUSPECT = Gauge(
     "unvarnished_clock_suspect",
     "1 while this machine's clock cannot be believed and nothing is received or sent, else 0",
 )
+LEVEL_SEGMENTS = Gauge("unvarnished_level_segments", "Segments seen so far, by configured segment level", ["level"])
+LEVEL_CAPACITY = Gauge(
+    "unvarnished_level_capacity",
+    "Segments that a level is configured for; with more of them, its limit of false alerts does not hold",
+    ["level"],
+)
 SPOOLED = Gauge(
     "unvarnished_spooled_calls",
     "Webhook calls of the provider on disk and not in the database, by state: waiting, set_aside (after a bug)",
