@@ -67,6 +67,10 @@ LAG = Gauge(
     "unvarnished_lag_records", "Records of a worker's partitions that are not processed yet, by topic", ["topic"]
 )
 STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed, else 0")
+TOPIC_RECREATED = Counter(
+    "unvarnished_topic_recreations",
+    "Times that the topic unvarnished-events was found to be deleted and created again; what was on it is republished",
+)
 RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published to Kafka")
 RELAY_SECONDS = Histogram(
     "unvarnished_relay_seconds", "Seconds from reading a batch of the outbox to deleting it from the outbox"

@@ -109,7 +109,8 @@ class _CheckedBatch:
         self.conflicts = {n for n, seq in zip(self.checked, seqs, strict=True) if seq == "conflict"}
         self.bad.update(dict.fromkeys(self.conflicts, intake.CONFLICT))
         relayed = {n: record.key for n, record in enumerate(self.records) if isinstance(record, RelayedEvent)}
-        unmarked = handled.mark(connection, relayed.values())
+        stored = [(seq, "") for seq in seqs if isinstance(seq, int)]  # see `topic_watch`
+        unmarked = handled.mark(connection, [*relayed.values(), *stored])
         for number, key in relayed.items():
             if key in unmarked:  # only the first one in this batch
                 unmarked.remove(key)
