@@ -1,4 +1,4 @@
-"""`unvarnished levels`, and what says that a level has more segments than it is configured for."""
+"""The commands that list, add and remove levels, and what says that a level has more segments than it is configured for."""
 
 import json
 import logging
