@@ -21,7 +21,7 @@ def without_places(stored: str) -> str:
     facts = msgspec.json.decode(stored, type=Facts)
     facts.revisions = [replace(one, place=0) for one in facts.revisions]
     facts.promises = [replace(one, place=0) for one in facts.promises]
-    return msgspec.json.encode(facts, decimal_format="number").decode()
+    return msgspec.json.Encoder(decimal_format="number").encode(facts).decode()
 
 
 def apply(facts: Facts, received: Event) -> None:

@@ -49,7 +49,7 @@ class ReceivedEvent(NamedTuple):
     raw: bytes
 
 
-def stream(seed: object, orders: int = 12, historic: bool = True) -> list[ReceivedEvent]:
+def stream(seed: object, orders: int = 20, historic: bool = True) -> list[ReceivedEvent]:
     """The events of some orders in the order of receipt. Historic events are received at their own time.
 
     Times of receipt are unique: of two equal ones the place in the journal decides, which depends on the processing.
