@@ -40,7 +40,7 @@ class IntakeSettings(SettingsGroup):
     webhook_origins: Annotated[frozenset[str], NoDecode] = Field(
         frozenset({"*"}),
         description="origins that an OPTIONS request may ask permission for to deliver events (CloudEvents webhook "
-        "validation), separated by commas. *: all. Every delivery needs an API key all the same",
+        "validation), separated by commas. *: all. Each delivery still needs an API key",
     )
     max_events_per_request: int = Field(500, ge=1, le=5_000, description="maximum number of events in one HTTP request")
     max_event_bytes: int = Field(

@@ -144,6 +144,9 @@ class _Story:
         events += self._corrections()
         events += self._promises()
         scans = self._scans()
+        if self._more.random() < 0.1:  # called off at once: nothing is ever dispatched
+            scans = []
+            events.append(self._cancelled(timedelta(minutes=10), None, "called-off"))
         events += scans
         events += self._retractions(scans)
         events += self._cancellations()
@@ -237,11 +240,14 @@ class _Story:
     def _cancellations(self) -> list[tuple[datetime, bytes]]:
         more, events = self._more, []
         for n in range(more.choice((0, 0, 0, 0, 1, 2))):
-            time = self._begun + timedelta(minutes=10 * more.randrange(-30, 300))
+            after = timedelta(minutes=10 * more.randrange(-30, 300))
             lines = more.choice((None, [{"sku": "sku0"}], [{"sku": "sku1", "cancelled": 1}]))
-            envelope = {"historic": self._historic}
-            events.append((time, cancelled(self._order_id, time, f"{self._order_id}:off{n}", lines=lines, _=envelope)))
+            events.append(self._cancelled(after, lines, f"off{n}"))
         return events
+
+    def _cancelled(self, after: timedelta, lines: Any, name: str) -> tuple[datetime, bytes]:
+        time, envelope = self._begun + after, {"historic": self._historic}
+        return time, cancelled(self._order_id, time, f"{self._order_id}:{name}", lines=lines, _=envelope)
 
     def _dialogue(self) -> list[tuple[datetime, bytes]]:
         rng = self._rng

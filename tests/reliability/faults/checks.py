@@ -13,6 +13,7 @@ from pipeline.store.schema.asks import asks
 from pipeline.store.schema.journal import dead_letters, handled, journal
 from pipeline.store.schema.orders import orders, rollups
 from tests.reliability.faults.workload import LIVE, Intake, Item
+from tests.support.facts import without_places
 
 FinalState = Mapping[str, Sequence[str]]
 
@@ -22,7 +23,7 @@ def final_state(engine: Engine) -> FinalState:
     with reading(engine) as connection:
         facts, claims = [], []
         for order in connection.execute(select(orders)):
-            facts.append(f"{order.order_id} {order.facts}")
+            facts.append(f"{order.order_id} {without_places(order.facts)}")
             claims.append(f"{order.order_id} {msgspec.json.decode(order.dialogue, type=Dialogue).claim}")
         columns = [column for column in answers.c if column.name != "received_at"]
         # A counter that returned to 0 equals one that never changed.
@@ -36,6 +37,16 @@ def final_state(engine: Engine) -> FinalState:
             "figures": sorted(map(repr, connection.execute(counted))),
             "asks": sorted(map(repr, live)),
         }
+
+
+def as_received(engine: Engine, items: Iterable[Item]) -> list[Item]:
+    """The events in the order of their receipt, each with its time of receipt in the journal."""
+    by_id = {item.id: item for item in items}
+    found = select(journal.c.id, journal.c.received_at).order_by(journal.c.received_at, journal.c.seq)
+    with reading(engine) as connection:
+        return [
+            by_id[row.id]._replace(received_at=row.received_at) for row in connection.execute(found) if row.id in by_id
+        ]
 
 
 def differences(found: FinalState, wanted: FinalState) -> list[str]:

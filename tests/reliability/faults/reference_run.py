@@ -1,4 +1,4 @@
-"""The reference for a trial: the same events in one process, in order, each once, without faults."""
+"""The reference for a trial: the same events in one process, in the order of receipt, each once, without faults."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -40,7 +40,10 @@ class _ReferenceNotifier:
 
 
 def reference_run(items: Sequence[Item], lost: Collection[str]) -> FinalState:
-    """The final state. `lost`: the orders whose question has an unknown outcome in the trial."""
+    """The final state after events in the order of receipt.
+
+    `lost`: the orders whose question has an unknown outcome in the trial.
+    """
     now = datetime.now(UTC)
     with TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/reference.db"

@@ -1,7 +1,7 @@
 """The workload of a trial: thousands of orders, shuffled, a tenth of the events twice, over every intake.
 
-The final state must not depend on the order of receipt. So the eventful orders are historic: their facts, claims,
-answers and figures do not. The orders with questions have one contact each, who belongs to no other order.
+The final state depends on the events and their times of receipt only, not on the order of processing. So the eventful
+orders are historic. The orders with questions have one contact each, who belongs to no other order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,7 +46,13 @@ class _IdAndType(msgspec.Struct):
     type: str
 
 
-_OUTSIDE = {"order.completed": "orders", "order.repromised": "orders", "delivery.updated": "deliveries"}
+_OUTSIDE = {
+    "order.completed": "orders",
+    "order.repromised": "orders",
+    "order.cancelled": "orders",
+    "delivery.updated": "deliveries",
+    "delivery.retracted": "deliveries",
+}
 _decode_id_and_type = msgspec.json.Decoder(_IdAndType)
 
 

@@ -1,5 +1,6 @@
 """Reads one order for the order page and the read API."""
 
+from pipeline.domain.events.spelling import normal
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.alerts import alerts_as_of
@@ -9,9 +10,12 @@ from pipeline.web.internal.orders.order import OrderView, view_of
 
 
 def find_order(services: Services, order_id: str) -> OrderView | None:
-    """Everything known about an order; None if no event has named it."""
+    """Everything known about an order; None if no event has named it.
+
+    Versions before the one spelling of ids stored them as sent, so the exact spelling is tried first.
+    """
     with reading(services.store.engine) as connection:
-        record = read_record(connection, order_id)
+        record = read_record(connection, order_id) or read_record(connection, normal(order_id))
         if record is None:
             return None
         alerts = alerts_as_of(connection, clock_of(connection).date()) if record.order.dialogue.pairs else []
