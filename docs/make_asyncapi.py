@@ -76,6 +76,7 @@ def _dead_letters() -> dict[str, Any]:
         "topic": "topic of the record",
         "partition": "partition of the record",
         "offset": "offset of the record",
+        "seq": "instead of partition and offset: place in the journal of an event that became a dead letter later",
         "reason": "why it cannot be processed",
         "field": "path of the invalid field; empty if it is not one field",
     }
@@ -85,7 +86,7 @@ def _dead_letters() -> dict[str, Any]:
         "title": "dead.letter",
         "summary": "A record as it was received, with its own headers, and why it cannot be processed.",
         "contentType": "application/octet-stream",
-        "headers": {"type": "object", "properties": headers, "required": list(named)},
+        "headers": {"type": "object", "properties": headers, "required": ["topic", "reason", "field"]},
         "payload": {"type": "string", "format": "binary"},
     }
     return {

@@ -1,4 +1,4 @@
-"""The base class of errors whose message is for the user of a command."""
+"""Errors whose message is for the user of a command."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The message is one sentence. Commands print it without a traceback and exit with code 2.
     """
+
+
+class ClockSuspect(UserError):
+    """This machine's clock cannot be believed now, so nothing may be stored with its time. It may pass by itself."""

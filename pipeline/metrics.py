@@ -33,6 +33,10 @@ INBOUND_FOUND = Counter(
 )
 WAITING = Gauge("unvarnished_waiting_events", "Events received and not stored yet")
 READY = Gauge("unvarnished_ready", "1 if events can be received now, as /readyz says, else 0")
+CLOCK_SUSPECT = Gauge(
+    "unvarnished_clock_suspect",
+    "1 while this machine's clock cannot be believed and nothing is received or sent, else 0",
+)
 SPOOLED = Gauge(
     "unvarnished_spooled_calls",
     "Webhook calls of the provider on disk and not in the database, by state: waiting, set_aside (after a bug)",

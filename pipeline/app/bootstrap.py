@@ -10,10 +10,11 @@ from pathlib import Path
 from socket import socket
 from typing import NamedTuple
 
-from pipeline.app.installation import Installation, SharedInstallation, ages_of, now, policy_of, sign_in_token
+from pipeline.app.installation import Installation, SharedInstallation, ages_of, policy_of, sign_in_token
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.background import Background
+from pipeline.consumers.runtime.receipt_clock import ClockWatch
 from pipeline.consumers.runtime.retention import Retention
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
 from pipeline.consumers.runtime.write_queue import BatchSink, QueueLimits, WriteQueue
@@ -68,15 +69,22 @@ def bound_listeners(settings: Settings) -> Iterator[Sockets]:
         yield Sockets(public, internal)
 
 
-def write_queue(sink: BatchSink, settings: Settings) -> WriteQueue:
+def write_queue(store: Store, sink: BatchSink, settings: Settings) -> WriteQueue:
     """The thread that writes all events of this process."""
     limits = QueueLimits(settings.batch_size, settings.max_pending_events, settings.max_pending_bytes)
-    return WriteQueue(sink, limits, now)
+    return WriteQueue(sink, limits, store.clock)
 
 
 def retention(store: Store, settings: Settings) -> Retention:
     """The thread that deletes expired rows."""
-    return Retention(store, ages_of(settings), now)
+    return Retention(store, ages_of(settings), store.clock)
+
+
+def clock_watch(installation: Installation | SharedInstallation, settings: Settings) -> ClockWatch:
+    """The thread that records the time of receipt, and resolves doubts about it by the clocks of providers."""
+    store = installation.store
+    clocks = [made.adapter.clock for made in _channels(store, settings) if made.adapter.clock is not None]
+    return ClockWatch(store.engine, installation.clock, clocks)
 
 
 def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None] = lambda: None) -> Dispatcher:
@@ -89,7 +97,7 @@ def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None
         policy_of(settings),
         {configured.channel.name: configured.adapter.notifier for configured in _channels(store, settings)},
         MessageContext(settings.company_name, settings.public_url.rstrip("/")),
-        now,
+        store.clock,
         concurrency=settings.dispatcher_concurrency,
         on_committed=on_committed,
     )
@@ -109,7 +117,7 @@ def http_parts(
     pages = [channel_pages.PAGES[name] for configured in channels for name in configured.adapter.pages]
     token = sign_in_token(settings)
     public = server.public_app(services, *webhook_routes)
-    internal = server.internal_app(services, token, health.queue_problems(queue), *pages)
+    internal = server.internal_app(services, token, _problems(services.store, queue), *pages)
     return HttpParts(
         [server.Listener(public, sockets.public), server.Listener(internal, sockets.internal)],
         [*replayers, *_inbox_polls(services.store, channels, settings, queue)],
@@ -131,7 +139,12 @@ def _services(
         on_stored()
         return result
 
-    return Services(installation.store, installation.setup, settings, _submit, now)
+    return Services(installation.store, installation.setup, settings, _submit, installation.store.clock)
+
+
+def _problems(store: Store, queue: WriteQueue) -> health.ReadinessCheck:
+    of_queue = health.queue_problems(queue)
+    return lambda: [*store.clock.problems(), *of_queue()]
 
 
 def _addresses(sockets: Sockets, store: Store, token: str) -> Addresses:
@@ -170,7 +183,13 @@ def _inbox_polls(
     interval = timedelta(minutes=settings.inbound_poll_minutes)
     return [
         InboxPoll(
-            store, configured.channel, configured.adapter.inbox, READER, now, every=interval, on_committed=queue.wake
+            store,
+            configured.channel,
+            configured.adapter.inbox,
+            READER,
+            store.clock,
+            every=interval,
+            on_committed=queue.wake,
         )
         for configured in channels
         if configured.adapter.inbox is not None

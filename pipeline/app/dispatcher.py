@@ -14,4 +14,5 @@ def run(settings: Settings) -> None:
     shared = wait_for_shared(settings)
     dispatcher = bootstrap.dispatcher(shared.store, settings)
     with server.bind(settings.internal_host, settings.dispatcher_port, ProcessRole.DISPATCHER) as bound:
-        serving.run_with_health(ProcessRole.DISPATCHER, shared.store, settings, bound, dispatcher)
+        threads = [bootstrap.clock_watch(shared, settings), dispatcher]
+        serving.run_with_health(ProcessRole.DISPATCHER, shared.store, settings, bound, threads, shared.clock.problems)

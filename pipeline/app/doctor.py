@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app.errors import database_cause
 from pipeline.app.installation import default_country, frozen_config, now
+from pipeline.consumers.runtime.receipt_clock import is_accepted
+from pipeline.domain.events.receipt_time import step_doubt
 from pipeline.domain.events.spelling import look_alikes
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
@@ -19,6 +21,7 @@ from pipeline.notifiers.wording.preview import preview, why_long
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
+from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
 from pipeline.store.people.vault import UnsealError, Vault
 from pipeline.store.reads import checks
@@ -179,10 +182,14 @@ def _mode_name(cluster: bool) -> str:
 
 
 def _clock(connection: Connection) -> str:
-    server = checks.server_time(connection)
+    wall, server = now(), checks.server_time(connection)
+    recorded = receipt_mark.newest(connection, wall)
+    doubt = None if recorded is None else step_doubt(wall, recorded)
+    if doubt is not None and server is None and not is_accepted(connection, wall):
+        raise _Problem(doubt, "set the clock; if it is right, run `unvarnished doctor --accept-clock`")
     if server is None:
         return "the database has no clock of its own"
-    difference = abs((now() - server).total_seconds())
+    difference = abs((wall - server).total_seconds())
     if difference > _MAX_CLOCK_DIFFERENCE:
         raise _Problem(
             f"differs by {difference:.1f} seconds from the database server's",

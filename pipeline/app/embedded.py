@@ -29,10 +29,11 @@ def run(
     store = installation.store
     with bootstrap.bound_listeners(settings) as sockets:
         settings = sockets.with_public_url(settings)
-        queue = bootstrap.write_queue(installation.runner, settings)
+        queue = bootstrap.write_queue(store, installation.runner, settings)
         dispatcher = bootstrap.dispatcher(store, settings, queue.wake)
         http = bootstrap.http_parts(sockets, installation, settings, queue, dispatcher.wake)
         # The channel's threads start before the dispatcher: an answer received earlier precedes the next question.
-        threads = [queue, *http.threads, dispatcher, bootstrap.retention(store, settings)]
+        watch = bootstrap.clock_watch(installation, settings)
+        threads = [watch, queue, *http.threads, dispatcher, bootstrap.retention(store, settings)]
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

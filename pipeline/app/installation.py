@@ -6,7 +6,7 @@ The only place that knows the two modes of a database: embedded (one process) an
 import logging
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,15 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app.errors import database_cause
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.runtime.receipt_clock import ReceiptClock, open_clock
 from pipeline.consumers.runtime.retention import Ages
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.detection.segments import parse_levels
+from pipeline.domain.detection.levels import LevelHistory
+from pipeline.domain.detection.segments import format_levels, parse_levels
 from pipeline.domain.setup import Setup
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
 from pipeline.settings import DEFAULT_SEGMENT_LEVELS, ConfigurationError, Settings
-from pipeline.store.db.engine import connect
+from pipeline.store.db.engine import connect, reading
+from pipeline.store.evidence import level_changes
 from pipeline.store.journal import state
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.journal.shared_journal import SharedJournal
@@ -39,7 +42,8 @@ _log = logging.getLogger(__name__)
 
 class FrozenConfig(msgspec.Struct, frozen=True):
     """The configuration that a database keeps from its first start on, because the same events with another one would
-    result in other evidence. The field names are stored."""
+    result in other evidence. `levels` are those of the first start: changes are in a table. The field names are stored.
+    """
 
     levels: str
     alerts_a_year: float
@@ -47,7 +51,7 @@ class FrozenConfig(msgspec.Struct, frozen=True):
     cluster: bool = False  # a shared journal assigns its positions in another way
 
 
-_SETTING_OF = {"levels": "segment_levels", "alerts_a_year": "false_alerts_per_year"}
+_SETTING_OF = {"alerts_a_year": "false_alerts_per_year"}
 
 
 class DatabaseMismatch(UserError):
@@ -61,6 +65,7 @@ class Installation:
     store: Store
     setup: Setup
     runner: EmbeddedRunner
+    clock: ReceiptClock = field(default_factory=ReceiptClock)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class SharedInstallation:
 
     store: Store
     setup: Setup
+    clock: ReceiptClock
 
 
 def now() -> datetime:
@@ -98,11 +104,30 @@ def open_installation(
     """
     engine = open_database(settings)
     frozen = _freeze(engine, settings, levels, simulated, cluster=False)
+    clock = ReceiptClock()
+    if not simulated:  # a demo may be continued whenever one likes
+        open_clock(engine, clock)
     store = Store(
-        engine, open_vault(settings), EmbeddedJournal(), settings.event_types, max_event_ahead=settings.max_event_ahead
+        engine,
+        open_vault(settings),
+        EmbeddedJournal(),
+        settings.event_types,
+        max_event_ahead=settings.max_event_ahead,
+        clock=clock,
     )
-    setup = _setup(frozen, settings, sending)
-    return Installation(store, setup, EmbeddedRunner(store, setup, settings.batch_size))
+    setup = _setup(engine, frozen, settings, sending)
+    return Installation(store, setup, EmbeddedRunner(store, setup, settings.batch_size), clock)
+
+
+def open_as_started(settings: Settings) -> Installation | SharedInstallation:
+    """Open the database in the mode of its first start, whatever it contains; a new one as the settings say."""
+    engine = open_database(settings)
+    with reading(engine) as connection:
+        frozen = frozen_config(connection)
+    engine.dispose()
+    if settings.uses_kafka if frozen is None else frozen.cluster:
+        return open_shared(settings)
+    return open_installation(settings, simulated=frozen is not None and frozen.simulated)
 
 
 def open_shared(settings: Settings) -> SharedInstallation:
@@ -112,10 +137,16 @@ def open_shared(settings: Settings) -> SharedInstallation:
     """
     engine = open_database(settings, cluster=True)
     frozen = _freeze(engine, settings, None, simulated=False, cluster=True)
+    clock = open_clock(engine, ReceiptClock())
     store = Store(
-        engine, open_vault(settings), SharedJournal(), settings.event_types, max_event_ahead=settings.max_event_ahead
+        engine,
+        open_vault(settings),
+        SharedJournal(),
+        settings.event_types,
+        max_event_ahead=settings.max_event_ahead,
+        clock=clock,
     )
-    return SharedInstallation(store, _setup(frozen, settings, sending=True))
+    return SharedInstallation(store, _setup(engine, frozen, settings, sending=True), clock)
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -152,8 +183,26 @@ def frozen_config(connection: Connection) -> FrozenConfig | None:
     return None if text is None else msgspec.json.decode(text, type=FrozenConfig)
 
 
-def _setup(frozen: FrozenConfig, settings: Settings, sending: bool) -> Setup:
-    return Setup(parse_levels(frozen.levels), frozen.alerts_a_year, policy_of(settings), sending)
+def _setup(engine: Engine, frozen: FrozenConfig, settings: Settings, sending: bool) -> Setup:
+    with reading(engine) as connection:
+        changes = level_changes.read(connection)
+    setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, policy_of(settings), sending, changes)
+    if settings.segment_levels is not None and {*parse_levels(settings.segment_levels)} != {*setup.history.figured}:
+        _log.warning(
+            "UNVARNISHED_SEGMENT_LEVELS=%s has no effect: it is read at the first start of a database only, and this one "
+            "watches %s. To change that: unvarnished levels add, unvarnished levels remove",
+            settings.segment_levels,
+            format_levels(setup.levels),
+        )
+    return setup
+
+
+def history_of(connection: Connection) -> tuple[LevelHistory, float] | None:
+    """The levels of a database over time and its budget of false alerts a year; None before the first start."""
+    frozen = frozen_config(connection)
+    if frozen is None:
+        return None
+    return LevelHistory(parse_levels(frozen.levels), level_changes.read(connection)), frozen.alerts_a_year
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -192,8 +241,8 @@ def _compare(frozen: FrozenConfig, wanted: FrozenConfig) -> None:
         raise DatabaseMismatch(
             f"this database was first started in {mode}, and the mode cannot change: use another database"
         )
-    for field, setting in _SETTING_OF.items():
-        first, present = getattr(frozen, field), getattr(wanted, field)
+    for name, setting in _SETTING_OF.items():
+        first, present = getattr(frozen, name), getattr(wanted, name)
         if first != present:
             raise DatabaseMismatch(
                 f"this database was first started with {setting} {first!r}, not {present!r}: "

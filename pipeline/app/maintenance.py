@@ -1,15 +1,25 @@
 """Operations of a user on an installation: API keys, replays of histories, dead letters."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from sqlalchemy import Engine
 
-from pipeline.app.installation import Installation, SharedInstallation, ages_of, now, open_installation, open_shared
+from pipeline.app.installation import (
+    Installation,
+    SharedInstallation,
+    ages_of,
+    now,
+    open_database,
+    open_installation,
+    open_shared,
+)
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime import dead_letter_retry, retention
 from pipeline.consumers.runtime.retention import Deleted
 from pipeline.consumers.runtime.write_queue import BatchSink
 from pipeline.settings import Settings
+from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
 
 
@@ -40,7 +50,7 @@ def retry_dead_letters(settings: Settings) -> IngestResult:
     """Reprocess all dead letters as events received now. Those that fail again stay. Raises DatabaseMismatch."""
     installation, sink = _open_with_sink(settings)
     try:
-        return dead_letter_retry.retry(installation.store, sink, now)
+        return dead_letter_retry.retry(installation.store, sink, installation.clock)
     finally:
         installation.store.engine.dispose()
 
@@ -49,9 +59,21 @@ def delete_expired(settings: Settings) -> Deleted:
     """Delete the rows that are older than the settings allow. Raises DatabaseMismatch."""
     installation, _ = _open_with_sink(settings)
     try:
-        return retention.delete_expired(installation.store, ages_of(settings), now())
+        return retention.delete_expired(installation.store, ages_of(settings), installation.clock())
     finally:
         installation.store.engine.dispose()
+
+
+def accept_clock(settings: Settings) -> datetime:
+    """Accept what this machine's clock shows as right, and return it. Running processes notice within seconds."""
+    engine = open_database(settings, settings.uses_kafka)
+    accepted = now()
+    try:
+        with engine.begin() as connection:
+            receipt_mark.accept(connection, accepted)
+    finally:
+        engine.dispose()
+    return accepted
 
 
 def _open_with_sink(settings: Settings) -> tuple[Installation | SharedInstallation, BatchSink]:

@@ -17,6 +17,6 @@ def run(settings: Settings) -> None:
     logs.configure(ProcessRole.RELAY, settings.log_level)
     shared = wait_for_shared(settings)
     open_producer = partial(client.producer, settings)
-    relay = RelayThread(shared.store, shared.setup.levels, settings.kafka_topic_prefix, open_producer, now)
+    relay = RelayThread(shared.store, shared.setup.first_levels, settings.kafka_topic_prefix, open_producer, now)
     with server.bind(settings.internal_host, settings.relay_port, ProcessRole.RELAY) as bound:
-        serving.run_with_health(ProcessRole.RELAY, shared.store, settings, bound, relay, relay.problems)
+        serving.run_with_health(ProcessRole.RELAY, shared.store, settings, bound, [relay], relay.problems)

@@ -20,7 +20,8 @@ def run(settings: Settings, on_started: Callable[[serving.Addresses], None]) -> 
     shared = wait_for_shared(settings)
     with bootstrap.bound_listeners(settings) as sockets:
         settings = sockets.with_public_url(settings)
-        queue = bootstrap.write_queue(OutboxWriter(shared.store), settings)
+        queue = bootstrap.write_queue(shared.store, OutboxWriter(shared.store), settings)
         http = bootstrap.http_parts(sockets, shared, settings, queue)
-        threads = [queue, *http.threads, bootstrap.retention(shared.store, settings)]
+        watch = bootstrap.clock_watch(shared, settings)
+        threads = [watch, queue, *http.threads, bootstrap.retention(shared.store, settings)]
         serving.run(shared.store, http.listeners, threads, settings, partial(on_started, http.addresses))

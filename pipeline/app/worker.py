@@ -5,6 +5,7 @@ It runs the loop that consumes Kafka, a listener with health and metrics, and a 
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from socket import socket
 from typing import Any, NamedTuple, NoReturn
@@ -12,9 +13,9 @@ from typing import Any, NamedTuple, NoReturn
 from mode.utils.logging import level_number
 
 from pipeline import logs
-from pipeline.app import serving
+from pipeline.app import bootstrap, serving
 from pipeline.app.errors import user_errors
-from pipeline.app.installation import SharedInstallation, now, sign_in_token, wait_for_shared
+from pipeline.app.installation import SharedInstallation, sign_in_token, wait_for_shared
 from pipeline.app.process_role import ProcessRole
 from pipeline.consumers.cluster import faust_app
 from pipeline.consumers.cluster.dead_letters import DeadLetterLimit
@@ -25,6 +26,7 @@ from pipeline.consumers.cluster.record_processor import RecordProcessor
 from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.cluster.watchdog import Lag, Watchdog
 from pipeline.consumers.cluster.worker_loop import WorkerLoop, WorkerSetup
+from pipeline.consumers.runtime.receipt_clock import ClockWatch
 from pipeline.settings import Settings
 from pipeline.web.http import server
 
@@ -38,6 +40,7 @@ class _Opened(NamedTuple):
     progress: Progress
     lag: Lag
     watchdog: Watchdog
+    clock_watch: ClockWatch
 
 
 class Worker(faust_app.App):
@@ -67,7 +70,7 @@ class Worker(faust_app.App):
         self.metrics_sensor.prefix = prefix
         lag = Lag(partial(client.offset_client, settings), prefix + GROUP, progress, prefix)
         watchdog = Watchdog(progress, lag, settings.worker_stall_timeout_seconds)
-        self._opened = _Opened(shared, progress, lag, watchdog)
+        self._opened = _Opened(shared, progress, lag, watchdog, bootstrap.clock_watch(shared, settings))
 
     def _read_settings(self, _: Any, /, *configurations: Any, signal: Any, **__: Any) -> None:
         """Read the settings, and set Faust's from them. Options of its command line are applied later, and win."""
@@ -79,16 +82,19 @@ class Worker(faust_app.App):
 
     async def on_shutdown(self) -> None:
         """Close everything, once the tasks have ended."""
-        await asyncio.to_thread(self._opened.watchdog.stop)
+        for thread in (self._opened.watchdog, self._opened.clock_watch):
+            await asyncio.to_thread(thread.stop)
         self._opened.lag.close()
         self._opened.shared.store.engine.dispose()
 
     async def _serve_health(self, stopping: asyncio.Event) -> None:
         """Serve health and metrics, instead of Faust's web server."""
-        settings, (shared, progress, _, watchdog) = self._settings, self._opened
-        app = server.health_app(
-            shared.store.engine, sign_in_token(settings), lambda: [*progress.problems(), *watchdog.problems()]
-        )
+        settings, (shared, progress, _, watchdog, _) = self._settings, self._opened
+
+        def _problems() -> Sequence[str]:  # once, if progress reports the clock, too
+            return list(dict.fromkeys([*shared.clock.problems(), *progress.problems(), *watchdog.problems()]))
+
+        app = server.health_app(shared.store.engine, sign_in_token(settings), _problems)
         ready = asyncio.Event()
         with self._bound as bound:
             serving_task = asyncio.create_task(server.serve([server.Listener(app, bound)], settings, stopping, ready))
@@ -98,19 +104,20 @@ class Worker(faust_app.App):
 
     async def _consume(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set, watched by the watchdog."""
-        settings, (shared, progress, _, watchdog) = self._settings, self._opened
+        settings, (shared, progress, _, watchdog, clock_watch) = self._settings, self._opened
         prefix = settings.kafka_topic_prefix
         runner = ClusterRunner(shared.store, shared.setup)
         work = WorkerSetup(
             runner,
-            RecordProcessor(runner, prefix, now).process,
+            RecordProcessor(runner, prefix, shared.clock).process,
             DeadLetterLimit(settings.max_dead_letters_per_minute, settings.max_dead_letter_share),
             frozenset(prefix + topic for topic in (*RECEIVED, EVENTS, EVIDENCE)),
             prefix + DEAD_LETTERS,
             settings.kafka_batch_size,
-            now,
+            shared.clock,
         )
         watchdog.start()
+        clock_watch.start()
         clients = worker_clients.worker_clients(settings, prefix + GROUP)
         await WorkerLoop(*clients, work, progress, self.sensor_notifier, stopping).run()
 

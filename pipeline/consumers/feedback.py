@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
+from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders.dialogue import Ask
@@ -81,7 +82,7 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
             "order_id": data.order_id,
             "contact_id": data.contact_id,
             "received_at": now,
-            "answered_at": data.answered_at,
+            "answered_at": answered_at(event),
             "channel": data.channel,
             "arrival": data.arrival,
             "arrived_at": data.arrived_at,

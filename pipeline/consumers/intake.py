@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from pipeline import metrics
 from pipeline.domain.events.contract import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
 from pipeline.domain.events.received import Received, read
-from pipeline.domain.events.times import check_not_ahead
 from pipeline.store.db.bulk import Row
 from pipeline.store.journal import dead_letters
 from pipeline.store.journal.journal import Entry
@@ -79,7 +78,7 @@ class Checked(NamedTuple):
 def ingest(
     connection: Connection, store: Store, batch: Iterable[Incoming], now: datetime
 ) -> tuple[list[IngestOutcome], list[tuple[int, Event]]]:
-    """Check and store a batch in the caller's transaction; `now` dates the dead letters.
+    """Check and store a batch in the caller's transaction; `now` dates the dead letters of history.
 
     Returns the outcome of each, and the new events with their sequence numbers, ready for their processors.
     """
@@ -93,7 +92,7 @@ def ingest(
             outcomes.append("new")
         except BadEvent as bad:
             outcomes.append("dead")
-            dead.append(dead_letter(store.vault, incoming, bad, now))
+            dead.append(dead_letter(store.vault, incoming, bad, incoming.received_at or now))
     seqs = store.journal.append(connection, [one.entry for one in checked.values()])
     new, people = [], list[Row]()
     for (number, one), seq in zip(checked.items(), seqs, strict=True):
@@ -105,7 +104,7 @@ def ingest(
         else:
             outcomes[number] = "conflicts"
             if not batch[number].answered:
-                dead.append(dead_letter(store.vault, batch[number], CONFLICT, now))
+                dead.append(dead_letter(store.vault, batch[number], CONFLICT, batch[number].received_at or now))
     save_people(connection, people)
     if dead:
         dead_letters.store(connection, dead)
@@ -136,7 +135,7 @@ def _read(store: Store, incoming: Incoming) -> Received:
         raise incoming.fault
     received = incoming.checked or read(incoming.raw, incoming.topic, incoming.received_at, store.event_types)
     event = received.event
-    check_not_ahead(event.time, event.received_at, store.max_event_ahead)
+    store.check_not_ahead(event)
     if event.type in CONCLUSIONS:
         raise BadEvent(f"{event.type!r} is a conclusion of this installation and cannot be sent to it", "type")
     if event.source == OWN_SOURCE:

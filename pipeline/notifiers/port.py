@@ -214,6 +214,7 @@ class Adapter:
     webhooks: Webhooks | None = None
     pages: tuple[str, ...] = ()  # names of extra internal pages, see web.internal.channel_pages
     check: Callable[[], SettingsProblem | None] = lambda: None  # for `unvarnished doctor`
+    clock: Callable[[], datetime | None] | None = None  # the provider's time, None if it does not answer; None: unknown
 
 
 _LINK = re.compile(r"/f/([A-Za-z0-9_-]{16,64})")

@@ -1,5 +1,6 @@
 """Commands that set up, check and fill an installation."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +19,30 @@ class Source(StrEnum):
 
 
 @app.command("doctor")
-def doctor_command(output: Output = Format.TABLE) -> None:
-    """Check this installation and advise how to correct each problem. Changes nothing; exits with 1 on a problem."""
+def doctor_command(
+    output: Output = Format.TABLE,
+    accept_clock: Annotated[
+        bool,
+        typer.Option("--accept-clock", help="First accept this machine's clock as right, although it looks wrong."),
+    ] = False,
+) -> None:
+    """Check this installation and advise how to correct each problem; exits with 1 on a problem.
+
+    Changes nothing, except with --accept-clock.
+    """
     from rich.console import Console
 
     from pipeline.app.doctor import examine
     from pipeline.cli.output.checks import show_checks
     from pipeline.settings import Settings
 
-    checks = examine(Settings())
+    settings = Settings()
+    if accept_clock:
+        from pipeline.app import maintenance
+
+        accepted = maintenance.accept_clock(settings)
+        print(f"Accepted: it is {accepted:%Y-%m-%dT%H:%M:%SZ}.", file=sys.stderr)
+    checks = examine(settings)
     if output is Format.JSON:
         print_json([check._asdict() for check in checks])
     else:

@@ -21,9 +21,11 @@ from pipeline.consumers.cluster.kafka.records import records_of, unnamed_numbers
 from pipeline.consumers.intake import dead_letter_of_journal
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
+from pipeline.domain.detection.levels import LevelHistory
 from pipeline.domain.detection.segments import Level
 from pipeline.domain.events.contract import BadEvent
 from pipeline.store.db.engine import reading
+from pipeline.store.evidence import level_changes
 from pipeline.store.journal import dead_letters, outbox
 from pipeline.store.journal.outbox import PendingEvent
 from pipeline.store.journal.shared_journal import SHARDS
@@ -63,7 +65,8 @@ class RelayThread(Background):
     ) -> None:
         super().__init__("relay")
         self._store = store
-        self._levels = levels
+        self._first_levels = tuple(levels)  # of the first start
+        self._levels: Sequence[Level] = levels  # that are watched now
         self._prefix = prefix  # of the topics
         self._open_producer = open_producer
         self._now = now
@@ -119,11 +122,12 @@ class RelayThread(Background):
         Raises KafkaError, after it has deleted what was published before the error.
         """
         started = time.perf_counter()
-        shards = range(self._first_shard, self._first_shard + _SHARDS_AT_ONCE)
+        shards = [*range(self._first_shard, self._first_shard + _SHARDS_AT_ONCE), outbox.DEAD_LETTERS]
         with self._store.engine.begin() as connection:
             events = outbox.read(connection, outbox.lock_shards(connection, shards), _BATCH_SIZE)
             if not events:
                 return 0
+            self._levels = LevelHistory(self._first_levels, level_changes.hold(connection)).watched
             numbers = unnamed_numbers(events)
             self._orders = first_order_of(connection, numbers) if numbers else {}
             result = self._send(events)
@@ -188,7 +192,7 @@ class RelayThread(Background):
         for event, error in refused:
             bad = BadEvent(f"the broker refuses it: {type(error).__name__}")
             vault, payload = self._store.vault, event.payload.encode()
-            rows.append(dead_letter_of_journal(vault, event.seq, payload, bad, self._now()))
+            rows.append(dead_letter_of_journal(vault, event.seq, payload, bad, event.received_at))
             metrics.DEAD.inc()
             _log.critical("the broker refuses an event: dead letter", extra={"event": event.id, "seq": event.seq})
         dead_letters.store(connection, rows)

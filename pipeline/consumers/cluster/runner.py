@@ -45,7 +45,7 @@ from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row
-from pipeline.store.journal import dead_letters, handled, state
+from pipeline.store.journal import dead_letters, handled, outbox, state
 from pipeline.store.journal.state import CLOCK
 from pipeline.store.orders.timers import TimerStore, claim, read_due
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -227,7 +227,7 @@ class ClusterRunner:
                     work.timers.earliest = timer.due_at
                     TIMERS[timer.kind](timer, work, timer.due_at)
                 work.flush()
-                store_unclaimed(connection, self._store.vault, work)
+                outbox.add_dead_letters(connection, store_unclaimed(connection, self._store.vault, work))
                 state.advance(connection, CLOCK, fired[-1].due_at)
         count_timers(Counter(timer.kind for timer in fired))
         return len(fired)

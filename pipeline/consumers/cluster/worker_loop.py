@@ -24,6 +24,7 @@ from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.cluster.sensors import Batch, SensorNotifier
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.events.contract import BadEvent
+from pipeline.errors import ClockSuspect
 
 FETCH_MS = 1_000  # milliseconds a fetch waits for the first record
 TICK_SECONDS = 1.0  # how late a timer may fire
@@ -223,6 +224,7 @@ class WorkerLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     def _note_problem(self, error: Exception) -> None:
         what = "the broker" if isinstance(error, KafkaError) else "the database"
-        self._progress.problem = f"{what} is unavailable ({type(error).__name__})"
+        is_clock = isinstance(error, ClockSuspect)
+        self._progress.problem = str(error) if is_clock else f"{what} is unavailable ({type(error).__name__})"
         self._progress.record_activity()
         _log.warning("%s, to be retried", self._progress.problem)

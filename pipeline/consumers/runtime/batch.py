@@ -12,14 +12,13 @@ from pipeline.domain.asking.eligibility import address
 from pipeline.domain.events.contract import BadEvent, Event, OrderCompleted
 from pipeline.domain.events.tracking import numbers_in
 from pipeline.domain.orders.facts import Revision
-from pipeline.domain.orders.parcels import WAIT_FOR_ORDER
+from pipeline.domain.orders.parcels import UNCLAIMED
 from pipeline.store.journal import dead_letters
 from pipeline.store.journal.journal import find
 from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
-_UNCLAIMED = BadEvent(f"no order has this tracking number, {WAIT_FOR_ORDER.days} days later", "data.tracking_number")
 
 
 class PoisonMessage(Exception):
@@ -66,17 +65,19 @@ def orders_of(event: Event, work: UnitOfWork) -> set[str]:
     return found if event.data.order_id is None else found | {event.data.order_id}
 
 
-def store_unclaimed(connection: Connection, vault: Vault, work: UnitOfWork) -> None:
-    """Store the dead letters of events whose tracking number no order has."""
-    rows = []
+def store_unclaimed(connection: Connection, vault: Vault, work: UnitOfWork) -> list[int]:
+    """Store the dead letters of events whose tracking number no order has. Returns their sequence numbers."""
+    rows, seqs = [], []
     for event in work.unclaimed:
         stored = find(connection, event.source, event.id)
         if stored is not None:
+            seqs.append(stored.seq)
             rows.append(
-                dead_letter_of_journal(vault, stored.seq, stored.payload.encode(), _UNCLAIMED, stored.received_at)
+                dead_letter_of_journal(vault, stored.seq, stored.payload.encode(), UNCLAIMED, stored.received_at)
             )
     dead_letters.store(connection, rows)
     metrics.DEAD.inc(len(rows))
+    return seqs
 
 
 def record_metrics(seconds: float, processed: Mapping[str, int], fired: Mapping[str, int]) -> None:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,6 +14,7 @@ from pipeline import metrics
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
+from pipeline.errors import ClockSuspect
 
 _TICK_SECONDS = 1.0  # how late a timer may fire when no event arrives
 _log = logging.getLogger(__name__)
@@ -138,8 +140,13 @@ class WriteQueue(Background):
             if self._woken or time.monotonic() >= tick_at:
                 self._woken = False
                 self._unless_unavailable(self._sink.process_pending)  # what others have put into the journal
-                self._unless_unavailable(lambda: self._sink.tick(self._now()))
+                self._tick()
                 tick_at = time.monotonic() + _TICK_SECONDS
+
+    def _tick(self) -> None:
+        with suppress(ClockSuspect):  # timers wait until the clock is right; `/readyz` says why
+            now = self._now()
+            self._unless_unavailable(lambda: self._sink.tick(now))
 
     def _wait(self, until: float) -> bool:
         """Wait for a batch, a call of `wake` or the next tick. False: all is written and the thread has to end."""

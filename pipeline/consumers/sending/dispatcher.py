@@ -30,6 +30,7 @@ from pipeline.notifiers.port import Absent, Accepted, NotAccepted, Notifier, Rej
 from pipeline.store.asks import claiming, outcomes
 from pipeline.store.asks.claiming import Claimer, Claims
 from pipeline.store.db.engine import reading
+from pipeline.store.db.transient import reason_of
 from pipeline.store.store import Store
 
 LEASE = timedelta(seconds=60)  # more than twice the longest time that a provider's answer is waited for
@@ -99,7 +100,9 @@ class Dispatcher(Background):
             except Exception as error:
                 if not is_transient(error):
                     raise
-                _log.error("database unavailable (%s); results are kept in memory", type(error).__name__)
+                _log.error(
+                    "nothing is sent, results are kept in memory (%s): %s", type(error).__name__, reason_of(error)
+                )
                 done = 0
             if not done:
                 self._rest()

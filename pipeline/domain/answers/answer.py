@@ -7,9 +7,18 @@ from typing import Self, TypeVar
 from msgspec import Struct, structs
 
 from pipeline.domain.answers.statement import Statement
-from pipeline.domain.events.contract import Arrival, Condition, Score
+from pipeline.domain.events.contract import Arrival, Condition, Event, FeedbackReceived, Score
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
+
+def answered_at(event: Event) -> datetime | None:
+    """When a `feedback.received` was answered, UTC: as its source states it, but no later than its receipt.
+
+    A source whose clock runs ahead would otherwise win over every later answer.
+    """
+    data: FeedbackReceived = event.data
+    return None if data.answered_at is None else min(data.answered_at.astimezone(UTC), event.received_at)
 
 
 class Answer(Struct, frozen=True, array_like=True):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
-from pipeline.domain.answers.answer import Answer, answer_rank, current_answers
+from pipeline.domain.answers.answer import Answer, answer_rank, answered_at, current_answers
 from pipeline.domain.events.contract import Event, FeedbackReceived, Purpose
 from pipeline.domain.orders.claims import NO_CLAIM, Claim
 from pipeline.domain.orders.facts import Attribution
@@ -87,7 +87,7 @@ class Dialogue(Struct, omit_defaults=True):
                 data.contact_id,
                 event.source,
                 event.id,
-                data.answered_at and data.answered_at.astimezone(UTC),
+                answered_at(event),
                 data.arrival,
                 data.arrived_at and data.arrived_at.astimezone(UTC),
                 data.complete,

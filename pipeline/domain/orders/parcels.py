@@ -8,12 +8,14 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pipeline.domain.events.contract import DeliveredLine
+from pipeline.domain.events.contract import BadEvent, DeliveredLine
 from pipeline.domain.events.tracking import normal_number
 from pipeline.domain.orders.facts import Facts, Scan
 
 WAIT_FOR_ORDER = timedelta(days=14)
 """How long an event that knows only a tracking number may precede the order."""
+UNCLAIMED = BadEvent(f"no order has this tracking number, {WAIT_FOR_ORDER.days} days later", "data.tracking_number")
+"""Why such an event is a dead letter afterwards."""
 REUSED_AFTER = timedelta(days=60)
 """So long after the delivery, an event that knows only the tracking number is about another parcel."""
 

@@ -1,10 +1,11 @@
-"""Which failures of the database pass by themselves, and what they are called."""
+"""Which failures pass by themselves, those of the database and a suspect clock, and what they are called."""
 
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from pipeline.errors import ClockSuspect
 from pipeline.store.db.sqlite_files import LOST, DatabaseFileLost
 
 _READ_ONLY = "25006"  # SQLSTATE: the server was demoted to a standby, or an administrator made it read-only
@@ -27,9 +28,9 @@ _PASSING = frozenset(
 
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may succeed: after a lock timeout, a lost connection, an exhausted pool, a full disk, while the
-    database is read-only.
+    database is read-only or this machine's clock is suspect.
     """
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, PoolTimeout | ClockSuspect):
         return True
     if not isinstance(error, DBAPIError):
         return False
@@ -46,6 +47,8 @@ def is_read_only(error: BaseException | None) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Why nothing can be written, without anything that the database's message may contain."""
+    if isinstance(error, ClockSuspect):
+        return str(error)
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, DatabaseFileLost):
         return LOST

@@ -12,16 +12,29 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from pipeline.store.schema.journal import journal, outbox
 
+DEAD_LETTERS = 16  # behind the shards of events (shared_journal.SHARDS): events to be published as dead letters
 _LOCKS = 0x756E7661  # "unva", the first half of our advisory locks' keys: other programs may lock in this database, too
 _LOCK_SHARDS = text(
     "SELECT shard FROM unnest(CAST(:shards AS int[])) AS shard WHERE pg_try_advisory_xact_lock(:locks, shard)"
 )
 _NEXT = (
-    select(journal.c.seq, journal.c.id, journal.c.type, journal.c.outgoing, journal.c.received_at, journal.c.payload)
+    select(
+        journal.c.seq,
+        journal.c.id,
+        journal.c.type,
+        journal.c.outgoing,
+        journal.c.received_at,
+        journal.c.payload,
+        outbox.c.shard == DEAD_LETTERS,
+    )
     .join_from(outbox, journal, journal.c.seq == outbox.c.seq)
     .where(outbox.c.shard.in_(bindparam("shards", expanding=True)))
     .order_by(outbox.c.seq)
     .limit(bindparam("limit"))
+)
+_ADD_DEAD_LETTERS = text(
+    "INSERT INTO outbox (seq, shard) SELECT seq, :shard FROM unnest(CAST(:seqs AS bigint[])) AS seq "
+    "ON CONFLICT DO NOTHING"
 )
 _DELETE = text("DELETE FROM outbox WHERE seq = ANY(CAST(:seqs AS bigint[]))")
 
@@ -35,6 +48,7 @@ class PendingEvent(NamedTuple):
     outgoing: bool  # one of our own events, which our processors have handled already
     received_at: datetime
     payload: str
+    dead: bool = False  # it is published as a dead letter
 
 
 class Backlog(NamedTuple):
@@ -42,6 +56,12 @@ class Backlog(NamedTuple):
 
     events: int
     since: datetime | None
+
+
+def add_dead_letters(connection: Connection, seqs: Sequence[int]) -> None:
+    """Have the relay publish these events, which it has published before, as dead letters."""
+    if seqs:
+        connection.execute(_ADD_DEAD_LETTERS, {"seqs": list(seqs), "shard": DEAD_LETTERS})
 
 
 def lock_shards(connection: Connection, shards: Collection[int]) -> list[int]:

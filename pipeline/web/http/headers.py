@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, Message, Scope
 
 from pipeline import metrics
@@ -19,6 +20,7 @@ _ALWAYS = {
     b"referrer-policy": b"no-referrer",
     b"x-robots-tag": b"noindex",
 }
+_ALLOWED_METHODS = 204  # the status of the framework's response to OPTIONS
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -36,14 +38,23 @@ def with_security_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[byte
     return [(name, value) for name, value in headers if name.lower() not in ours] + list(ours.items())
 
 
+def _with_all_methods(headers: list[tuple[bytes, bytes]], scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+    """The headers with all methods of the path in `Allow`: the framework names those of one handler only."""
+    routes = (route for route in scope["litestar_app"].routes if isinstance(route, HTTPRoute))
+    methods = {method for route in routes if route.path_format == scope["path_template"] for method in route.methods}
+    return [(name, ", ".join(sorted(methods)).encode() if name == b"allow" else value) for name, value in headers]
+
+
 def response_hook(listener: str) -> Callable[[Message, Scope], Awaitable[None]]:
     """The `before_send` hook of a listener: adds the security headers and counts the response."""
 
     async def _hook(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
-        message["headers"] = with_security_headers([*message["headers"]])
-        method = cast(HTTPScope, scope)["method"]
+        method, headers = cast(HTTPScope, scope)["method"], with_security_headers([*message["headers"]])
+        if method == "OPTIONS" and message["status"] == _ALLOWED_METHODS:
+            headers = _with_all_methods(headers, cast(HTTPScope, scope))
+        message["headers"] = headers
         metrics.REQUESTS.labels(
             listener,
             scope.get("path_template") or "other",

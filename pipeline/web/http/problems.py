@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.consumers.runtime.background import stack_frames
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.consumers.runtime.write_queue import NotStored
+from pipeline.errors import ClockSuspect
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = "5"  # seconds
@@ -77,6 +78,10 @@ def _not_stored(_request: _Request, error: NotStored) -> Response[Any]:
     return _response(503, f"{error}: send it again later", headers={"Retry-After": str(error.retry_after)})
 
 
+def _clock(_request: _Request, error: ClockSuspect) -> Response[Any]:
+    return _response(503, f"nothing can be received now: {error}", headers={"Retry-After": _RETRY_AFTER})
+
+
 def _database(request: _Request, error: SQLAlchemyError) -> Response[Any]:
     if is_transient(error):
         return _response(503, "database unavailable: try again later", headers={"Retry-After": _RETRY_AFTER})
@@ -92,6 +97,7 @@ def _bug(request: _Request, error: Exception) -> Response[Any]:
 HANDLERS: ExceptionHandlersMap = {
     HTTPException: _http,
     NotStored: _not_stored,
+    ClockSuspect: _clock,
     SQLAlchemyError: _database,
     Exception: _bug,
 }

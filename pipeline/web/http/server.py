@@ -10,15 +10,12 @@ from typing import NamedTuple
 
 import uvicorn
 from litestar import Litestar
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import Engine
 
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.web.auth import token
-from pipeline.web.http import assets
+from pipeline.web.http import assets, openapi
 from pipeline.web.http.disconnects import report_disconnects
 from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
@@ -62,7 +59,9 @@ def public_app(services: Services, *more: Routes) -> Litestar:
         before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
         middleware=[report_disconnects],
-        openapi_config=_openapi("Unvarnished, public listener", "key", "an API key: unvarnished keys create NAME"),
+        openapi_config=openapi.config(
+            "Unvarnished, public listener", "key", "an API key: unvarnished keys create NAME"
+        ),
         request_max_body_size=services.settings.max_body_bytes,
         logging_config=None,
     )
@@ -79,7 +78,7 @@ def internal_app(
         before_send=[response_hook("internal")],
         exception_handlers={**HANDLERS, token.NotSignedIn: token.not_signed_in_response},
         middleware=[report_disconnects],
-        openapi_config=_openapi("Unvarnished, internal listener", "token", "the sign-in token printed at start"),
+        openapi_config=openapi.config("Unvarnished, internal listener", "token", "the sign-in token printed at start"),
         request_max_body_size=services.settings.max_body_bytes,
         logging_config=None,
     )
@@ -172,17 +171,4 @@ def _config(app: Litestar, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=round(settings.header_timeout_seconds),
         timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
-    )
-
-
-def _openapi(title: str, scheme: str, description: str) -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title=title,
-        version="1",
-        path="/openapi.json",
-        render_plugins=[JsonRenderPlugin(path="/")],
-        components=Components(
-            security_schemes={scheme: SecurityScheme(type="http", scheme="bearer", description=description)}
-        ),
-        use_handler_docstrings=True,
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.store.db.engine import connect
+from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
 from tests.support.builders import at, completed
 from tests.support.running.embedded import embedded, ingest
@@ -19,10 +21,10 @@ from tests.support.running.embedded import embedded, ingest
 KEY = "00" * 32
 
 
-def doctor(folder: Path, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def doctor(folder: Path, *options: str, **settings: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit code of the command, and its checks by name."""
     known = {f"UNVARNISHED_{name}": value for name, value in ({"DATA_DIR": str(folder)} | settings).items()}
-    done = CliRunner().invoke(app, ["doctor", "--format", "json"], env=known, catch_exceptions=False)
+    done = CliRunner().invoke(app, ["doctor", "--format", "json", *options], env=known, catch_exceptions=False)
     return done.exit_code, {check["name"]: check for check in json.loads(done.stdout)}
 
 
@@ -51,6 +53,23 @@ def test_without_problems_the_exit_code_is_zero(tmp_path: Path, healthy: dict[st
     code, found = doctor(tmp_path, **healthy)
     assert (code, wrong(found)) == (0, set())
     assert "schema" in found["database"]["found"]
+
+
+def test_a_clock_far_from_the_newest_receipt_is_wrong_until_it_is_accepted(
+    tmp_path: Path, healthy: dict[str, str], database_url: str
+) -> None:
+    with changing(database_url) as connection:
+        receipt_mark.record(connection, datetime.now(UTC) - timedelta(days=3))
+    code, found = doctor(tmp_path, **healthy)
+    if not database_url.startswith("sqlite"):
+        assert (code, wrong(found)) == (0, set()), "the database server's clock agrees"
+        return
+    assert (code, wrong(found)) == (1, {"clock"})
+    assert "3 days" in found["clock"]["found"] or "72.0 hours" in found["clock"]["found"]
+    assert "unvarnished doctor --accept-clock" in found["clock"]["advice"]
+    code, found = doctor(tmp_path, "--accept-clock", **healthy)
+    assert (code, wrong(found)) == (0, set())
+    assert doctor(tmp_path, **healthy)[0] == 0
 
 
 def test_dimension_values_that_look_alike_are_listed(tmp_path: Path, healthy: dict[str, str]) -> None:

@@ -94,7 +94,7 @@ def installation(settings: Settings) -> Iterator[Installation]:
 
 @pytest.fixture
 def public(installation: Installation, settings: Settings) -> Iterator[TestClient[Litestar]]:
-    queue = bootstrap.write_queue(installation.runner, settings)
+    queue = bootstrap.write_queue(installation.store, installation.runner, settings)
     queue.start()
     with bootstrap.bound_listeners(settings) as sockets:
         listeners = bootstrap.http_parts(sockets, installation, settings, queue).listeners

@@ -127,6 +127,16 @@ def test_the_latest_answer_of_a_person_counts_and_earlier_ones_are_stored(runtim
     assert "score:10:1" not in counted
 
 
+def test_an_answer_dated_ahead_of_its_receipt_does_not_win_over_later_ones(runtime: EmbeddedRunner) -> None:
+    ingest(runtime, completed(), scanned(time=at(hours=2)))
+    raw = answered(time=at(hours=3), answered_at=at(days=45_000), arrival="late", score={"value": 1})
+    ingest(runtime, raw, received_at=at(hours=3))
+    ingest(runtime, answered(time=at(hours=4), arrival="on_time", score={"value": 9}), received_at=at(hours=4))
+    assert [row["answered_at"] for row in rows(runtime, answers)] == [at(hours=3), at(hours=4)]
+    counted = figures(runtime)
+    assert (counted["on_time:11"], counted["score:10:9"]) == (1, 1)
+
+
 def test_an_opted_out_address_is_not_asked_under_any_contact_id(runtime: EmbeddedRunner) -> None:
     ingest(
         runtime, completed("SO-1"), scanned("SO-1", time=at(hours=2)), answered("SO-1", time=at(hours=3), opt_out=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from litestar.testing import TestClient
@@ -33,9 +34,18 @@ HEADERS = {
 }
 
 
-def services_of(runtime: EmbeddedRunner, submit: Callable[[Sequence[Incoming]], Any], **limits: Any) -> Services:
+def _four_hours_later() -> datetime:
+    return at(hours=4)
+
+
+def services_of(
+    runtime: EmbeddedRunner,
+    submit: Callable[[Sequence[Incoming]], Any],
+    now: Callable[[], datetime] = _four_hours_later,
+    **limits: Any,
+) -> Services:
     setup = Setup(LEVELS, 1.0, Settings().policy)
-    return Services(runtime.store, setup, Settings(**LIMITS | limits), submit, lambda: at(hours=4))
+    return Services(runtime.store, setup, Settings(**LIMITS | limits), submit, now)
 
 
 def problem(answer: Any, status: int) -> dict[str, Any]:
@@ -72,15 +82,17 @@ class EventsEndpoint:
 
 
 @contextmanager
-def open_endpoint(runtime: EmbeddedRunner, **settings: Any) -> Iterator[EventsEndpoint]:
+def open_endpoint(
+    runtime: EmbeddedRunner, now: Callable[[], datetime] = _four_hours_later, **settings: Any
+) -> Iterator[EventsEndpoint]:
     """The public listener on a real write queue, with a key that may send events."""
-    writer = WriteQueue(runtime, QueueLimits(100, 1_000, 1 << 20), lambda: at(hours=4))
+    writer = WriteQueue(runtime, QueueLimits(100, 1_000, 1 << 20), now)
     writer.start()
 
     async def _submit(batch: Sequence[Incoming]) -> IngestResult:
         return await asyncio.wrap_future(writer.submit(batch))
 
-    services = services_of(runtime, _submit, **settings)
+    services = services_of(runtime, _submit, now, **settings)
     with runtime.engine.begin() as connection:
         key = api_keys.create(connection, "erp", False, at())
     try:

@@ -21,6 +21,7 @@ from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import connect
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
+from pipeline.store.journal.outbox import DEAD_LETTERS
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.journal import journal, outbox
@@ -62,7 +63,8 @@ def relay(engine: Engine, levels: Sequence[Level]) -> list[RelayedEvent]:
     """Empty the outbox. Returns its events as workers receive them, in the order of the journal."""
     relayed = []
     with engine.begin() as connection:
-        gone = list(connection.execute(delete(outbox).returning(outbox.c.seq)).scalars())
+        events = outbox.c.shard != DEAD_LETTERS
+        gone = list(connection.execute(delete(outbox).where(events).returning(outbox.c.seq)).scalars())
         for row in connection.execute(select(journal).where(journal.c.seq.in_(gone)).order_by(journal.c.seq)):
             parts = [] if row.outgoing else [""]
             if row.type == "fulfilment.compared":

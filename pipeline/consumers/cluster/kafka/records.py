@@ -12,11 +12,12 @@ from aiokafka import ConsumerRecord
 from msgspec import Struct
 
 from pipeline.consumers.cluster.kafka.events import OutgoingRecord, outgoing
-from pipeline.consumers.cluster.kafka.topics import EVENTS, EVIDENCE, RECEIVED
+from pipeline.consumers.cluster.kafka.topics import DEAD_LETTERS, EVENTS, EVIDENCE, RECEIVED
 from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
 from pipeline.domain.detection.segments import Level, segments_of
 from pipeline.domain.events.contract import KINDS, BadEvent
 from pipeline.domain.events.tracking import normal_number
+from pipeline.domain.orders.parcels import UNCLAIMED
 from pipeline.store.journal.outbox import PendingEvent
 
 _SEQ, _AT = "seq", "received-at"
@@ -50,6 +51,8 @@ def records_of(
     headers = [(_SEQ, str(event.seq).encode()), (_AT, event.received_at.isoformat().encode())]
     data = _envelope.decode(value).data
     key = data.order_id or _key_of_number(data.tracking_number or "", orders or {})
+    if event.dead:
+        return [_unclaimed(event, prefix, key)]
     records = [] if event.outgoing else [OutgoingRecord(prefix + EVENTS, key.encode(), value, headers)]
     if event.type == "fulfilment.compared":
         parts = [FLEET, *map(part_of, segments_of(data.dimensions, levels))]
@@ -57,6 +60,18 @@ def records_of(
     if KINDS[event.type].topic not in RECEIVED:  # what comes from outside is not published again
         records.append(outgoing(event.type, event.payload, prefix))
     return records
+
+
+def _unclaimed(event: PendingEvent, prefix: str, key: str) -> OutgoingRecord:
+    """The dead letter of an event whose tracking number no order has; `seq` replaces partition and offset."""
+    headers = {
+        "topic": prefix + KINDS[event.type].topic,
+        _SEQ: str(event.seq),
+        "reason": UNCLAIMED.reason,
+        "field": UNCLAIMED.field,
+    }
+    encoded = [(name, text.encode()) for name, text in headers.items()]
+    return OutgoingRecord(prefix + DEAD_LETTERS, key.encode(), event.payload.encode(), encoded)
 
 
 def unnamed_numbers(events: Iterable[PendingEvent]) -> set[str]:

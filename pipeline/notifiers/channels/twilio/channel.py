@@ -37,6 +37,7 @@ def configure(settings: Settings) -> Adapter:
         inbox=_inbox(settings, sms),
         webhooks=TwilioWebhooks(account, [token.get_secret_value()], public_url),
         check=partial(_check, public_url),
+        clock=sms.time,
     )
 
 

@@ -5,7 +5,8 @@ Twilio's Messages API has no idempotency key: docs/twilio.md explains the conseq
 
 import http.client
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twilio.base.exceptions import TwilioException  # type: ignore[import-untyped]
@@ -57,7 +58,8 @@ class TwilioSms:
         total: float,
     ) -> None:
         user, password, account = credentials
-        self._client: Any = Client(user, password, account, http_client=SingleRequestClient(api, total))
+        self._http = SingleRequestClient(api, total)
+        self._client: Any = Client(user, password, account, http_client=self._http)
         self._service, self._sender = service, sender
         self._from = {"messaging_service_sid": service} if service is not None else {"from_": sender}
         self._public_url = public_url
@@ -96,6 +98,14 @@ class TwilioSms:
         except (NotSent, TwilioException, *_FAILURES) as error:
             raise LookupUnavailable(type(error).__name__) from error
         return None
+
+    def time(self) -> datetime | None:
+        """Twilio's time, by the `Date` of a response, whatever else it says; None: there is no such response now."""
+        try:
+            headers = {name.lower(): value for name, value in self._http.request("GET", "/").headers.items()}
+            return parsedate_to_datetime(headers["date"]).astimezone(UTC)
+        except (NotSent, *_FAILURES):
+            return None
 
     def received(self, since: datetime) -> Iterator[InboundText]:
         """The texts to the sending number since a moment, newest first; with a messaging service, to all its numbers.

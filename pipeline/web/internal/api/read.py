@@ -13,6 +13,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import reports
 from pipeline.store.reads.alerts import alerts_as_of
+from pipeline.web.http.openapi import problems
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import LONGEST, parse_filter, reject
 from pipeline.web.internal.orders.lookup import find_order
@@ -69,11 +70,16 @@ def routes(services: Services) -> list[Router]:
                 for level in services.setup.levels
             ]
 
-    @get("/orders/{order_id:path}", sync_to_thread=True, summary="One order with its timeline")
+    @get("/orders/{order_id:path}", sync_to_thread=True, summary="One order with its timeline", responses=problems(404))
     def order(order_id: Annotated[str, PathParameter(description="order id, case-sensitive")]) -> OrderView:
         return _order(services, order_id.removeprefix("/"))
 
-    @get("/orders", sync_to_thread=True, summary="One order, for ids that cannot be part of a path")
+    @get(
+        "/orders",
+        sync_to_thread=True,
+        summary="One order, for ids that cannot be part of a path",
+        responses=problems(404),
+    )
     def order_by_id(
         order_id: Annotated[str | None, QueryParameter(name="id", description="order id, case-sensitive")] = None,
     ) -> OrderView:

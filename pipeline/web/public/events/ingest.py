@@ -19,9 +19,9 @@ from pipeline.consumers.runtime.write_queue import NotStored
 from pipeline.domain.events.cloudevents import BATCH, JSON, STRUCTURED
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent
 from pipeline.domain.events.received import Received, read
-from pipeline.domain.events.times import check_not_ahead
 from pipeline.store.people.api_keys import ApiKey
 from pipeline.web.http.byte_budget import ByteBudget
+from pipeline.web.http.openapi import problems
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.public.events.body import BodyLimits, is_compressed, read_body
@@ -80,14 +80,25 @@ class _IngestOperation(Operation):
     """Describes the body for OpenAPI, because the handler parses it itself."""
 
     def __post_init__(self) -> None:
-        named: dict[str, Reference | Schema] = {
-            name: Schema(type=OpenAPIType.STRING) for name in ("specversion", "id", "source", "type", "time")
+        required: dict[str, Reference | Schema] = {
+            "specversion": Schema(type=OpenAPIType.STRING, enum=["1.0"]),
+            "id": Schema(type=OpenAPIType.STRING, min_length=1, description="names the event, together with `source`"),
+            "source": Schema(type=OpenAPIType.STRING, min_length=1),
+            "type": Schema(type=OpenAPIType.STRING, min_length=1),
+        }
+        data = "an object, or JSON text of one; by type in the AsyncAPI document (docs/asyncapi.json)"
+        optional: dict[str, Reference | Schema] = {
+            "time": Schema(
+                type=[OpenAPIType.STRING, OpenAPIType.NULL], description="when it happened; without it, its receipt"
+            ),
+            "data": Schema(type=[OpenAPIType.OBJECT, OpenAPIType.STRING, OpenAPIType.NULL], description=data),
+            "data_base64": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], description="instead of `data`"),
         }
         event = Schema(
             type=OpenAPIType.OBJECT,
             description=f"A CloudEvent 1.0 in structured mode. `type` is one of {', '.join(ALLOWED)}.",
-            properties=named | {"data": Schema(type=OpenAPIType.OBJECT)},
-            required=[*named, "data"],
+            properties=required | optional,
+            required=[*required],
         )
         batch = Schema(type=OpenAPIType.ARRAY, items=event)
         self.security = [{"key": []}]
@@ -119,19 +130,8 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
             "response is 207 if some were stored. An event sent again with the same `source` and `id` is a duplicate "
             "and changes nothing; with other content it is refused. With `Prefer: return=minimal` a 202 has no body."
         ),
-        responses={
-            207: ResponseSpec(IngestResponse, description="Some events were stored; those in `refused` were not"),
-            422: ResponseSpec(
-                dict[str, Any],
-                description="Events were refused; the others are stored",
-                media_type="application/problem+json",
-            ),
-            503: ResponseSpec(
-                dict[str, Any],
-                description="The events may not be durable: send them again after `Retry-After`",
-                media_type="application/problem+json",
-            ),
-        },
+        responses=problems(401, 413, 415, 422, 429, 503)
+        | {207: ResponseSpec(IngestResponse, False, "Some events were stored; those in `refused` were not")},
         request_max_body_size=limits.max_events_body_bytes,
     )
     async def ingest_events(request: Request[Any, Any, Any]) -> Response[IngestResponse]:
@@ -169,9 +169,7 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
             "The validation of CloudEvents webhooks, as Azure Event Grid does it: `WebHook-Request-Origin` is answered "
             "by `WebHook-Allowed-Origin`. Every delivery needs an API key all the same."
         ),
-        responses={
-            403: ResponseSpec(dict[str, Any], description="Not this origin", media_type="application/problem+json")
-        },
+        responses=problems(403),
     )
     async def allow_events(request: Request[Any, Any, Any]) -> Response[str]:
         headers = {"Allow": "OPTIONS, POST"}
@@ -198,9 +196,7 @@ class _EventChecker:
     def __init__(self, key: ApiKey, services: Services) -> None:
         self._key = key
         self._limits = services.settings
-        self._types = services.store.event_types
-        self._vault = services.store.vault
-        self._max_ahead = services.store.max_event_ahead
+        self._store = services.store
         self._position = f"http:{key.name}"
         self._now = services.now()
 
@@ -219,7 +215,7 @@ class _EventChecker:
             else:
                 checked.incoming.append(Incoming(received.raw, None, self._position, None, self._now, received, True))
                 checked.indexes.append(index)
-                warned = warnings_of(received.event, self._vault)
+                warned = warnings_of(received.event, self._store.vault)
                 checked.warnings.extend(EventWarning(index, field, reason) for field, reason in warned)
         return checked
 
@@ -227,9 +223,9 @@ class _EventChecker:
         if len(raw) > self._limits.max_event_bytes:
             raise BadEvent(f"the event has {len(raw)} bytes, more than {self._limits.max_event_bytes}")
         # Received now, history included: senders must not move the installation's clock.
-        received = read(raw, None, self._now, self._types)
+        received = read(raw, None, self._now, self._store.event_types)
         event = received.event
-        check_not_ahead(event.time, event.received_at, self._max_ahead)
+        self._store.check_not_ahead(event)
         if event.type not in ALLOWED:
             raise BadEvent(f"{event.type!r} cannot be sent from outside; {', '.join(ALLOWED)} can", "type")
         if event.source.split("/")[0] == OWN_SOURCE:

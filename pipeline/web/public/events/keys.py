@@ -36,11 +36,12 @@ class Keys:
 
     async def check(self, request: Request[Any, Any, Any]) -> ApiKey:
         """The API key of a request. Raises Problem 401, or 429 after too many failed attempts from one address."""
-        for presented in self._presented(request):
-            key = await self._find(presented)
+        presented = [*self._presented(request)]
+        for one in presented:
+            key = await self._find(one)
             if key is not None:
                 return key
-        if wait := self._failed.count(request):
+        if presented and (wait := self._failed.count(request)):  # without a key nothing was guessed
             raise Problem(429, "too many invalid keys from this address", headers={"Retry-After": str(wait)})
         raise Problem(
             401,

@@ -22,6 +22,7 @@ from pipeline.notifiers.wording.languages import accepted_languages, best_langua
 from pipeline.store.db.engine import reading
 from pipeline.store.reads.answers import CurrentAnswer, current_answer
 from pipeline.web.http.forms import read_form
+from pipeline.web.http.openapi import pages, problems
 from pipeline.web.http.services import Services
 from pipeline.web.http.templating import environment
 from pipeline.web.public.form.links import Closed, Link, Links, admit
@@ -30,6 +31,7 @@ from pipeline.web.public.form.submission import CONDITIONS, Submission, event_of
 MAX_BODY = 64 << 10  # bytes
 _MAX_FIELDS = 60  # of one submission, far more than the form has
 _DATE_LOCALES = {"en": "en_001"}  # international English: the day before the month
+_CLOSED = pages({404: "The link does not work, or no longer", 429: "Too many links from this address do not work"})
 _Request = Request[Any, Any, Any]
 
 
@@ -37,7 +39,13 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
     """`GET` and `POST /f/{token}`."""
     links = Links(services)
 
-    @get("/f/{token:str}", media_type=MediaType.HTML, name="form", summary="Open the form of a question")
+    @get(
+        "/f/{token:str}",
+        media_type=MediaType.HTML,
+        name="form",
+        summary="Open the form of a question",
+        responses=_CLOSED,
+    )
     async def show_form(request: _Request, token: FromPath[str]) -> Response[str]:
         """The form, or the answer that is recorded already. Changes nothing, however often it is opened."""
         link = await links.open(request, token)
@@ -55,6 +63,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         status_code=200,
         request_max_body_size=MAX_BODY,
         summary="Answer a question",
+        responses=_CLOSED | pages({422: "The form again: it says what is missing"}) | problems(400),
     )
     async def submit_form(request: _Request, token: FromPath[str]) -> Response[str]:
         """Records an answer. The same submission sent twice counts once; another one amends it, and both are kept."""

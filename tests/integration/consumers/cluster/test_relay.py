@@ -1,5 +1,6 @@
 """From the journal to Kafka: every event once, in order for each key, by one relay or several."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,13 +11,18 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
 from pipeline.consumers.cluster.kafka import client
+from pipeline.consumers.cluster.outbox_writer import OutboxWriter
 from pipeline.consumers.cluster.relay import RelayThread
+from pipeline.consumers.cluster.runner import ClusterRunner
+from pipeline.consumers.intake import Incoming
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.setup import Setup
 from pipeline.settings import Settings
 from pipeline.store.journal.journal import Entry
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.schema.journal import dead_letters, outbox
 from pipeline.store.store import Store
-from tests.support.builders import at, completed
+from tests.support.builders import at, completed, scanned, tracked
 from tests.support.limits import until
 from tests.support.running.embedded import LEVELS, VAULT
 from tests.support.running.roles import PARTITIONS, Cluster, cluster
@@ -125,3 +131,47 @@ def test_an_event_that_the_broker_refuses_becomes_a_dead_letter_and_the_rest_is_
     assert (row["position"], row["topic"]) == ("journal:21", "")
     assert "MessageSizeTooLargeError" in row["reason"]
     assert not one.problems()
+
+
+def worker(made: Cluster) -> ClusterRunner:
+    return ClusterRunner(Store(made.engine, VAULT, JOURNAL), Setup(LEVELS, 1.0, Policy()))
+
+
+def from_carrier(raw: bytes) -> Incoming:
+    return Incoming(raw, "deliveries", "http:carrier", None, at())
+
+
+def test_a_carriers_event_is_published_with_the_events_of_its_order(
+    made: Cluster, relay: Callable[[], RelayThread]
+) -> None:
+    with_number = completed("SO-7", shipments=[{"tracking_number": "1Z 999"}])
+    worker(made).process_events([Incoming(with_number, "orders", "kafka:orders:0:1", None, at())], at())
+    OutboxWriter(Store(made.engine, VAULT, JOURNAL)).store_batches(
+        [[from_carrier(tracked("1z-999")), from_carrier(tracked("1z-000")), from_carrier(scanned("SO-7"))]]
+    )
+    relay()
+    until(lambda: not waiting(made), "everything published")
+    records = made.records(EVENTS)
+    assert sorted(record.key for record in records) == [b"1Z000", b"SO-7", b"SO-7"]
+    assert len({record.partition for record in records if record.key == b"SO-7"}) == 1
+
+
+def test_a_carriers_event_that_no_order_claims_in_time_is_published_as_a_dead_letter(
+    made: Cluster, relay: Callable[[], RelayThread]
+) -> None:
+    raw = tracked("1Z999", signed_by="Dana at the dock")
+    worker(made).process_events([from_carrier(raw)], at())
+    worker(made).tick(at(days=13.9), 10)
+    assert not waiting(made)
+    worker(made).tick(at(days=14), 10)
+    worker(made).tick(at(days=15), 10)
+    relay()
+    until(lambda: not waiting(made), "everything published")
+    [letter] = made.records("dead-letters")
+    headers = dict(letter.headers)
+    assert (headers["topic"], headers["field"]) == (f"{made.prefix}deliveries".encode(), b"data.tracking_number")
+    assert b"14 days" in headers["reason"]
+    assert json.loads(letter.value)["id"] == json.loads(raw)["id"]
+    assert b"Dana" not in letter.value
+    assert made.records(EVENTS) == []
+    assert [row["position"] for row in made.rows(dead_letters)] == [f"journal:{int(headers['seq'])}"]
