@@ -33,10 +33,13 @@ _GROUP = """
 _STORED = """
 ## Settings that the database keeps
 
-The first `replay`, `demo` or `up` stores `UNVARNISHED_SEGMENT_LEVELS` and `UNVARNISHED_FALSE_ALERTS_PER_YEAR` in the
-database, because the same answers lead to other alerts under other thresholds. A later start with other values is
-refused, with a message that names the stored ones. If the segment levels are not set, `replay` and `demo` use their
-own.
+The first `replay`, `demo`, `run` or `up` stores `UNVARNISHED_SEGMENT_LEVELS` and `UNVARNISHED_FALSE_ALERTS_PER_YEAR` in
+the database, because the same answers lead to other alerts under other thresholds.
+
+- **Segment levels**: from then on the setting has no effect, and another value is logged as a warning. Levels change with
+  `unvarnished levels add` and `unvarnished levels remove`, also while Unvarnished runs ([levels](levels.md)). If the
+  setting is not set, `replay` and `demo` use their own.
+- **False alerts a year**: a later start with another value is refused, with a message that names the stored one.
 """
 _DEMO = """
 ## Defaults of the demo

@@ -37,6 +37,12 @@ CLOCK_SUSPECT = Gauge(
     "unvarnished_clock_suspect",
     "1 while this machine's clock cannot be believed and nothing is received or sent, else 0",
 )
+LEVEL_SEGMENTS = Gauge("unvarnished_level_segments", "Segments seen so far, by configured segment level", ["level"])
+LEVEL_CAPACITY = Gauge(
+    "unvarnished_level_capacity",
+    "Segments that a level is configured for; with more of them, its limit of false alerts does not hold",
+    ["level"],
+)
 SPOOLED = Gauge(
     "unvarnished_spooled_calls",
     "Webhook calls of the provider on disk and not in the database, by state: waiting, set_aside (after a bug)",
@@ -61,6 +67,10 @@ LAG = Gauge(
     "unvarnished_lag_records", "Records of a worker's partitions that are not processed yet, by topic", ["topic"]
 )
 STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed, else 0")
+TOPIC_RECREATED = Counter(
+    "unvarnished_topic_recreations",
+    "Times that the topic unvarnished-events was found to be deleted and created again; what was on it is republished",
+)
 RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published to Kafka")
 RELAY_SECONDS = Histogram(
     "unvarnished_relay_seconds", "Seconds from reading a batch of the outbox to deleting it from the outbox"

@@ -14,6 +14,7 @@ from pipeline.app.installation import Installation, SharedInstallation, ages_of,
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.background import Background
+from pipeline.consumers.runtime.level_monitor import LevelMonitor
 from pipeline.consumers.runtime.receipt_clock import ClockWatch
 from pipeline.consumers.runtime.retention import Retention
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
@@ -22,6 +23,7 @@ from pipeline.consumers.sending.dispatcher import Dispatcher
 from pipeline.consumers.sending.inbox_poll import InboxPoll
 from pipeline.consumers.sending.sender import MessageContext
 from pipeline.domain.asking.channels import SMS, Channel
+from pipeline.domain.detection.segments import format_levels
 from pipeline.notifiers import registry
 from pipeline.notifiers.registry import ConfiguredChannel
 from pipeline.settings import Settings
@@ -80,6 +82,11 @@ def retention(store: Store, settings: Settings) -> Retention:
     return Retention(store, ages_of(settings), store.clock)
 
 
+def level_monitor(installation: Installation | SharedInstallation) -> LevelMonitor:
+    """The thread that compares the number of segments with the capacities."""
+    return LevelMonitor(installation.store, installation.setup)
+
+
 def clock_watch(installation: Installation | SharedInstallation, settings: Settings) -> ClockWatch:
     """The thread that records the time of receipt, and resolves doubts about it by the clocks of providers."""
     store = installation.store
@@ -121,7 +128,7 @@ def http_parts(
     return HttpParts(
         [server.Listener(public, sockets.public), server.Listener(internal, sockets.internal)],
         [*replayers, *_inbox_polls(services.store, channels, settings, queue)],
-        _addresses(sockets, services.store, token),
+        _addresses(sockets, services, token),
     )
 
 
@@ -147,11 +154,12 @@ def _problems(store: Store, queue: WriteQueue) -> health.ReadinessCheck:
     return lambda: [*store.clock.problems(), *of_queue()]
 
 
-def _addresses(sockets: Sockets, store: Store, token: str) -> Addresses:
+def _addresses(sockets: Sockets, services: Services, token: str) -> Addresses:
     internal = server.address(sockets.internal)
-    with reading(store.engine) as connection:
+    with reading(services.store.engine) as connection:
         keys = len(api_keys.valid_keys(connection))
-    return Addresses(server.address(sockets.public), internal, f"{internal}/sign-in?token={token}", keys)
+        levels = format_levels(services.current_setup(connection).levels)
+    return Addresses(server.address(sockets.public), internal, f"{internal}/sign-in?token={token}", keys, levels)
 
 
 def _channels(store: Store, settings: Settings) -> Sequence[ConfiguredChannel]:

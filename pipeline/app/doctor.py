@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.app.errors import database_cause
-from pipeline.app.installation import default_country, frozen_config, now
+from pipeline.app.installation import default_country, frozen_config, history_of, now
 from pipeline.consumers.runtime.receipt_clock import is_accepted
+from pipeline.domain.detection.segments import format_levels
 from pipeline.domain.events.receipt_time import step_doubt
 from pipeline.domain.events.spelling import look_alikes
 from pipeline.errors import UserError
@@ -25,6 +26,7 @@ from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
 from pipeline.store.people.vault import UnsealError, Vault
 from pipeline.store.reads import checks
+from pipeline.store.reads.levels import level_uses
 from pipeline.store.schema.upgrade import SchemaTooNew, revisions
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
@@ -82,6 +84,7 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
             ("clock", partial(_in_database, engine, _clock)),
             ("sealed data", partial(_in_database, engine, partial(_sealed_data, settings))),
             ("API keys", partial(_in_database, engine, _api_keys)),
+            ("levels", partial(_in_database, engine, _levels)),
             ("dimension values", partial(_in_database, engine, _dimension_values)),
             ("notifier", partial(_notifier, settings, engine)),
         ]
@@ -216,6 +219,26 @@ def _api_keys(connection: Connection) -> str:
     if not working:
         raise _Problem("none is valid, so no system can send events by HTTP", "run `unvarnished keys create NAME`")
     return f"{working} valid"
+
+
+def _levels(connection: Connection) -> str:
+    found = history_of(connection)
+    if found is None:
+        return "none yet: the first start stores them"
+    history, budget = found
+    uses = level_uses(connection, history.watched)
+    listed = ", ".join(f"{use.level} ({use.segments} of {use.capacity})" for use in uses)
+    exceeded = [use for use in uses if use.exceeded]
+    if exceeded:
+        bounds = ", ".join(f"{use.level} {use.false_alerts_a_year(len(uses), budget):.2g}" for use in exceeded)
+        raise _Warning(
+            f"{listed}: more segments than configured, so the limit of false alerts does not hold "
+            f"({budget / len(uses):.2g} a year for each level and signal; now up to: {bounds})",
+            "run "
+            + " and ".join(f"`unvarnished levels add {format_levels([use.suggestion])}`" for use in exceeded)
+            + ", with as many segments as you expect",
+        )
+    return f"segments and capacity: {listed}; own dimensions: `unvarnished levels add DIMENSION:CAPACITY`"
 
 
 def _dimension_values(connection: Connection) -> str:

@@ -18,12 +18,16 @@ from pipeline.web.internal import health
 
 
 class Addresses(NamedTuple):
-    """URLs of a running installation. `keys`: the API keys that work; without one no system can send events."""
+    """URLs of a running installation. `keys`: the API keys that work; without one no system can send events.
+
+    `levels`: the segment levels that are counted, as settings write them.
+    """
 
     public: str
     internal: str
     sign_in: str
     keys: int
+    levels: str
 
 
 async def serve(

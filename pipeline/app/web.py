@@ -24,4 +24,5 @@ def run(settings: Settings, on_started: Callable[[serving.Addresses], None]) -> 
         http = bootstrap.http_parts(sockets, shared, settings, queue)
         watch = bootstrap.clock_watch(shared, settings)
         threads = [watch, queue, *http.threads, bootstrap.retention(shared.store, settings)]
+        threads.append(bootstrap.level_monitor(shared))
         serving.run(shared.store, http.listeners, threads, settings, partial(on_started, http.addresses))

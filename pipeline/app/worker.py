@@ -6,6 +6,7 @@ It runs the loop that consumes Kafka, a listener with health and metrics, and a 
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from socket import socket
 from typing import Any, NamedTuple, NoReturn
@@ -24,6 +25,7 @@ from pipeline.consumers.cluster.kafka.topics import DEAD_LETTERS, EVENTS, EVIDEN
 from pipeline.consumers.cluster.progress import Progress
 from pipeline.consumers.cluster.record_processor import RecordProcessor
 from pipeline.consumers.cluster.runner import ClusterRunner
+from pipeline.consumers.cluster.topic_watch import TopicWatch
 from pipeline.consumers.cluster.watchdog import Lag, Watchdog
 from pipeline.consumers.cluster.worker_loop import WorkerLoop, WorkerSetup
 from pipeline.consumers.runtime.receipt_clock import ClockWatch
@@ -41,6 +43,7 @@ class _Opened(NamedTuple):
     lag: Lag
     watchdog: Watchdog
     clock_watch: ClockWatch
+    topic_watch: TopicWatch
 
 
 class Worker(faust_app.App):
@@ -70,7 +73,11 @@ class Worker(faust_app.App):
         self.metrics_sensor.prefix = prefix
         lag = Lag(partial(client.offset_client, settings), prefix + GROUP, progress, prefix)
         watchdog = Watchdog(progress, lag, settings.worker_stall_timeout_seconds)
-        self._opened = _Opened(shared, progress, lag, watchdog, bootstrap.clock_watch(shared, settings))
+        open_client = partial(client.offset_client, settings)
+        retention = timedelta(hours=settings.kafka_input_retention_hours)
+        topic_watch = TopicWatch(shared.store, prefix, open_client, retention)
+        clock_watch = bootstrap.clock_watch(shared, settings)
+        self._opened = _Opened(shared, progress, lag, watchdog, clock_watch, topic_watch)
 
     def _read_settings(self, _: Any, /, *configurations: Any, signal: Any, **__: Any) -> None:
         """Read the settings, and set Faust's from them. Options of its command line are applied later, and win."""
@@ -82,17 +89,18 @@ class Worker(faust_app.App):
 
     async def on_shutdown(self) -> None:
         """Close everything, once the tasks have ended."""
-        for thread in (self._opened.watchdog, self._opened.clock_watch):
+        for thread in (self._opened.watchdog, self._opened.clock_watch, self._opened.topic_watch):
             await asyncio.to_thread(thread.stop)
         self._opened.lag.close()
         self._opened.shared.store.engine.dispose()
 
     async def _serve_health(self, stopping: asyncio.Event) -> None:
         """Serve health and metrics, instead of Faust's web server."""
-        settings, (shared, progress, _, watchdog, _) = self._settings, self._opened
+        settings, (shared, progress, _, watchdog, _, topic_watch) = self._settings, self._opened
 
         def _problems() -> Sequence[str]:  # once, if progress reports the clock, too
-            return list(dict.fromkeys([*shared.clock.problems(), *progress.problems(), *watchdog.problems()]))
+            ended = (*watchdog.problems(), *topic_watch.problems())
+            return list(dict.fromkeys([*shared.clock.problems(), *progress.problems(), *ended]))
 
         app = server.health_app(shared.store.engine, sign_in_token(settings), _problems)
         ready = asyncio.Event()
@@ -104,7 +112,7 @@ class Worker(faust_app.App):
 
     async def _consume(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set, watched by the watchdog."""
-        settings, (shared, progress, _, watchdog, clock_watch) = self._settings, self._opened
+        settings, (shared, progress, _, watchdog, clock_watch, topic_watch) = self._settings, self._opened
         prefix = settings.kafka_topic_prefix
         runner = ClusterRunner(shared.store, shared.setup)
         work = WorkerSetup(
@@ -118,6 +126,7 @@ class Worker(faust_app.App):
         )
         watchdog.start()
         clock_watch.start()
+        topic_watch.start()
         clients = worker_clients.worker_clients(settings, prefix + GROUP)
         await WorkerLoop(*clients, work, progress, self.sensor_notifier, stopping).run()
 

@@ -18,6 +18,7 @@ from pipeline.cli.commands import (
     dead_letters,
     demo,
     keys,
+    levels,
     maintenance,
     messages,
     reports,
@@ -38,6 +39,7 @@ app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_
 for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app):
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
+app.add_typer(levels.app, name="levels")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(messages.app, name="messages")
 app.add_typer(topics.app, name="topics")

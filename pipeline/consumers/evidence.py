@@ -4,16 +4,20 @@ In embedded mode one event updates all segments. In cluster mode the fleet and e
 by one worker at a time.
 """
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import partial
 
 from pipeline.domain.detection import alerting, baseline, detector, publication
 from pipeline.domain.detection.pairs import EXPERIENCE
 from pipeline.domain.detection.segments import Segment, Series, segments_of
-from pipeline.domain.events.contract import Event, FulfilmentCompared, Observation
+from pipeline.domain.events.contract import AlertRaised, Event, FulfilmentCompared, Observation
 from pipeline.store.evidence import alerts
 from pipeline.store.evidence.evidence import WINDOW_DAYS, Baseline
+from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
+
+LEVEL_DAY = "level_day"
 
 
 def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -33,37 +37,66 @@ def count_fleet(data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> No
 
 def count_segment(segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
     """Count the pair in the evidence of one segment, and publish what changes about its alert."""
+    for series, transition in fold_pair(segment, data, work, now):
+        _publish_transition(series, transition, work, now)
+
+
+def fold_pair(
+    segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime
+) -> Iterator[tuple[Series, alerting.Transition]]:
+    """Count the pair in the evidence of one segment. Yields what changes about its alerts, for the caller to publish."""
     for signal, observation in data.observations.items():
         series = Series(*segment, signal)
+        threshold = work.setup.thresholds[series.dimension]
+        entered = work.evidence.enter(series, observation.day, threshold)
+        if entered is not None:
+            yield series, entered
         delta = _baseline(signal, now, work).delta
         transition = None
         if observation.previous is not None:
-            transition = _amend(series, observation, data, work)
+            transition = _amend(series, observation, data, work, now)
         elif delta is not None:
             pair = alerting.Pair(observation.day, observation.x, delta, data.account_id, data.order_id)
             transition = _count(series, pair, work, now)
         if transition is not None:
-            _publish_transition(series, transition, work, now)
+            yield series, transition
+
+
+def handle_level_day(timer: Timer, work: UnitOfWork, now: datetime) -> None:
+    """The first day of a change of levels has begun: judge the segments whose threshold falls with it."""
+    day = timer.due_at.toordinal()
+    for level, threshold in work.setup.thresholds.items():
+        if threshold.falls(day - 1, day):
+            for series in work.evidence.lock_level(level):
+                entered = work.evidence.enter(series, day, threshold)
+                if entered is not None:
+                    _publish_transition(series, entered, work, now)
+                elif work.evidence.state(series).alert is None:
+                    _end_alert(series, work, now)
 
 
 def _count(series: Series, pair: alerting.Pair, work: UnitOfWork, now: datetime) -> alerting.Transition | None:
-    """Count a new pair, unless its account has reached the day's cap."""
-    if not detector.may_count(len(work.evidence.counted(series, pair.account, pair.day))):
+    """Count a new pair, unless its account has reached the day's cap.
+
+    In a cluster a pair may arrive that was counted when its level was added.
+    """
+    counted = work.evidence.counted(series, pair.account, pair.day)
+    if pair.order in counted or not detector.may_count(len(counted)):
         return None
     state = work.evidence.append(series, pair, now)
-    threshold = work.setup.thresholds[series.dimension]
+    threshold = work.setup.thresholds[series.dimension].on(max(pair.day, state.last_day or pair.day))
     return alerting.observe(state, pair, threshold, partial(work.evidence.recent, series, state.pairs + 1))
 
 
 def _amend(
-    series: Series, observation: Observation, data: FulfilmentCompared, work: UnitOfWork
+    series: Series, observation: Observation, data: FulfilmentCompared, work: UnitOfWork, now: datetime
 ) -> alerting.Transition | None:
     """Change a pair that was counted before: it keeps its position, its day and its baseline."""
     n = work.evidence.counted(series, data.account_id, observation.day).get(data.order_id)
     if n is None:  # it was not counted
         return None
     threshold = work.setup.thresholds[series.dimension]
-    return work.evidence.amend(series, n, observation.day, observation.x, threshold)
+    return work.evidence.amend(series, n, observation.day, observation.x, threshold, now.toordinal())
 
 
 def _baseline(signal: str, now: datetime, work: UnitOfWork) -> Baseline:
@@ -98,3 +131,22 @@ def _publish_transition(series: Series, transition: alerting.Transition, work: U
     event_id = ":".join(filter(None, [alert.alert_id, transition.what, alert.kind, alert.severity]))
     work.emit(f"alert.{transition.what}", event_id, now, alert)
     alerts.store(work.connection, alert, now if isinstance(published, int) else published.opened_at, now)
+
+
+def _end_alert(series: Series, work: UnitOfWork, now: datetime) -> None:
+    """Resolve an open alert that the evidence has no more: it ended while its level was removed."""
+    published = alerts.read_open(work.connection, series)
+    if isinstance(published, int):
+        return
+    alert = AlertRaised(
+        published.alert_id,
+        series.signal,
+        series.dimension,
+        series.value,
+        published.kind,
+        "resolved",
+        published.severity,
+        published.evidence,
+    )
+    work.emit("alert.resolved", f"{alert.alert_id}:resolved", now, alert)
+    alerts.store(work.connection, alert, published.opened_at, now)

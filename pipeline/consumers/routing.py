@@ -27,5 +27,6 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     asking.EXPIRY: asking.handle_expiry,
     asking.REMINDER: asking.handle_reminder,
     asking.LOST: asking.handle_lost,
+    evidence.LEVEL_DAY: evidence.handle_level_day,
     TRACKED_EVENT: tracking.handle_tracked_event,
 }

@@ -1,27 +1,39 @@
 """The configuration that the processors work with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.detection import baseline
+from pipeline.domain.detection.levels import LevelChange, LevelHistory, Threshold
 from pipeline.domain.detection.segments import Level
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The configuration of processors: levels and alert budget as frozen with the database, the policy as set now."""
+    """The configuration of processors: levels and alert budget as the database keeps them, the policy as set now."""
 
-    levels: tuple[Level, ...]
+    first_levels: tuple[Level, ...]  # of the first start
     alerts_a_year: float
     policy: Policy
     sending: bool = False  # whether questions are really sent; if not, a decision to ask counts as asked
+    level_changes: tuple[LevelChange, ...] = ()
 
     @cached_property
-    def thresholds(self) -> Mapping[str, float]:
-        """By level, the threshold of its segments: they alert falsely at most once in so many days on average."""
-        return {
-            level.name: baseline.threshold(level.capacity, len(self.levels), self.alerts_a_year)
-            for level in self.levels
-        }
+    def history(self) -> LevelHistory:
+        """The levels over time."""
+        return LevelHistory(self.first_levels, self.level_changes)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that are watched now."""
+        return self.history.watched
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """The threshold of every level that ever was."""
+        return self.history.thresholds(self.alerts_a_year)
+
+    def with_changes(self, changes: tuple[LevelChange, ...]) -> "Setup":
+        """This setup under the present changes of levels: itself, if it knows them."""
+        return self if changes == self.level_changes else replace(self, level_changes=changes)

@@ -18,7 +18,7 @@ class DetectionSettings(SettingsGroup):
     segment_levels: str | None = Field(
         None,
         description="segments to watch, as DIMENSION:CAPACITY,... where CAPACITY is the expected number of segments. "
-        f"Without it, {DEFAULT_SEGMENT_LEVELS}",
+        f"Read at the first start only; later see levels.md. Without it, {DEFAULT_SEGMENT_LEVELS}",
     )
     false_alerts_per_year: float = Field(
         1.0,

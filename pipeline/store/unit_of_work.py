@@ -27,7 +27,7 @@ class UnitOfWork:
     def __init__(self, connection: Connection, journal: Journal, setup: Setup, timers: TimerStore) -> None:
         self.connection = connection
         self.setup = setup
-        self.orders = OrderStore(connection, setup.levels)
+        self.orders = OrderStore(connection, setup.history.figured)
         self.asks = AskStore(connection, setup.policy)
         self.timers = timers
         self.tracking = TrackingStore(connection)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient
 from sqlalchemy import URL, text
 
 from deploy.kafka import native
@@ -202,6 +203,26 @@ def test_a_worker_killed_during_a_batch_loses_nothing_and_repeats_nothing(fresh:
     assert count(fresh, "SELECT count(*) FROM asks WHERE purpose = 'delivery'") == 200
     assert second.end(signal.SIGTERM) == 0
     assert not fresh.records("dead-letters")
+
+
+def test_a_topic_that_is_deleted_and_created_again_loses_no_event(fresh: Cluster) -> None:
+    _, _, worker = fresh.start("web", "relay", "worker")
+    client, topic = fresh.http_client(), f"{fresh.prefix}unvarnished-events"
+    assert client.send_events([order(f"SO-{n}") for n in range(20)])
+    until(lambda: count(fresh, "SELECT count(*) FROM orders") == 20, "the orders")
+    until(lambda: count(fresh, "SELECT count(*) FROM state WHERE name = 'kafka.events_topic'"), "the topic's id")
+    assert worker.end(signal.SIGTERM) == 0
+    assert client.send_events([order("SO-lost")])
+    until(lambda: not count(fresh, "SELECT count(*) FROM outbox"), "it is on the topic")
+    with KafkaAdminClient(bootstrap_servers=fresh.bootstrap) as admin:
+        admin.delete_topics([topic])
+        until(lambda: topic not in admin.list_topics(), "the end of the topic")
+    fresh.make_topics()
+    assert client.send_events([order("SO-new")])
+    [worker] = fresh.start("worker")
+    until(lambda: count(fresh, "SELECT count(*) FROM orders") == 22, "both orders")
+    assert worker.metric("unvarnished_topic_recreations_total") == 1
+    assert any("deleted and created again" in line["message"] for line in worker.logged())
 
 
 def test_too_many_poison_messages_stop_a_worker_before_it_drains_the_topic(fresh: Cluster) -> None:

@@ -32,6 +32,7 @@ class Guard(NamedTuple):
     tests: tuple[str, ...]
 
 
+_CLOCK = "tests/integration/consumers/runtime/test_machine_clock.py::"
 _DISPATCHER = "tests/integration/consumers/sending/test_dispatcher.py::"
 _RECHECK = "tests/integration/consumers/sending/test_recheck.py::"
 _ADAPTER = "tests/unit/notifiers/channels/test_twilio.py::test_every_other_response_has_its_outcome_after_a_single_post"
@@ -184,6 +185,30 @@ GUARDS = (
             "test_a_stop_is_never_undone_by_anything_but_a_later_start[sqlite]",
             "tests/integration/consumers/sending/test_inbox_poll.py::"
             "test_an_older_start_that_is_found_later_does_not_undo_a_stop[sqlite]",
+        ),
+    ),
+    Guard(
+        "nothing is stored or sent while the clock is wrong",
+        "pipeline/domain/events/receipt_time.py",
+        "    if abs(wall - expected) <= TOLERANCE:\n",
+        "    if wall:\n",
+        tuple(
+            f"{_CLOCK}{name}[sqlite]"
+            for name in (
+                "test_events_are_refused_for_now_and_received_once_the_clock_is_right",
+                "test_the_evidence_gets_no_day_from_a_wrong_clock",
+            )
+        ),
+    ),
+    Guard(
+        "a start with a wrong clock is noticed",
+        "pipeline/domain/events/receipt_time.py",
+        "    if abs(wall - recorded) <= MAX_STEP:\n",
+        "    if wall:\n",
+        tuple(
+            "tests/integration/consumers/runtime/test_clock_watch.py::"
+            f"test_a_start_with_a_wrong_clock_is_noticed_also_after_a_restart[sqlite-{error}]"
+            for error in ("26000 days, 0:00:00", "-26000 days, 0:00:00")
         ),
     ),
     Guard(

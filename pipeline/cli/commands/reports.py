@@ -28,14 +28,18 @@ def report(
     from pipeline.cli.session import read_database
     from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
+    from pipeline.store.evidence import level_changes
     from pipeline.store.reads import reports
     from pipeline.store.reads.baselines import newest_baselines
 
     with read_database() as connection:
         period = (parse_day(first, "--from"), parse_day(last, "--to"))
-        known = reports.dimensions(connection)
+        known = reports.dimensions(connection, level_changes.unfinished(connection))
         if by is not None and by not in known:
-            fail(f"--by: {by!r} is not a segment level of this database; its levels: {', '.join(known) or 'none yet'}")
+            fail(
+                f"--by: {by!r} is not a segment level of this database; its levels: "
+                f"{', '.join(known) or 'none yet'}; to add one: unvarnished levels add DIMENSION:CAPACITY"
+            )
         bounds = [None if day is None else day.toordinal() for day in period]
         fleet = reports.total(connection, *bounds)
         segments = reports.by_segment(connection, by, *bounds) if by is not None else {}

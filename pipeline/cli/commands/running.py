@@ -58,7 +58,11 @@ def run_command(
 
 def _show_addresses(addresses: "Addresses") -> None:
     print(f"Unvarnished is up. Ctrl-C stops it.\n  public    {addresses.public}\n  internal  {addresses.internal}")
-    print(f"  sign in   {addresses.sign_in}", flush=True)
+    print(f"  sign in   {addresses.sign_in}")
+    print(f"  levels    {addresses.levels}", flush=True)
+    print(
+        "            To count another dimension of your orders: unvarnished levels add DIMENSION:CAPACITY", flush=True
+    )
     if not addresses.keys:
         print(
             "No API key exists yet, so no events can be received: unvarnished keys create NAME",

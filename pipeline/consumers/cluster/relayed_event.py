@@ -24,4 +24,4 @@ class RelayedEvent(NamedTuple):
 
 def part_of(segment: Segment) -> str:
     """The name of a segment's part of a pair."""
-    return f"{segment.dimension}={segment.value}"
+    return segment.key

@@ -45,6 +45,7 @@ from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row
+from pipeline.store.evidence import level_changes
 from pipeline.store.journal import dead_letters, handled, outbox, state
 from pipeline.store.journal.state import CLOCK
 from pipeline.store.orders.timers import TimerStore, claim, read_due
@@ -108,7 +109,8 @@ class _CheckedBatch:
         self.conflicts = {n for n, seq in zip(self.checked, seqs, strict=True) if seq == "conflict"}
         self.bad.update(dict.fromkeys(self.conflicts, intake.CONFLICT))
         relayed = {n: record.key for n, record in enumerate(self.records) if isinstance(record, RelayedEvent)}
-        unmarked = handled.mark(connection, relayed.values())
+        stored = [(seq, "") for seq in seqs if isinstance(seq, int)]  # see `topic_watch`
+        unmarked = handled.mark(connection, [*relayed.values(), *stored])
         for number, key in relayed.items():
             if key in unmarked:  # only the first one in this batch
                 unmarked.remove(key)
@@ -152,6 +154,7 @@ class ClusterRunner:
     def _transaction(self, stage: _Stage, batch: _CheckedBatch, now: datetime) -> BatchResult:
         started = time.perf_counter()
         with self._store.engine.begin() as connection:
+            self._hold_levels(connection)
             new = batch.store_and_mark(connection)
             events = {n: event for n, event in batch.events.items() if n in new and n not in batch.bad}
             if events:
@@ -191,7 +194,9 @@ class ClusterRunner:
         parts = {n: record.part for n, record in _relayed(batch).items() if n in events}
         locks.lock(connection, "segment", set(parts.values()))
         work = self._work(connection)
-        segments = {n: self._segment(n, part, events[n]) for n, part in parts.items() if part != FLEET}
+        named = {n: self._segment(n, part, events[n]) for n, part in parts.items() if part != FLEET}
+        watched = {level.name for level in self._setup.levels}
+        segments = {n: segment for n, segment in named.items() if segment.dimension in watched}
         pairs: dict[int, FulfilmentCompared] = {number: events[number].data for number in events}
         work.evidence.load_states({Series(*segments[n], signal) for n in segments for signal in pairs[n].observations})
         days = [seen.day for n in segments for seen in pairs[n].observations.values()]
@@ -200,18 +205,20 @@ class ClusterRunner:
         for number, event in events.items():
             if number in segments:
                 evidence.count_segment(segments[number], event.data, work, event.received_at)
-            else:
+            elif parts[number] == FLEET:
                 evidence.count_fleet(event.data, work, event.received_at)
         work.flush()
 
     def _segment(self, number: int, part: str, event: Event) -> Segment:
-        for segment in segments_of(event.data.dimensions, self._setup.levels):
+        """The segment of a part, also if its level was removed after the part was published."""
+        for segment in segments_of(event.data.dimensions, self._setup.history.known):
             if part_of(segment) == part:
                 return segment
         raise PoisonMessage(number, BadEvent(f"this pair has no part {part!r}"))
 
     def _tick(self, now: datetime, limit: int) -> int:
         with self._store.engine.begin() as connection:
+            self._hold_levels(connection)
             due = read_due(connection, now, limit)  # without a lock: another worker may be firing them just now
             locks.lock(connection, "tracking", {timer.subject for timer in due if timer.kind == TRACKED_EVENT})
             locks.lock(connection, "order", {timer.order_id for timer in due if timer.order_id})
@@ -231,6 +238,9 @@ class ClusterRunner:
                 state.advance(connection, CLOCK, fired[-1].due_at)
         count_timers(Counter(timer.kind for timer in fired))
         return len(fired)
+
+    def _hold_levels(self, connection: Connection) -> None:
+        self._setup = self._setup.with_changes(level_changes.hold(connection))
 
     def _work(self, connection: Connection) -> UnitOfWork:
         no_timers = TimerStore(connection, (), _NEVER)  # `tick` alone fires them

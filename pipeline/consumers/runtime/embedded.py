@@ -34,6 +34,7 @@ from pipeline.domain.events.contract import BadEvent, Event, FeedbackReceived, F
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import shrink_log
+from pipeline.store.evidence import level_changes
 from pipeline.store.journal import dead_letters, journal, state
 from pipeline.store.journal.journal import Stored
 from pipeline.store.journal.state import POSITION, clock_of
@@ -150,6 +151,7 @@ class EmbeddedRunner:
 
     def _work(self, connection: Connection, until: datetime) -> UnitOfWork:
         timers = TimerStore(connection, read_due(connection, until), until)
+        self.setup = self.setup.with_changes(level_changes.hold(connection))
         return UnitOfWork(connection, self.store.journal, self.setup, timers)
 
     def _store_dead_letters(self, connection: Connection, rows: Sequence[Stored], poison: dict[int, BadEvent]) -> None:

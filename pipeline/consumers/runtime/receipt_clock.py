@@ -33,7 +33,7 @@ def machine_time() -> datetime:
 
 
 def uptime() -> float:
-    """Seconds that have passed, whatever the machine's clock shows. On Linux those that the machine slept count, too."""
+    """Seconds that have passed, whatever the machine's clock shows; on Linux also while the machine slept."""
     try:
         with open("/proc/uptime", encoding="ascii") as file:
             return float(file.read().split()[0])

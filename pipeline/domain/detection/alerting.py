@@ -179,6 +179,20 @@ def observe(evidence: Evidence, pair: Pair, threshold: float, recent: Recent) ->
     return None if r < threshold else _escalate(evidence, alert, pair, threshold, recent)
 
 
+def enter(evidence: Evidence, day: int, threshold: float, recent: Recent) -> Transition | None:
+    """Judge the evidence so far by a `threshold` (A in days) that holds from `day` on; returns the alert, if one opens.
+
+    For a level that was not judged before, or whose threshold falls: R may be above A already. `evidence` is changed in
+    place. `recent` returns the last k counted pairs. Repeated on one day, it changes nothing.
+    """
+    if evidence.alert is not None or evidence.detector.evidence < threshold:
+        return None
+    [newest] = recent(1)
+    opened = _open(evidence, newest, threshold, recent).alert
+    evidence.alert = msgspec.structs.replace(opened, opened_pair=evidence.pairs, opened_day=day)
+    return _transition("opened", evidence.alert)
+
+
 def is_graver(kind: Kind, severity: Severity | None, published: tuple[Kind, Severity | None]) -> bool:
     """Whether the kind or the severity is higher than those `published` last."""
     return _KIND_RANK[kind] > _KIND_RANK[published[0]] or _SEVERITY_RANK[severity] > _SEVERITY_RANK[published[1]]

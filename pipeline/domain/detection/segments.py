@@ -23,6 +23,11 @@ class Segment(NamedTuple):
     dimension: str
     value: str
 
+    @property
+    def key(self) -> str:
+        """What its evidence is locked and partitioned by."""
+        return f"{self.dimension}={self.value}"
+
 
 class Series(NamedTuple):
     """One signal of one segment: what evidence is collected for, and what an alert is about."""
@@ -45,6 +50,11 @@ def parse_levels(text: str) -> tuple[Level, ...]:
     if len({level.name for level in levels}) < len(levels):
         raise ValueError("each level may be named once")
     return tuple(levels)
+
+
+def format_levels(levels: Sequence[Level]) -> str:
+    """Levels in the form that `parse_levels` reads."""
+    return ",".join(f"{level.name}:{level.capacity}" for level in levels)
 
 
 def segments_of(dimensions: Mapping[str, str], levels: Sequence[Level]) -> list[Segment]:

@@ -1,7 +1,7 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
-A transaction that needs several kinds acquires them in one order, or two could deadlock: tracking numbers, orders,
-accounts, addresses, segments, and last opt-outs. Names of one kind are sorted here.
+A transaction that needs several kinds acquires them in one order, or two could deadlock: levels, tracking numbers,
+orders, accounts, addresses, segments, and last opt-outs. Names of one kind are sorted here.
 """
 
 from collections.abc import Collection
@@ -10,10 +10,12 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form"]
+Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form", "levels"]
 
 # A function scan returns the items of an array in their order.
 _TRY_LOCK = text("SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+_LOCK_ALONE = text("SELECT pg_advisory_xact_lock(:key)")
+_LOCK_TOGETHER = text("SELECT pg_advisory_xact_lock_shared(:key)")
 _LOCK = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
@@ -31,6 +33,15 @@ def try_lock(connection: Connection, kind: Kind, names: Collection[str]) -> froz
     rows = connection.execute(_TRY_LOCK, {"keys": sorted(set(keys.values()))})
     taken = {key for key, is_taken in rows if is_taken}
     return frozenset(name for name, key in keys.items() if key in taken)
+
+
+def lock_levels(connection: Connection, alone: bool = False) -> None:
+    """Lock the levels until the transaction ends: together with other readers, or `alone` to change them.
+
+    The first lock of a transaction. No effect on SQLite, which has one writer at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_ALONE if alone else _LOCK_TOGETHER, {"key": _key("levels", "")})
 
 
 def _key(kind: Kind, name: str) -> int:

@@ -13,10 +13,13 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
 
 from pipeline.domain.detection import alerting
-from pipeline.domain.detection.segments import Series
+from pipeline.domain.detection.levels import Threshold
+from pipeline.domain.detection.segments import Segment, Series
+from pipeline.store.db import locks
 from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
 from pipeline.store.schema.evidence import evidence, fleet_days, nulls, pairs
 
+_SERIES_AT_ONCE = 1_000  # read in one query
 WINDOW_DAYS = 90  # before the start of a month: its baseline is estimated from the pairs of these days
 
 _encode = msgspec.json.Encoder().encode
@@ -128,24 +131,44 @@ class EvidenceStore:
     def append(self, series: Series, pair: alerting.Pair, received_at: datetime) -> alerting.Evidence:
         """Append a new pair. Returns the state before it, to which the caller adds the pair (`alerting.observe`)."""
         state = self.state(series)
-        if state.last_day is not None and pair.day > state.last_day and (series, state.last_day) in self._days:
-            self._days[series, state.last_day] = _encode(state)
+        self._close_day(series, state, pair.day)
         n = state.pairs + 1
         self._new.append((*series, n, pair.day, received_at, pair.account, pair.order, pair.x, pair.delta))
         self._remember(pair.account, pair.day, *series, n, pair.order)
         self._days[series, _day(state, pair)] = None
         return state
 
-    def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
+    def enter(self, series: Series, day: int, threshold: Threshold) -> alerting.Transition | None:
+        """Judge the evidence so far by a threshold that fell since its last day, up to `day`; before pairs of that day.
+
+        Returns the transition of the alert, if one opens. Repeating it changes nothing.
+        """
+        state = self.state(series)
+        if state.last_day is None or state.alert is not None:
+            return None
+        for first, limit in threshold.falls(state.last_day, day):
+            if state.detector.evidence >= limit:
+                self._close_day(series, state, first)
+                opened = alerting.enter(state, first, limit, lambda k: self.recent(series, state.pairs, k))
+                self._days[series, first] = _encode(state)
+                return opened
+        return None
+
+    def amend(
+        self, series: Series, n: int, day: int, x: float, threshold: Threshold, today: int
+    ) -> alerting.Transition | None:
         """Change the x of pair number `n`, of that day. Returns the transition of the segment's alert, if any."""
         before = self.state(series).alert
         self._write_pairs()
         key = {f"b_{name}": item for name, item in series._asdict().items()}
         self._connection.execute(_SET_X, [{**key, "b_n": n, "b_x": x}])
-        return alerting.difference(before, self.fold(series, day, threshold).alert)
+        return alerting.difference(before, self.fold(series, day, threshold, today).alert)
 
-    def fold(self, series: Series, first_day: int, threshold: float) -> alerting.Evidence:
-        """Fold the pairs from that day on again, from the state before that day. From day 0: a full replay."""
+    def fold(self, series: Series, first_day: int, threshold: Threshold, today: int) -> alerting.Evidence:
+        """Fold the pairs from that day on again, from the state before that day. From day 0: a full replay.
+
+        `today`: the day up to which the evidence is judged, also where it has no pair.
+        """
         self.flush()
         query = (
             select(evidence.c.state)
@@ -156,14 +179,22 @@ class EvidenceStore:
         stored = self._connection.execute(query).scalar()
         state = _state.decode(stored) if stored is not None else alerting.Evidence()
         self._connection.execute(delete(evidence).where(_is(evidence, series), evidence.c.day >= first_day))
-        for pair in self._pairs(series, state.pairs + 1, None):
-            if state.last_day is not None and pair.day > state.last_day and state.last_day >= first_day:
-                self._days[series, state.last_day] = _encode(state)
-            n = state.pairs + 1
-            self._days[series, _day(state, pair)] = None
-            alerting.observe(state, pair, threshold, lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
         self._states[series] = state
+        for pair in self._pairs(series, state.pairs + 1, None):
+            day = _day(state, pair)
+            self.enter(series, day, threshold)
+            self._close_day(series, state, day)
+            n = state.pairs + 1
+            self._days[series, day] = None
+            alerting.observe(state, pair, threshold.on(day), lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
+        self.enter(series, today, threshold)
         return state
+
+    def _close_day(self, series: Series, state: alerting.Evidence, day: int) -> None:
+        """Keep the state of the last day as it is, before one of a later day changes it."""
+        last = state.last_day
+        if last is not None and day > last and self._days.get((series, last), b"") is None:
+            self._days[series, last] = _encode(state)
 
     def state(self, series: Series) -> alerting.Evidence:
         """The current evidence of a series."""
@@ -171,6 +202,22 @@ class EvidenceStore:
             stored = self._connection.execute(_CURRENT, series._asdict()).scalar()
             self._states[series] = _state.decode(stored) if stored is not None else alerting.Evidence()
         return self._states[series]
+
+    def lock_level(self, dimension: str) -> list[Series]:
+        """Lock the evidence of all segments of a level that have any. Returns their series, sorted."""
+        key = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
+        stored = self._connection.execute(select(*key).where(evidence.c.dimension == dimension).distinct())
+        found = {Series(*row) for row in stored}
+        locks.lock(self._connection, "segment", {Segment(one.dimension, one.value).key for one in found})
+        unread = sorted(found - self._states.keys())
+        for start in range(0, len(unread), _SERIES_AT_ONCE):
+            self.load_states(unread[start : start + _SERIES_AT_ONCE])
+        return sorted(found | {one for one in self._states if one.dimension == dimension})
+
+    def delete_level(self, dimension: str) -> None:
+        """Delete the pairs and the evidence of a level."""
+        self._connection.execute(delete(pairs).where(pairs.c.dimension == dimension))
+        self._connection.execute(delete(evidence).where(evidence.c.dimension == dimension))
 
     def load_states(self, wanted: Collection[Series]) -> None:
         """Read the evidence of these series in one query; `state` reads a single one."""

@@ -101,11 +101,12 @@ def find(connection: Connection, source: str, event_id: str) -> Stored | None:
     return None if row is None else Stored(*row)
 
 
-def read_type(connection: Connection, kind: str, after: int) -> list[Stored]:
-    """All events of one type after that sequence number, oldest first."""
+def read_type(connection: Connection, kind: str, after: int, limit: int | None = None) -> list[Stored]:
+    """The events of one type after that sequence number, oldest first."""
     query = (
         select(journal.c.seq, journal.c.received_at, journal.c.payload)
         .where(journal.c.seq > after, journal.c.type == kind)
         .order_by(journal.c.seq)
+        .limit(limit)
     )
     return [Stored(*row) for row in connection.execute(query)]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
+from pipeline.store.journal.journal import Stored
 from pipeline.store.schema.journal import journal, outbox
 
 DEAD_LETTERS = 16  # behind the shards of events (shared_journal.SHARDS): events to be published as dead letters
@@ -72,6 +73,13 @@ def lock_shards(connection: Connection, shards: Collection[int]) -> list[int]:
 def read(connection: Connection, shards: Collection[int], limit: int) -> list[PendingEvent]:
     """The oldest events of these shards."""
     return [PendingEvent(*row) for row in connection.execute(_NEXT, {"shards": list(shards), "limit": limit})]
+
+
+def pending_of_type(connection: Connection, kind: str) -> list[Stored]:
+    """All events of one type that wait to be published, oldest first."""
+    columns = (journal.c.seq, journal.c.received_at, journal.c.payload)
+    query = select(*columns).join_from(outbox, journal, journal.c.seq == outbox.c.seq).where(journal.c.type == kind)
+    return [Stored(*row) for row in connection.execute(query.order_by(outbox.c.seq))]
 
 
 def mark_published(connection: Connection, seqs: Sequence[int]) -> None:

@@ -32,7 +32,7 @@ def delete_handled(connection: Connection, before: datetime, limit: int) -> int:
 
     Events that are not published yet, and all after them, keep theirs.
     """
-    first = _first_since(connection, before)
+    first = first_since(connection, before)
     waiting = connection.execute(select(func.min(outbox.c.seq))).scalar()
     end = first if waiting is None else min(first, waiting)
     key = tuple_(handled.c.seq, handled.c.part)
@@ -40,7 +40,7 @@ def delete_handled(connection: Connection, before: datetime, limit: int) -> int:
     return connection.execute(delete(handled).where(key.in_(old))).rowcount
 
 
-def _first_since(connection: Connection, moment: datetime) -> int:
+def first_since(connection: Connection, moment: datetime) -> int:
     """The first place of the journal whose event was received at `moment` or later, found by halving: there is no index
     of the times, and the places of events from outside are in the order of receipt. (Our own have the time of a timer.)
     """

@@ -40,13 +40,13 @@ _counted = msgspec.json.Decoder(_Counted)
 class _Loaded:
     """One order of this transaction, and its stored form."""
 
-    __slots__ = ("counted", "dialogue", "facts", "order", "size")
+    __slots__ = ("counted", "dialogue", "facts", "order", "size", "stored")
 
     def __init__(self, order: Order, facts: bytes, dialogue: bytes, counted: _Counted) -> None:
         self.order = order
         self.facts = facts
         self.dialogue = dialogue
-        self.counted = counted
+        self.counted = self.stored = counted
         self.size = _size(order)
 
 
@@ -121,6 +121,20 @@ class OrderStore:
             loaded.counted = after
         self._touched.clear()
 
+    def recount(self, order_ids: Collection[str]) -> None:
+        """Count these orders in the segments of the present levels, with the counters that they have added so far."""
+        self.load(order_ids)
+        for order_id in order_ids:
+            loaded = self._loaded[order_id]
+            before, facts = loaded.counted, loaded.order.facts
+            if before.counts:
+                dimensions = tuple(facts.latest.dimensions.items())
+                after = _Counted(_cells(dimensions, facts.day(), self._levels), before.counts)
+                if after.cells != before.cells:
+                    self._add(before.cells, difference(before.counts, {}))
+                    self._add(after.cells, after.counts)
+                    loaded.counted = after
+
     def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
         """The fleet's counters summed over those days, including what is not written yet."""
         self._count_touched()
@@ -143,7 +157,7 @@ class OrderStore:
         changed = []
         for order_id, loaded in self._loaded.items():
             facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
-            if facts != loaded.facts or dialogue != loaded.dialogue:
+            if facts != loaded.facts or dialogue != loaded.dialogue or loaded.counted is not loaded.stored:
                 changed.append((order_id, facts.decode(), dialogue.decode(), _encode(loaded.counted).decode()))
         upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
 

@@ -1,6 +1,6 @@
 """Tables of detection: counted pairs, baselines, evidence and alerts."""
 
-from sqlalchemy import Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text
 
 from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
@@ -77,4 +77,19 @@ alerts = Table(
     Column("resolved_at", Utc),
     Column("evidence", Text, nullable=False),
     Index("alerts_by_segment", "dimension", "value", "signal"),
+)
+
+# Changes of the levels since the first start, and how far the one in progress is.
+level_changes = Table(
+    "level_changes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # from 1, in their order
+    Column("level", String(200), nullable=False),
+    Column("capacity", Integer),  # null: removed
+    Column("started_at", Utc, nullable=False),
+    Column("day", Integer),  # UTC day from which thresholds follow from it; null: in progress
+    Column("last_order", String(200), nullable=False),  # the orders up to this one are counted; "": none
+    Column("orders_done", Boolean, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),  # the pairs of the journal up to this place are folded
+    Column("steps", BigInteger, nullable=False),  # orders counted and pairs folded so far
 )

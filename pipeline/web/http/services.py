@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.domain.setup import Setup
 from pipeline.settings import Settings
+from pipeline.store.evidence import level_changes
 from pipeline.store.store import Store
 
 
@@ -22,3 +25,7 @@ class Services:
     settings: Settings
     submit: Callable[[Sequence[Incoming]], Awaitable[IngestResult]]
     now: Callable[[], datetime]
+
+    def current_setup(self, connection: Connection) -> Setup:
+        """The setup with the levels as they are now: they may change while the process runs."""
+        return self.setup.with_changes(level_changes.read(connection))

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection import alerting, baseline, detector, resolver
 from pipeline.domain.detection.intervals import breakdown_rho
+from pipeline.domain.detection.levels import constant
 from pipeline.domain.detection.segments import Series
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence.evidence import EvidenceStore
@@ -153,7 +154,7 @@ def check_states(runtime: EmbeddedRunner) -> None:
         stored = states(connection)
         for series in {series for series, _ in stored}:
             again = EvidenceStore(connection)
-            again.fold(series, 0, threshold(series))
+            again.fold(series, 0, constant(threshold(series)), 0)
             again.flush()
         assert states(connection) == stored
         transaction.rollback()

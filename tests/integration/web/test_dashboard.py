@@ -11,10 +11,12 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from sqlalchemy import event, text
 
+from pipeline.consumers import level_changes
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.eligibility import Reason
 from pipeline.domain.asking.policy import Policy
+from pipeline.domain.detection.segments import Level
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.reads.answers import verbatims
 from pipeline.store.reads.unresolved import unresolved_questions
@@ -482,3 +484,19 @@ def test_a_capped_account_is_explained(start: Callable[..., EmbeddedRunner]) -> 
         assert "because this customer has been asked as often as the limit allows" in read(
             made.get("/orders/SO-1").text
         )
+
+
+def test_levels_that_change_while_the_process_runs_are_offered_and_one_that_is_too_large_is_named(
+    runtime: EmbeddedRunner, page: Page
+) -> None:
+    for n in range(3):
+        ingest(runtime, completed(f"SO-{n}", at(), dimensions={"depot": "Lyon", "product": f"P-{n}"}))
+    assert "the levels are: depot, carrier" in page("/?by=product", 400)
+    level_changes.add(runtime.store, runtime.setup, Level("product", 2), at(), lambda _done, _total: None)
+    text = page("/?by=product")
+    assert "by product" in text
+    assert "The level product is configured for 2 segments and has 3." in text
+    assert "may reach 0.5 a year for each signal instead of 0.33." in text
+    assert "unvarnished levels add product:3" in text
+    level_changes.add(runtime.store, runtime.setup, Level("product", 3), at(), lambda _done, _total: None)
+    assert "configured for" not in page("/?by=product")

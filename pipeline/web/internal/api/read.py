@@ -51,8 +51,8 @@ def routes(services: Services) -> list[Router]:
 
     @get("/report", sync_to_thread=True, summary="Compare claimed and experienced performance")
     def report(by: By = None, first: First = None, last: Last = None) -> ReportOut:
-        report_filter = parse_filter(services.setup, by, first, last)
         with reading(services.store.engine) as connection:
+            report_filter = parse_filter(services.current_setup(connection), by, first, last)
             fleet, segments = report_filter.fleet(connection), report_filter.segments(connection)
         return report_of(fleet, segments)
 
@@ -67,7 +67,7 @@ def routes(services: Services) -> list[Router]:
         with reading(services.store.engine) as connection:
             return [
                 LevelOut(level.name, level.capacity, reports.segment_names(connection, level.name))
-                for level in services.setup.levels
+                for level in services.current_setup(connection).levels
             ]
 
     @get("/orders/{order_id:path}", sync_to_thread=True, summary="One order with its timeline", responses=problems(404))

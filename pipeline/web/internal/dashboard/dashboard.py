@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.diagnosis import diagnose
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Figures, figures_of
+from pipeline.domain.setup import Setup
 from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.journal import Journal, Version
@@ -24,6 +25,7 @@ from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.alerts import alerts_as_of
 from pipeline.store.reads.answers import verbatims
 from pipeline.store.reads.baselines import newest_baselines
+from pipeline.store.reads.levels import level_uses
 from pipeline.store.reads.order_record import read_orders
 from pipeline.store.reads.unresolved import Unresolved, unresolved_questions
 from pipeline.web.http.services import Services
@@ -50,11 +52,13 @@ def routes(services: Services) -> list[Any]:
         first: Annotated[str | None, QueryParameter(name="from")] = None,
         last: Annotated[str | None, QueryParameter(name="to")] = None,
     ) -> Page:
-        try:
-            report_filter = parse_filter(services.setup, by or default_level(services.setup), first, last)
-        except ValidationException as error:
-            return error_page(HTTPStatus.BAD_REQUEST, "Invalid parameter", _explanation(error))
-        return html(_dashboard(services, report_filter, cache))
+        with reading(services.store.engine) as connection:
+            setup = services.current_setup(connection)
+            try:
+                report_filter = parse_filter(setup, by or default_level(setup), first, last)
+            except ValidationException as error:
+                return error_page(HTTPStatus.BAD_REQUEST, "Invalid parameter", _explanation(error))
+            return html(_dashboard(services, setup, report_filter, connection, cache))
 
     return [dashboard_page]
 
@@ -77,10 +81,12 @@ class _PageCache:
             return page
 
 
-def _dashboard(services: Services, report_filter: ReportFilter, cache: _PageCache) -> str:
-    with reading(services.store.engine) as connection:
-        state = _state(connection, services.store.journal)
-        return cache.get((report_filter, state), lambda: _render(services, report_filter, connection, state))
+def _dashboard(
+    services: Services, setup: Setup, report_filter: ReportFilter, connection: Connection, cache: _PageCache
+) -> str:
+    state = _state(connection, services.store.journal)
+    key = (report_filter, setup.level_changes, state)
+    return cache.get(key, lambda: _render(setup, report_filter, connection, state))
 
 
 class _State(NamedTuple):
@@ -98,7 +104,7 @@ def _state(connection: Connection, journal: Journal) -> _State:
     return _State(journal.version(connection), clock.date(), unresolved)
 
 
-def _render(services: Services, report_filter: ReportFilter, connection: Connection, state: _State) -> str:
+def _render(setup: Setup, report_filter: ReportFilter, connection: Connection, state: _State) -> str:
     level, today = report_filter.by or "", state.today
     segments = report_filter.segments(connection)
     alerts = alerts_as_of(connection, today)
@@ -111,7 +117,8 @@ def _render(services: Services, report_filter: ReportFilter, connection: Connect
         **state._asdict(),
         unresolved_days=UNRESOLVED_DAYS,
         filter=report_filter,
-        levels=levels(services.setup),
+        levels=levels(setup),
+        exceeded=[panels.exceeded(use, setup) for use in level_uses(connection, setup.levels) if use.exceeded],
         presets=_presets(report_filter, today),
         fleet=fleet,
         headline=panels.headline(fleet),

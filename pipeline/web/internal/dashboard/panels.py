@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from markupsafe import Markup
 
 from pipeline.domain.detection.baseline import BASELINE_MIN_PAIRS
+from pipeline.domain.detection.levels import LevelUse
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, experience_of, observations
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.order import Order
@@ -15,6 +16,7 @@ from pipeline.domain.reports.alerts import Alert
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Compared, Figures
 from pipeline.domain.reports.ranking import Axis, Mark, axis_of, mark_of, worst_first
 from pipeline.domain.reports.scenario_nps import Figure
+from pipeline.domain.setup import Setup
 from pipeline.notifiers.wording import sentences
 from pipeline.store.reads.answers import StoredAnswer
 from pipeline.store.reads.baselines import BaselineState
@@ -312,6 +314,17 @@ def _contradicts(answer: StoredAnswer, claim: Claim) -> bool:
     """Whether this answer alone contradicts what the claim says about time or goods."""
     contradictions = observations(claim, experience_of([answer]))
     return any(contradictions.get(signal, 0) >= 0.5 for signal in (ON_TIME, IN_FULL))
+
+
+def exceeded(use: LevelUse, setup: Setup) -> str:
+    """Which promise does not hold for a level that has more segments than its capacity, and what to do."""
+    share = setup.alerts_a_year / len(setup.levels)
+    bound = use.false_alerts_a_year(len(setup.levels), setup.alerts_a_year)
+    return (
+        f"The level {use.level} is configured for {use.capacity:,} segments and has {use.segments:,}. "
+        f"Its false alerts may reach {bound:.2g} a year for each signal instead of {share:.2g}. "
+        f"To correct that: unvarnished levels add {use.suggestion.name}:{use.suggestion.capacity}"
+    )
 
 
 def tolerance(null: BaselineState) -> str:

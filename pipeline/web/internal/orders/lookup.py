@@ -19,4 +19,5 @@ def find_order(services: Services, order_id: str) -> OrderView | None:
         if record is None:
             return None
         alerts = alerts_as_of(connection, clock_of(connection).date()) if record.order.dialogue.pairs else []
-    return view_of(record, alerts, services.setup.levels)
+        levels = services.current_setup(connection).levels
+    return view_of(record, alerts, levels)

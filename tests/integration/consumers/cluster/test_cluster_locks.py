@@ -110,8 +110,8 @@ def test_shared_rows_are_written_in_one_order(cluster: Cluster) -> None:
     written: dict[str, list[tuple[object, ...]]] = {}
 
     def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        table = statement.split()[2]
-        if statement.startswith("INSERT") and table in ("rollups", "people"):
+        table = statement.split()[2] if statement.startswith("INSERT") else ""
+        if table in ("rollups", "people"):
             keys = [column.name for column in metadata.tables[table].primary_key]
             given = msgspec.json.decode(parameters["given_rows"])
             written.setdefault(table, []).extend(tuple(row[key] for key in keys) for row in given)

@@ -15,9 +15,9 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal import receipt_mark, state
 from pipeline.store.journal.state import CLOCK, clock_of
 from tests.support.builders import at, completed
-from tests.support.clocks import DECADES, Machine
 from tests.support.provider import Provider
 from tests.support.running.embedded import ingest
+from tests.support.running.machine import DECADES, Machine
 from tests.support.running.sending import twilio
 from tests.support.stored import HISTORIC
 

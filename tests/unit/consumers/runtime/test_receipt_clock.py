@@ -11,7 +11,7 @@ from pipeline.consumers.runtime.receipt_clock import ReceiptClock
 from pipeline.domain.events.receipt_time import MAX_STEP, TOLERANCE
 from pipeline.errors import ClockSuspect
 from tests.support.builders import MONDAY
-from tests.support.clocks import DECADES, Machine
+from tests.support.running.machine import DECADES, Machine
 
 SECOND = timedelta(seconds=1)
 JUMPS = [

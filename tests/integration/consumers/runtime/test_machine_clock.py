@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,30 @@ from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.receipt_clock import ReceiptClock
 from pipeline.consumers.runtime.write_queue import WriteQueue
+from pipeline.domain.asking.channels import SMS
 from pipeline.domain.asking.policy import Policy
 from pipeline.errors import ClockSuspect
+from pipeline.notifiers.channels.twilio.paths import TEXT_PATH
+from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
 from pipeline.store.db.engine import reading
+from pipeline.store.journal.spool import Spool
 from pipeline.store.journal.state import clock_of
 from pipeline.store.schema.asks import asks
+from pipeline.store.schema.conversations import inbound_messages
 from pipeline.store.schema.evidence import evidence
 from pipeline.store.schema.journal import journal
-from pipeline.web.http.server import internal_app
+from pipeline.store.schema.orders import orders
+from pipeline.web.http.server import internal_app, public_app
+from pipeline.web.public import provider_webhooks
+from pipeline.web.public.provider_webhooks import ProviderWebhooks
 from tests.support.builders import answered, at, completed, scanned
-from tests.support.clocks import DECADES, Machine
 from tests.support.limits import until
 from tests.support.modes import EVERYWHERE
 from tests.support.provider import Provider
 from tests.support.requests.ingesting import open_endpoint, problem, services_of
-from tests.support.running.embedded import ingest
+from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.group import Group, joined_for_good, record, working
+from tests.support.running.machine import DECADES, Machine
 from tests.support.running.sending import dispatcher, sending_runner, twilio
 from tests.support.running.writing import BOUNDS, Gate
 from tests.support.stored import rows
@@ -78,6 +87,39 @@ def test_events_are_refused_for_now_and_received_once_the_clock_is_right(
     assert newest_receipt(runtime) == machine.now
     (ask,) = rows(runtime, asks)
     assert ask["wake_at"] < machine.now + timedelta(days=1), "the question was not put off to another century"
+
+
+@everywhere
+def test_no_event_is_refused_for_its_time_while_our_own_is_behind(
+    runtime: EmbeddedRunner, machine: Machine, clock: ReceiptClock
+) -> None:
+    """After a start with a clock that was set back receipts wait for it, and cannot tell what is ahead."""
+    object.__setattr__(runtime.store, "clock", clock)  # of every part of the runtime, which share the store
+    truth = machine.now
+    machine.error = -timedelta(days=1)
+    clock.start_after(truth - timedelta(hours=2))
+    with open_endpoint(runtime, clock) as events:
+        assert events.post(completed(time=truth)).status_code == 202
+        assert newest_receipt(runtime) == truth - timedelta(hours=2), "receipts do not run backwards"
+        assert len(rows(runtime, orders)) == 1
+        machine.error = timedelta(0)
+        clock.accept()
+        late = events.post(completed("SO-2", time=truth + timedelta(minutes=11)))
+        assert problem(late, 422)["field"] == "time"
+
+
+@everywhere
+def test_an_inbound_text_is_left_to_the_providers_list(
+    runtime: EmbeddedRunner, machine: Machine, clock: ReceiptClock, tmp_path: Path
+) -> None:
+    provider = ProviderWebhooks(SMS, TwilioWebhooks("AC1", ["secret"], "https://ask.example.com"))
+    spool = Spool(tmp_path / "spool", VAULT, 1 << 20)
+    services = services_of(runtime, lambda _: None, clock)
+    machine.error = DECADES
+    with TestClient(public_app(services, partial(provider_webhooks.routes, provider=provider, spool=spool))) as client:
+        assert "clock" in problem(client.post(TEXT_PATH, content=b"Body=STOP"), 503)["detail"]
+    assert spool.empty
+    assert rows(runtime, inbound_messages) == []
 
 
 @everywhere

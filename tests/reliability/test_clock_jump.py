@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from glob import glob
@@ -23,10 +23,29 @@ from tests.support.paths import ROOT
 from tests.support.running.process import Up, environment
 from tests.support.servers.ways import Unavailable, missing
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.reliability, pytest.mark.slow]
 
 _LIBRARY = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 _FAR = "+26000d"  # beyond 2090
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Callable[[], Up]]:
+    started: list[Up] = []
+
+    def _start() -> Up:
+        started.append(Up(folder))
+        return started[-1]
+
+    yield _start
+    for up in started:
+        if up.process.poll() is None:
+            up.end(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -41,7 +60,11 @@ def show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Non
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(file))
     monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
     monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-    return lambda offset: file.write_text(offset) and None
+
+    def _show(offset: str) -> None:
+        file.write_text(offset)
+
+    return _show
 
 
 def doctor(folder: Path, *options: str) -> dict[str, Any]:
@@ -57,7 +80,7 @@ def newest_receipt(folder: Path) -> datetime:
 
 
 def test_four_seconds_of_a_wrong_clock_change_nothing(
-    start: Callable[..., Up], folder: Path, show: Callable[[str], None]
+    start: Callable[[], Up], folder: Path, show: Callable[[str], None]
 ) -> None:
     url = f"sqlite:///{folder / 'unvarnished.db'}"
     migrate(url)
