@@ -27,6 +27,13 @@ class LevelState(NamedTuple):
     threshold: float | None
 
 
+class AddedLevel(NamedTuple):
+    """The UTC day from which thresholds follow from a level (None: nothing had to change), and its segments so far."""
+
+    day: int | None
+    segments: int
+
+
 def list_levels(settings: Settings) -> list[LevelState]:
     """All levels that are watched, or are being added or removed. Raises DatabaseMismatch."""
     with _opened(settings) as installation, reading(installation.store.engine) as connection:
@@ -44,10 +51,13 @@ def list_levels(settings: Settings) -> list[LevelState]:
     return found
 
 
-def add_level(settings: Settings, level: Level, show: Progress) -> int | None:
+def add_level(settings: Settings, level: Level, show: Progress) -> AddedLevel:
     """See `level_changes.add`. Raises DatabaseMismatch."""
     with _opened(settings) as installation:
-        return level_changes.add(installation.store, installation.setup, level, now(), show)
+        day = level_changes.add(installation.store, installation.setup, level, now(), show)
+        with reading(installation.store.engine) as connection:
+            [use] = level_uses(connection, [level])
+    return AddedLevel(day, use.segments)
 
 
 def remove_level(settings: Settings, name: str, show: Progress) -> int | None:

@@ -59,11 +59,13 @@ def add_level_command(
         fail(f"levels add: {level!r} is not one level" if "unpack" in str(error) else f"levels add: {error}")
     wanted = wanted._replace(name=normal(wanted.name))
     with progress_bar(Console(stderr=True), f"Counting {wanted.name}") as show:
-        day = add_level(Settings(), wanted, show)
+        day, segments = add_level(Settings(), wanted, show)
     if day is None:
         print(f"{wanted.name} is watched already, with a capacity of {wanted.capacity}.")
     else:
-        print(f"{wanted.name} is counted. {_from(day)}")
+        print(f"{wanted.name} is counted: {segments} segments so far. {_from(day)}")
+    if not segments:
+        print(f"No order has the dimension {wanted.name} so far: compare its spelling with your events.")
 
 
 @app.command("remove")

@@ -24,17 +24,18 @@ def report(
     """Compare claimed and experienced performance, with confidence intervals and coverage."""
     from rich.console import Console
 
+    from pipeline.app.installation import history_of
     from pipeline.cli.output.report import show_report
     from pipeline.cli.session import read_database
     from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
-    from pipeline.store.evidence import level_changes
     from pipeline.store.reads import reports
     from pipeline.store.reads.baselines import newest_baselines
 
     with read_database() as connection:
         period = (parse_day(first, "--from"), parse_day(last, "--to"))
-        known = reports.dimensions(connection, level_changes.unfinished(connection))
+        stored = history_of(connection)
+        known = reports.dimensions(connection) if stored is None else [level.name for level in stored[0].watched]
         if by is not None and by not in known:
             fail(
                 f"--by: {by!r} is not a segment level of this database; its levels: "

@@ -57,11 +57,6 @@ def in_progress(connection: Connection) -> Progress | None:
     return None if row is None else Progress(*row)
 
 
-def unfinished(connection: Connection) -> set[str]:
-    """The levels that are being added or removed: their figures are incomplete."""
-    return {change.level for change in read(connection) if change.day is None}
-
-
 def begin(connection: Connection, level: str, capacity: int | None, now: datetime, day: int | None = None) -> None:
     """Store a change. `day`: it is complete, and thresholds follow from it from that day on."""
     last = connection.execute(select(func.max(level_changes.c.number))).scalar() or 0

@@ -1,7 +1,5 @@
 """The figures of reports, read from sums that are kept up to date: no query here scans the orders."""
 
-from collections.abc import Collection
-
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL
@@ -30,10 +28,10 @@ def by_segment(
     return found
 
 
-def dimensions(connection: Connection, unfinished: Collection[str] = ()) -> list[str]:
-    """The levels that have figures, without the fleet as a whole and without `unfinished` ones."""
+def dimensions(connection: Connection) -> list[str]:
+    """The levels that have figures, without the fleet as a whole."""
     query = select(rollups.c.dimension).where(rollups.c.dimension != TOTAL[0]).distinct()
-    return sorted({*connection.execute(query).scalars()}.difference(unfinished))
+    return sorted(connection.execute(query).scalars())
 
 
 def segment_names(connection: Connection, dimension: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands that list, add and remove levels, and what says that a level has more segments than it is configured for."""
+"""The commands that list, add and remove levels, and what says that a level has more segments than configured."""
 
 import json
 import logging
@@ -56,7 +56,7 @@ def test_an_own_dimension_is_added_after_the_first_start_and_reported(database_u
     added = run(database_url, "levels", "add", "product:40")
     assert (added.exit_code, added.stdout) == (
         0,
-        "product is counted. New thresholds hold from 2026-03-03 (UTC) on.\n",
+        "product is counted: 3 segments so far. New thresholds hold from 2026-03-03 (UTC) on.\n",
     )
     report = as_json(database_url, "report", "--by", "product")
     assert {name: row["delivered"] for name, row in report["segments"].items()} == {"P-0": 2, "P-1": 2, "P-2": 1}
@@ -127,6 +127,12 @@ def test_more_segments_than_configured_are_told_by_doctor_metric_and_log_until_t
     monitor.measure()
     assert gauge("unvarnished_level_capacity") == 15
     runtime.engine.dispose()
+
+
+def test_a_level_that_no_order_has_is_added_and_said_to_have_none(database_url: str) -> None:
+    depots(database_url, 1)
+    assert "No order has the dimension prodct so far" in run(database_url, "levels", "add", "prodct:4").stdout
+    assert as_json(database_url, "report", "--by", "prodct")["segments"] == {}
 
 
 def test_a_database_of_the_demo_has_levels_too(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from tests.support.requests.installation import Clock, client, services
 from tests.support.running.embedded import ingest
 from tests.support.statistics.alert_rows import raise_alert
 
-Page = Callable[[str], str]
+Page = Callable[..., str]
 ALLOWED_SCRIPT = re.compile(r"^/static/[a-z]+\.js\?v=[0-9a-f]{16}$")
 
 

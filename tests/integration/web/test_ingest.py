@@ -238,6 +238,20 @@ def test_too_many_invalid_keys_are_limited_and_do_not_lock_out_a_valid_one(endpo
         assert client.post("/v1/events", content=completed(), headers=good).status_code == 202
 
 
+def test_a_request_without_a_key_is_no_attempt_at_one(endpoint: EventsEndpoint) -> None:
+    services = services_of(endpoint.runtime, endpoint.services.submit, max_wrong_keys_per_minute=1)
+    with TestClient(public_app(services)) as client:
+        assert {client.post("/v1/events").status_code for _ in range(4)} == {401}
+        assert client.post("/v1/events", headers={"x-api-key": "x"}).status_code == 401
+        assert client.post("/v1/events", headers={"x-api-key": "x"}).status_code == 429
+        assert client.post("/v1/events").status_code == 401
+
+
+def test_options_names_every_method_of_a_path(endpoint: EventsEndpoint) -> None:
+    for path, methods in (("/f/x", "GET, OPTIONS, POST"), ("/v1/events", "OPTIONS, POST")):
+        assert endpoint.client.options(path).headers["allow"] == methods
+
+
 @pytest.mark.parametrize(
     "error", [Busy("7 events wait"), OperationalError("", {}, Exception("gone")), NoConnection("none free")]
 )
