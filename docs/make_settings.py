@@ -36,9 +36,9 @@ _STORED = """
 The first `replay`, `demo`, `run` or `up` stores `UNVARNISHED_SEGMENT_LEVELS` and `UNVARNISHED_FALSE_ALERTS_PER_YEAR` in
 the database, because the same answers lead to other alerts under other thresholds.
 
-- **Segment levels**: from then on the setting has no effect, and another value is logged as a warning. Levels change with
-  `unvarnished levels add` and `unvarnished levels remove`, also while Unvarnished runs ([levels](levels.md)). If the
-  setting is not set, `replay` and `demo` use their own.
+- **Segment levels**: from then on the setting has no effect, and another value is logged as a warning. Levels change
+  with `unvarnished levels add` and `unvarnished levels remove`, also while Unvarnished runs ([levels](levels.md)). If
+  the setting is not set, `replay` and `demo` use their own.
 - **False alerts a year**: a later start with another value is refused, with a message that names the stored one.
 """
 _DEMO = """

@@ -189,8 +189,8 @@ def _setup(engine: Engine, frozen: FrozenConfig, settings: Settings, sending: bo
     setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, policy_of(settings), sending, changes)
     if settings.segment_levels is not None and {*parse_levels(settings.segment_levels)} != {*setup.history.figured}:
         _log.warning(
-            "UNVARNISHED_SEGMENT_LEVELS=%s has no effect: it is read at the first start of a database only, and this one "
-            "watches %s. To change that: unvarnished levels add, unvarnished levels remove",
+            "UNVARNISHED_SEGMENT_LEVELS=%s has no effect: it is read at the first start of a database only, and this "
+            "one watches %s. To change that: unvarnished levels add, unvarnished levels remove",
             settings.segment_levels,
             format_levels(setup.levels),
         )

@@ -44,7 +44,7 @@ def count_segment(segment: Segment, data: FulfilmentCompared, work: UnitOfWork, 
 def fold_pair(
     segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime
 ) -> Iterator[tuple[Series, alerting.Transition]]:
-    """Count the pair in the evidence of one segment. Yields what changes about its alerts, for the caller to publish."""
+    """Count the pair in the evidence of one segment. Yields the changes of its alerts, for the caller to publish."""
     for signal, observation in data.observations.items():
         series = Series(*segment, signal)
         threshold = work.setup.thresholds[series.dimension]
