@@ -29,6 +29,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal.spool import Spool
 from pipeline.store.people import api_keys
 from pipeline.store.store import Store
+from pipeline.store.users import users
 from pipeline.web.http import server
 from pipeline.web.http.services import Services
 from pipeline.web.internal import channel_pages, health
@@ -113,7 +114,7 @@ def http_parts(
     return HttpParts(
         [server.Listener(public, sockets.public), server.Listener(internal, sockets.internal)],
         [*replayers, *_inbox_polls(services.store, channels, settings, queue)],
-        _addresses(sockets, services.store, token),
+        _addresses(sockets, services.store, settings, token),
     )
 
 
@@ -134,16 +135,20 @@ def _services(
     return Services(installation.store, installation.setup, settings, _submit, now)
 
 
-def _addresses(sockets: Sockets, store: Store, token: str) -> Addresses:
+def _addresses(sockets: Sockets, store: Store, settings: Settings, token: str) -> Addresses:
     internal = server.address(sockets.internal)
     with reading(store.engine) as connection:
         keys = len(api_keys.valid_keys(connection))
-    return Addresses(server.address(sockets.public), internal, f"{internal}/sign-in?token={token}", keys)
+        setting_up = settings.sign_in_token is not None or not users.admin_exists(connection)
+    sign_in = f"{settings.internal_url or internal}/sign-in"
+    return Addresses(
+        server.address(sockets.public), internal, f"{sign_in}?token={token}" if setting_up else sign_in, keys
+    )
 
 
 def _channels(store: Store, settings: Settings) -> Sequence[ConfiguredChannel]:
     """The channels of this installation. Raises ConfigurationError if their settings are incomplete."""
-    return registry.configured_channels(settings, phone_store.PhoneStore(store.engine))
+    return registry.configured_channels(settings, phone_store.PhoneStore(store.engine, store.vault))
 
 
 def _webhooks(

@@ -26,6 +26,7 @@ from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.cluster.watchdog import Lag, Watchdog
 from pipeline.consumers.cluster.worker_loop import WorkerLoop, WorkerSetup
 from pipeline.settings import Settings
+from pipeline.web.auth.tokens import Tokens
 from pipeline.web.http import server
 
 _ANY_PORT = 1  # instead of 0, which Faust's settings do not accept
@@ -86,9 +87,8 @@ class Worker(faust_app.App):
     async def _serve_health(self, stopping: asyncio.Event) -> None:
         """Serve health and metrics, instead of Faust's web server."""
         settings, (shared, progress, _, watchdog) = self._settings, self._opened
-        app = server.health_app(
-            shared.store.engine, sign_in_token(settings), lambda: [*progress.problems(), *watchdog.problems()]
-        )
+        tokens = Tokens(shared.store.engine, settings, sign_in_token(settings), now)
+        app = server.health_app(shared.store.engine, tokens, lambda: [*progress.problems(), *watchdog.problems()])
         ready = asyncio.Event()
         with self._bound as bound:
             serving_task = asyncio.create_task(server.serve([server.Listener(app, bound)], settings, stopping, ready))

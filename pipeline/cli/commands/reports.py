@@ -26,6 +26,7 @@ def report(
 
     from pipeline.cli.output.report import show_report
     from pipeline.cli.session import read_database
+    from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
     from pipeline.store.reads import reports
@@ -33,17 +34,17 @@ def report(
 
     with read_database() as connection:
         period = (parse_day(first, "--from"), parse_day(last, "--to"))
-        known = reports.dimensions(connection)
+        known = reports.dimensions(connection, LOCAL)
         if by is not None and by not in known:
             fail(f"--by: {by!r} is not a segment level of this database; its levels: {', '.join(known) or 'none yet'}")
         bounds = [None if day is None else day.toordinal() for day in period]
-        fleet = reports.total(connection, *bounds)
-        segments = reports.by_segment(connection, by, *bounds) if by is not None else {}
+        fleet = reports.total(connection, LOCAL, *bounds)
+        segments = reports.by_segment(connection, LOCAL, by, *bounds) if by is not None else {}
         if output is Format.JSON:
             print_json(report_json(fleet, segments))
             return
         figures = {value: figures_of(counts) for value, counts in segments.items()}
-        show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection), period)
+        show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection, LOCAL), period)
 
 
 @app.command("alerts")
@@ -53,12 +54,13 @@ def alerts_command(output: Output = Format.TABLE) -> None:
 
     from pipeline.cli.output.alert_text import show_alerts
     from pipeline.cli.session import read_database
+    from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.contract import alerts_json
     from pipeline.store.journal.state import clock_of
     from pipeline.store.reads.alerts import alerts_as_of
 
     with read_database() as connection:
-        alerts = alerts_as_of(connection, clock_of(connection).date())
+        alerts = alerts_as_of(connection, LOCAL, clock_of(connection).date())
         if output is Format.JSON:
             print_json(alerts_json(alerts))
         else:

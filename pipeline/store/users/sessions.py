@@ -52,3 +52,8 @@ def touch(connection: Connection, session: Session, now: datetime) -> None:
 def end(connection: Connection, session_id: str) -> None:
     """End one session."""
     connection.execute(sessions.delete().where(sessions.c.digest == digest_of(session_id)))
+
+
+def end_of(connection: Connection, user_name: str | None) -> None:
+    """End all sessions of a user; None: those of the start token."""
+    connection.execute(sessions.delete().where(sessions.c.user_name.is_not_distinct_from(user_name)))

@@ -12,7 +12,8 @@ from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import RESERVED_NAMES, Principal, user_principal
 from pipeline.domain.access.scopes import EVERYTHING, Entry, Scope
 from pipeline.errors import UserError
-from pipeline.store.schema.users import sessions, single_use, users
+from pipeline.store.schema.users import single_use, users
+from pipeline.store.users import sessions
 
 _MAX_NAME = 100
 
@@ -139,7 +140,7 @@ def change(connection: Connection, name: str, role: Role, scope: Scope) -> None:
 def disable(connection: Connection, name: str, now: datetime) -> None:
     """Disable a user: sessions end, API tokens and links stop working."""
     _update(connection, name, disabled_at=now)
-    end_sessions(connection, name)
+    sessions.end_of(connection, name)
     connection.execute(single_use.delete().where(single_use.c.user_name == name))
 
 
@@ -151,7 +152,7 @@ def enable(connection: Connection, name: str) -> None:
 def reset(connection: Connection, name: str) -> None:
     """Remove password and second factor, and end all sessions. An invitation has to follow."""
     _update(connection, name, password_hash=None, totp=None, totp_step=None)
-    end_sessions(connection, name)
+    sessions.end_of(connection, name)
     connection.execute(single_use.delete().where(single_use.c.user_name == name))
 
 
@@ -160,7 +161,7 @@ def set_password(connection: Connection, name: str, password_hash: str, now: dat
     accepted = users.update().where(users.c.name == name, users.c.accepted_at.is_(None))
     connection.execute(accepted.values(accepted_at=now))
     _update(connection, name, password_hash=password_hash)
-    end_sessions(connection, name)
+    sessions.end_of(connection, name)
 
 
 def rehash(connection: Connection, name: str, password_hash: str) -> None:
@@ -178,11 +179,6 @@ def use_totp_step(connection: Connection, name: str, step: int) -> bool:
     unused = (users.c.totp_step.is_(None)) | (users.c.totp_step < step)
     done = connection.execute(users.update().where(users.c.name == name, unused).values(totp_step=step))
     return done.rowcount == 1
-
-
-def end_sessions(connection: Connection, name: str) -> None:
-    """End all sessions of a user."""
-    connection.execute(sessions.delete().where(sessions.c.user_name == name))
 
 
 def encode_scope(scope: Scope) -> str:

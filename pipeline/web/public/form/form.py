@@ -16,11 +16,13 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.answers.replies import MAX_TEXT
 from pipeline.domain.events.times import zone
 from pipeline.notifiers.wording.languages import accepted_languages, best_language, languages, native_name, translations
 from pipeline.store.db.engine import reading
-from pipeline.store.reads.answers import CurrentAnswer, current_answer
+from pipeline.store.reads.answers import CurrentAnswer, current_answer, opened_current
+from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.services import Services
 from pipeline.web.http.templating import environment
@@ -31,13 +33,14 @@ MAX_BODY = 64 << 10  # bytes
 _MAX_FIELDS = 60  # of one submission, far more than the form has
 _DATE_LOCALES = {"en": "en_001"}  # international English: the day before the month
 _Request = Request[Any, Any, Any]
+_BY_LINK = protected_by(Protection.LINK)
 
 
 def routes(services: Services) -> list[HTTPRouteHandler]:
     """`GET` and `POST /f/{token}`."""
     links = Links(services)
 
-    @get("/f/{token:str}", media_type=MediaType.HTML, name="form", summary="Open the form of a question")
+    @get("/f/{token:str}", opt=_BY_LINK, media_type=MediaType.HTML, name="form", summary="Open the form of a question")
     async def show_form(request: _Request, token: FromPath[str]) -> Response[str]:
         """The form, or the answer that is recorded already. Changes nothing, however often it is opened."""
         link = await links.open(request, token)
@@ -51,6 +54,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/f/{token:str}",
+        opt=_BY_LINK,
         media_type=MediaType.HTML,
         status_code=200,
         request_max_body_size=MAX_BODY,
@@ -82,7 +86,8 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
 def _read_back(services: Services, link: Link) -> CurrentAnswer | None:
     with reading(services.store.engine) as connection:
-        return current_answer(connection, link.order_id, link.contact_id)
+        current = current_answer(connection, SYSTEM, link.order_id, link.contact_id)
+        return opened_current(connection, services.store.vault, current)
 
 
 def _language(request: _Request, link: Link, chosen: str) -> str:
