@@ -67,13 +67,14 @@ def replay(
 
     from pipeline.app.installation import open_installation
     from pipeline.app.maintenance import replay_history
-    from pipeline.cli.session import progress_bar
+    from pipeline.cli.session import progress_bar, record_command
     from pipeline.settings import Settings
     from pipeline.sources.histories.olist.history import LEVELS, OlistHistory
 
     console = Console(stderr=True)
     history = OlistHistory(path)
     installation = open_installation(Settings(), LEVELS)
+    record_command(installation.store.engine)
     with progress_bar(console, f"Replaying {source}") as advance:
         result = replay_history(installation, history, lambda done: advance(done, len(history)))
     dead = result.dead + len(result.conflicts)

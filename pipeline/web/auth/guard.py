@@ -127,9 +127,9 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
 
 def _identify(auth: Auth, connection: _Connection, touch: bool) -> SignedIn | None:
     bearer = bearer_token(connection.headers.get("authorization", ""))
-    principal = None if bearer is None else auth.tokens.principal_of(bearer)
-    if principal is not None:
-        return SignedIn(principal)
+    if bearer is not None:  # a cookie next to it opens nothing
+        principal = auth.tokens.principal_of(bearer)
+        return None if principal is None else SignedIn(principal)
     session_id = auth.cookies.read(connection, SESSION)
     return auth.by_session(session_id, touch) if session_id else None
 

@@ -47,14 +47,14 @@ def token_of(engine: Engine, name: str) -> dict[str, str]:
 
 
 @contextmanager
-def listener(app: Litestar, url: str = HOME) -> Iterator[TestClient[Litestar]]:
+def listener(app: Litestar, url: str = HOME) -> Iterator[TestClient[Any]]:
     """A browser on an internal listener, which follows no redirect. A header `FROM` is the address it comes from."""
 
     async def _from_there(scope: Any, receive: Any, send: Any) -> None:
         address = dict(scope.get("headers", ())).get(FROM.encode(), b"198.51.100.1").decode()
         await app(scope | {"client": (address, 50_000)} if "client" in scope else scope, receive, send)
 
-    with TestClient(_from_there, base_url=url) as made:  # type: ignore[arg-type]
+    with TestClient(_from_there, base_url=url) as made:
         made.follow_redirects = False
         yield made
 

@@ -81,7 +81,7 @@ def test_signing_out_ends_this_session_and_everywhere_all_of_them(
     runtime: EmbeddedRunner, client: TestClient[Any]
 ) -> None:
     add_user(runtime.engine, "max")
-    ids = {}
+    ids: dict[str, str] = {}
     for name in ("mia", "mia", "max", "mia"):
         client.cookies.clear()
         sign_in(client, name)
