@@ -20,7 +20,7 @@ from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.people import api_keys
-from pipeline.store.people.vault import UnsealError, Vault
+from pipeline.store.people.vault import KEY_BYTES, UnsealError, Vault
 from pipeline.store.reads import checks
 from pipeline.store.schema.upgrade import SchemaTooNew, revisions
 
@@ -229,7 +229,9 @@ def _dimension_values(connection: Connection) -> str:
 
 
 def _notifier(settings: Settings, engine: Engine) -> str:
-    for configured in registry.configured_channels(settings, PhoneStore(engine)):
+    for configured in registry.configured_channels(
+        settings, PhoneStore(engine, Vault(bytes(KEY_BYTES)))
+    ):  # nothing is sealed
         problem = configured.adapter.check()
         if problem is not None:
             raise _Problem(problem.found, problem.advice)

@@ -108,6 +108,7 @@ class Worker(faust_app.App):
             frozenset(prefix + topic for topic in (*RECEIVED, EVENTS, EVIDENCE)),
             prefix + DEAD_LETTERS,
             settings.kafka_batch_size,
+            shared.store.vault.seal_bytes,
             now,
         )
         watchdog.start()

@@ -1,7 +1,7 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
-A transaction that needs several kinds acquires them in one order, or two could deadlock: tracking numbers, orders,
-accounts, addresses, segments, and last opt-outs. Names of one kind are sorted here.
+A transaction that needs several kinds acquires them in one order, or two could deadlock: erasure (shared by all that
+seal), tracking numbers, orders, accounts, addresses, segments, and last opt-outs. Names of one kind are sorted here.
 """
 
 from collections.abc import Collection
@@ -10,10 +10,11 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form"]
+Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form", "erasure"]
 
 # A function scan returns the items of an array in their order.
 _TRY_LOCK = text("SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(:key)")
 _LOCK = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
@@ -21,6 +22,12 @@ def lock(connection: Connection, kind: Kind, names: Collection[str]) -> None:
     """Wait for these locks and acquire them, in one statement. No effect on SQLite, which has one writer at a time."""
     if names and connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"keys": sorted({_key(kind, name) for name in names})})
+
+
+def lock_shared(connection: Connection, kind: Kind, name: str) -> None:
+    """Wait for a lock and share it with other sharers: only `lock` of the same name excludes them. None on SQLite."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_SHARE, {"key": _key(kind, name)})
 
 
 def try_lock(connection: Connection, kind: Kind, names: Collection[str]) -> frozenset[str]:

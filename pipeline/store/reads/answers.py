@@ -23,7 +23,6 @@ from pipeline.store.schema.answers import HAS_COMMENT, answers
 from pipeline.store.schema.orders import orders
 
 
-
 class StoredAnswer(CommentedAnswer, frozen=True, array_like=True, kw_only=True):
     """One answer to one order, and when and on which channel it was received."""
 

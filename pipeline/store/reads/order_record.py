@@ -103,14 +103,14 @@ def read_orders(connection: Connection, principal: Principal, order_ids: Collect
 def read_record(connection: Connection, principal: Principal, order_id: str) -> OrderRecord | None:
     """One order and everything about it; None if there is no such order for the principal.
 
-    Without the permission to read words it has neither comments nor the notes of scans and texts of replies.
+    Words are sealed (`store.reads.words` opens them); without the permission to read words there are none.
     """
     order = read_orders(connection, principal, [order_id]).get(order_id)
     if order is None:
         return None
     may_read_words = principal.may(Permission.WORDS)
     if not may_read_words:
-        order.facts.scans = [structs.replace(scan, note=None) for scan in order.facts.scans]
+        _remove_words(order.facts)
     return OrderRecord(
         order,
         _claims(connection, order_id),
@@ -119,6 +119,12 @@ def read_record(connection: Connection, principal: Principal, order_id: str) -> 
         _texts(connection, order_id, may_read_words),
         _pairs(connection, order),
     )
+
+
+def _remove_words(facts: Facts) -> None:
+    facts.promises = [structs.replace(promise, by=None, reason=None) for promise in facts.promises]
+    facts.scans = [structs.replace(scan, note=None) for scan in facts.scans]
+    facts.cancellations = [structs.replace(cancellation, reason=None) for cancellation in facts.cancellations]
 
 
 def _claims(connection: Connection, order_id: str) -> list[StoredClaim]:

@@ -24,7 +24,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal.journal import Version
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.alerts import alerts_as_of
-from pipeline.store.reads.answers import verbatims
+from pipeline.store.reads.answers import opened, verbatims
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.reads.order_record import read_orders
 from pipeline.store.reads.unresolved import Unresolved, unresolved_questions
@@ -113,7 +113,8 @@ def _render(
     alerts = alerts_as_of(connection, viewer, today)
     fleet = _figures(report_filter.fleet(connection, viewer))
     findings = diagnose(level, segments, alerts)
-    comments = verbatims(connection, viewer, COMMENTS)
+    comments = opened(connection, services.store.vault, verbatims(connection, viewer, COMMENTS))
+    comments = [answer for answer in comments if answer.comment is not None]  # of nobody who was erased
     orders = read_orders(connection, viewer, [answer.order_id for answer in comments])
     alerted = [alert.value for alert in alerts if alert.dimension == level and alert.notifies]
     return _environment.get_template("dashboard.html.j2").render(

@@ -5,6 +5,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.alerts import alerts_as_of
 from pipeline.store.reads.order_record import read_record
+from pipeline.store.reads.words import open_record
 from pipeline.web.http.services import Services
 from pipeline.web.internal.orders.order import OrderView, view_of
 
@@ -15,6 +16,7 @@ def find_order(services: Services, principal: Principal, order_id: str) -> Order
         record = read_record(connection, principal, order_id)
         if record is None:
             return None
+        record = open_record(connection, services.store.vault, record)
         today = clock_of(connection).date()
         alerts = alerts_as_of(connection, principal, today) if record.order.dialogue.pairs else []
     return view_of(record, alerts, services.setup.levels)
