@@ -128,7 +128,7 @@ def _simulated_company(shared: SharedInstallation, settings: Settings, pace: flo
     """The threads that send deliveries, and answers to some of the questions."""
     with shared.store.engine.begin() as connection:
         client = HttpClient(f"http://127.0.0.1:{settings.public_port}", api_keys.renew(connection, DEMO_KEY, now()))
-    view = InstallationView(shared.store.engine)
+    view = InstallationView(shared.store)
     return Deliveries(view, Company(), client, pace, None, now), Answering(view, Company(), client, pace)
 
 

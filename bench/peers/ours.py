@@ -17,6 +17,7 @@ from pipeline.consumers.cluster.progress import Progress
 from pipeline.consumers.cluster.record_processor import RecordProcessor
 from pipeline.consumers.cluster.worker_loop import PoisonRecords, WorkerLoop, WorkerSetup
 from pipeline.settings import Settings
+from pipeline.store.people.vault import KEY_BYTES, Vault
 
 
 def _now() -> datetime:
@@ -52,7 +53,16 @@ async def _consume(config: ContenderConfig, app: faust_app.App, stopping: asynci
     consumer, producer = worker_clients.worker_clients(settings, config.group)
     process = _Process(RecordProcessor(worker, config.prefix, _now), config.out, producer, asyncio.get_running_loop())
     topics, dead_letter_topic = frozenset(config.topics), config.prefix + DEAD_LETTERS
-    work = WorkerSetup(worker, process, DeadLetterLimit(100, 0.2), topics, dead_letter_topic, BATCH, _now)
+    work = WorkerSetup(
+        worker,
+        process,
+        DeadLetterLimit(100, 0.2),
+        topics,
+        dead_letter_topic,
+        BATCH,
+        Vault(bytes(KEY_BYTES)).seal_bytes,
+        _now,
+    )
     await WorkerLoop(consumer, producer, work, Progress(), app.sensor_notifier, stopping).run()
 
 

@@ -32,6 +32,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal.spool import Spool
 from pipeline.store.people import api_keys
 from pipeline.store.store import Store
+from pipeline.store.users import users
 from pipeline.web.http import server
 from pipeline.web.http.services import Services
 from pipeline.web.internal import channel_pages, health
@@ -128,7 +129,7 @@ def http_parts(
     return HttpParts(
         [server.Listener(public, sockets.public), server.Listener(internal, sockets.internal)],
         [*replayers, *_inbox_polls(services.store, channels, settings, queue)],
-        _addresses(sockets, services, token),
+        _addresses(sockets, services, settings, token),
     )
 
 
@@ -154,17 +155,21 @@ def _problems(store: Store, queue: WriteQueue) -> health.ReadinessCheck:
     return lambda: [*store.clock.problems(), *of_queue()]
 
 
-def _addresses(sockets: Sockets, services: Services, token: str) -> Addresses:
+def _addresses(sockets: Sockets, services: Services, settings: Settings, token: str) -> Addresses:
     internal = server.address(sockets.internal)
     with reading(services.store.engine) as connection:
         keys = len(api_keys.valid_keys(connection))
         levels = format_levels(services.current_setup(connection).levels)
-    return Addresses(server.address(sockets.public), internal, f"{internal}/sign-in?token={token}", keys, levels)
+        setting_up = settings.sign_in_token is not None or not users.admin_exists(connection)
+    sign_in = f"{settings.internal_url or internal}/sign-in"
+    if setting_up:
+        sign_in = f"{sign_in}?token={token}"
+    return Addresses(server.address(sockets.public), internal, sign_in, keys, levels)
 
 
 def _channels(store: Store, settings: Settings) -> Sequence[ConfiguredChannel]:
     """The channels of this installation. Raises ConfigurationError if their settings are incomplete."""
-    return registry.configured_channels(settings, phone_store.PhoneStore(store.engine))
+    return registry.configured_channels(settings, phone_store.PhoneStore(store.engine, store.vault))
 
 
 def _webhooks(

@@ -24,7 +24,7 @@ from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
-from pipeline.store.people.vault import UnsealError, Vault
+from pipeline.store.people.vault import KEY_BYTES, UnsealError, Vault
 from pipeline.store.reads import checks
 from pipeline.store.reads.levels import level_uses
 from pipeline.store.schema.upgrade import SchemaTooNew, revisions
@@ -259,7 +259,9 @@ def _dimension_values(connection: Connection) -> str:
 
 
 def _notifier(settings: Settings, engine: Engine) -> str:
-    for configured in registry.configured_channels(settings, PhoneStore(engine)):
+    for configured in registry.configured_channels(
+        settings, PhoneStore(engine, Vault(bytes(KEY_BYTES)))
+    ):  # nothing is sealed
         problem = configured.adapter.check()
         if problem is not None:
             raise _Problem(problem.found, problem.advice)

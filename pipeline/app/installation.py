@@ -83,8 +83,9 @@ def now() -> datetime:
 
 
 def sign_in_token(settings: Settings) -> str:
-    """The token for the internal listener: the configured one, or a new one."""
-    return settings.sign_in_token.get_secret_value() if settings.sign_in_token else secrets.token_urlsafe(32)
+    """The token for the internal listener: the configured one, or a generated one."""
+    given = settings.sign_in_token or settings.generated_sign_in_token
+    return given.get_secret_value() if given else secrets.token_urlsafe(32)
 
 
 def open_database(settings: Settings, cluster: bool = False) -> Engine:

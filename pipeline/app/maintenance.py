@@ -14,10 +14,12 @@ from pipeline.app.installation import (
     open_installation,
     open_shared,
 )
+from pipeline.app.user_administration import record
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime import dead_letter_retry, retention
 from pipeline.consumers.runtime.retention import Deleted
 from pipeline.consumers.runtime.write_queue import BatchSink
+from pipeline.domain.access.acts import ActKind
 from pipeline.settings import Settings
 from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
@@ -48,7 +50,7 @@ def replay_history(
 
 def retry_dead_letters(settings: Settings) -> IngestResult:
     """Reprocess all dead letters as events received now. Those that fail again stay. Raises DatabaseMismatch."""
-    installation, sink = _open_with_sink(settings)
+    installation, sink = _open_with_sink(settings, "dead-letters retry")
     try:
         return dead_letter_retry.retry(installation.store, sink, installation.clock)
     finally:
@@ -57,7 +59,7 @@ def retry_dead_letters(settings: Settings) -> IngestResult:
 
 def delete_expired(settings: Settings) -> Deleted:
     """Delete the rows that are older than the settings allow. Raises DatabaseMismatch."""
-    installation, _ = _open_with_sink(settings)
+    installation, _ = _open_with_sink(settings, "cleanup")
     try:
         return retention.delete_expired(installation.store, ages_of(settings), installation.clock())
     finally:
@@ -76,7 +78,14 @@ def accept_clock(settings: Settings) -> datetime:
     return accepted
 
 
-def _open_with_sink(settings: Settings) -> tuple[Installation | SharedInstallation, BatchSink]:
+def _open_with_sink(settings: Settings, command: str) -> tuple[Installation | SharedInstallation, BatchSink]:
+    installation, sink = _opened(settings)
+    with installation.store.engine.begin() as connection:
+        record(connection, ActKind.COMMAND_RUN, command)
+    return installation, sink
+
+
+def _opened(settings: Settings) -> tuple[Installation | SharedInstallation, BatchSink]:
     if settings.uses_kafka:
         from pipeline.consumers.cluster.outbox_writer import OutboxWriter
 

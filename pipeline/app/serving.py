@@ -8,11 +8,12 @@ from socket import socket
 from typing import NamedTuple
 
 from pipeline.app.errors import UnexpectedExit
-from pipeline.app.installation import sign_in_token
+from pipeline.app.installation import now, sign_in_token
 from pipeline.app.process_role import ProcessRole
 from pipeline.consumers.runtime.background import Background
 from pipeline.settings import Settings
 from pipeline.store.store import Store
+from pipeline.web.auth.tokens import Tokens
 from pipeline.web.http import server
 from pipeline.web.internal import health
 
@@ -99,7 +100,8 @@ def run_with_health(
 
     `problems` returns why they cannot work now.
     """
-    app = server.health_app(store.engine, sign_in_token(settings), problems)
+    tokens = Tokens(store.engine, settings, sign_in_token(settings), now)
+    app = server.health_app(store.engine, tokens, problems)
     run(store, [server.Listener(app, bound)], threads, settings, partial(print_health_address, role, bound))
 
 

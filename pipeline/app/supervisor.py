@@ -28,7 +28,7 @@ def run_all(settings: Settings) -> None:
     """
     logs.configure("up", settings.log_level)
     open_shared(settings).store.engine.dispose()  # migrates the schema once, before several processes connect
-    environment = os.environ | {"UNVARNISHED_SIGN_IN_TOKEN": sign_in_token(settings)}
+    environment = os.environ | {"UNVARNISHED_GENERATED_SIGN_IN_TOKEN": sign_in_token(settings)}
     failed = asyncio.run(_supervise(environment))
     if failed is not None:
         raise UnexpectedExit(f"the {failed} cannot run: see its message above")

@@ -30,6 +30,7 @@ from pipeline.consumers.cluster.watchdog import Lag, Watchdog
 from pipeline.consumers.cluster.worker_loop import WorkerLoop, WorkerSetup
 from pipeline.consumers.runtime.receipt_clock import ClockWatch
 from pipeline.settings import Settings
+from pipeline.web.auth.tokens import Tokens
 from pipeline.web.http import server
 
 _ANY_PORT = 1  # instead of 0, which Faust's settings do not accept
@@ -97,12 +98,13 @@ class Worker(faust_app.App):
     async def _serve_health(self, stopping: asyncio.Event) -> None:
         """Serve health and metrics, instead of Faust's web server."""
         settings, (shared, progress, _, watchdog, _, topic_watch) = self._settings, self._opened
+        tokens = Tokens(shared.store.engine, settings, sign_in_token(settings), shared.clock)
 
         def _problems() -> Sequence[str]:  # once, if progress reports the clock, too
             ended = (*watchdog.problems(), *topic_watch.problems())
             return list(dict.fromkeys([*shared.clock.problems(), *progress.problems(), *ended]))
 
-        app = server.health_app(shared.store.engine, sign_in_token(settings), _problems)
+        app = server.health_app(shared.store.engine, tokens, _problems)
         ready = asyncio.Event()
         with self._bound as bound:
             serving_task = asyncio.create_task(server.serve([server.Listener(app, bound)], settings, stopping, ready))
@@ -122,6 +124,7 @@ class Worker(faust_app.App):
             frozenset(prefix + topic for topic in (*RECEIVED, EVENTS, EVIDENCE)),
             prefix + DEAD_LETTERS,
             settings.kafka_batch_size,
+            shared.store.vault.seal_bytes,
             shared.clock,
         )
         watchdog.start()

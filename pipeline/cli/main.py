@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from pipeline import __version__
 from pipeline.app.errors import user_errors
 from pipeline.cli.commands import (
+    acts,
     bench,
     dead_letters,
     demo,
@@ -25,21 +26,39 @@ from pipeline.cli.commands import (
     running,
     simulate,
     topics,
+    users,
 )
+from pipeline.cli.permissions import start_command
 
 
 class _Root(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command. An error that the user can correct becomes a sentence on stderr and an exit code."""
+        path = _command_path(self, [*ctx._protected_args, *ctx.args])
+        if path:
+            start_command(path)
         with user_errors():
             return super().invoke(ctx)
 
 
+def _command_path(group: Any, arguments: list[str]) -> str:
+    """The names of the command that these arguments call; "" if they call none."""
+    names: list[str] = []
+    for name in arguments:
+        command = getattr(group, "commands", {}).get(name)
+        if command is None:
+            break
+        names.append(name)
+        group = command
+    return "" if hasattr(group, "commands") else " ".join(names)
+
+
 app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app):
+for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app, acts.app):
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
 app.add_typer(levels.app, name="levels")
+app.add_typer(users.app, name="users")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(messages.app, name="messages")
 app.add_typer(topics.app, name="topics")

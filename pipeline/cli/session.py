@@ -8,18 +8,30 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, Engine
 
 from pipeline.app.installation import open_database
+from pipeline.app.user_administration import record
+from pipeline.cli.permissions import running_command
+from pipeline.domain.access.acts import ActKind
 from pipeline.settings import Settings
 from pipeline.store.db.engine import reading
 
 
 @contextmanager
 def open_engine() -> Iterator[Engine]:
-    """The engine of the database in the settings, its schema migrated to this version."""
+    """The engine of the database in the settings, its schema migrated to this version. The command is recorded as an
+    act: who runs it has every permission.
+    """
     engine = open_database(Settings())
     try:
+        record_command(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+def record_command(engine: Engine) -> None:
+    """Record the running command as an act of the principal `local`, without its arguments: they may name people."""
+    with engine.begin() as connection:
+        record(connection, ActKind.COMMAND_RUN, running_command())
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming
+from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.answers.replies import NOTHING, Control, ParsedReply, Question, Reader
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.asking.channels import Channel
@@ -25,9 +26,11 @@ from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE, translate
 from pipeline.store.asks import conversations, inbound_messages
 from pipeline.store.asks.conversations import DONE, AskedQuestion, Conversation, Course
 from pipeline.store.orders.orders import language_and_timezone
-from pipeline.store.people import opt_outs, undeliverable
+from pipeline.store.people import keys, opt_outs, undeliverable
+from pipeline.store.people.keys import Owner
 from pipeline.store.people.opt_outs import OptChange
-from pipeline.store.reads.answers import current_answer
+from pipeline.store.people.vault import SealingKey
+from pipeline.store.reads.answers import current_answer, opened_current
 from pipeline.store.store import Store
 
 EVENT_SOURCE = conversations.TEXT_SOURCE
@@ -59,6 +62,11 @@ class MatchingQuestion(NamedTuple):
 
     asked: AskedQuestion
     open_then: str | None
+
+    @property
+    def answerer(self) -> Owner:
+        """Whose words the text is."""
+        return keys.contact(self.asked.account_id, self.asked.order_id, self.asked.contact_id)
 
 
 class ReplyResult(NamedTuple):
@@ -92,18 +100,12 @@ def inbound(store: Store, channel: Channel, text: InboundText, answerable: bool 
 
 def handle_text(connection: Connection, store: Store, text: Inbound, reader: Reader, now: datetime) -> ReplyResult:
     """Handle one text in the caller's transaction. Its answer counts even if the question has expired."""
-    row = {
-        "source": text.source,
-        "message_id": text.message_id,
-        "received_at": text.received_at,
-        "sender": text.sender,
-        "text": store.vault.seal_bytes(text.text.encode("utf-8", "replace")),
-        "outcome": "quarantined",
-    }
-    if not inbound_messages.store_text(connection, row):
+    keys.begin_sealing(connection)
+    question = _matching_question(connection, text)
+    key = _key(connection, store, text, question)
+    if not _store(connection, text, key):
         return ALREADY_HANDLED
     control = text.provider_action or reader.read(text.text, "arrival", None).control
-    question = _matching_question(connection, text)
     if question is None:
         result = _handle_stranger(text, control)
     else:
@@ -115,6 +117,25 @@ def handle_text(connection: Connection, store: Store, text: Inbound, reader: Rea
         result = result._replace(reply=None)
     inbound_messages.set_outcome(connection, text.source, text.message_id, **_outcome(connection, result, question))
     return result
+
+
+def _key(connection: Connection, store: Store, text: Inbound, question: MatchingQuestion | None) -> SealingKey:
+    """The key of whoever wrote a text: of the contact who was asked, else of the address."""
+    owner = Owner("address", text.sender or "") if question is None else question.answerer
+    return keys.keys_for(connection, store.vault, [owner])[owner]
+
+
+def _store(connection: Connection, text: Inbound, key: SealingKey) -> bool:
+    """Store a text, sealed. False: it is stored already."""
+    row = {
+        "source": text.source,
+        "message_id": text.message_id,
+        "received_at": text.received_at,
+        "sender": text.sender,
+        "text": key.seal(text.text).encode(),
+        "outcome": "quarantined",
+    }
+    return inbound_messages.store_text(connection, row)
 
 
 def _outcome(connection: Connection, result: ReplyResult, question: MatchingQuestion | None) -> dict[str, str | None]:
@@ -178,7 +199,7 @@ def _answer(
     connection: Connection, store: Store, text: Inbound, question: MatchingQuestion, reader: Reader, now: datetime
 ) -> ReplyResult:
     asked = question.asked
-    before = _resume(connection, asked, now)
+    before = _resume(connection, store, asked, now)
     language, _ = language_and_timezone(connection, asked.order_id, asked.contact_id)
     open_then = question.open_then or before.question
     parsed = reader.read(text.text, _question_answered(open_then), language)
@@ -192,12 +213,13 @@ def _answer(
     else:
         statement = structs.replace(stated.amended_by(before.statement), comment=stated.comment)
         after, reply = _next_after_late(before, statement, now), None
-        answered_at = _time_of_late(connection, text, asked, added_comment=stated.comment != before.statement.comment)
+        added_comment = stated.comment != before.statement.comment
+        answered_at = _time_of_late(connection, text, asked, added_comment=added_comment)
     if control is not None:
         # A person who wants help or silence gets no further question; what else the text states still counts.
         after = before._replace(statement=statement, changed_at=now)
         reply = reply_texts.CONTROL_REPLIES[control]
-    conversations.save(connection, asked.order_id, asked.contact_id, after)
+    conversations.save(connection, _key(connection, store, text, question), asked.order_id, asked.contact_id, after)
     events = [_event(text, asked, statement, answered_at, now)] if statement != before.statement else []
     intake.ingest(connection, store, events, now)
     outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
@@ -206,10 +228,11 @@ def _answer(
     return ReplyResult(True, outcome, translate(reply, language), events)
 
 
-def _resume(connection: Connection, asked: AskedQuestion, now: datetime) -> Conversation:
+def _resume(connection: Connection, store: Store, asked: AskedQuestion, now: datetime) -> Conversation:
     """The conversation so far. If the person has answered by the form meanwhile, no question is left."""
-    conversation = conversations.load(connection, asked.order_id, asked.contact_id, now)
-    current = current_answer(connection, asked.order_id, asked.contact_id)
+    conversation = conversations.load(connection, store.vault, asked.order_id, asked.contact_id, now)
+    current = current_answer(connection, SYSTEM, asked.order_id, asked.contact_id)
+    current = opened_current(connection, store.vault, current)
     if current is None:
         return conversation
     if conversation.statement == Statement():
@@ -273,7 +296,7 @@ def _time_of_late(connection: Connection, text: Inbound, asked: AskedQuestion, a
 
     Its words join those of the answer that is current by now, so with words it becomes the current one.
     """
-    current = current_answer(connection, asked.order_id, asked.contact_id) if added_comment else None
+    current = current_answer(connection, SYSTEM, asked.order_id, asked.contact_id) if added_comment else None
     if current is None or current.statement.comment is None or current.answered_at is None:
         return text.received_at
     return max(text.received_at, current.answered_at + timedelta(microseconds=1))

@@ -15,7 +15,9 @@ from pipeline.domain.events.received import Received, read
 from pipeline.store.db.bulk import Row
 from pipeline.store.journal import dead_letters
 from pipeline.store.journal.journal import Entry
-from pipeline.store.people.people import pseudonymise, save_people
+from pipeline.store.people import word_index
+from pipeline.store.people.people import save_people
+from pipeline.store.people.sealing import SealedEvent, seal_events
 from pipeline.store.people.vault import Vault
 from pipeline.store.store import Store
 
@@ -68,11 +70,19 @@ class IngestResult(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """An event that can be stored: without names and addresses, which are in `people`, sealed."""
+    """An event that is valid, and the digest of what it says. Its words are not sealed yet."""
+
+    event: Event
+    raw: bytes
+    content_digest: str | None
+
+
+class Sealed(NamedTuple):
+    """An event that can be stored, and what is stored with it."""
 
     event: Event
     entry: Entry
-    people: list[Row]
+    parts: SealedEvent
 
 
 def ingest(
@@ -93,19 +103,20 @@ def ingest(
         except BadEvent as bad:
             outcomes.append("dead")
             dead.append(dead_letter(store.vault, incoming, bad, incoming.received_at or now))
-    seqs = store.journal.append(connection, [one.entry for one in checked.values()])
-    new, people = [], list[Row]()
-    for (number, one), seq in zip(checked.items(), seqs, strict=True):
+    sealed = seal(connection, store, list(checked.values()))
+    seqs = store.journal.append(connection, [one.entry for one in sealed])
+    new, stored = [], list[tuple[int, Sealed]]()
+    for number, one, seq in zip(checked, sealed, seqs, strict=True):
         if isinstance(seq, int):
             new.append((seq, one.event))
-            people.extend(one.people)
+            stored.append((seq, one))
         elif seq == "duplicate":
             outcomes[number] = "duplicates"
         else:
             outcomes[number] = "conflicts"
             if not batch[number].answered:
                 dead.append(dead_letter(store.vault, batch[number], CONFLICT, batch[number].received_at or now))
-    save_people(connection, people)
+    save_personal_data(connection, stored)
     if dead:
         dead_letters.store(connection, dead)
     return outcomes, new
@@ -122,12 +133,26 @@ def ingest_unprocessed(store: Store, batch: Iterable[Incoming]) -> list[IngestOu
 def check(store: Store, incoming: Incoming) -> Checked:
     """Check an event before it is stored. Raises BadEvent."""
     event, raw, content = _read(store, incoming)
-    sealed = pseudonymise(store.vault, event, raw)
-    if sealed is not None:
-        event = sealed.event
-    text, digest = sealed.text if sealed else raw.decode(), store.vault.content_digest(content)
-    entry = Entry(event.source, event.id, event.type, False, event.received_at, text, key_of(event.data), digest)
-    return Checked(event, entry, sealed.people if sealed else [])
+    return Checked(event, raw, store.vault.content_digest(content))
+
+
+def seal(connection: Connection, store: Store, checked: Sequence[Checked]) -> list[Sealed]:
+    """Seal the words of events in the caller's transaction. Call it before any other lock is acquired."""
+    sealed = seal_events(connection, store.vault, [(one.event, one.raw) for one in checked])
+    return [Sealed(parts.event, _entry(one, parts), parts) for one, parts in zip(checked, sealed, strict=True)]
+
+
+def _entry(checked: Checked, parts: SealedEvent) -> Entry:
+    event = checked.event
+    key = key_of(event.data)
+    return Entry(event.source, event.id, event.type, False, event.received_at, parts.text, key, checked.content_digest)
+
+
+def save_personal_data(connection: Connection, stored: Sequence[tuple[int, Sealed]]) -> None:
+    """Store what belongs to new events besides themselves, by their places in the journal."""
+    people = [row for _, one in stored for row in one.parts.people]
+    save_people(connection, people, [row for _, one in stored for row in one.parts.person_orders])
+    word_index.save(connection, [row for seq, one in stored for row in word_index.rows_of(seq, one.parts.words)])
 
 
 def _read(store: Store, incoming: Incoming) -> Received:
@@ -137,7 +162,7 @@ def _read(store: Store, incoming: Incoming) -> Received:
     event = received.event
     store.check_not_ahead(event)
     if event.type in CONCLUSIONS:
-        raise BadEvent(f"{event.type!r} is a conclusion of this installation and cannot be sent to it", "type")
+        raise BadEvent("is a conclusion of this installation and cannot be sent to it", "type", event.type)
     if event.source == OWN_SOURCE:
         raise BadEvent(f"the source {OWN_SOURCE!r} is reserved for this installation", "source")
     return received

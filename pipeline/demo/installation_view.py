@@ -3,23 +3,24 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Engine
-
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.events.contract import FeedbackRequested
 from pipeline.domain.events.decoding import decode
 from pipeline.store.asks import phone_messages
 from pipeline.store.db.engine import reading
 from pipeline.store.journal import journal, state
 from pipeline.store.reads.answers import current_answer
+from pipeline.store.store import Store
 
 
 class InstallationView:
     """What the live demo reads from an installation of either mode, and the checkpoints it stores there."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, store: Store) -> None:
+        self._engine = store.engine
+        self._vault = store.vault
 
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         """The questions emitted after journal position `seq`, oldest first: position, time, question."""
@@ -40,19 +41,19 @@ class InstallationView:
     def answered(self, order_id: str, contact_id: str) -> bool:
         """Whether this contact has answered about this order."""
         with reading(self._engine) as connection:
-            return current_answer(connection, order_id, contact_id) is not None
+            return current_answer(connection, SYSTEM, order_id, contact_id) is not None
 
     def text_about(self, order_id: str, number: str) -> str | None:
         """The newest message about an order on one of the demo's phones."""
         with reading(self._engine) as connection:
-            return phone_messages.newest_about(connection, order_id, number)
+            return phone_messages.newest_about(connection, self._vault, order_id, number)
 
 
 class LocalInstallation(InstallationView):
     """The runtime of `backfill.run`: an embedded installation whose runner this process calls itself."""
 
-    def __init__(self, engine: Engine, runtime: EmbeddedRunner) -> None:
-        super().__init__(engine)
+    def __init__(self, runtime: EmbeddedRunner) -> None:
+        super().__init__(runtime.store)
         self._runtime = runtime
 
     def ingest(self, items: Iterable[tuple[datetime, Incoming]]) -> None:

@@ -45,7 +45,7 @@ def run_live(
     def _company(addresses: Addresses) -> Sequence[Background]:
         with installation.store.engine.begin() as connection:
             client = HttpClient(addresses.public, api_keys.renew(connection, DEMO_KEY, now()))
-        view = InstallationView(installation.store.engine)
+        view = InstallationView(installation.store)
         return (
             Deliveries(view, company, client, pace, limit, now),
             # Its own company: both threads cache the stories they draw.

@@ -51,7 +51,7 @@ def play_demo(
 
     `progress` gets the finished blocks and the number of all blocks.
     """
-    backfill.run(LocalInstallation(installation.store.engine, installation.runner), company, days, progress)
+    backfill.run(LocalInstallation(installation.runner), company, days, progress)
 
 
 def days_before_live(installation: Installation, company: Company, days: int) -> int:
@@ -59,6 +59,6 @@ def days_before_live(installation: Installation, company: Company, days: int) ->
 
     Raises ConfigurationError if `days` reaches beyond yesterday.
     """
-    view = LocalInstallation(installation.store.engine, installation.runner)
+    view = LocalInstallation(installation.runner)
     checkpoint = backfill.read_checkpoint(view.get(backfill.CHECKPOINT_KEY))
     return backfill.days_before_live(company.start, days, checkpoint, now().date())

@@ -124,7 +124,7 @@ class AskingSettings(SettingsGroup):
             try:
                 check_zone(name)
             except BadEvent as bad:
-                raise ValueError(bad.reason) from None
+                raise ValueError(bad.explanation) from None
         return names
 
     @model_validator(mode="after")

@@ -30,7 +30,8 @@ class HttpSettings(SettingsGroup):
     sign_in_token: SecretStr | None = Field(
         None,
         min_length=20,
-        description="token that opens the internal listener. Without it, each start generates and prints one",
+        description="token that opens the internal listener, with every permission. Without it, each start generates "
+        "and prints one, which works until the first admin has signed in",
     )
     max_connections: int = Field(
         500, ge=10, description="maximum number of open connections per listener. Further ones are closed at once"

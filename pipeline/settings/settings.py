@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from pipeline.settings.access import AccessSettings
 from pipeline.settings.asking import AskingSettings
 from pipeline.settings.base import PREFIX, SettingsGroup
 from pipeline.settings.channels.twilio import TwilioSettings
@@ -27,6 +28,7 @@ class Settings(
     TwilioSettings,
     DetectionSettings,
     HttpSettings,
+    AccessSettings,
     IntakeSettings,
     KafkaSettings,
     RoleSettings,

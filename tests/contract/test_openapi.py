@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 from litestar import Litestar, get
 
+from pipeline.web.auth.access import OPEN
 from pipeline.web.http.openapi import config
 from pipeline.web.http.problems import HANDLERS, Problem
 from tests.contract.openapi import Run, check, installation
@@ -19,11 +20,11 @@ def test_a_running_installation_answers_as_its_documents_say(tmp_path: Path) -> 
 
 
 def test_an_undocumented_response_is_found(tmp_path: Path) -> None:
-    @get("/missing", summary="Never there")
+    @get("/missing", opt=OPEN, summary="Never there")
     async def missing() -> str:
         raise Problem(404, "not there")
 
-    app = Litestar([missing], exception_handlers=HANDLERS, openapi_config=config("Test", "key", "a key"))
+    app = Litestar([missing], exception_handlers=HANDLERS, openapi_config=config("Test", "key", "a key", OPEN))
     with served(app) as url:
         document = httpx.get(f"{url}/openapi.json").text
         [finding] = check([Run("test", document, url, None, {})], tmp_path, examples=2, seed=1)

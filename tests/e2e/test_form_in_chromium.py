@@ -23,7 +23,7 @@ from pipeline.web.public.form import form
 from tests.support.builders import at
 from tests.support.requests import installation
 from tests.support.requests.installation import PHONE, TOKEN, Ticking
-from tests.support.running.embedded import embedded
+from tests.support.running.embedded import VAULT, embedded
 from tests.support.servers import browsing
 from tests.support.stored import rows
 
@@ -189,9 +189,7 @@ def test_the_phone_page_updates_itself_and_accepts_replies(
     page.goto(f"{address}/phone")
     page.get_by_text("No messages yet.").wait_for()
     with runtime.engine.begin() as connection:
-        phones.store_message(
-            connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1"
-        )
+        phones.store_message(connection, VAULT, PHONE, question, at(hours=2), phones.Recipient("A-1", "ana", "SO-1"))
     page.get_by_role("heading", name="Ana Roux").wait_for()  # without a reload, within seconds
     assert "Ana Roux" in page.get_by_role("status").inner_text()
     box = page.get_by_label("Reply as Ana Roux")

@@ -19,6 +19,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.demo.company import LEVELS as DEMO_LEVELS
 from pipeline.demo.company import Company
 from pipeline.demo.start import play_demo
+from pipeline.domain.access.principal import LOCAL
 from pipeline.settings import Settings
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
@@ -36,7 +37,7 @@ from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
-from tests.support.requests.installation import Clock, services
+from tests.support.requests.installation import Clock, as_local, services
 from tests.support.running.embedded import VAULT, embedded, ingest
 from tests.support.servers import browsing
 from tests.support.statistics.alert_rows import raise_alert
@@ -61,6 +62,7 @@ class Site(NamedTuple):
 def app_of(known: Services) -> Litestar:
     return Litestar(
         [*dashboard.routes(known), *order_pages.routes(known), *read.routes(known), *assets.routes()],
+        guards=[as_local],
         before_send=[response_hook("internal")],
         exception_handlers=HANDLERS,
         logging_config=None,
@@ -151,7 +153,7 @@ def opened(browser: Browser, size: ViewportSize = DESK, **options: Any) -> Itera
 def busy_order(site: Site) -> str:
     """An order with a comment."""
     with reading(site.engine) as connection:
-        return verbatims(connection, 1)[0].order_id
+        return verbatims(connection, LOCAL, 1)[0].order_id
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

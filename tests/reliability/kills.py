@@ -33,6 +33,7 @@ from pipeline.app.maintenance import create_key
 from pipeline.demo.company import Company, is_live
 from pipeline.demo.deliveries import FASTEST
 from pipeline.demo.replies import reply
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.reports.contract import report_json
@@ -268,7 +269,7 @@ def _final_state(connection: Connection) -> FinalState:
         set(connection.execute(select(journal.c.id).where(journal.c.source == OUTSIDE)).scalars()),
         sum(times),
         sum(n > 1 for n in times),
-        report_json(reports.total(connection), reports.by_segment(connection, "depot")),
+        report_json(reports.total(connection, LOCAL), reports.by_segment(connection, LOCAL, "depot")),
         [
             *_rows(connection, claims, "recorded_at", "delivered_at", "source", "event_id"),
             *_rows(connection, answers, "event_id", "received_at", "answered_at", "arrived_at"),

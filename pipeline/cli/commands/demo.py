@@ -69,6 +69,7 @@ def _show_figures(installation: "Installation") -> None:
     from rich.console import Console
 
     from pipeline.cli.output import show_alerts, show_diagnosis, show_report
+    from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.diagnosis import diagnose
     from pipeline.domain.reports.figures import figures_of
     from pipeline.store.db.engine import reading
@@ -79,10 +80,12 @@ def _show_figures(installation: "Installation") -> None:
 
     console = Console()
     with reading(installation.store.engine) as connection:
-        segments = reports.by_segment(connection, "depot")
-        alerts = alerts_as_of(connection, clock_of(connection).date())
+        segments = reports.by_segment(connection, LOCAL, "depot")
+        alerts = alerts_as_of(connection, LOCAL, clock_of(connection).date())
         figures = {value: figures_of(counts) for value, counts in segments.items()}
-        show_report(console, figures_of(reports.total(connection)), "depot", figures, newest_baselines(connection))
+        show_report(
+            console, figures_of(reports.total(connection, LOCAL)), "depot", figures, newest_baselines(connection, LOCAL)
+        )
     show_alerts(console, alerts)
     show_diagnosis(console, "depot", diagnose("depot", segments, alerts))
 

@@ -83,7 +83,7 @@ def replay(
 
     from pipeline.app.installation import open_installation
     from pipeline.app.maintenance import replay_history
-    from pipeline.cli.session import progress_bar
+    from pipeline.cli.session import progress_bar, record_command
     from pipeline.domain.detection.segments import format_levels
     from pipeline.settings import Settings
     from pipeline.sources.histories.olist.history import LEVELS, OlistHistory
@@ -93,6 +93,7 @@ def replay(
     installation = open_installation(Settings(), LEVELS)
     levels = format_levels(installation.setup.levels)
     console.print(f"Counted by {levels}. Another dimension: unvarnished levels add DIMENSION:CAPACITY")
+    record_command(installation.store.engine)
     with progress_bar(console, f"Replaying {source}") as advance:
         result = replay_history(installation, history, lambda done: advance(done, len(history)))
     dead = result.dead + len(result.conflicts)

@@ -27,6 +27,7 @@ def report(
     from pipeline.app.installation import history_of
     from pipeline.cli.output.report import show_report
     from pipeline.cli.session import read_database
+    from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
     from pipeline.store.reads import reports
@@ -35,20 +36,22 @@ def report(
     with read_database() as connection:
         period = (parse_day(first, "--from"), parse_day(last, "--to"))
         stored = history_of(connection)
-        known = reports.dimensions(connection) if stored is None else [level.name for level in stored[0].watched]
+        known = reports.dimensions(connection, LOCAL)
+        if stored is not None:
+            known = [level.name for level in stored[0].watched]
         if by is not None and by not in known:
             fail(
                 f"--by: {by!r} is not a segment level of this database; its levels: "
                 f"{', '.join(known) or 'none yet'}; to add one: unvarnished levels add DIMENSION:CAPACITY"
             )
         bounds = [None if day is None else day.toordinal() for day in period]
-        fleet = reports.total(connection, *bounds)
-        segments = reports.by_segment(connection, by, *bounds) if by is not None else {}
+        fleet = reports.total(connection, LOCAL, *bounds)
+        segments = reports.by_segment(connection, LOCAL, by, *bounds) if by is not None else {}
         if output is Format.JSON:
             print_json(report_json(fleet, segments))
             return
         figures = {value: figures_of(counts) for value, counts in segments.items()}
-        show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection), period)
+        show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection, LOCAL), period)
 
 
 @app.command("alerts")
@@ -58,12 +61,13 @@ def alerts_command(output: Output = Format.TABLE) -> None:
 
     from pipeline.cli.output.alert_text import show_alerts
     from pipeline.cli.session import read_database
+    from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.contract import alerts_json
     from pipeline.store.journal.state import clock_of
     from pipeline.store.reads.alerts import alerts_as_of
 
     with read_database() as connection:
-        alerts = alerts_as_of(connection, clock_of(connection).date())
+        alerts = alerts_as_of(connection, LOCAL, clock_of(connection).date())
         if output is Format.JSON:
             print_json(alerts_json(alerts))
         else:

@@ -1,10 +1,13 @@
 """What a worker does with records that cannot be processed: publishes them, and stops when they are too many."""
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
+import msgspec
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
@@ -12,6 +15,7 @@ from pipeline.consumers.cluster.sensors import Headers, SensorNotifier
 from pipeline.domain.events.contract import BadEvent
 
 _WINDOW_SECONDS = 60.0
+_TRACE, _TRACE_VALUE = "traceparent", re.compile(rb"[0-9a-f-]{1,60}")  # joins a dead letter to its trace
 _REASON_BYTES = 4_000  # of a reason in a header; the database holds all of it
 
 
@@ -48,16 +52,30 @@ class DeadLetterLimit:
             )
 
 
-class DeadLetterTopic:
-    """Publishes dead letters."""
+class DeadLetter(NamedTuple):
+    """A record as it was received: what the value of a published dead letter contains, as MessagePack and sealed."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, sensors: SensorNotifier) -> None:
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class DeadLetterTopic:
+    """Publishes dead letters. `seal` encrypts what they contain: it is unknown, so it may be anything."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, topic: str, sensors: SensorNotifier, seal: Callable[[bytes], bytes]
+    ) -> None:
         self._producer = producer
         self._topic = topic
         self._sensors = sensors
+        self._seal = seal
 
     async def publish(self, record: ConsumerRecord, bad: BadEvent) -> None:
-        """Publish a record as it came, with its origin and the reason. Returns when the broker has it.
+        """Publish a record, sealed, with its origin and the reason. Returns when the broker has it.
 
         Raises KafkaError.
         """
@@ -68,14 +86,13 @@ class DeadLetterTopic:
             ("reason", bad.reason.encode("utf-8", "replace")[:_REASON_BYTES]),
             ("field", bad.field.encode("utf-8", "replace")[:_REASON_BYTES]),
         ]
-        # The record's own headers say how to read it. They cannot replace those above.
-        reserved = {name for name, _ in headers}
-        headers += [(name, value) for name, value in record.headers if name not in reserved]
+        own = [(name, value or b"") for name, value in record.headers]  # they say how to read the record
+        headers += [(name, value) for name, value in own if name == _TRACE and _TRACE_VALUE.fullmatch(value)]
         with suppress(MessageSizeTooLargeError, RecordListTooLargeError):
-            await self._send(record.key, record.value or b"", headers)
+            await self._send(self._seal(_encode(DeadLetter(record.key, record.value or b"", own))), headers)
             return
         # This topic's limit is lower than that of the record's topic. The database holds the bytes, sealed.
-        await self._send(record.key, b"", headers[:5])
+        await self._send(b"", headers)
 
-    async def _send(self, key: bytes | None, value: bytes, headers: Headers) -> None:
-        await self._sensors.send(self._producer, self._topic, key, value, headers)
+    async def _send(self, value: bytes, headers: Headers) -> None:
+        await self._sensors.send(self._producer, self._topic, None, value, headers)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from pipeline.consumers import evidence, intake, missing_scans
 from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
-from pipeline.consumers.intake import Checked, Incoming, IngestResult
+from pipeline.consumers.intake import Checked, Incoming, IngestResult, Sealed
 from pipeline.consumers.routing import PROCESSORS, TIMERS
 from pipeline.consumers.runtime.batch import (
     PoisonMessage,
@@ -41,7 +41,7 @@ from pipeline.domain.events.contract import (
     FulfilmentCompared,
     OrderCompleted,
 )
-from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.decoding import decode_stored
 from pipeline.domain.setup import Setup
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row
@@ -50,7 +50,6 @@ from pipeline.store.journal import dead_letters, handled, outbox, state
 from pipeline.store.journal.state import CLOCK
 from pipeline.store.orders.timers import TimerStore, claim, read_due
 from pipeline.store.orders.tracking import TRACKED_EVENT
-from pipeline.store.people.people import save_people
 from pipeline.store.store import Store
 from pipeline.store.unit_of_work import UnitOfWork
 
@@ -79,16 +78,17 @@ class _CheckedBatch:
     """The records of a batch, decoded: `events` of all, `checked` of those from outside, `bad` for the rest."""
 
     def __init__(self, store: Store, records: Sequence[Record]) -> None:
-        self._journal = store.journal
+        self._store = store
         self.records = records
         self.checked: dict[int, Checked] = {}
+        self.sealed: dict[int, Sealed] = {}  # what is `checked`, in this attempt's transaction
         self.events: dict[int, Event] = {}
         self.bad: dict[int, BadEvent] = {}  # poison messages and conflicting duplicates too, once they are found
         self.conflicts: set[int] = set()  # whose id was used before for something else
         for number, record in enumerate(records):
             try:
                 if isinstance(record, RelayedEvent):
-                    event = decode(record.payload, None, record.received_at)
+                    event = decode_stored(record.payload, record.received_at)
                     self.events[number] = event._replace(place=record.seq)
                 else:
                     self.checked[number] = intake.check(store, record)
@@ -101,11 +101,13 @@ class _CheckedBatch:
 
         What cannot be decoded, or conflicts, always counts as new: its dead letter is stored once.
         """
-        seqs = self._journal.append(connection, [one.entry for one in self.checked.values()], publish=False)
+        sealed = intake.seal(connection, self._store, list(self.checked.values()))
+        self.sealed = dict(zip(self.checked, sealed, strict=True))
+        seqs = self._store.journal.append(connection, [one.entry for one in sealed], publish=False)
         new = {number for number, seq in zip(self.checked, seqs, strict=True) if seq != "duplicate"}
         for number, seq in zip(self.checked, seqs, strict=True):
             if isinstance(seq, int):
-                self.events[number] = self.events[number]._replace(place=seq)
+                self.events[number] = self.sealed[number].event._replace(place=seq)
         self.conflicts = {n for n, seq in zip(self.checked, seqs, strict=True) if seq == "conflict"}
         self.bad.update(dict.fromkeys(self.conflicts, intake.CONFLICT))
         relayed = {n: record.key for n, record in enumerate(self.records) if isinstance(record, RelayedEvent)}
@@ -186,7 +188,8 @@ class ClusterRunner:
         for number, event in events.items():
             work.timers.earliest = event.received_at
             _process(number, event, work)
-        save_people(connection, [row for n in events if n in batch.checked for row in batch.checked[n].people])
+        stored = [(events[n].place, one) for n, one in batch.sealed.items() if n in events]
+        intake.save_personal_data(connection, stored)
         work.flush()
         state.advance(connection, CLOCK, max(received))
 
@@ -214,7 +217,7 @@ class ClusterRunner:
         for segment in segments_of(event.data.dimensions, self._setup.history.known):
             if part_of(segment) == part:
                 return segment
-        raise PoisonMessage(number, BadEvent(f"this pair has no part {part!r}"))
+        raise PoisonMessage(number, BadEvent("this pair has no such part"))
 
     def _tick(self, now: datetime, limit: int) -> int:
         with self._store.engine.begin() as connection:

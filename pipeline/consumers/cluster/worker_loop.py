@@ -47,6 +47,7 @@ class WorkerSetup:
     topics: Collection[str]
     dead_letters: str
     batch_size: int  # records a transaction, at most
+    seal: Callable[[bytes], bytes]  # what is published of a dead letter
     now: Callable[[], datetime]
 
 
@@ -72,7 +73,7 @@ class WorkerLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
     ) -> None:
         self._consumer = consumer
         self._producer = producer
-        self._dead_letters = DeadLetterTopic(producer, setup.dead_letters, sensors)
+        self._dead_letters = DeadLetterTopic(producer, setup.dead_letters, sensors, setup.seal)
         self._setup = setup
         self._progress = progress
         self._sensors = sensors

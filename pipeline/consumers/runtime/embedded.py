@@ -31,7 +31,7 @@ from pipeline.consumers.runtime.batch import (
 )
 from pipeline.consumers.runtime.retries import retrying
 from pipeline.domain.events.contract import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted
-from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.decoding import decode_stored
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import shrink_log
 from pipeline.store.evidence import level_changes
@@ -218,7 +218,7 @@ def _position(connection: Connection) -> int:
 
 def _decode(row: Stored) -> Event:
     try:
-        return decode(row.payload.encode(), None, row.received_at)
+        return decode_stored(row.payload.encode(), row.received_at)
     except BadEvent as bad:  # the contract was narrowed after it was stored
         raise PoisonMessage(row.seq, bad) from None
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger event is refused before it is parsed
+MAX_STORED_BYTES = MAX_EVENT_BYTES * 3 // 2  # of an event whose words are sealed: base64 needs a third more
 
 SPELLED = {"spelled": True}  # marks types whose values have one spelling (`spelling.normal`): ids, dimension values
 Id = Annotated[str, Meta(min_length=1, max_length=200, extra=SPELLED)]
@@ -16,7 +17,15 @@ EventId = Annotated[
     str, Meta(min_length=1, max_length=500, extra=SPELLED)
 ]  # ids of our own events join those of an order and a contact
 Word = Annotated[str, Meta(min_length=1, max_length=100, extra=SPELLED)]
-Text = Annotated[str, Meta(max_length=8_000)]
+WORDS = "words"  # marks types of text that people wrote: it is sealed before it is stored (`words.SHAPES`)
+
+
+def _words(limit: int) -> Meta:
+    """Text of at most `limit` characters as it is received; sealed, it is longer (`words.check_lengths`)."""
+    return Meta(extra={WORDS: limit}, extra_json_schema={"maxLength": limit})
+
+
+Text = Annotated[str, _words(8_000)]
 Instant = Annotated[datetime, Meta(tz=True)]
 # A date ("2026-11-20") or a time with offset: msgspec cannot express the union, `times.deadline` distinguishes them.
 DateOrInstant = Annotated[str, Meta(min_length=10, max_length=40)]
@@ -43,12 +52,22 @@ Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
 
 
 class BadEvent(Exception):
-    """An invalid event: `field` is the path of the invalid field ("" for the whole event), `reason` a sentence."""
+    """An invalid event: `field` is the path of the invalid field ("" for the whole event), `reason` a sentence.
 
-    def __init__(self, reason: str, field: str = "") -> None:
+    The reason quotes nothing of the event, because it is stored and published. `value` is the invalid value, for the
+    sender; None: there is no single one.
+    """
+
+    def __init__(self, reason: str, field: str = "", value: object = None) -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
         self.reason = reason
         self.field = field
+        self.value = value
+
+    @property
+    def explanation(self) -> str:
+        """The reason with the invalid value in front: for the sender only."""
+        return self.reason if self.value is None else f"{self.value!r:.200} {self.reason}"
 
 
 class Account(Struct, frozen=True, omit_defaults=True):
@@ -138,8 +157,8 @@ class OrderRepromised(Struct, frozen=True):
 
     order_id: Id
     promised_at: DateOrInstant
-    reason: Annotated[str, Meta(max_length=1_000)] | None = None
-    by: Annotated[str, Meta(max_length=200)] | None = None
+    reason: Annotated[str, _words(1_000)] | None = None
+    by: Annotated[str, _words(200)] | None = None
     timezone: str | None = None
 
 
@@ -147,7 +166,7 @@ class OrderCancelled(Struct, frozen=True):
     """`order.cancelled`: the whole order, or the named `lines`. A later `order.completed` reinstates a known order."""
 
     order_id: Id
-    reason: Annotated[str, Meta(max_length=1_000)] | None = None
+    reason: Annotated[str, _words(1_000)] | None = None
     lines: Annotated[list[CancelledLine], Meta(min_length=1, max_length=5_000)] | None = None
 
 
@@ -164,7 +183,7 @@ class DeliveryUpdated(Struct, frozen=True):
     tracking_number: TrackingNumber | None = None
     estimated_at: DateOrInstant | None = None
     carrier: Annotated[str, Meta(max_length=200)] | None = None
-    signed_by: Annotated[str, Meta(max_length=500)] | None = None
+    signed_by: Annotated[str, _words(500)] | None = None
     lines: Annotated[list[DeliveredLine], Meta(max_length=5_000)] | None = None
     note: Text | None = None
 
@@ -199,7 +218,10 @@ class Score(Struct, frozen=True):
 
 
 class FeedbackReceived(Struct, frozen=True):
-    """`feedback.received`: one answer. Without `answered_at` it counts as given before all others of its order."""
+    """`feedback.received`: one answer. Without `answered_at` it counts as given before all others of its order.
+
+    As we publish it, `comment` is null and `has_comment` says whether there is one: words are read through /v1.
+    """
 
     order_id: Id
     contact_id: Id
@@ -212,6 +234,7 @@ class FeedbackReceived(Struct, frozen=True):
     score: Score | None = None
     comment: Text | None = None
     opt_out: bool = False
+    has_comment: bool = False
 
 
 class Observation(Struct, frozen=True):

@@ -17,7 +17,7 @@ _NOT_NAMES = frozenset({"localtime", "posixrules", "Factory"})  # files that hav
 def utc(moment: datetime, field: str) -> datetime:
     """The same instant in UTC. Raises BadEvent outside the years 1970 to 2199."""
     if not 1970 <= moment.year < 2200:
-        raise BadEvent(f"the year {moment.year} is out of range (1970 to 2199)", field)
+        raise BadEvent("is a year out of range (1970 to 2199)", field, moment.year)
     return moment.astimezone(UTC)
 
 
@@ -46,7 +46,7 @@ def zone(name: str, field: str = "data.timezone") -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise BadEvent(f"{name!r} is not an IANA time zone", field) from None
+        raise BadEvent("is not an IANA time zone", field, name) from None
 
 
 @lru_cache(maxsize=1_024)
@@ -56,7 +56,7 @@ def check_zone(name: str, field: str = "data.timezone") -> None:
     The system's zone files have other names, too: `localtime` is this machine's zone, `right/...` counts leap seconds.
     """
     if name not in _names():
-        raise BadEvent(f"{name!r} is not an IANA time zone", field)
+        raise BadEvent("is not an IANA time zone", field, name)
     zone(name, field)
 
 
@@ -75,7 +75,7 @@ def deadline(stated: str, timezone: str | None, field: str = "data.promised_at")
         try:
             day = date.fromisoformat(stated if _DAY.fullmatch(stated) else "")
         except ValueError:
-            raise BadEvent(f"{stated!r} is neither a date (YYYY-MM-DD) nor a time with offset", field) from None
+            raise BadEvent("is neither a date (YYYY-MM-DD) nor a time with offset", field, stated) from None
         if timezone is None:
             raise BadEvent("a date needs the order's time zone", "data.timezone")
         # fold=1: where clocks go back at midnight the last hour of the day comes twice, and the second one ends it.

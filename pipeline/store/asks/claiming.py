@@ -31,7 +31,7 @@ from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault, deliverable
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.orders import orders
-from pipeline.store.schema.people import people
+from pipeline.store.schema.people import people, sealing_keys
 
 TOKEN_BYTES = 16  # 128 random bits
 _encode = msgspec.json.Encoder().encode
@@ -213,7 +213,8 @@ class _Context:
             order_id: (_facts.decode(facts), _dialogue.decode(dialogue))
             for order_id, facts, dialogue in connection.execute(query)
         }
-        of = select(people).where(
+        with_keys = select(people, sealing_keys.c.wrapped_key)
+        of = with_keys.join(sealing_keys, sealing_keys.c.key_id == people.c.key_id).where(
             people.c.account_id.in_({row.account_id for row in rows}),
             people.c.contact_id.in_({row.contact_id for row in rows}),
         )

@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import Connection, and_, or_, select
 
 from pipeline.domain.answers.statement import Statement
 from pipeline.store.db.bulk import insert_new, upsert
+from pipeline.store.people.keys import open_words
+from pipeline.store.people.vault import SealingKey, Vault
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import ASKED_AT, asks
 from pipeline.store.schema.conversations import conversations, inbound_messages
@@ -29,6 +32,7 @@ class AskedQuestion(NamedTuple):
     purpose: str
     asked_at: datetime
     state: str
+    account_id: str  # "": not known
 
 
 class Conversation(NamedTuple):
@@ -42,7 +46,14 @@ class Conversation(NamedTuple):
 
 def asked_questions(connection: Connection, sender: str) -> list[AskedQuestion]:
     """The questions that went, or may have gone, to the address with this digest, newest first."""
-    columns = asks.c.order_id, asks.c.contact_id, asks.c.purpose, ASKED_AT.label("asked_at"), asks.c.state
+    columns = (
+        asks.c.order_id,
+        asks.c.contact_id,
+        asks.c.purpose,
+        ASKED_AT.label("asked_at"),
+        asks.c.state,
+        asks.c.account_id,
+    )
     sent = asks.c.reason.is_(None), asks.c.state.not_in(["due", "not_asked"])
     ours = select(*columns).where(asks.c.recipient == sender, *sent)
     # Questions that another system sent: to whatever address the contact has now.
@@ -118,7 +129,7 @@ def _answers_elsewhere(connection: Connection, orders: Collection[str]) -> dict[
     return found
 
 
-def load(connection: Connection, order_id: str, contact_id: str, now: datetime) -> Conversation:
+def load(connection: Connection, vault: Vault, order_id: str, contact_id: str, now: datetime) -> Conversation:
     """The conversation with a contact about an order, begun now if it is new; locked until the transaction ends."""
     key = {"order_id": order_id, "contact_id": contact_id}
     fresh = {"question": ARRIVAL, "tries": 0, "changed_at": now, "said": "{}"}
@@ -126,7 +137,11 @@ def load(connection: Connection, order_id: str, contact_id: str, now: datetime) 
     columns = [conversations.c[name] for name in fresh]
     query = select(*columns).where(conversations.c.order_id == order_id, conversations.c.contact_id == contact_id)
     question, tries, changed_at, said = connection.execute(query.with_for_update()).one()
-    return Conversation(question, tries, changed_at, msgspec.json.decode(said, type=Statement))
+    statement = msgspec.json.decode(said, type=Statement)
+    texts = open_words(connection, vault, [statement.comment])
+    return Conversation(
+        question, tries, changed_at, structs.replace(statement, comment=texts.get(statement.comment or ""))
+    )
 
 
 def open_question(connection: Connection, order_id: str, contact_id: str) -> str | None:
@@ -135,9 +150,11 @@ def open_question(connection: Connection, order_id: str, contact_id: str) -> str
     return connection.execute(select(conversations.c.question).where(*one)).scalar()
 
 
-def save(connection: Connection, order_id: str, contact_id: str, conversation: Conversation) -> None:
-    """Store the state of a conversation."""
+def save(connection: Connection, key: SealingKey, order_id: str, contact_id: str, conversation: Conversation) -> None:
+    """Store the state of a conversation, its comment sealed with the contact's key."""
     question, tries, changed_at, statement = conversation
+    if statement.comment is not None:
+        statement = structs.replace(statement, comment=key.seal(statement.comment))
     row = {
         "order_id": order_id,
         "contact_id": contact_id,

@@ -15,7 +15,7 @@ class StoredText(NamedTuple):
     message_id: str
     received_at: datetime
     sender: str  # digest of the phone number
-    text: bytes  # sealed
+    text: bytes  # sealed words, as text in UTF-8
     reply: str | None
 
 

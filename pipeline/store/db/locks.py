@@ -1,7 +1,8 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
-A transaction that needs several kinds acquires them in one order, or two could deadlock: levels, tracking numbers,
-orders, accounts, addresses, segments, and last opt-outs. Names of one kind are sorted here.
+A transaction that needs several kinds acquires them in one order, or two could deadlock: erasure (shared by all that
+seal), levels, tracking numbers, orders, accounts, addresses, segments, and last opt-outs. Names of one kind are sorted
+here.
 """
 
 from collections.abc import Collection
@@ -10,12 +11,11 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form", "levels"]
+Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form", "levels", "erasure"]
 
 # A function scan returns the items of an array in their order.
 _TRY_LOCK = text("SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
-_LOCK_ALONE = text("SELECT pg_advisory_xact_lock(:key)")
-_LOCK_TOGETHER = text("SELECT pg_advisory_xact_lock_shared(:key)")
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(:key)")
 _LOCK = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
@@ -23,6 +23,12 @@ def lock(connection: Connection, kind: Kind, names: Collection[str]) -> None:
     """Wait for these locks and acquire them, in one statement. No effect on SQLite, which has one writer at a time."""
     if names and connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"keys": sorted({_key(kind, name) for name in names})})
+
+
+def lock_shared(connection: Connection, kind: Kind, name: str) -> None:
+    """Wait for a lock and share it with other sharers: only `lock` of the same name excludes them. None on SQLite."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_SHARE, {"key": _key(kind, name)})
 
 
 def try_lock(connection: Connection, kind: Kind, names: Collection[str]) -> frozenset[str]:
@@ -40,8 +46,10 @@ def lock_levels(connection: Connection, alone: bool = False) -> None:
 
     The first lock of a transaction. No effect on SQLite, which has one writer at a time.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK_ALONE if alone else _LOCK_TOGETHER, {"key": _key("levels", "")})
+    if alone:
+        lock(connection, "levels", [""])
+    else:
+        lock_shared(connection, "levels", "")
 
 
 def _key(kind: Kind, name: str) -> int:

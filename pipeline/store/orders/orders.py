@@ -14,6 +14,7 @@ from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
 from pipeline.store.db.bulk import add, among, remove, upsert
+from pipeline.store.orders.memberships import membership_text
 from pipeline.store.schema.orders import orders, rollups
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode  # quantities as sources write them
@@ -158,8 +159,9 @@ class OrderStore:
         for order_id, loaded in self._loaded.items():
             facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
             if facts != loaded.facts or dialogue != loaded.dialogue or loaded.counted is not loaded.stored:
-                changed.append((order_id, facts.decode(), dialogue.decode(), _encode(loaded.counted).decode()))
-        upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted"))
+                counted, memberships = _encode(loaded.counted).decode(), membership_text(loaded.order.facts)
+                changed.append((order_id, facts.decode(), dialogue.decode(), counted, memberships))
+        upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_figures(self) -> None:
         """Write the figures. Called last: every transaction writes these rows, and their locks block the others."""

@@ -1,52 +1,20 @@
-"""Contacts: their names and addresses are sealed here, and events continue with digests of the addresses."""
+"""Contacts: their names and addresses are stored here, sealed; events continue with digests of the addresses."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from pipeline.domain.asking.channels import AddressKind
-from pipeline.domain.events.contract import Account, Contact, DeliveryUpdated, Event, OrderCompleted
-from pipeline.domain.events.received import encode, parse
-from pipeline.store.db.bulk import Row, upsert
-from pipeline.store.people.vault import Vault, deliverable
-from pipeline.store.schema.people import people
-
-_NO_ACCOUNT = ""  # of a person who signs for a delivery
+from pipeline.domain.events.contract import Account, Contact
+from pipeline.store.db.bulk import Row, insert_new, upsert
+from pipeline.store.people.vault import SealingKey, Vault, deliverable
+from pipeline.store.schema.people import people, person_orders
 
 
-class PseudonymisedEvent(NamedTuple):
-    """An event without names and addresses, its text, and the rows of the people whose they are."""
-
-    event: Event
-    text: str
-    people: list[Row]
-
-
-def pseudonymise(vault: Vault, event: Event, raw: bytes) -> PseudonymisedEvent | None:
-    """Remove personal data from an event before it enters the journal; None: the event has none."""
-    data = event.data
-    said_at = min(event.time, event.received_at)  # a clock that runs ahead wins over no correction
-    if isinstance(data, OrderCompleted) and any(_has_personal_data(c) for c in data.contacts):
-        envelope = parse(raw)
-        written: list[dict[str, Any]] = envelope["data"]["contacts"]
-        found = [_seal_contact(vault, data.account, said_at, contact) for contact in written]
-        data = replace(data, contacts=[_without_names(*pair) for pair in zip(data.contacts, written, strict=True)])
-    elif isinstance(data, DeliveryUpdated) and data.signed_by:
-        envelope = parse(raw)
-        signer = {"id": data.order_id or data.tracking_number, "name": data.signed_by}
-        found = [_seal_contact(vault, Account(_NO_ACCOUNT), said_at, signer)]
-        envelope["data"]["signed_by"] = None
-        data = replace(data, signed_by=None)
-    else:
-        return None
-    return PseudonymisedEvent(event._replace(data=data), encode(envelope).decode(), found)
-
-
-def save_people(connection: Connection, found: Iterable[Row]) -> None:
-    """Store people. An event older than the stored one changes nothing.
+def save_people(connection: Connection, found: Iterable[Row], named: Iterable[Row] = ()) -> None:
+    """Store people, and which orders name them (`named`). An event older than the stored one changes nothing.
 
     Nor does an event without a phone number replace a stored number: a due question could then no longer be sent.
     """
@@ -56,13 +24,15 @@ def save_people(connection: Connection, found: Iterable[Row]) -> None:
         if _rank(row) >= _rank(known):
             best[row["account_id"], row["contact_id"]] = row
     upsert(connection, people, [best[key] for key in sorted(best)], newest="said_at", prefer="phone_digest")
+    pairs = {tuple(row.values()): row for row in named}
+    insert_new(connection, person_orders, [pairs[key] for key in sorted(pairs)])
 
 
 def _rank(row: Row) -> tuple[bool, datetime]:
     return row["phone_digest"] is not None, row["said_at"]
 
 
-def _has_personal_data(contact: Contact) -> bool:
+def has_personal_data(contact: Contact) -> bool:
     """Whether anything of the contact has to be sealed, or an empty address made none."""
     return any(field is not None for field in (contact.name, contact.phone, contact.email))
 
@@ -77,14 +47,8 @@ def unusable_addresses(vault: Vault, account: Account, phone: str | None, email:
     return unusable
 
 
-def _without_names(contact: Contact, written: dict[str, Any]) -> Contact:
-    """The contact as it is `written` now: reading the whole event again would take twice as long as the first time."""
-    unusable = written.get("unusable_addresses", [])
-    return replace(contact, name=None, phone=written["phone"], email=written["email"], unusable_addresses=unusable)
-
-
-def _seal_contact(vault: Vault, account: Account, said_at: datetime, contact: dict[str, Any]) -> Row:
-    """Seal one person's data, and replace the addresses in `contact` by digests."""
+def seal_contact(vault: Vault, key: SealingKey, account: Account, said_at: datetime, contact: dict[str, Any]) -> Row:
+    """Seal one person's name and addresses, and replace the addresses in `contact` by digests. Returns the person."""
     name, phone, email = (contact.get(field) for field in ("name", "phone", "email"))
     number = vault.read_phone(phone, account.country)
     phone_digest, email_digest = vault.phone_digest(number), vault.email_digest(email)
@@ -94,15 +58,14 @@ def _seal_contact(vault: Vault, account: Account, said_at: datetime, contact: di
     if phone and number not in (None, phone) and deliverable("phone", phone) != number:
         phone = number  # sealed so that it can be read without knowing its country
     contact.update(name=None, phone=phone_digest, email=email_digest)
-    person, wrapped_key = vault.person()
     return {
         "account_id": account.id,
         "contact_id": contact["id"],
         "said_at": said_at,
-        "wrapped_key": wrapped_key,
-        "name": vault.seal(person, name),
-        "phone": vault.seal(person, phone),
-        "email": vault.seal(person, email),
+        "name": key.seal_value(name),
+        "phone": key.seal_value(phone),
+        "email": key.seal_value(email),
         "phone_digest": phone_digest,
         "email_digest": email_digest,
+        "key_id": key.id,
     }

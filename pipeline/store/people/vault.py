@@ -1,11 +1,14 @@
-"""Personal data at rest: encrypted with a key per person, found by keyed digests, erased by deleting the key.
+"""Personal data at rest: encrypted with a key per person, found by keyed digests, erased by destroying the key.
 
 Plain hashes of all phone numbers can be enumerated in minutes. So a digest is an HMAC with a key that is not in the
-database.
+database. `keys` stores the keys, `sealing` says which words are sealed with which key.
 """
 
 import os
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
+from typing import Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,8 +23,50 @@ KEY_BYTES = 32
 _SHA256_BLOCK = 64  # bytes
 
 
+_TOKEN = "sealed"  # noqa: S105 - what the text of sealed words begins with
+_WORD_DIGEST = 16  # bytes: enough that no two words of an installation share a digest
+
+
 class UnsealError(ValueError):
     """Sealed data cannot be opened: it was sealed with another master key, or it was altered."""
+
+
+class SealingKey:
+    """A key of one person, address or order, under the random id that everything sealed with it names."""
+
+    __slots__ = ("_aes", "id")
+
+    def __init__(self, key_id: str, aes: AESGCM) -> None:
+        self.id = key_id
+        self._aes = aes
+
+    def seal(self, text: str) -> str:
+        """A text as it is stored within events and other texts: ciphertext in base64 that names its key."""
+        return ":".join(
+            (_TOKEN, self.id, urlsafe_b64encode(_seal(self._aes, text.encode("utf-8", "replace"))).decode())
+        )
+
+    def open(self, token: str) -> str:
+        """The text that `seal` encrypted. Raises UnsealError."""
+        try:
+            sealed = urlsafe_b64decode(token.rpartition(":")[2])
+        except ValueError:
+            raise UnsealError("not a sealed text") from None
+        return _open(self._aes, sealed).decode()
+
+    def seal_value(self, text: str | None) -> bytes | None:
+        """A text as a column of bytes stores it; None: there is no text."""
+        return None if text is None else _seal(self._aes, text.encode())
+
+    def open_value(self, sealed: bytes) -> str:
+        """The text that `seal_value` encrypted. Raises UnsealError."""
+        return _open(self._aes, sealed).decode()
+
+
+def key_id_of(token: str | None) -> str | None:
+    """The id of the key that a text was sealed with; None: it is not sealed."""
+    name, _, rest = (token or "").partition(":")
+    return rest.partition(":")[0] if name == _TOKEN and ":" in rest else None
 
 
 class Vault:
@@ -38,22 +83,27 @@ class Vault:
         self._digest = _Hmac(_derive(master, b"unvarnished digest"))
         self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
         self._content_digest = _Hmac(_derive(master, b"unvarnished event content"))
+        self._word_digest = _Hmac(_derive(master, b"unvarnished words"))
 
-    def person(self) -> tuple[AESGCM, bytes]:
-        """A new key for a person: to seal with, and wrapped by the master key, to be stored."""
-        key = os.urandom(KEY_BYTES)
-        return AESGCM(key), _seal(self._wrapping, key)
+    def new_key(self) -> tuple[str, bytes]:
+        """A new key as it is stored: a random id, and the key wrapped by the master key."""
+        return secrets.token_hex(12), _seal(self._wrapping, os.urandom(KEY_BYTES))
 
-    def seal(self, key: AESGCM, text: str | None) -> bytes | None:
-        """A text encrypted with a person's key; None: there is no text."""
-        return None if text is None else _seal(key, text.encode())
+    def key(self, key_id: str, wrapped: bytes) -> SealingKey:
+        """A stored key, to seal and open with. Raises UnsealError."""
+        return SealingKey(key_id, AESGCM(_open(self._wrapping, wrapped)))
 
     def open(self, wrapped_key: bytes, sealed: bytes) -> str:
-        """The text that `seal` encrypted with the key that is wrapped here. Raises UnsealError."""
-        return _open(AESGCM(_open(self._wrapping, wrapped_key)), sealed).decode()
+        """The text that `SealingKey.seal_value` encrypted with the key that is wrapped here. Raises UnsealError."""
+        return self.key("", wrapped_key).open_value(sealed)
+
+    def word_digest(self, kind: Literal["word", "prefix"], folded: str) -> bytes:
+        """The keyed digest of a folded word, or of the first letters of one, by which answers are searched."""
+        return bytes.fromhex(self._word_digest(f"{kind}:{folded}".encode()))[:_WORD_DIGEST]
 
     def seal_bytes(self, raw: bytes) -> bytes:
-        """Bytes that may contain personal data, of people unknown: dead letters and inbound texts."""
+        """Bytes that may contain personal data, of people unknown, and that are deleted by their age: dead letters and
+        the spool."""
         return _seal(self._bytes_key, raw)
 
     def open_bytes(self, sealed: bytes) -> bytes:

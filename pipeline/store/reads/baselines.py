@@ -3,6 +3,7 @@
 from msgspec import Struct
 from sqlalchemy import Connection, and_, func, select
 
+from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.baseline import BASELINE_MIN_PAIRS
 from pipeline.store.evidence.evidence import WINDOW_DAYS
 from pipeline.store.schema.evidence import fleet_days, nulls
@@ -24,8 +25,13 @@ class BaselineState(Struct, frozen=True):
         return max(BASELINE_MIN_PAIRS - self.pairs, 0) if self.delta is None else 0
 
 
-def newest_baselines(connection: Connection) -> list[BaselineState]:
-    """The newest baseline of every signal that has a baseline or a pair."""
+def newest_baselines(connection: Connection, principal: Principal) -> list[BaselineState]:
+    """The newest baseline of every signal that has a baseline or a pair.
+
+    Baselines are figures of the fleet: who sees a part of it gets none.
+    """
+    if not principal.scope.is_everything:
+        return []
     last = select(nulls.c.signal, func.max(nulls.c.month).label("month")).group_by(nulls.c.signal).subquery()
     frozen = select(nulls).join(last, and_(nulls.c.signal == last.c.signal, nulls.c.month == last.c.month))
     by_signal = {row.signal: row for row in connection.execute(frozen)}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from pipeline.store.schema.orders import rollups
-from pipeline.store.schema.people import people
+from pipeline.store.schema.people import people, sealing_keys
 
 
 class SealedPhone(NamedTuple):
@@ -26,7 +26,8 @@ def server_time(connection: Connection) -> datetime | None:
 
 def any_sealed_phone(connection: Connection) -> SealedPhone | None:
     """Any sealed phone number; None if there is none yet."""
-    query = select(people.c.wrapped_key, people.c.phone).where(people.c.phone.is_not(None)).limit(1)
+    sealed = select(sealing_keys.c.wrapped_key, people.c.phone).join(people, people.c.key_id == sealing_keys.c.key_id)
+    query = sealed.where(people.c.phone.is_not(None)).limit(1)
     row = connection.execute(query).first()
     return None if row is None else SealedPhone(*row)
 

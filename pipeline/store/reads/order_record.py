@@ -5,14 +5,18 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import Connection, select
 
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import OWN_SOURCE, FulfilmentCompared
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
 from pipeline.domain.orders.order import Order
+from pipeline.store.orders.memberships import visible
 from pipeline.store.reads.answers import StoredAnswer, answers_to
 from pipeline.store.schema.asks import asks, refusals
 from pipeline.store.schema.conversations import inbound_messages
@@ -86,29 +90,41 @@ class OrderRecord(NamedTuple):
     pairs: list[StoredPair]
 
 
-def read_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:
-    """Those of these orders that exist, by id."""
+def read_orders(connection: Connection, principal: Principal, order_ids: Collection[str]) -> dict[str, Order]:
+    """Those of these orders that exist for the principal, by id."""
     query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue)
-    rows = connection.execute(query.where(orders.c.order_id.in_(set(order_ids))))
+    rows = connection.execute(query.where(orders.c.order_id.in_(set(order_ids)), visible(connection, principal)))
     return {
         order_id: Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue))
         for order_id, facts, dialogue in rows
     }
 
 
-def read_record(connection: Connection, order_id: str) -> OrderRecord | None:
-    """One order and everything about it; None if there is no such order."""
-    order = read_orders(connection, [order_id]).get(order_id)
+def read_record(connection: Connection, principal: Principal, order_id: str) -> OrderRecord | None:
+    """One order and everything about it; None if there is no such order for the principal.
+
+    Words are sealed (`store.reads.words` opens them); without the permission to read words there are none.
+    """
+    order = read_orders(connection, principal, [order_id]).get(order_id)
     if order is None:
         return None
+    may_read_words = principal.may(Permission.WORDS)
+    if not may_read_words:
+        _remove_words(order.facts)
     return OrderRecord(
         order,
         _claims(connection, order_id),
         _asks(connection, order_id),
-        answers_to(connection, order_id),
-        _texts(connection, order_id),
+        answers_to(connection, principal, order_id),
+        _texts(connection, order_id, may_read_words),
         _pairs(connection, order),
     )
+
+
+def _remove_words(facts: Facts) -> None:
+    facts.promises = [structs.replace(promise, by=None, reason=None) for promise in facts.promises]
+    facts.scans = [structs.replace(scan, note=None) for scan in facts.scans]
+    facts.cancellations = [structs.replace(cancellation, reason=None) for cancellation in facts.cancellations]
 
 
 def _claims(connection: Connection, order_id: str) -> list[StoredClaim]:
@@ -133,10 +149,11 @@ def _refused(contact_id: str, purpose: str, decided_at: datetime, reason: str) -
     return StoredAsk(contact_id, purpose, decided_at, reason, None, AskState.NOT_ASKED, None, 0, None, None, None, None)
 
 
-def _texts(connection: Connection, order_id: str) -> list[StoredText]:
+def _texts(connection: Connection, order_id: str, may_read_words: bool) -> list[StoredText]:
     columns = [inbound_messages.c[name] for name in StoredText._fields]
     query = select(*columns).where(inbound_messages.c.order_id == order_id)
-    return [StoredText(*row) for row in connection.execute(query.order_by(inbound_messages.c.received_at))]
+    found = [StoredText(*row) for row in connection.execute(query.order_by(inbound_messages.c.received_at))]
+    return found if may_read_words else [text._replace(reply=None) for text in found]
 
 
 def _pairs(connection: Connection, order: Order) -> list[StoredPair]:

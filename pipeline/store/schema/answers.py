@@ -20,7 +20,7 @@ answers = Table(
     Column("condition", String(100), nullable=False),  # conditions, separated by commas
     Column("score", SmallInteger),
     Column("scale", SmallInteger),
-    Column("comment", Text),
+    Column("comment", Text),  # sealed
     PrimaryKeyConstraint("source", "event_id"),
     Index("answers_by_order", "order_id"),
 )

@@ -4,8 +4,8 @@ from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, SmallIn
 
 from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
-# Every inbound text, from known and unknown numbers. The text never changes; its outcome is added in the transaction
-# that stores it.
+# Every inbound text, from known and unknown numbers. It is sealed under the key of its person, or of an unknown
+# address. It never changes; its outcome is added in the transaction that stores it.
 inbound_messages = Table(
     "inbound_messages",
     metadata,
@@ -13,7 +13,7 @@ inbound_messages = Table(
     Column("message_id", String(200), nullable=False),  # the provider's
     Column("received_at", Utc, nullable=False),
     Column("sender", String(64)),  # digest of the phone number; null: not a number that can be reached
-    Column("text", LargeBinary, nullable=False),  # sealed: it may contain personal data
+    Column("text", LargeBinary, nullable=False),  # sealed words, as text in UTF-8
     Column("outcome", String(20), nullable=False),  # consumers.conversation.ReplyOutcome
     Column("order_id", String(200)),
     Column("contact_id", String(200)),
@@ -32,7 +32,7 @@ conversations = Table(
     Column("question", String(20), nullable=False),  # the open one: arrival, score, comment, done
     Column("tries", SmallInteger, nullable=False),  # how often it was repeated
     Column("changed_at", Utc, nullable=False),
-    Column("said", Text, nullable=False),  # domain.answers.statement.Statement so far, as JSON
+    Column("said", Text, nullable=False),  # domain.answers.statement.Statement so far, as JSON; its comment is sealed
     PrimaryKeyConstraint("order_id", "contact_id"),
 )
 

@@ -25,7 +25,7 @@ journal = Table(
     Column("type", String(100), nullable=False),
     Column("outgoing", Boolean, nullable=False),  # our own events: handled already, to be published
     Column("received_at", Utc, nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # words in it are sealed
     Column("content_digest", String(64)),  # vault.content_digest; null: our own, or from before there was this column
     UniqueConstraint("id", "source"),  # id first: it is the more selective one
 )
@@ -65,6 +65,6 @@ dead_letters = Table(
     Column("topic", String(100), nullable=False),
     Column("position", String(500), nullable=False),
     Column("field", String(500), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # quotes nothing of the event
     Column("raw", LargeBinary, nullable=False),  # sealed: it may contain personal data
 )

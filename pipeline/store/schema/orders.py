@@ -11,6 +11,8 @@ orders = Table(
     Column("facts", Text, nullable=False),  # domain.orders.facts.Facts as JSON
     Column("dialogue", Text, nullable=False),  # domain.orders.dialogue.Dialogue as JSON
     Column("counted", Text, nullable=False),  # what this order added to the rollups: their keys and counters, as JSON
+    # The entries of scopes that contain it (store.orders.memberships). "": not known yet, visible without a scope only.
+    Column("memberships", Text, nullable=False, server_default=""),
 )
 
 claims = Table(

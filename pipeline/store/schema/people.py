@@ -1,26 +1,77 @@
-"""Tables of contacts, opt-outs and API keys."""
+"""Tables of contacts and the keys of their words, erasures, opt-outs and API keys."""
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
 
 from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
-# One contact of one account. The addresses are encrypted with a key per contact, which the master key wraps. They are
-# found by keyed digests.
+# One contact of one account. Name and addresses are encrypted with the contact's key. Addresses are found by keyed
+# digests.
 people = Table(
     "people",
     metadata,
     Column("account_id", String(200), nullable=False),
     Column("contact_id", String(200), nullable=False),
     Column("said_at", Utc, nullable=False),  # time of the event these come from: an older event changes nothing
-    Column("wrapped_key", LargeBinary, nullable=False),
     Column("name", LargeBinary),
     Column("phone", LargeBinary),
     Column("email", LargeBinary),
     Column("phone_digest", String(64)),
     Column("email_digest", String(64)),
+    Column("key_id", String(24)),  # of sealing_keys
     PrimaryKeyConstraint("account_id", "contact_id"),
     Index("people_by_phone", "phone_digest"),
     Index("people_by_email", "email_digest"),
+)
+
+# The keys of words, names and addresses (store.people.keys), each made once. A destroyed key has no row.
+sealing_keys = Table(
+    "sealing_keys",
+    metadata,
+    Column("kind", String(10), nullable=False),  # keys.Owner
+    Column("owner", String(401), nullable=False),
+    Column("key_id", String(24), nullable=False, unique=True),  # random: what was sealed with the key names it
+    Column("wrapped_key", LargeBinary, nullable=False),  # by the master key
+    PrimaryKeyConstraint("kind", "owner"),
+)
+
+# Which orders name a person: what an export shows and an erasure concerns.
+person_orders = Table(
+    "person_orders",
+    metadata,
+    Column("account_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("order_id", String(200), nullable=False),
+    PrimaryKeyConstraint("account_id", "contact_id", "order_id"),
+    **WITHOUT_ROWID,
+)
+
+# Keyed digests of the words of answers and of the first letters of each, for the search. No readable word is here.
+answer_words = Table(
+    "answer_words",
+    metadata,
+    Column("digest", LargeBinary, nullable=False),  # vault.word_digest
+    Column("seq", BigInteger, nullable=False),  # of the answer in the journal
+    PrimaryKeyConstraint("digest", "seq"),
+    Index("answer_words_by_answer", "seq"),
+    **WITHOUT_ROWID,
+)
+
+# Erasures, from their request on. One that is carried out is a tombstone: who it was is known by ids only.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("requested_at", Utc, nullable=False),
+    Column("requested_by", String(200), nullable=False),
+    Column("due_at", Utc),  # when it takes effect without a second user; null: it needs one
+    Column("confirmed_at", Utc),
+    Column("confirmed_by", String(200)),  # null: nobody did
+    Column("done_at", Utc),  # null: not carried out yet
+    Column("orders", Integer),  # that named the person
+    Column("withdrawn_at", Utc),
+    Index("erasures_by_person", "account_id", "contact_id"),
 )
 
 # Addresses that want no messages now. Derived from `opt_changes`; `at` is the time of the newest STOP.

@@ -5,7 +5,18 @@ The migrations in `migrations/` create them; a test compares the two. Instants a
 updates and deletes of what was recorded.
 """
 
-from pipeline.store.schema import answers, asks, conversations, demo_phone, evidence, journal, orders, people, tracking
+from pipeline.store.schema import (
+    answers,
+    asks,
+    conversations,
+    demo_phone,
+    evidence,
+    journal,
+    orders,
+    people,
+    tracking,
+    users,
+)
 from pipeline.store.schema.types import metadata
 
 __all__ = [
@@ -19,4 +30,5 @@ __all__ = [
     "orders",
     "people",
     "tracking",
+    "users",
 ]

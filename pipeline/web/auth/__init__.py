@@ -1,3 +1,1 @@
-"""Signing in to the internal listener, and the mark of routes that need no sign-in."""
-
-OPEN = {"open": True}  # `opt` of a route that anybody may call
+"""Who makes a request, and whether they may: sign-in, sessions, API tokens, the guard of the internal listener."""

@@ -9,7 +9,7 @@ from litestar import Router
 from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 
-from pipeline.web.auth import OPEN
+from pipeline.web.auth.access import OPEN
 from pipeline.web.http.services import Services
 
 PATH = "/static"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from litestar import Request
+from litestar import Request, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
@@ -12,6 +12,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
+from pipeline.domain.access.permissions import Permission
+from pipeline.web.auth.access import access_of
 from pipeline.web.http.problems import MEDIA_TYPE
 
 _INVALID, _NOT_SIGNED_IN, _TOO_LARGE, _UNAVAILABLE = "400", "401", "413", "503"
@@ -56,12 +58,15 @@ def pages(descriptions: Mapping[int, str]) -> dict[int, ResponseSpec]:
     return {status: ResponseSpec(str, False, text, media_type="text/html") for status, text in descriptions.items()}
 
 
-def config(title: str, scheme: str, description: str) -> OpenAPIConfig:
-    """The configuration of `/openapi.json`. `scheme`: the name of the bearer token that the listener requires."""
+def config(title: str, scheme: str, description: str, access: dict[str, Any]) -> OpenAPIConfig:
+    """The configuration of `/openapi.json`. `scheme`: the name of the bearer token that the listener requires.
+
+    `access`: who may read the document (`pipeline.web.auth.access`).
+    """
     return OpenAPIConfig(
         title=title,
         version="1",
-        path="/openapi.json",
+        openapi_router=Router("/openapi.json", route_handlers=[], include_in_schema=False, opt=access),
         render_plugins=[_Document(path="/")],
         components=Components(
             security_schemes={scheme: SecurityScheme(type="http", scheme="bearer", description=description)}
@@ -75,10 +80,9 @@ class _Document(JsonRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The document as JSON."""
-        guarded = bool(request.app.guards)
         [scheme] = openapi_schema["components"]["securitySchemes"]
         for operation, handler in _operations(request, openapi_schema):
-            signed_in = guarded and not handler.opt.get("open")
+            signed_in = isinstance(access_of(handler), Permission)
             if signed_in:
                 operation["security"] = [{scheme: []}]
             _add_errors(operation, handler, signed_in)

@@ -13,6 +13,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from litestar import Request
+from litestar.connection import ASGIConnection
 
 _MAX_ADDRESSES = 10_000  # counted separately, a few hundred bytes each; all further ones share one counter
 _OTHERS = "others"
@@ -39,13 +40,14 @@ class FailedAttempts:
         return max(math.ceil(reset - time.time()), 1)
 
     def _counter(self, request: Request[Any, Any, Any]) -> str:
-        address = _address(request.client.host if request.client else "")
+        address = client_address(request)
         known = self._counts.get(self._limit.key_for(address)) > 0
         return address if known or len(self._counts.storage) < _MAX_ADDRESSES else _OTHERS
 
 
-def _address(host: str) -> str:
+def client_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address, which one subscriber owns."""
+    host = connection.client.host if connection.client else ""
     try:
         address = ip_address(host)
     except ValueError:

@@ -13,8 +13,12 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import Engine
 
+from pipeline.domain.access.permissions import Permission
 from pipeline.settings import ConfigurationError, Settings
-from pipeline.web.auth import token
+from pipeline.web.auth import guard, invitations, sign_in
+from pipeline.web.auth.access import OPEN, check_routes, needs
+from pipeline.web.auth.auth import Auth
+from pipeline.web.auth.tokens import Tokens
 from pipeline.web.http import assets, openapi
 from pipeline.web.http.disconnects import report_disconnects
 from pipeline.web.http.headers import response_hook
@@ -22,26 +26,39 @@ from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.protocol import BoundedProtocol
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
+from pipeline.web.internal.account import account
+from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.orders import pages as order_pages
+from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form
 
 Routes = Callable[[Services], Sequence[ControllerRouterHandler]]
+AuthRoutes = Callable[[Auth], Sequence[ControllerRouterHandler]]
 
-# Open to the internet; each route says who may use it.
+# Every route names what it needs (web/auth/access.py); a listener with one that does not is not built.
+# Open to the internet; each handler checks its key, link or signature.
 PUBLIC: tuple[Routes, ...] = (
     ingest.routes,  # POST /v1/events
     form.routes,  # GET, POST /f/{token}
     assets.routes,  # GET /static/...
 )
-# Behind the sign-in. `internal_app` adds /livez, /readyz, /metrics and /sign-in, which need more than the services.
+# Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     assets.routes,  # GET /static/...
+)
+# The sign-in, and pages that act on users.
+USERS: tuple[AuthRoutes, ...] = (
+    sign_in.routes,  # GET, POST /sign-in
+    invitations.routes,  # GET /invitation; GET, POST /welcome
+    account.routes,  # GET /account and what it changes, POST /sign-out
+    users.routes,  # GET, POST /users
+    acts.routes,  # GET /acts
 )
 
 
@@ -54,46 +71,60 @@ class Listener(NamedTuple):
 
 def public_app(services: Services, *more: Routes) -> Litestar:
     """The public listener: `PUBLIC` and `more`, the routes that depend on the settings, such as webhooks."""
-    return Litestar(
+    app = Litestar(
         [handler for routes in (*PUBLIC, *more) for handler in routes(services)],
         before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
         middleware=[report_disconnects],
         openapi_config=openapi.config(
-            "Unvarnished, public listener", "key", "an API key: unvarnished keys create NAME"
+            "Unvarnished, public listener", "key", "an API key: unvarnished keys create NAME", OPEN
         ),
         request_max_body_size=services.settings.max_body_bytes,
         logging_config=None,
     )
+    return check_routes(app, guarded=False)
 
 
 def internal_app(
     services: Services, sign_in_token: str, check: health.ReadinessCheck = tuple, *more: Routes
 ) -> Litestar:
     """The internal listener: `INTERNAL` and `more` behind the sign-in, and health for everybody."""
+    auth = Auth(services, sign_in_token)
     mounted = [handler for routes in (*INTERNAL, *more) for handler in routes(services)]
-    return Litestar(
-        [*health.routes(services.store.engine, check), *token.routes(sign_in_token), *mounted],
-        guards=[token.guard(sign_in_token)],
+    mounted += [handler for routes in USERS for handler in routes(auth)]
+    app = Litestar(
+        [*health.routes(services.store.engine, check), *mounted],
+        guards=[guard.guard(auth)],
         before_send=[response_hook("internal")],
-        exception_handlers={**HANDLERS, token.NotSignedIn: token.not_signed_in_response},
+        exception_handlers={
+            **HANDLERS,
+            guard.NotSignedIn: guard.not_signed_in_response,
+            guard.Forbidden: guard.forbidden_response,
+        },
         middleware=[report_disconnects],
-        openapi_config=openapi.config("Unvarnished, internal listener", "token", "the sign-in token printed at start"),
+        openapi_config=openapi.config(
+            "Unvarnished, internal listener",
+            "token",
+            "an API token of a user (unvarnished users token), or the start token",
+            needs(Permission.OWN_ACCOUNT),
+        ),
         request_max_body_size=services.settings.max_body_bytes,
         logging_config=None,
     )
+    return check_routes(app, guarded=True)
 
 
-def health_app(engine: Engine, sign_in_token: str, check: health.ReadinessCheck) -> Litestar:
-    """The port of a process without pages: health for everybody, metrics with the token."""
-    return Litestar(
+def health_app(engine: Engine, tokens: Tokens, check: health.ReadinessCheck) -> Litestar:
+    """The port of a process without pages: health for everybody, metrics with a token."""
+    app = Litestar(
         health.routes(engine, check),
-        guards=[token.guard(sign_in_token)],
+        guards=[guard.token_guard(tokens)],
         before_send=[response_hook("internal")],
         exception_handlers=HANDLERS,
         openapi_config=None,
         logging_config=None,
     )
+    return check_routes(app, guarded=True)
 
 
 def bind(host: str, port: int, listener: str) -> socket.socket:

@@ -7,6 +7,7 @@ from typing import NamedTuple, NoReturn
 from litestar.exceptions import ValidationException
 from sqlalchemy import Connection
 
+from pipeline.domain.access.principal import Principal
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.setup import Setup
 from pipeline.store.reads import reports
@@ -21,13 +22,13 @@ class ReportFilter(NamedTuple):
     first: date | None = None
     last: date | None = None
 
-    def fleet(self, connection: Connection) -> Counts:
-        """The summed counters of all orders in the period."""
-        return reports.total(connection, *self._days())
+    def fleet(self, connection: Connection, principal: Principal) -> Counts:
+        """The summed counters of all orders in the period that the principal sees."""
+        return reports.total(connection, principal, *self._days())
 
-    def segments(self, connection: Connection) -> Mapping[str, Counts]:
-        """The summed counters of each segment of the level; none without a level."""
-        return reports.by_segment(connection, self.by, *self._days()) if self.by is not None else {}
+    def segments(self, connection: Connection, principal: Principal) -> Mapping[str, Counts]:
+        """The summed counters of each segment of the level that the principal sees; none without a level."""
+        return reports.by_segment(connection, principal, self.by, *self._days()) if self.by is not None else {}
 
     def _days(self) -> tuple[int | None, int | None]:
         first, last = (None if day is None else day.toordinal() for day in (self.first, self.last))

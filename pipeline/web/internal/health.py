@@ -12,9 +12,10 @@ from sqlalchemy import Engine
 
 from pipeline import metrics
 from pipeline.consumers.runtime.write_queue import WriteQueue
+from pipeline.domain.access.permissions import Permission
 from pipeline.store.db.transient import reason_of
 from pipeline.store.db.write_probe import try_write
-from pipeline.web.auth import OPEN
+from pipeline.web.auth.access import OPEN, needs
 from pipeline.web.http.problems import Problem
 
 _DATABASE_SECONDS = 3.0  # a probe usually gives up after five
@@ -73,7 +74,7 @@ def routes(engine: Engine, check: ReadinessCheck) -> list[ControllerRouterHandle
             raise Problem(503, "; ".join(problems), headers={"Retry-After": "5"})
         return Healthy()
 
-    @get("/metrics", include_in_schema=False)
+    @get("/metrics", opt=needs(Permission.METRICS), include_in_schema=False)
     async def metrics_page() -> Response[bytes]:
         metrics.READY.set(not await _problems())
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

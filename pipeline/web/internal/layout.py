@@ -9,6 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment
 from litestar import MediaType, Response
 
+from pipeline.domain.access.principal import Principal
 from pipeline.notifiers.wording import sentences
 from pipeline.web.http.templating import environment
 from pipeline.web.internal import words
@@ -50,9 +51,10 @@ def html(text: str, status: HTTPStatus = HTTPStatus.OK) -> Page:
     return Response(text, status_code=status, media_type=MediaType.HTML)
 
 
-def error_page(status: HTTPStatus, title: str, message: str) -> Page:
+def error_page(viewer: Principal, status: HTTPStatus, title: str, message: str) -> Page:
     """A page that says what went wrong and what to do."""
-    return html(_environment.get_template("problem.html.j2").render(title=title, message=message), status)
+    text = _environment.get_template("problem.html.j2").render(viewer=viewer, title=title, message=message)
+    return html(text, status)
 
 
 _environment = page_environment()

@@ -25,6 +25,7 @@ from pipeline.domain.answers.replies import Reader
 from pipeline.domain.asking.channels import Channel
 from pipeline.notifiers.port import BadCall, HttpCall, InboundText, NotSigned, WebhookContent, Webhooks
 from pipeline.store.journal.spool import Spool, SpoolFull
+from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.public.inbound import READER, TIMEOUT_SECONDS, in_transaction, process
@@ -32,6 +33,7 @@ from pipeline.web.public.inbound import READER, TIMEOUT_SECONDS, in_transaction,
 MAX_BODY = 64 << 10  # bytes
 _log = logging.getLogger(__name__)
 _Request = Request[Any, Any, Any]
+_SIGNED = protected_by(Protection.SIGNATURE)
 _decode: Callable[[bytes], WebhookContent] = msgspec.json.Decoder(WebhookContent).decode
 
 
@@ -47,7 +49,7 @@ def routes(services: Services, provider: ProviderWebhooks, spool: Spool) -> list
     """The handlers of the provider's paths."""
     spool_limiter = CapacityLimiter(1)  # the spool's own thread, as all others may be waiting for the database
 
-    @post(list(provider.webhooks.paths), request_max_body_size=MAX_BODY, include_in_schema=False)
+    @post(list(provider.webhooks.paths), opt=_SIGNED, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def receive(request: _Request) -> Response[Any]:
         """Store the content of a call, handle it, and answer: a text with the reply, a report with 204."""
         content = _parsed(provider.webhooks, await _call(request, services))

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
@@ -38,7 +39,7 @@ def reasons(runtime: EmbeddedRunner) -> list[str | None]:
 
 def counts(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
-        return reports.total(connection)
+        return reports.total(connection, LOCAL)
 
 
 def test_a_phone_rests_under_any_contact_id(runtime: EmbeddedRunner) -> None:
@@ -114,8 +115,8 @@ def test_phones_of_several_accounts_are_counted(runtime: EmbeddedRunner) -> None
     deliver(runtime, 2, 20, account="A-1", phone="+447700900811", name="alone")
     assert counts(runtime)["shared_address"] == 1
     with reading(runtime.engine) as connection:
-        assert reports.by_segment(connection, "depot")["Lyon"]["shared_address"] == 1
-        found = read_orders(connection, ["SO-0", "SO-1", "SO-2"])
+        assert reports.by_segment(connection, LOCAL, "depot")["Lyon"]["shared_address"] == 1
+        found = read_orders(connection, LOCAL, ["SO-0", "SO-1", "SO-2"])
     shared = {order_id: order.dialogue.shared_addresses for order_id, order in found.items()}
     assert shared == {"SO-0": [], "SO-1": ["dock-1"], "SO-2": []}
 
@@ -129,7 +130,7 @@ def test_contacts_changed_shortly_before_are_counted(runtime: EmbeddedRunner) ->
     ingest(runtime, completed("SO-3", at(days=40, hours=1), event_id="swapped", contacts=swapped))
     ingest(runtime, scanned("SO-3", at(days=40, hours=2)))
     with reading(runtime.engine) as connection:
-        found = read_orders(connection, [f"SO-{n}" for n in range(4)])
+        found = read_orders(connection, LOCAL, [f"SO-{n}" for n in range(4)])
     changed = {order_id: order.dialogue.changed_addresses for order_id, order in found.items()}
     assert changed == {"SO-0": [], "SO-1": ["ana"], "SO-2": [], "SO-3": ["ben"]}
     assert counts(runtime)["changed_address"] == 2

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
 from pipeline.store.reads.order_record import read_record
@@ -84,7 +85,7 @@ def test_a_delivery_dated_ahead_is_asked_about_at_its_receipt_and_marked(
     (ask,) = rows(sending, asks)
     assert (ask["state"], ask["due_at"]) == ("due", at(hours=2))
     with reading(sending.engine) as connection:
-        record = read_record(connection, "SO-1")
+        record = read_record(connection, LOCAL, "SO-1")
     assert record is not None
     (scan,) = record.order.facts.scans
     assert (scan.at, scan.stated_at) == (at(hours=2), stated)
@@ -160,7 +161,7 @@ def test_the_first_promise_stays_whatever_the_time_of_a_later_one(runtime: Embed
     (claim,) = rows(runtime, claims)
     assert (claim["on_time_first"], claim["on_time_latest"]) == (False, True)
     with reading(runtime.engine) as connection:
-        record = read_record(connection, "SO-1")
+        record = read_record(connection, LOCAL, "SO-1")
     assert record is not None
     assert record.order.facts.moved_at == at(hours=4), "after the first promise had passed, whatever its source says"
 
@@ -169,7 +170,7 @@ def test_promises_of_one_request_rank_by_their_place_in_the_journal(runtime: Emb
     moves = [repromised("SO-1", at(hours=-n), at(hours=20 + n), f"move {n}") for n in range(4)]
     ingest(runtime, completed(promised_at=at(hours=3)), *moves, received_at=at(hours=1))
     with reading(runtime.engine) as connection:
-        record = read_record(connection, "SO-1")
+        record = read_record(connection, LOCAL, "SO-1")
     assert record is not None
     promises = record.order.facts.promises
     assert [promise.by_when for promise in promises] == [at(hours=hours) for hours in (3, 20, 21, 22, 23)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
 from pipeline.store.schema.asks import asks
@@ -22,7 +23,7 @@ MISSED = at(hours=27)  # a day after the promise of `completed`
 
 def figures(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
-        return reports.total(connection)
+        return reports.total(connection, LOCAL)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from pipeline.store.schema.orders import orders, rollups
 from tests.support.dump import dump
 from tests.support.facts import without_places
 from tests.support.running.embedded import embedded
+from tests.support.stored import opened
 from tests.support.streams import AFTER_ALL, LEVELS, Databases, ReceivedEvent, ingest_stream, stream, with_duplicates
 
 # A policy with which questions and every kind of refusal occur.
@@ -78,7 +79,7 @@ def essence(databases: Databases, events: list[ReceivedEvent]) -> dict[str, Any]
         with reading(runtime.engine) as connection:
             facts, claims = {}, {}
             for order in connection.execute(select(orders)):
-                facts[order.order_id] = without_places(order.facts)
+                facts[order.order_id] = without_places(opened(connection, order.facts))
                 claims[order.order_id] = msgspec.json.decode(order.dialogue, type=Dialogue).claim
             columns = [column for column in answers.c if column.name != "received_at"]
             # A counter of zero equals a missing one.
@@ -86,7 +87,7 @@ def essence(databases: Databases, events: list[ReceivedEvent]) -> dict[str, Any]
             return {
                 "facts": facts,
                 "claims": claims,
-                "answers": sorted(map(repr, connection.execute(select(*columns)))),
+                "answers": sorted(opened(connection, repr(row)) for row in connection.execute(select(*columns))),
                 "figures": sorted(map(repr, connection.execute(counted))),
             }
 

@@ -16,6 +16,7 @@ from sqlalchemy import Table, select
 from pipeline.consumers import level_changes
 from pipeline.consumers.level_changes import LevelError
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.detection.segments import Level
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes as stored_changes
@@ -79,7 +80,7 @@ def of_level(runtime: EmbeddedRunner, name: str) -> dict[str, Any]:
             state = msgspec.json.decode(row["state"])
             states[row["value"], row["signal"], state["pairs"]] = state["detector"]
     with reading(runtime.engine) as connection:
-        figures = reports.by_segment(connection, name)
+        figures = reports.by_segment(connection, LOCAL, name)
     counted = [tuple(row.values()) for row in rows(runtime, pairs) if row["dimension"] == name]
     return {"pairs": sorted(counted), "states": states, "figures": figures}
 

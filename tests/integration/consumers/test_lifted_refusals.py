@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
 from pipeline.store.reads.order_record import read_record
@@ -53,8 +54,8 @@ def test_who_becomes_askable_after_the_scan_is_asked(
     kept = [(row["contact_id"], row["n"], row["reason"]) for row in rows(runtime, refusals)]
     assert kept == ([("ana", 1, reason)] if before else [])
     with reading(runtime.engine) as connection:
-        found = reports.total(connection)
-        record = read_record(connection, "SO-1")
+        found = reports.total(connection, LOCAL)
+        record = read_record(connection, LOCAL, "SO-1")
     assert (found["contactable"], f"not_asked:{reason}" in found) == (1, False)
     assert record is not None
     assert [ask.reason for ask in record.asks] == [reason, None]
@@ -73,7 +74,7 @@ def test_every_refusal_has_a_row_of_its_own(runtime: EmbeddedRunner) -> None:
     kept = [(row["n"], row["reason"], row["decided_at"]) for row in rows(runtime, refusals)]
     assert kept == [(1, "not_a_role_that_is_asked", at(hours=2)), (2, "no_consent", at(hours=4))]
     with reading(runtime.engine) as connection:
-        assert reports.total(connection)["not_asked:no_reachable_contact"] == 1
+        assert reports.total(connection, LOCAL)["not_asked:no_reachable_contact"] == 1
 
 
 def test_a_contact_who_is_added_is_asked_too(runtime: EmbeddedRunner) -> None:

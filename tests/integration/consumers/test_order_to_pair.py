@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
 def figures(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
-        return reports.total(connection)
+        return reports.total(connection, LOCAL)
 
 
 def test_a_delivery_is_asked_about_answered_and_compared(runtime: EmbeddedRunner) -> None:
@@ -186,10 +187,10 @@ def test_moving_an_order_to_another_segment_moves_its_figures(runtime: EmbeddedR
     ingest(runtime, completed(), scanned(time=at(hours=2)))
     ingest(runtime, completed(time=at(hours=5), event_id="corrected", dimensions={"depot": "Nancy"}))
     with reading(runtime.engine) as connection:
-        depots = reports.by_segment(connection, "depot")
+        depots = reports.by_segment(connection, LOCAL, "depot")
         assert set(depots) == {"Nancy"}
         assert depots["Nancy"]["completed"] == 1
-        assert reports.by_segment(connection, "carrier") == {}
+        assert reports.by_segment(connection, LOCAL, "carrier") == {}
 
 
 def test_values_that_a_later_answer_omits_stay(runtime: EmbeddedRunner) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
 from pipeline.store.schema.asks import asks
@@ -21,8 +22,8 @@ def test_a_depot_written_in_several_ways_is_one_segment(runtime: EmbeddedRunner)
     ingest(runtime, *(completed(f"SO-{n}", dimensions={"depot": depot}) for n, depot in enumerate(DEPOTS)))
     ingest(runtime, *(scanned(f"SO-{n}", time=at(hours=2)) for n in range(len(DEPOTS))))
     with reading(runtime.engine) as connection:
-        assert [*reports.by_segment(connection, "depot")] == ["Orléans"]
-        assert reports.by_segment(connection, "depot")["Orléans"]["delivered"] == len(DEPOTS)
+        assert [*reports.by_segment(connection, LOCAL, "depot")] == ["Orléans"]
+        assert reports.by_segment(connection, LOCAL, "depot")["Orléans"]["delivered"] == len(DEPOTS)
 
 
 @pytest.mark.parametrize("spelled", ["SO-1 ", "\u00a0SO-1", "SO-\u200b1", "\nSO-1"])

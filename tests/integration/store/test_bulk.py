@@ -35,7 +35,7 @@ def stored(connection: Connection, table: Table) -> list[dict[str, Any]]:
 def person(**more: Any) -> dict[str, Any]:
     known = {"account_id": "A", "contact_id": "ana", "said_at": datetime(2026, 3, 2, 9, tzinfo=UTC)}
     empty = dict.fromkeys(("name", "phone", "email", "phone_digest", "email_digest"))
-    return known | empty | {"wrapped_key": bytes(range(256))} | more
+    return known | empty | {"email": bytes(range(256)), "key_id": None} | more
 
 
 def test_text_bytes_instants_and_fractions_are_read_back_bit_for_bit(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Connection, event
 
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.reports.contract import alerts_json, report_json
 from pipeline.store.db.engine import connect
 from pipeline.store.reads import reports
@@ -43,10 +44,10 @@ def see_pair(connection: Connection, day: int, value: str = "Lyon", signal: str 
 def test_days_are_summed_and_both_ends_are_included(connection: Connection) -> None:
     for offset, n in enumerate((1, 10, 100, 1000)):
         count(connection, "", DAY + offset, dimension="", delivered=n)
-    assert reports.total(connection) == {"delivered": 1111}
-    assert reports.total(connection, DAY + 1, DAY + 2) == {"delivered": 110}
-    assert reports.total(connection, first_day=DAY + 3) == {"delivered": 1000}
-    assert reports.total(connection, last_day=DAY - 1) == {}
+    assert reports.total(connection, LOCAL) == {"delivered": 1111}
+    assert reports.total(connection, LOCAL, DAY + 1, DAY + 2) == {"delivered": 110}
+    assert reports.total(connection, LOCAL, first_day=DAY + 3) == {"delivered": 1000}
+    assert reports.total(connection, LOCAL, last_day=DAY - 1) == {}
 
 
 def test_segments_of_a_level_are_separate_and_counters_that_sum_to_zero_are_omitted(
@@ -59,10 +60,10 @@ def test_segments_of_a_level_are_separate_and_counters_that_sum_to_zero_are_omit
     count(connection, "Gone", DAY + 1, delivered=-1)
     count(connection, "Nordex", DAY, dimension="carrier", delivered=10)
     count(connection, "", DAY, dimension="", delivered=12)
-    found = reports.by_segment(connection, "depot")
+    found = reports.by_segment(connection, LOCAL, "depot")
     assert found == {"Lille": {"delivered": 7}, "Lyon": {"delivered": 5}}
     assert all(type(n) is int for counts in found.values() for n in counts.values())
-    assert reports.dimensions(connection) == ["carrier", "depot"]
+    assert reports.dimensions(connection, LOCAL) == ["carrier", "depot"]
 
 
 def test_the_report_has_the_form_of_the_contract(connection: Connection) -> None:
@@ -78,7 +79,7 @@ def test_the_report_has_the_form_of_the_contract(connection: Connection) -> None
         score__5__4=1,
     )
     count(connection, "Lyon", DAY, delivered=4)
-    found = report_json(reports.total(connection), reports.by_segment(connection, "depot"))
+    found = report_json(reports.total(connection, LOCAL), reports.by_segment(connection, LOCAL, "depot"))
     assert list(found) == ["total", "segments"]
     assert list(found["segments"]) == ["Lyon"]
     assert found["total"]["claimed_on_time"] == 3
@@ -93,7 +94,7 @@ def test_alerts_are_oldest_first_and_have_the_form_of_the_contract(connection: C
     raise_alert(connection, "a", OPENED)
     raise_alert(connection, "c", OPENED - timedelta(days=1), kind="watch", severity=None)
     see_pair(connection, OPENED.toordinal())
-    found = alerts_as_of(connection, OPENED.date())
+    found = alerts_as_of(connection, LOCAL, OPENED.date())
     assert [alert.alert_id for alert in found] == ["c", "a", "b"]
     assert found[0].orders == ("SO-1", "SO-2")
     assert alerts_json(found)[1] == {
@@ -121,21 +122,21 @@ def test_an_alert_without_recent_answers_is_unverified(connection: Connection, d
     see_pair(connection, DAY)
     see_pair(connection, DAY + 399, value="Lille")
     see_pair(connection, DAY + 399, signal="in_full")
-    (found,) = alerts_as_of(connection, date.fromordinal(DAY + days_since))
+    (found,) = alerts_as_of(connection, LOCAL, date.fromordinal(DAY + days_since))
     assert found.state == state
 
 
 def test_missing_answers_do_not_reopen_a_resolved_alert(connection: Connection) -> None:
     raise_alert(connection, "a", state="resolved", resolved_at=OPENED)
     see_pair(connection, DAY)
-    (found,) = alerts_as_of(connection, date.fromordinal(DAY + 400))
+    (found,) = alerts_as_of(connection, LOCAL, date.fromordinal(DAY + 400))
     assert found.state == "resolved"
     assert found.resolved_at == OPENED
 
 
 def test_a_breakdown_that_could_not_be_computed_is_read_as_none(connection: Connection) -> None:
     raise_alert(connection, "a", proof={"breakdown_rho": None, "orders": []})
-    (found,) = alerts_as_of(connection, OPENED.date())
+    (found,) = alerts_as_of(connection, LOCAL, OPENED.date())
     assert found.breakdown_rho is None
     assert found.orders == ()
 
@@ -157,7 +158,7 @@ def test_without_a_baseline_the_number_of_pairs_is_reported(connection: Connecti
         fleet_days.insert(),
         [{"signal": signal, "day": day, "n": n, "total": 0.0} for signal, day, n in pairs],
     )
-    experience, in_full, on_time = newest_baselines(connection)
+    experience, in_full, on_time = newest_baselines(connection, LOCAL)
     assert (experience.month, experience.delta, experience.pairs, experience.missing) == (
         "2026-03",
         None,
@@ -169,10 +170,10 @@ def test_without_a_baseline_the_number_of_pairs_is_reported(connection: Connecti
 
 
 def test_an_empty_database_has_an_empty_report(connection: Connection) -> None:
-    assert reports.total(connection) == {}
-    assert reports.dimensions(connection) == []
-    assert alerts_as_of(connection, OPENED.date()) == []
-    assert newest_baselines(connection) == []
+    assert reports.total(connection, LOCAL) == {}
+    assert reports.dimensions(connection, LOCAL) == []
+    assert alerts_as_of(connection, LOCAL, OPENED.date()) == []
+    assert newest_baselines(connection, LOCAL) == []
     assert report_json({}, {})["total"]["delivered"] == 0
 
 
@@ -180,11 +181,11 @@ def test_no_report_reads_orders(connection: Connection) -> None:
     statements: list[str] = []
     raise_alert(connection, "a")
     event.listen(connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2].lower()))
-    reports.total(connection)
-    reports.by_segment(connection, "depot", DAY, DAY)
-    reports.dimensions(connection)
-    alerts_as_of(connection, OPENED.date())
-    newest_baselines(connection)
+    reports.total(connection, LOCAL)
+    reports.by_segment(connection, LOCAL, "depot", DAY, DAY)
+    reports.dimensions(connection, LOCAL)
+    alerts_as_of(connection, LOCAL, OPENED.date())
+    newest_baselines(connection, LOCAL)
     assert len(statements) >= 5
     assert not [
         statement for statement in statements for table in (" orders", " answers", " claims") if table in statement

@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 
 from pipeline.consumers import level_changes
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.eligibility import Reason
 from pipeline.domain.asking.policy import Policy
@@ -445,8 +446,8 @@ def test_comments_and_unresolved_questions_are_read_through_an_index(sqlite_data
 
     event.listen(engine, "before_cursor_execute", _explain)
     with reading(engine) as connection:
-        assert verbatims(connection, 5) == []
-        assert unresolved_questions(connection, at(), 5) == (0, 0, ())
+        assert verbatims(connection, LOCAL, 5) == []
+        assert unresolved_questions(connection, LOCAL, at(), 5) == (0, 0, ())
         connection.execute(text("SELECT 1"))
     engine.dispose()
     assert plans[0] == "SCAN answers USING INDEX answers_with_words"  # in the order of the index, without sorting

@@ -1,14 +1,11 @@
-"""Liveness, readiness, metrics, and the sign-in to the internal listener."""
+"""Liveness, readiness and metrics of the internal listener."""
 
-import html
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from litestar import Request, get
 from litestar.testing import TestClient
 
 from pipeline.consumers.intake import Incoming, IngestResult
@@ -16,7 +13,6 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.write_queue import WriteQueue
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect
-from pipeline.web.auth.token import COOKIE
 from pipeline.web.http.server import internal_app, public_app
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
@@ -26,7 +22,6 @@ from tests.support.running.writing import busy, writing
 
 TOKEN = "a-token-that-was-printed-at-start"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
-HTML = {"accept": "text/html,application/xhtml+xml"}
 
 
 async def _nothing(_: Sequence[Incoming]) -> IngestResult:
@@ -123,91 +118,6 @@ def test_metrics_count_requests_by_route_and_contain_no_personal_data(
     assert 'unvarnished_http_requests_total{listener="public",method="other",route="other",status="4xx"}' in text
     assert "447700900123" not in text
     assert "unvarnished_waiting_events" in text
-
-
-def test_the_printed_link_is_exchanged_for_a_cookie(client: TestClient[Any]) -> None:
-    answer = client.get("/sign-in", params={"token": TOKEN})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    cookie = answer.headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
-    assert TOKEN not in cookie
-    assert client.get("/metrics").status_code == 200, "the client keeps the cookie"
-
-
-def test_the_token_can_also_be_pasted(client: TestClient[Any]) -> None:
-    page = client.get("/sign-in")
-    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
-    assert "<form" in page.text
-    assert client.post("/sign-in", data={"token": TOKEN}).status_code == 303
-    assert client.get("/metrics").status_code == 200
-
-
-def test_a_link_to_a_page_survives_the_sign_in(client: TestClient[Any]) -> None:
-    for path in ("/orders/SO%2F1%20%C3%A4?by=depot&from=2026-11-01", "/?by=carrier"):
-        to_sign_in = client.get(path, headers=HTML)
-        assert to_sign_in.status_code == 303
-        page = client.get(to_sign_in.headers["location"]).text
-        hidden = re.search('name="next" value="([^"]*)"', page)
-        assert hidden is not None
-        fields = {"next": html.unescape(hidden[1])}
-        wrong = client.post("/sign-in", data=fields | {"token": "x"})
-        assert hidden[0] in wrong.text, "still known after a mistake"
-        assert client.post("/sign-in", data=fields | {"token": TOKEN}).headers["location"] == path
-        assert client.get("/sign-in", params=fields | {"token": TOKEN}).headers["location"] == path
-        client.cookies.clear()
-    assert client.get("/", headers=HTML).headers["location"] == "/sign-in"
-
-
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
-        "https://evil.example",
-        "//evil.example",
-        "/\\evil.example",
-        "\\\\evil.example",
-        "/\t/evil.example",
-        "/\n/evil.example",
-        " //evil.example",
-        "evil.example",
-        "javascript:alert(1)",
-        "/x\r\nSet-Cookie: a=b",
-        "/" + "x" * 5_000,
-        "/\u2028/evil.example",
-        "",
-    ],
-)
-def test_the_sign_in_leads_to_no_other_site(client: TestClient[Any], elsewhere: str) -> None:
-    fields = {"token": TOKEN, "next": elsewhere}
-    assert client.post("/sign-in", data=fields).headers["location"] == "/"
-    assert client.get("/sign-in", params=fields).headers["location"] == "/"
-
-
-def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
-    for answer in (client.get("/sign-in", params={"token": "x"}), client.post("/sign-in", data={"token": "x"})):
-        assert answer.status_code == 401
-        assert "set-cookie" not in answer.headers
-    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}, {"cookie": f"{COOKIE}=x"}):
-        problem(client.get("/metrics", headers=headers), 401)
-    assert client.get("/metrics", headers=HTML).headers["location"] == "/sign-in?next=%2Fmetrics", "where to sign in"
-    problem(client.get("/openapi.json"), 401)
-
-
-def test_a_page_of_another_origin_cannot_use_the_cookie(services: Services) -> None:
-    with TestClient(internal_app(services, TOKEN), base_url="http://127.0.0.1:8081") as client:
-        for origin, status in (("http://127.0.0.1:8080", 403), ("null", 403), ("http://127.0.0.1:8081", 401)):
-            answer = client.post("/sign-in", data={"token": "x"}, headers={"origin": origin})
-            assert answer.status_code == status
-
-
-def test_handlers_get_the_signed_in_user(services: Services) -> None:
-    @get("/who", sync_to_thread=False)
-    def who(request: Request[Any, Any, Any]) -> str:
-        return request.user.name  # type: ignore[no-any-return]
-
-    app = internal_app(services, TOKEN, tuple, lambda _: [who])
-    with TestClient(app) as client:
-        assert client.get("/who", headers=BEARER).text == "sign-in token"
-        problem(client.get("/who"), 401)
 
 
 def test_invalid_settings_are_refused() -> None:

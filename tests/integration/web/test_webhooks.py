@@ -334,9 +334,7 @@ def test_the_phone_page_shows_the_message_accepts_one_reply_and_shows_the_respon
     installation.sent(runtime, name="Ana <b>Canary</b>")
     with runtime.engine.begin() as connection:
         question = f"Did it arrive? {PUBLIC_URL}/f/{installation.TOKEN} <script>"
-        phones.store_message(
-            connection, PHONE, question, at(hours=2), account_id="A-1", contact_id="ana", order_id="SO-1"
-        )
+        phones.store_message(connection, VAULT, PHONE, question, at(hours=2), phones.Recipient("A-1", "ana", "SO-1"))
     page = client.get("/phone").text
     assert f'<a href="{PUBLIC_URL}/f/{installation.TOKEN}"' in page
     assert "Ana &lt;b&gt;Canary&lt;/b&gt;" in page

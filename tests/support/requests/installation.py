@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 from litestar.testing import TestClient
 from sqlalchemy import and_
 
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.ask_states import hashed
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.setup import Setup
@@ -63,11 +66,17 @@ def services(runtime: EmbeddedRunner, clock: Clock, **settings: Any) -> Services
     )
 
 
+def as_local(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard that lets everybody in as `local`, for tests of routes that are not about users."""
+    connection.scope["user"] = LOCAL
+
+
 @contextmanager
 def client(*handlers: Any) -> Iterator[TestClient[Litestar]]:
-    """A client of these routes, with the headers and error handlers of a listener."""
+    """A client of these routes with every permission, with the headers and error handlers of a listener."""
     app = Litestar(
         [*handlers, *assets.routes()],
+        guards=[as_local],
         before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
         openapi_config=None,

@@ -16,6 +16,7 @@ from pipeline.consumers.cluster.faust_app import App
 from pipeline.consumers.cluster.progress import Progress
 from pipeline.consumers.cluster.worker_loop import PoisonRecords, WorkerLoop, WorkerSetup
 from tests.support.limits import PATIENCE
+from tests.support.running.dead_letters import VAULT
 
 ORDERS = TopicPartition("orders", 0)
 UNAVAILABLE = OperationalError("SELECT 1", None, ConnectionError())
@@ -121,7 +122,14 @@ def working(
         stopping = asyncio.Event()
         runner: Any = Runner()
         work = WorkerSetup(
-            runner, process, DeadLetterLimit(most_dead, 0), {"orders"}, "dead-letters", batch, lambda: datetime.now(UTC)
+            runner,
+            process,
+            DeadLetterLimit(most_dead, 0),
+            {"orders"},
+            "dead-letters",
+            batch,
+            VAULT.seal_bytes,
+            lambda: datetime.now(UTC),
         )
         loop = asyncio.create_task(WorkerLoop(group, group, work, progress, sensors, stopping).run())
         acting = asyncio.create_task(scenario(stopping))

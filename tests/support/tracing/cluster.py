@@ -28,6 +28,7 @@ from pipeline.consumers.cluster.record_processor import RecordProcessor
 from pipeline.consumers.cluster.relay import RelayThread
 from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.cluster.worker_loop import WorkerLoop, WorkerSetup
+from tests.support.running.embedded import VAULT
 from tests.support.servers.postgres import postgres_server
 from tests.support.tracing.delivery import RUNS, TracedProvider, deliver, settings_for
 from tests.support.tracing.recorder import Call, Recorder, files
@@ -142,7 +143,9 @@ def trace_cluster(folder: Path) -> list[Call]:
 async def _work(shared: SharedInstallation, broker: Any, stopping: threading.Event) -> None:
     runner = ClusterRunner(shared.store, shared.setup)
     limit = DeadLetterLimit(100, 0.2)
-    setup = WorkerSetup(runner, RecordProcessor(runner, "", now).process, limit, _TOPICS, DEAD_LETTERS, 500, now)
+    setup = WorkerSetup(
+        runner, RecordProcessor(runner, "", now).process, limit, _TOPICS, DEAD_LETTERS, 500, VAULT.seal_bytes, now
+    )
     end = asyncio.Event()
     loop = asyncio.create_task(WorkerLoop(broker, broker, setup, Progress(), App("trace").sensor_notifier, end).run())
     while not stopping.is_set():

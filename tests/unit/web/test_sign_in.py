@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.web.auth.token import own_path
+from pipeline.web.auth.continuing import own_path
 
 
 @pytest.mark.parametrize("path", ["/", "/orders/SO-1", "/?by=depot&from=2026-11-01", "/orders?q=SO%2F1"])

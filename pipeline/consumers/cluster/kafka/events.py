@@ -14,6 +14,7 @@ from msgspec import Struct
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.events.cloudevents import JSON, STRUCTURED, is_json, structured
 from pipeline.domain.events.contract import KINDS, BadEvent
+from pipeline.domain.events.published import for_publication
 
 _HEADERS = (("content-type", f"{STRUCTURED}; charset=UTF-8".encode()),)
 _ATTRIBUTE = re.compile(r"ce_(?P<name>[a-z0-9]+)")
@@ -61,12 +62,12 @@ def _event(record: KafkaRecord) -> bytes:
     media = _text("content-type", headers.get("content-type", b"")).partition(";")[0].strip().lower()
     if media.startswith("application/cloudevents"):
         if media != STRUCTURED:
-            raise BadEvent(f"{media[:100]!r} is not {STRUCTURED}", "content-type")
+            raise BadEvent(f"is not {STRUCTURED}", "content-type", media[:100])
         return record.value
     if "ce_specversion" not in headers:
         return record.value  # the check of the envelope decides
     if not is_json(media):
-        raise BadEvent(f"{media[:100]!r} is not {JSON}", "content-type")
+        raise BadEvent(f"is not {JSON}", "content-type", media[:100])
     return structured(_attributes(headers), record.value)
 
 
@@ -104,12 +105,12 @@ _named = msgspec.json.Decoder(_Envelope)
 
 
 def outgoing(kind: str, payload: str, prefix: str = "") -> OutgoingRecord:
-    """An event of the journal as a record in structured mode, on the topic of its type.
+    """An event of the journal as a record in structured mode, on the topic of its type, without words.
 
     Its key is the order, for an alert the segment: consumers read the events of one key in the order of publication.
     """
     topic = KINDS[kind].topic
-    value = payload.encode()
+    value = for_publication(kind, payload.encode())
     data = _named.decode(value).data
     key = f"{data.dimension}={data.value}" if topic == "alerts" else data.order_id or ""
     return OutgoingRecord(prefix + topic, key.encode(), value, _HEADERS)

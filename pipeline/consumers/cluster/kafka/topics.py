@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from pipeline.consumers.cluster.kafka.client import BrokerError, admin
-from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES
+from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, MAX_STORED_BYTES
 from pipeline.settings import Settings
 
 GROUP = "unvarnished"  # of the workers; the prefix applies, as to each topic
@@ -75,14 +75,14 @@ def wanted(settings: Settings) -> list[Topic]:
 
 
 def _configs(name: str, hours: float) -> dict[str, str]:
-    most = MAX_EVENT_BYTES + _OVERHEAD
+    most = {EVENTS: MAX_STORED_BYTES, DEAD_LETTERS: MAX_STORED_BYTES + _OVERHEAD}.get(name, MAX_EVENT_BYTES) + _OVERHEAD
     return {
         "cleanup.policy": "delete",  # compaction would leave only the last event of an order
         "retention.ms": str(round(hours * _HOUR)),
         # Retention counts from the arrival: history with its own times would be deleted at once.
         "message.timestamp.type": "LogAppendTime",
         # What fits in any topic has to fit among the dead letters, with the reason.
-        "max.message.bytes": str(most + _OVERHEAD if name == DEAD_LETTERS else most),
+        "max.message.bytes": str(most),
     }
 
 

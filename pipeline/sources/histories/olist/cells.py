@@ -24,7 +24,7 @@ def check_new(key: str, column: str, known: Container[str]) -> None:
     """Raise BadEvent for a key that is already known."""
     check_key(key, column)
     if key in known:
-        raise BadEvent(f"{key!r} was seen twice", column)
+        raise BadEvent("was seen twice", column, key)
 
 
 @lru_cache(maxsize=65_536)
@@ -56,12 +56,12 @@ def parse_time(text: str, column: str) -> datetime:
     if len(text) not in (10, 19) or text[7] != "-" or moment.tzinfo is not None:
         raise _not_a_time(text, column)
     if not 1970 < moment.year < 2199:
-        raise BadEvent(f"the year {moment.year} is out of range (1971 to 2198)", column)
+        raise BadEvent("is a year out of range (1971 to 2198)", column, moment.year)
     return datetime.combine(moment, moment.time(), _fixed_offset(_ZONE.utcoffset(moment)))
 
 
 def _not_a_time(text: str, column: str) -> BadEvent:
-    return BadEvent(f"{text!r} is not a time like 2017-05-12 14:30:00", column)
+    return BadEvent("is not a time like 2017-05-12 14:30:00", column, text)
 
 
 @lru_cache(maxsize=8_192)

@@ -144,7 +144,7 @@ class OlistHistory:
         customer = self._customers.get(customer_id)
         if customer is None:
             check_key(customer_id, "customer_id")
-            raise BadEvent(f"{customer_id!r} is not among the readable rows of {CUSTOMERS}", "customer_id")
+            raise BadEvent(f"is not among the readable rows of {CUSTOMERS}", "customer_id", customer_id)
         if not purchase:
             raise BadEvent("is empty", "order_purchase_timestamp")
         purchased = parse_time(purchase, "order_purchase_timestamp")
@@ -170,10 +170,10 @@ class OlistHistory:
         if order_id not in self._orders:
             raise _unknown_order(order_id)
         if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise BadEvent(f"{number!r} is not a whole number", "order_item_id")
+            raise BadEvent("is not a whole number", "order_item_id", number)
         items = self._items.setdefault(order_id, {})
         if int(number) in items:
-            raise BadEvent(f"the item {number} of the order {order_id!r} was seen twice", "order_item_id")
+            raise BadEvent("was seen twice in this order", "order_item_id", number)
         items[int(number)] = interned(product, "product_id"), interned(seller, "seller_id")
 
     def _review(self, values: tuple[str, ...], line: int) -> None:
@@ -183,9 +183,9 @@ class OlistHistory:
             raise _unknown_order(order_id)
         check_key(review_id, "review_id")
         if (review_id, order_id) in self._reviews:
-            raise BadEvent(f"the review {review_id!r} of the order {order_id!r} was seen twice", "review_id")
+            raise BadEvent("was seen twice for this order", "review_id", review_id)
         if score not in _SCORES:
-            raise BadEvent(f"{score!r} is not a score from 1 to 5", "review_score")
+            raise BadEvent("is not a score from 1 to 5", "review_score", score)
         comment = f"{title}\n{message}" if title and message else title or message
         if len(comment) > _MAX_COMMENT:
             raise BadEvent(f"is longer than {_MAX_COMMENT} characters", "review_comment_message")
@@ -222,7 +222,7 @@ class OlistHistory:
 def _unknown_order(order_id: str) -> BadEvent:
     if not order_id:
         return BadEvent("is empty", "order_id")
-    return BadEvent(f"{order_id!r} is not among the readable rows of {ORDERS}", "order_id")
+    return BadEvent(f"is not among the readable rows of {ORDERS}", "order_id", order_id)
 
 
 def _last_known_day(order: Order) -> date:

@@ -3,16 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Struct
 
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
 from pipeline.domain.reports.contract import AlertOut, ReportOut, alert_of, report_of
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import reports
 from pipeline.store.reads.alerts import alerts_as_of
+from pipeline.store.reads.version import version_of
+from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.openapi import problems
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import LONGEST, parse_filter, reject
@@ -25,6 +29,8 @@ First = Annotated[
     QueryParameter(name="from", description="first day of completion, such as 2026-11-20"),
 ]
 Last = Annotated[str | None, QueryParameter(name="to", description="last day of completion, such as 2026-11-30")]
+_FIGURES, _ORDERS = needs(Permission.FIGURES), needs(Permission.ORDERS)
+_Request = Request[Any, Any, Any]
 
 
 class LevelOut(Struct, frozen=True):
@@ -38,7 +44,7 @@ class LevelOut(Struct, frozen=True):
 class VersionOut(Struct, frozen=True):
     """`version`: events stored so far, in and out; `processed`: the last one processed; `clock`: its time.
 
-    While the first two stay the same, so do all figures.
+    While the first two stay the same, so do all figures. For those who see a part of the orders they count nothing.
     """
 
     version: int
@@ -49,55 +55,77 @@ class VersionOut(Struct, frozen=True):
 def routes(services: Services) -> list[Router]:
     """`GET /v1/report`, `/v1/alerts`, `/v1/segments`, `/v1/orders` and `/v1/version`."""
 
-    @get("/report", sync_to_thread=True, summary="Compare claimed and experienced performance")
-    def report(by: By = None, first: First = None, last: Last = None) -> ReportOut:
+    @get("/report", opt=_FIGURES, sync_to_thread=True, summary="Compare claimed and experienced performance")
+    def report(request: _Request, by: By = None, first: First = None, last: Last = None) -> ReportOut:
+        principal = principal_of(request)
         with reading(services.store.engine) as connection:
             report_filter = parse_filter(services.current_setup(connection), by, first, last)
-            fleet, segments = report_filter.fleet(connection), report_filter.segments(connection)
+            fleet, segments = report_filter.fleet(connection, principal), report_filter.segments(connection, principal)
         return report_of(fleet, segments)
 
-    @get("/alerts", sync_to_thread=True, summary="Alerts: segments whose customers contradict the claim, oldest first")
-    def alerts() -> list[AlertOut]:
+    @get(
+        "/alerts",
+        opt=_FIGURES,
+        sync_to_thread=True,
+        summary="Alerts: segments whose customers contradict the claim, oldest first",
+    )
+    def alerts(request: _Request) -> list[AlertOut]:
         with reading(services.store.engine) as connection:
-            found = alerts_as_of(connection, clock_of(connection).date())
+            found = alerts_as_of(connection, principal_of(request), clock_of(connection).date())
         return [alert_of(alert) for alert in found]
 
-    @get("/segments", sync_to_thread=True, summary="Levels and their segments")
-    def segments() -> list[LevelOut]:
+    @get("/segments", opt=_FIGURES, sync_to_thread=True, summary="Levels and their segments")
+    def segments(request: _Request) -> list[LevelOut]:
+        principal = principal_of(request)
         with reading(services.store.engine) as connection:
             return [
-                LevelOut(level.name, level.capacity, reports.segment_names(connection, level.name))
+                LevelOut(level.name, level.capacity, reports.segment_names(connection, principal, level.name))
                 for level in services.current_setup(connection).levels
             ]
 
-    @get("/orders/{order_id:path}", sync_to_thread=True, summary="One order with its timeline", responses=problems(404))
-    def order(order_id: Annotated[str, PathParameter(description="order id, case-sensitive")]) -> OrderView:
-        return _order(services, order_id.removeprefix("/"))
+    @get(
+        "/orders/{order_id:path}",
+        opt=_ORDERS,
+        sync_to_thread=True,
+        summary="One order with its timeline",
+        responses=problems(404),
+    )
+    def order(
+        request: _Request, order_id: Annotated[str, PathParameter(description="order id, case-sensitive")]
+    ) -> OrderView:
+        return _order(services, principal_of(request), order_id.removeprefix("/"))
 
     @get(
         "/orders",
+        opt=_ORDERS,
         sync_to_thread=True,
         summary="One order, for ids that cannot be part of a path",
         responses=problems(404),
     )
     def order_by_id(
+        request: _Request,
         order_id: Annotated[str | None, QueryParameter(name="id", description="order id, case-sensitive")] = None,
     ) -> OrderView:
         if not order_id:
             reject("id", "is required")
-        return _order(services, order_id)
+        return _order(services, principal_of(request), order_id)
 
-    @get("/version", sync_to_thread=True, summary="Version of the data, to detect changes cheaply")
-    def version() -> VersionOut:
+    @get(
+        "/version",
+        opt=needs(Permission.FIGURES, passive=True),
+        sync_to_thread=True,
+        summary="Version of the data, to detect changes cheaply",
+    )
+    def version(request: _Request) -> VersionOut:
         with reading(services.store.engine) as connection:
-            return VersionOut(*services.store.journal.version(connection), clock_of(connection))
+            return VersionOut(*version_of(connection, principal_of(request), services.store), clock_of(connection))
 
     handlers: list[Any] = [report, alerts, segments, order, order_by_id, version]
     return [Router("/v1", route_handlers=handlers, tags=["read"])]
 
 
-def _order(services: Services, order_id: str) -> OrderView:
-    found = find_order(services, order_id)
+def _order(services: Services, principal: Principal, order_id: str) -> OrderView:
+    found = find_order(services, principal, order_id)
     if found is None:
         raise NotFoundException(f"no order {order_id[:LONGEST]!r} found; order ids are case-sensitive")
     return found

@@ -9,25 +9,30 @@ from threading import Lock
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 
-from litestar import MediaType, get
+from litestar import MediaType, Request, get
 from litestar.exceptions import ValidationException
 from litestar.params import FromQuery, QueryParameter
 from sqlalchemy import Connection
 
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.diagnosis import diagnose
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Figures, figures_of
 from pipeline.domain.setup import Setup
 from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
-from pipeline.store.journal.journal import Journal, Version
+from pipeline.store.journal.journal import Version
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.alerts import alerts_as_of
-from pipeline.store.reads.answers import verbatims
+from pipeline.store.reads.answers import opened, verbatims
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.reads.levels import level_uses
 from pipeline.store.reads.order_record import read_orders
 from pipeline.store.reads.unresolved import Unresolved, unresolved_questions
+from pipeline.store.reads.version import version_of
+from pipeline.store.store import Store
+from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.filters import ReportFilter, default_level, levels, parse_filter
@@ -46,25 +51,27 @@ def routes(services: Services) -> list[Any]:
     """`GET /`."""
     cache = _PageCache()
 
-    @get("/", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    @get("/", opt=needs(Permission.FIGURES), media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def dashboard_page(
+        request: Request[Any, Any, Any],
         by: FromQuery[str | None] = None,
         first: Annotated[str | None, QueryParameter(name="from")] = None,
         last: Annotated[str | None, QueryParameter(name="to")] = None,
     ) -> Page:
+        viewer = principal_of(request)
         with reading(services.store.engine) as connection:
             setup = services.current_setup(connection)
             try:
                 report_filter = parse_filter(setup, by or default_level(setup), first, last)
             except ValidationException as error:
-                return error_page(HTTPStatus.BAD_REQUEST, "Invalid parameter", _explanation(error))
-            return html(_dashboard(services, setup, report_filter, connection, cache))
+                return error_page(viewer, HTTPStatus.BAD_REQUEST, "Invalid parameter", _explanation(error))
+            return html(_dashboard(services.store, setup, viewer, report_filter, connection, cache))
 
     return [dashboard_page]
 
 
 class _PageCache:
-    """The dashboards rendered last. A page depends on its filter and state only, so all readers share it."""
+    """The dashboards rendered last. Readers with the same scope and permissions share a page."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -82,11 +89,16 @@ class _PageCache:
 
 
 def _dashboard(
-    services: Services, setup: Setup, report_filter: ReportFilter, connection: Connection, cache: _PageCache
+    store: Store,
+    setup: Setup,
+    viewer: Principal,
+    report_filter: ReportFilter,
+    connection: Connection,
+    cache: _PageCache,
 ) -> str:
-    state = _state(connection, services.store.journal)
-    key = (report_filter, setup.level_changes, state)
-    return cache.get(key, lambda: _render(setup, report_filter, connection, state))
+    state = _state(connection, viewer, store)
+    key = (report_filter, setup.level_changes, state, viewer.scope, viewer.permissions)
+    return cache.get(key, lambda: _render(store, setup, viewer, report_filter, connection, state))
 
 
 class _State(NamedTuple):
@@ -97,24 +109,33 @@ class _State(NamedTuple):
     unresolved: Unresolved
 
 
-def _state(connection: Connection, journal: Journal) -> _State:
+def _state(connection: Connection, viewer: Principal, store: Store) -> _State:
     clock = clock_of(connection)
     since = datetime.combine(clock.date(), time.min, UTC) - timedelta(days=UNRESOLVED_DAYS)
-    unresolved = unresolved_questions(connection, since, _MOST_ORDERS)
-    return _State(journal.version(connection), clock.date(), unresolved)
+    unresolved = unresolved_questions(connection, viewer, since, _MOST_ORDERS)
+    return _State(version_of(connection, viewer, store), clock.date(), unresolved)
 
 
-def _render(setup: Setup, report_filter: ReportFilter, connection: Connection, state: _State) -> str:
+def _render(
+    store: Store,
+    setup: Setup,
+    viewer: Principal,
+    report_filter: ReportFilter,
+    connection: Connection,
+    state: _State,
+) -> str:
     level, today = report_filter.by or "", state.today
-    segments = report_filter.segments(connection)
-    alerts = alerts_as_of(connection, today)
-    fleet = _figures(report_filter.fleet(connection))
+    segments = report_filter.segments(connection, viewer)
+    alerts = alerts_as_of(connection, viewer, today)
+    fleet = _figures(report_filter.fleet(connection, viewer))
     findings = diagnose(level, segments, alerts)
-    comments = verbatims(connection, COMMENTS)
-    orders = read_orders(connection, [answer.order_id for answer in comments])
+    comments = opened(connection, store.vault, verbatims(connection, viewer, COMMENTS))
+    comments = [answer for answer in comments if answer.comment is not None]  # of nobody who was erased
+    orders = read_orders(connection, viewer, [answer.order_id for answer in comments])
     alerted = [alert.value for alert in alerts if alert.dimension == level and alert.notifies]
     return _environment.get_template("dashboard.html.j2").render(
         **state._asdict(),
+        viewer=viewer,
         unresolved_days=UNRESOLVED_DAYS,
         filter=report_filter,
         levels=levels(setup),
@@ -131,7 +152,7 @@ def _render(setup: Setup, report_filter: ReportFilter, connection: Connection, s
         findings=[(finding, sentences.explain(finding)) for finding in findings],
         funnel=panels.funnel(fleet),
         comments=[panels.comment_card(answer, orders.get(answer.order_id)) for answer in comments],
-        tolerances=[(null.signal, panels.tolerance(null)) for null in newest_baselines(connection)],
+        tolerances=[(null.signal, panels.tolerance(null)) for null in newest_baselines(connection, viewer)],
     )
 
 

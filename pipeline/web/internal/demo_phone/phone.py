@@ -17,11 +17,15 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from pipeline.consumers.conversation import Inbound
+from pipeline.domain.access.permissions import Permission
 from pipeline.domain.answers.replies import MAX_TEXT
 from pipeline.store.asks.inbound_messages import newest_texts
 from pipeline.store.asks.phone_messages import SentMessage, newest_messages
 from pipeline.store.db.engine import reading
+from pipeline.store.people.keys import open_words
 from pipeline.store.people.vault import Vault
+from pipeline.web.auth.access import needs
+from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import printable, read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
@@ -36,6 +40,8 @@ _LINK = re.compile(r"(https?://[^\s<>\"]+)")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 _MAX_FIELDS = 20  # of one submission
 _Request = Request[Any, Any, Any]
+_NEEDS = needs(Permission.DEMO_PHONES)
+_PASSIVE = needs(Permission.DEMO_PHONES, passive=True)
 
 
 class Bubble(NamedTuple):
@@ -67,21 +73,21 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         with reading(services.store.engine) as connection:
             return screens(connection, services.store.vault)
 
-    @get("/phone", media_type=MediaType.HTML, include_in_schema=False)
-    async def show() -> Response[str]:
+    @get("/phone", opt=_NEEDS, media_type=MediaType.HTML, include_in_schema=False)
+    async def show(request: _Request) -> Response[str]:
         """All phones, the one with the newest message first."""
-        return _page("phone.html.j2", await to_thread.run_sync(_screens))
+        return _page("phone.html.j2", await to_thread.run_sync(_screens), csrf=csrf_of(request))
 
-    @get("/phone/screens", media_type=MediaType.HTML, include_in_schema=False)
+    @get("/phone/screens", opt=_PASSIVE, media_type=MediaType.HTML, include_in_schema=False)
     async def refresh(request: _Request) -> Response[str]:
         """The phones without the page around them, for its periodic update; 304 if no message came."""
         found = await to_thread.run_sync(_screens)
         tag = _tag(found)
         if request.headers.get("if-none-match") == tag:
             return Response("", status_code=304, headers={"etag": tag})
-        return _page("phone_screens.html.j2", found, tag)
+        return _page("phone_screens.html.j2", found, tag, csrf_of(request))
 
-    @post("/phone/reply", status_code=303, request_max_body_size=MAX_BODY, include_in_schema=False)
+    @post("/phone/reply", opt=_NEEDS, status_code=303, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def reply(request: _Request) -> Redirect:
         """A text from one of the phones. The same submission twice counts once."""
         fields = dict(await read_form(request, _MAX_FIELDS))
@@ -107,11 +113,14 @@ def screens(connection: Connection, vault: Vault) -> list[Screen]:
         numbers.setdefault(message.number, message)
     by_digest = {vault.phone_digest(number): number for number in numbers}
     shown = [(message.number, Bubble(message.sent_at, True, _LINK.split(message.text))) for message in reversed(sent)]
-    for text in reversed(newest_texts(connection, SOURCE, _MAX_MESSAGES)):
+    texts = newest_texts(connection, SOURCE, _MAX_MESSAGES)
+    words = open_words(connection, vault, [text.text.decode() for text in texts])
+    for text in reversed(texts):
         number = by_digest.get(text.sender)
-        if number is None:
+        said = words.get(text.text.decode())
+        if number is None or said is None:
             continue
-        shown.append((number, Bubble(text.received_at, False, [vault.open_bytes(text.text).decode()])))
+        shown.append((number, Bubble(text.received_at, False, [said])))
         if text.reply is not None:
             shown.append((number, Bubble(text.received_at, True, _LINK.split(text.reply))))
     shown.sort(key=lambda item: (item[0], item[1].at))  # stable: a reply stays after the text that it answers
@@ -132,8 +141,8 @@ def _tag(found: Sequence[Screen]) -> str:
     return f'"{sha256(shown.encode()).hexdigest()[:32]}"'
 
 
-def _page(template: str, found: Sequence[Screen], tag: str | None = None) -> Response[str]:
-    page = _environment().get_template(template).render(screens=found, anchor=anchor, most=MAX_TEXT)
+def _page(template: str, found: Sequence[Screen], tag: str | None = None, csrf: str = "") -> Response[str]:
+    page = _environment().get_template(template).render(csrf=csrf, screens=found, anchor=anchor, most=MAX_TEXT)
     return Response(page, media_type=MediaType.HTML, headers={"etag": tag or _tag(found)})
 
 

@@ -3,10 +3,14 @@
 from http import HTTPStatus
 from typing import Any
 
-from litestar import MediaType, get
+from litestar import MediaType, Request, get
 from litestar.params import FromPath, FromQuery
 
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
 from pipeline.store.db.engine import reading
+from pipeline.store.reads.version import version_of
+from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import LONGEST
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
@@ -14,31 +18,32 @@ from pipeline.web.internal.orders.lookup import find_order
 from pipeline.web.internal.words import zone_of
 
 _environment = page_environment("pipeline.web.internal.orders")
+_NEEDS = needs(Permission.ORDERS)
 
 
 def routes(services: Services) -> list[Any]:
     """`GET /orders` and `GET /orders/{order_id}`."""
 
-    @get("/orders", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def order_search(q: FromQuery[str] = "") -> Page:
+    @get("/orders", opt=_NEEDS, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def order_search(request: Request[Any, Any, Any], q: FromQuery[str] = "") -> Page:
         order_id = q.strip()
         if not order_id:
-            return html(_environment.get_template("finder.html.j2").render())
-        return _order_page(services, order_id)
+            return html(_environment.get_template("finder.html.j2").render(viewer=principal_of(request)))
+        return _order_page(services, principal_of(request), order_id)
 
-    @get("/orders/{order_id:path}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def order_page(order_id: FromPath[str]) -> Page:
-        return _order_page(services, order_id.removeprefix("/"))
+    @get("/orders/{order_id:path}", opt=_NEEDS, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def order_page(request: Request[Any, Any, Any], order_id: FromPath[str]) -> Page:
+        return _order_page(services, principal_of(request), order_id.removeprefix("/"))
 
     return [order_search, order_page]
 
 
-def _order_page(services: Services, order_id: str) -> Page:
-    found = find_order(services, order_id) if order_id else None
+def _order_page(services: Services, viewer: Principal, order_id: str) -> Page:
+    found = find_order(services, viewer, order_id) if order_id else None
     if found is None:
         message = f"No order “{order_id[:LONGEST]}” found. Order ids are case-sensitive."
-        return error_page(HTTPStatus.NOT_FOUND, "Order not found", message)
+        return error_page(viewer, HTTPStatus.NOT_FOUND, "Order not found", message)
     with reading(services.store.engine) as connection:
-        version = services.store.journal.version(connection)
+        version = version_of(connection, viewer, services.store)
     template = _environment.get_template("order.html.j2")
-    return html(template.render(order=found, where=zone_of(found.timezone), version=version))
+    return html(template.render(viewer=viewer, order=found, where=zone_of(found.timezone), version=version))

@@ -89,7 +89,7 @@ def _items(body: bytes) -> Sequence[bytes]:
             return split_list(body)
         return [bytes(raw) for raw in _split(body)]
     except BadEvent as bad:
-        raise Problem(422, bad.reason) from None
+        raise Problem(422, bad.explanation) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Problem(422, f"not a JSON array of events: {error}") from None
 
@@ -127,7 +127,7 @@ def _structured(body: bytes, headers: Headers) -> bytes:
     try:
         return structured(named, body)
     except BadEvent as bad:
-        raise Problem(422, bad.reason, bad.field) from None
+        raise Problem(422, bad.explanation, bad.field) from None
 
 
 def _attribute(name: str, value: str) -> str:

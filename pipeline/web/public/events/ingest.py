@@ -20,6 +20,7 @@ from pipeline.domain.events.cloudevents import BATCH, JSON, STRUCTURED
 from pipeline.domain.events.contract import OWN_SOURCE, BadEvent
 from pipeline.domain.events.received import Received, read
 from pipeline.store.people.api_keys import ApiKey
+from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http.byte_budget import ByteBudget
 from pipeline.web.http.openapi import problems
 from pipeline.web.http.problems import Problem
@@ -120,6 +121,7 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
 
     @post(
         "/v1/events",
+        opt=protected_by(Protection.API_KEY),
         status_code=202,
         operation_class=_IngestOperation,
         operation_id="takeEvents",
@@ -160,6 +162,7 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
 
     @route(
         "/v1/events",
+        opt=protected_by(Protection.OPEN),
         http_method=[HttpMethod.OPTIONS],
         status_code=200,
         media_type=MediaType.TEXT,
@@ -211,7 +214,7 @@ class _EventChecker:
             try:
                 received = self._check(raw)
             except BadEvent as bad:
-                checked.refused.append(Refused(index, bad.field, bad.reason))
+                checked.refused.append(Refused(index, bad.field, bad.explanation))
             else:
                 checked.incoming.append(Incoming(received.raw, None, self._position, None, self._now, received, True))
                 checked.indexes.append(index)
@@ -227,7 +230,7 @@ class _EventChecker:
         event = received.event
         self._store.check_not_ahead(event)
         if event.type not in ALLOWED:
-            raise BadEvent(f"{event.type!r} cannot be sent from outside; {', '.join(ALLOWED)} can", "type")
+            raise BadEvent(f"cannot be sent from outside; {', '.join(ALLOWED)} can", "type", event.type)
         if event.source.split("/")[0] == OWN_SOURCE:
             raise BadEvent(f"{OWN_SOURCE!r} is reserved; name the system that sends the event", "source")
         if event.historic and not self._key.history:

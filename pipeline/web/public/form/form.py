@@ -16,11 +16,13 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.answers.replies import MAX_TEXT
 from pipeline.domain.events.times import zone
 from pipeline.notifiers.wording.languages import accepted_languages, best_language, languages, native_name, translations
 from pipeline.store.db.engine import reading
-from pipeline.store.reads.answers import CurrentAnswer, current_answer
+from pipeline.store.reads.answers import CurrentAnswer, current_answer, opened_current
+from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.openapi import pages, problems
 from pipeline.web.http.services import Services
@@ -33,6 +35,7 @@ _MAX_FIELDS = 60  # of one submission, far more than the form has
 _DATE_LOCALES = {"en": "en_001"}  # international English: the day before the month
 _CLOSED = pages({404: "The link does not work, or no longer", 429: "Too many links from this address do not work"})
 _Request = Request[Any, Any, Any]
+_BY_LINK = protected_by(Protection.LINK)
 
 
 def routes(services: Services) -> list[HTTPRouteHandler]:
@@ -41,6 +44,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
     @get(
         "/f/{token:str}",
+        opt=_BY_LINK,
         media_type=MediaType.HTML,
         name="form",
         summary="Open the form of a question",
@@ -59,6 +63,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
     @post(
         "/f/{token:str}",
+        opt=_BY_LINK,
         media_type=MediaType.HTML,
         status_code=200,
         request_max_body_size=MAX_BODY,
@@ -91,7 +96,8 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
 def _read_back(services: Services, link: Link) -> CurrentAnswer | None:
     with reading(services.store.engine) as connection:
-        return current_answer(connection, link.order_id, link.contact_id)
+        current = current_answer(connection, SYSTEM, link.order_id, link.contact_id)
+        return opened_current(connection, services.store.vault, current)
 
 
 def _language(request: _Request, link: Link, chosen: str) -> str:

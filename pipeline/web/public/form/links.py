@@ -11,12 +11,13 @@ from anyio import to_thread
 from litestar import Request
 from sqlalchemy import Engine
 
+from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.asking.ask_states import hashed
 from pipeline.store.asks import form_answers
 from pipeline.store.asks.links import known_hashes, question_of
 from pipeline.store.db.engine import reading
 from pipeline.store.orders.orders import language_and_timezone
-from pipeline.store.reads.answers import CurrentAnswer, current_answer, number_of_answers
+from pipeline.store.reads.answers import CurrentAnswer, current_answer, number_of_answers, opened_current
 from pipeline.web.http.rate_limit import FailedAttempts
 from pipeline.web.http.services import Services
 
@@ -111,8 +112,9 @@ def _open(services: Services, token_hash: str) -> Link | Closed | None:
         order_id, contact_id, purpose, asked_at = question
         if services.now() - asked_at > VALID:
             return Closed(expired=True)
-        if number_of_answers(connection, order_id, contact_id, SOURCE) >= MAX_ANSWERS:
+        if number_of_answers(connection, SYSTEM, order_id, contact_id, SOURCE) >= MAX_ANSWERS:
             return Closed()
         language, timezone = language_and_timezone(connection, order_id, contact_id)
-        current = current_answer(connection, order_id, contact_id)
+        current = current_answer(connection, SYSTEM, order_id, contact_id)
+        current = opened_current(connection, services.store.vault, current)
     return Link(order_id, contact_id, purpose, token_hash, language, timezone, current)

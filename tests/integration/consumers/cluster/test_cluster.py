@@ -44,6 +44,7 @@ from tests.support.running.cluster import Cluster
 from tests.support.running.cluster_work import denied, side_by_side
 from tests.support.running.embedded import VAULT, embedded, incoming
 from tests.support.running.steps import for_cluster
+from tests.support.stored import opened
 from tests.support.streams import (
     AFTER_ALL,
     LEVELS,
@@ -104,9 +105,9 @@ def essence(engine: Engine) -> dict[str, Any]:
         columns = [column for column in answers.c if column.name != "received_at"]
         put = select(asks.c.order_id, asks.c.contact_id, asks.c.purpose, asks.c.reason, asks.c.state)
         return {
-            "facts": {row.order_id: without_places(row.facts) for row in found},
+            "facts": {row.order_id: without_places(opened(connection, row.facts)) for row in found},
             "claims": {row.order_id: msgspec.json.decode(row.dialogue, type=Dialogue).claim for row in found},
-            "answers": sorted(map(repr, connection.execute(select(*columns)))),
+            "answers": sorted(opened(connection, repr(row)) for row in connection.execute(select(*columns))),
             "asks": sorted(map(repr, connection.execute(put))),
             "figures": sorted(map(repr, connection.execute(select(rollups).where(rollups.c.n != 0)))),
         }

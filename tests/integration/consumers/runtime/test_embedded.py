@@ -19,7 +19,7 @@ from pipeline.consumers.runtime import retries as retry_policy
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.contract import BadEvent, Event
-from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.decoding import decode_stored
 from pipeline.store.journal.state import CLOCK
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.evidence import alerts, pairs
@@ -325,20 +325,22 @@ def test_a_stored_event_that_a_newer_contract_forbids_becomes_a_dead_letter(
     """It was stored when it was still valid."""
 
     def _narrower(raw: bytes, *rest: Any) -> Event:
-        event = decode(raw, *rest)
+        event = decode_stored(raw, *rest)
         if event.id == "SO-1:completed":
             raise BadEvent("must be given", "data.lines")
         return event
 
     store(runtime, EVENTS)
-    monkeypatch.setattr(runner, "decode", _narrower)
+    monkeypatch.setattr(runner, "decode_stored", _narrower)
     runtime.process_pending()
     (row,) = rows(runtime, dead_letters)
     assert row["field"] == "data.lines"
     monkeypatch.undo()
     never_there = reference_run([raw for raw in EVENTS if raw != EVENTS[4]])
     # The intake stored the person when the event was still valid.
-    assert besides_the_event(runtime, "people") == besides_the_event(never_there, "people")
+    assert besides_the_event(runtime, "people", "person_orders", "answer_words") == besides_the_event(
+        never_there, "people", "person_orders", "answer_words"
+    )
 
 
 def test_events_stored_earlier_are_processed_first(

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import Dispatcher
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.channels import SMS, Channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.notifiers.port import Accepted, Message, ProviderAnswer
@@ -76,7 +77,7 @@ def reasons(runtime: EmbeddedRunner) -> list[str | None]:
 
 def losses(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
-        counted = reports.total(connection)
+        counted = reports.total(connection, LOCAL)
     return {name: n for name, n in counted.items() if name.startswith("not_asked:")}
 
 

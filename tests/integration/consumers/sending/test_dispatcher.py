@@ -15,18 +15,18 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import LEASE, Dispatcher
 from pipeline.consumers.sending.sender import message_of
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.ask_states import AskState, hashed
 from pipeline.domain.asking.policy import Policy
 from pipeline.notifiers.channels.demo_phone.notifier import Phone
 from pipeline.notifiers.port import Accepted, Found, Message, NotAccepted, ProviderAnswer
 from pipeline.store.asks.claiming import Claimer
 from pipeline.store.asks.outcomes import AcceptedMessage, AskKey, ask_by_callback, record_accepted, record_not_accepted
-from pipeline.store.asks.phone_messages import PhoneMessage, PhoneStore
+from pipeline.store.asks.phone_messages import PhoneStore, SentMessage, newest_messages
 from pipeline.store.db.engine import reading
 from pipeline.store.orders.orders import OrderStore
 from pipeline.store.reads import reports
 from pipeline.store.schema.asks import asks
-from pipeline.store.schema.demo_phone import phone_messages
 from pipeline.store.schema.journal import dead_letters, journal
 from pipeline.store.schema.people import opt_outs
 from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
@@ -95,7 +95,7 @@ def dialogue(runtime: EmbeddedRunner, order_id: str = "SO-1") -> Any:
 
 def figures(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
-        return reports.total(connection)
+        return reports.total(connection, LOCAL)
 
 
 def requests(runtime: EmbeddedRunner) -> list[dict[str, Any]]:
@@ -536,19 +536,19 @@ def test_the_demo_phone_shows_the_message(runtime: EmbeddedRunner) -> None:
     made.run_once(DELIVERED)
     made.stop()
     (message,) = shown(runtime)
-    assert (message.number, message.contact_id, message.at) == ("+447700900123", "ana", DELIVERED)
-    assert "répondez 1 OK" in message.body
-    assert f"{CONTEXT.public_url}/f/" in message.body
+    assert (message.number, message.name, message.sent_at) == ("+447700900123", "ana", DELIVERED)
+    assert "répondez 1 OK" in message.text
+    assert f"{CONTEXT.public_url}/f/" in message.text
     assert stored(runtime.engine)[0]["provider_id"] == message.id
 
 
 def phone_of(runtime: EmbeddedRunner) -> Phone:
-    return Phone(PhoneStore(runtime.engine))
+    return Phone(PhoneStore(runtime.engine, VAULT))
 
 
-def shown(runtime: EmbeddedRunner) -> list[PhoneMessage]:
+def shown(runtime: EmbeddedRunner) -> list[SentMessage]:
     with reading(runtime.engine) as connection:
-        return [PhoneMessage(**row) for row in connection.execute(select(phone_messages)).mappings()]
+        return newest_messages(connection, VAULT, 10)
 
 
 def claimed_by_dead_dispatcher(runtime: EmbeddedRunner) -> Message:

@@ -11,6 +11,7 @@ from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.inbox_poll import FIRST_POLL, OVERLAP, InboxPoll
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.answers import answer
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.asking.channels import SMS
@@ -18,7 +19,7 @@ from pipeline.notifiers.channels.twilio import sms
 from pipeline.notifiers.channels.twilio.sms import SOURCE, TwilioSms
 from pipeline.notifiers.port import InboundText, Inbox, LookupUnavailable
 from pipeline.store.db.engine import reading
-from pipeline.store.reads.answers import StoredAnswer, answers_to
+from pipeline.store.reads.answers import StoredAnswer, answers_to, opened
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import inbound_messages
@@ -207,7 +208,7 @@ def test_a_lost_text_belongs_to_the_conversation_that_was_open_then(
 
 def current_answers(runtime: EmbeddedRunner) -> list[StoredAnswer]:
     with reading(runtime.engine) as connection:
-        return answer.current_answers(answers_to(connection, "SO-1"))
+        return opened(connection, VAULT, answer.current_answers(answers_to(connection, LOCAL, "SO-1")))
 
 
 def test_a_text_answers_the_question_that_was_open_when_it_was_written(

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import Dispatcher
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
@@ -46,7 +47,7 @@ def sender(runtime: EmbeddedRunner, provider: Provider) -> Iterator[Dispatcher]:
 
 def figures(runtime: EmbeddedRunner) -> dict[str, int]:
     with reading(runtime.engine) as connection:
-        return reports.total(connection)
+        return reports.total(connection, LOCAL)
 
 
 def second_parcel(moment: datetime) -> bytes:

@@ -13,6 +13,7 @@ from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import Dispatcher
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
@@ -80,7 +81,7 @@ def test_after_a_permanent_failure_the_number_is_not_asked_and_the_coverage_says
     refused = world.ask(at(days=1, hours=2))
     assert (refused["reason"], len(world.provider.made)) == ("undeliverable_address", 1)
     with reading(world.runtime.engine) as connection:
-        assert reports.total(connection)["not_asked:undeliverable_address"] == 1
+        assert reports.total(connection, LOCAL)["not_asked:undeliverable_address"] == 1
 
 
 @pytest.mark.parametrize("code", [30003, 30008, 30410, None])
@@ -96,7 +97,7 @@ def test_a_refusal_because_of_the_number_lets_it_rest_too(world: World) -> None:
     assert (rejected["state"], rejected["outcome"], rejected["code"]) == ("not_asked", "undeliverable", 21211)
     assert world.ask(at(days=1, hours=2))["reason"] == "undeliverable_address"
     with reading(world.runtime.engine) as connection:
-        assert reports.total(connection)["not_asked:undeliverable_address"] == 2
+        assert reports.total(connection, LOCAL)["not_asked:undeliverable_address"] == 2
 
 
 def test_a_corrected_number_is_asked(world: World) -> None:
@@ -135,7 +136,7 @@ def test_what_is_on_its_way_when_the_report_comes_is_not_sent(world: World) -> N
     assert (ended["state"], ended["outcome"], len(world.provider.made)) == ("not_asked", "undeliverable", 1)
     world.runtime.tick(at(hours=4))
     with reading(world.runtime.engine) as connection:
-        assert reports.total(connection)["not_asked:undeliverable_address"] == 1
+        assert reports.total(connection, LOCAL)["not_asked:undeliverable_address"] == 1
 
 
 @pytest.mark.parametrize("order", [("failed", "arrived"), ("arrived", "failed")])

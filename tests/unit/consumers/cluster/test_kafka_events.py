@@ -139,7 +139,7 @@ def test_a_broken_record_names_the_field_and_the_reason(broken: KafkaRecord, fie
     bad = fault(incoming(broken))
 
     assert bad.field == field
-    assert reason in bad.reason
+    assert reason in bad.explanation
 
 
 def test_a_broken_record_keeps_its_bytes() -> None:

@@ -12,6 +12,7 @@ from pipeline.consumers.cluster import worker_loop
 from pipeline.consumers.cluster.dead_letters import DeadLetterLimitExceeded
 from pipeline.consumers.cluster.worker_loop import PoisonRecords
 from pipeline.domain.events.contract import BadEvent
+from tests.support.running.dead_letters import VAULT, opened
 from tests.support.running.group import UNAVAILABLE, Group, joined, joined_for_good, record, until, working
 
 
@@ -123,7 +124,9 @@ def test_a_dead_letter_is_published_before_its_offset_is_committed() -> None:
 
     working(group, lambda records: [(records[0], BadEvent("cut off"))], _scenario)
     assert group.log[:2] == ["dead letter", "committed 2"]
-    assert group.dead_letters == [("dead-letters", b"{")]
+    [(topic, sealed)] = group.dead_letters
+    assert (topic, opened(VAULT, sealed).value) == ("dead-letters", b"{")
+    assert sealed != b"{"
 
 
 def test_too_many_dead_letters_end_the_loop_with_nothing_published_and_nothing_committed() -> None:

@@ -1,0 +1,44 @@
+"""Which scopes contain an order, as text next to it: the condition under which a query finds an order.
+
+Each entry is escaped and stands between spaces, so that one entry is never part of another.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from sqlalchemy import ColumnElement, Connection, false, func, or_, true
+
+from pipeline.domain.access.principal import Principal
+from pipeline.domain.access.scopes import ACCOUNT
+from pipeline.domain.orders.facts import Facts
+from pipeline.store.schema.orders import orders
+
+
+def membership_text(facts: Facts) -> str:
+    """The entries that contain the order of these facts; "" until its `order.completed` is received."""
+    if not facts.known:
+        return ""
+    return membership_of(facts.latest.account.id, facts.latest.dimensions)
+
+
+def membership_of(account_id: str, dimensions: Mapping[str, str]) -> str:
+    """The entries that contain an order of this account with these dimensions.
+
+    A dimension with the name of the account's entries is left out: it must not open an account to anybody.
+    """
+    plain = ((name, value) for name, value in dimensions.items() if name != ACCOUNT)
+    return "".join(map(_escaped, [(ACCOUNT, account_id), *sorted(plain)])) + " "
+
+
+def visible(connection: Connection, principal: Principal) -> ColumnElement[bool]:
+    """The condition on `orders` that the principal sees the order."""
+    entries = principal.scope.entries
+    if entries is None:
+        return true()
+    position = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    return or_(false(), *(position(orders.c.memberships, f"{_escaped(entry)} ") > 0 for entry in entries))
+
+
+def _escaped(entry: tuple[str, str]) -> str:
+    dimension, value = entry
+    return f" {quote(dimension, safe='')}={quote(value, safe='')}"

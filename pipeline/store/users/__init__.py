@@ -1,0 +1,1 @@
+"""Users: their accounts, sessions, API tokens, and links that work once."""

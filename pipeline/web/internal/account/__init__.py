@@ -1,0 +1,1 @@
+"""The page of the own account: password, second factor, signing out."""

@@ -1,0 +1,1 @@
+"""Tests of sign-in, sessions, roles and scopes on the internal listener."""

@@ -1,0 +1,393 @@
+"""Role x scope x route: who may do what on both listeners, and that nothing of another scope is visible anywhere.
+
+The matrix is made from the routes themselves. `LINES` has one line for every method of every route; a new route without
+a line turns the first test red.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from litestar import Litestar, get
+from litestar.testing import TestClient
+from sqlalchemy import Connection
+
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.permissions import ROLES, Permission, Role, ScopeKind
+from pipeline.domain.access.principal import user_principal
+from pipeline.domain.access.scopes import parse_scope
+from pipeline.domain.asking.channels import SMS
+from pipeline.domain.detection.segments import parse_levels
+from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
+from pipeline.store.journal.spool import Spool
+from pipeline.store.reads import alerts, answers, baselines, order_record, reports, unresolved, version
+from pipeline.store.schema.asks import asks
+from pipeline.web.auth.access import Protection, check_routes, routes_of
+from pipeline.web.http.server import internal_app, public_app
+from pipeline.web.internal.demo_phone import phone
+from pipeline.web.public import provider_webhooks
+from pipeline.web.public.provider_webhooks import ProviderWebhooks
+from tests.support.builders import answered, at, completed, contact, scanned
+from tests.support.polyglot import POLYGLOT
+from tests.support.requests.installation import PUBLIC_URL, Clock, services
+from tests.support.requests.twilio_calls import ACCOUNT, KEY
+from tests.support.requests.users import HTML, START_TOKEN, add_user, listener, token_of
+from tests.support.running.embedded import VAULT, ingest
+from tests.support.statistics.alert_rows import raise_alert
+
+LEVEL_TEXT = "depot:20,region:10,carrier:10,region+carrier:20"
+BEARER = {"authorization": f"Bearer {START_TOKEN}"}
+
+
+class Line(NamedTuple):
+    """What a route needs, and addresses of it that a reader can open; `{own}` and `{other}` are ids of orders."""
+
+    access: Permission | Protection
+    addresses: tuple[str, ...] = ()
+    fields: Mapping[str, str] = {}
+
+
+PUBLIC = {
+    ("POST", "/v1/events"): Line(Protection.API_KEY),
+    ("GET", "/f/{token:str}"): Line(Protection.LINK),
+    ("POST", "/f/{token:str}"): Line(Protection.LINK),
+    ("POST", "/twilio/sms"): Line(Protection.SIGNATURE),
+    ("POST", "/twilio/status"): Line(Protection.SIGNATURE),
+    ("GET", "/static/{file_path:path}"): Line(Protection.OPEN),
+    ("GET", "/openapi.json"): Line(Protection.OPEN),
+    ("GET", "/openapi.json/openapi.json"): Line(Protection.OPEN),
+    ("GET", "/openapi.json/{path:str}"): Line(Protection.OPEN),
+}
+REPORTS = (
+    "/v1/report",
+    "/v1/report?by=depot",
+    "/v1/report?by=region&from=2026-03-01",
+    "/v1/report?by=region%2Bcarrier",
+)
+DASHBOARDS = ("/", "/?by=depot", "/?by=region", "/?by=region%2Bcarrier&to=2026-12-31")
+INTERNAL = {
+    ("GET", "/livez"): Line(Protection.OPEN),
+    ("GET", "/readyz"): Line(Protection.OPEN),
+    ("GET", "/static/{file_path:path}"): Line(Protection.OPEN),
+    ("GET", "/sign-in"): Line(Protection.SIGN_IN),
+    ("POST", "/sign-in"): Line(Protection.SIGN_IN),
+    ("GET", "/invitation"): Line(Protection.SIGN_IN),
+    ("GET", "/welcome"): Line(Protection.SIGN_IN),
+    ("POST", "/welcome"): Line(Protection.SIGN_IN),
+    ("GET", "/metrics"): Line(Permission.METRICS, ("/metrics",)),
+    ("GET", "/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json",)),
+    ("GET", "/openapi.json/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/openapi.json",)),
+    ("GET", "/openapi.json/{path:str}"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/other",)),
+    ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
+    ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}")),
+    ("GET", "/orders/{order_id:path}"): Line(Permission.ORDERS, ("/orders/{own}", "/orders/{other}")),
+    ("GET", "/v1/report"): Line(Permission.FIGURES, REPORTS),
+    ("GET", "/v1/alerts"): Line(Permission.FIGURES, ("/v1/alerts",)),
+    ("GET", "/v1/segments"): Line(Permission.FIGURES, ("/v1/segments",)),
+    ("GET", "/v1/orders"): Line(Permission.ORDERS, ("/v1/orders?id={own}", "/v1/orders?id={other}")),
+    ("GET", "/v1/orders/{order_id:path}"): Line(Permission.ORDERS, ("/v1/orders/{own}", "/v1/orders/{other}")),
+    ("GET", "/v1/version"): Line(Permission.FIGURES, ("/v1/version",)),
+    ("GET", "/account"): Line(Permission.OWN_ACCOUNT, ("/account",)),
+    ("POST", "/account/password"): Line(Permission.OWN_ACCOUNT),
+    ("POST", "/account/second-factor"): Line(Permission.OWN_ACCOUNT),
+    ("POST", "/sign-out"): Line(Permission.OWN_ACCOUNT),
+    ("GET", "/users"): Line(Permission.USERS, ("/users",)),
+    ("POST", "/users"): Line(Permission.USERS),
+    ("POST", "/users/change"): Line(Permission.USERS, fields={"do": "disable", "name": "nobody"}),
+    ("GET", "/acts"): Line(Permission.ACTS, ("/acts", "/acts?who=nobody")),
+    ("GET", "/phone"): Line(Permission.DEMO_PHONES, ("/phone",)),
+    ("GET", "/phone/screens"): Line(Permission.DEMO_PHONES, ("/phone/screens",)),
+    ("POST", "/phone/reply"): Line(Permission.DEMO_PHONES),
+}
+# Every role with scopes of each form: name -> role and entries.
+PEOPLE: dict[str, tuple[Role, tuple[str, ...]]] = {
+    "mia": (Role.MANAGEMENT, ()),
+    "otto": (Role.OPERATIONS, ()),
+    "rolf": (Role.OPERATIONS, ("region=ARA",)),
+    "dora": (Role.OPERATIONS, ("depot=Lyon", "region=ARA")),
+    "nick": (Role.OPERATIONS, ("depot=Nowhere",)),
+    "ann": (Role.ACCOUNT_MANAGER, ("account=A-1",)),
+    "audit": (Role.AUDITOR, ()),
+    "ada": (Role.ADMIN, ()),
+}
+SCOPED = [name for name, (_, entries) in PEOPLE.items() if entries]
+
+
+@pytest.fixture
+def runtime(start: Callable[..., EmbeddedRunner]) -> EmbeddedRunner:
+    return start(levels=LEVEL_TEXT)
+
+
+def known(runtime: EmbeddedRunner) -> Any:
+    made = services(runtime, Clock(at(days=60)))
+    return replace(made, setup=replace(made.setup, first_levels=parse_levels(LEVEL_TEXT)))
+
+
+def internal(runtime: EmbeddedRunner) -> Litestar:
+    return internal_app(known(runtime), START_TOKEN, tuple, phone.routes)
+
+
+def public(runtime: EmbeddedRunner, folder: Path) -> Litestar:
+    spool = Spool(folder / "spool", VAULT, 1 << 20)
+    provider = ProviderWebhooks(SMS, TwilioWebhooks(ACCOUNT, (KEY,), PUBLIC_URL))
+    return public_app(known(runtime), lambda given: provider_webhooks.routes(given, provider, spool))
+
+
+@pytest.fixture
+def client(runtime: EmbeddedRunner) -> Iterator[TestClient[Any]]:
+    with listener(internal(runtime)) as made:
+        yield made
+
+
+@pytest.fixture
+def headers(runtime: EmbeddedRunner) -> dict[str, dict[str, str]]:
+    """A token of each of `PEOPLE`."""
+    for name, (role, entries) in PEOPLE.items():
+        add_user(runtime.engine, name, role, *entries)
+    return {name: token_of(runtime.engine, name) for name in PEOPLE}
+
+
+def add_orders(
+    runtime: EmbeddedRunner, prefix: str, account: str, where: dict[str, str], words: str, numbers: range
+) -> None:
+    """Answered orders of one account at one place, with comments; every other customer contradicts the claim."""
+    for number in numbers:
+        order_id, when, who = f"{prefix}{number}", at(hours=number / 4), f"{account}-{number % 3}"
+        people = [contact(who, phone=f"+4477009001{number % 3:02d}", name=f"{words} {number % 3}")]
+        said: dict[str, Any] = {"arrival": "late" if number % 2 else "on_time", "score": {"value": number % 11}}
+        ingest(
+            runtime,
+            completed(order_id, when, account={"id": account}, contacts=people, dimensions=where),
+            scanned(order_id, at(hours=number / 4), note=f"{words} note"),
+            answered(order_id, at(hours=number / 4), who, comment=f"{words} {number}", **said),
+        )
+
+
+def add_own(runtime: EmbeddedRunner) -> None:
+    add_orders(runtime, "SO-own-", "A-1", {"region": "ARA", "depot": "Lyon", "carrier": "Nordex"}, "ours", range(12))
+    with runtime.engine.begin() as connection:
+        raise_alert(connection, "on_time/region/ARA/1", dimension="region", value="ARA", proof={"orders": ["SO-own-1"]})
+
+
+def add_other(runtime: EmbeddedRunner) -> None:
+    """Everything that nobody in `SCOPED` may notice, in every place where something is shown."""
+    where = {"region": "SECRETIA", "depot": "Hiddenville", "carrier": "Nordex"}
+    add_orders(runtime, "SO-other-", "A-SECRET", where, "theirs", range(14))
+    with runtime.engine.begin() as connection:
+        for dimension, value in (
+            ("region", "SECRETIA"),
+            ("depot", "Hiddenville"),
+            ("carrier", "Nordex"),
+            ("region+carrier", "SECRETIA+Nordex"),
+            ("region+carrier", "SECRETIA+ARA"),
+            ("", ""),
+        ):
+            proof = {"orders": ["SO-other-1"]}
+            raise_alert(connection, f"{dimension}/{value}", dimension=dimension, value=value, proof=proof)
+        ours = asks.c.order_id.like("SO-other-%")
+        connection.execute(asks.update().where(ours).values(state="unresolved", sending_at=at(hours=6)))
+
+
+SECRETS = ("SO-other-", "SECRETIA", "Hiddenville", "A-SECRET", "theirs")
+
+
+# The routes
+
+
+def test_every_route_is_in_the_matrix_with_what_it_needs(runtime: EmbeddedRunner, tmp_path: Path) -> None:
+    for app, lines in ((internal(runtime), INTERNAL), (public(runtime, tmp_path), PUBLIC)):
+        found = {(route.method, route.path): route.access for route in routes_of(app)}
+        found = {key: access for key, access in found.items() if key[0] != "HEAD"}
+        assert found == {key: line.access for key, line in lines.items()}
+
+
+def test_a_route_that_names_no_permission_does_not_start(runtime: EmbeddedRunner) -> None:
+    @get("/forgotten", sync_to_thread=False)
+    def forgotten() -> str:
+        return "open to everybody"
+
+    with pytest.raises(LookupError, match="GET /forgotten names no permission"):
+        internal_app(known(runtime), START_TOKEN, tuple, lambda _: [forgotten])
+    with pytest.raises(LookupError, match="GET /forgotten names no permission"):
+        public_app(known(runtime), lambda _: [forgotten])
+
+
+def test_a_permission_on_the_public_listener_would_be_checked_by_nobody(runtime: EmbeddedRunner) -> None:
+    with pytest.raises(LookupError, match="needs a permission, and nothing on this listener checks it"):
+        public_app(known(runtime), phone.routes)
+    check_routes(internal(runtime), guarded=True)
+
+
+def test_each_role_opens_what_its_permissions_say_and_nothing_else(
+    client: TestClient[Any], headers: dict[str, dict[str, str]], runtime: EmbeddedRunner
+) -> None:
+    add_own(runtime)
+    for (method, path), line in INTERNAL.items():
+        address = (line.addresses or (path,))[0].format(own="SO-own-1", other="x") if line.addresses else path
+        for name, (role, _) in PEOPLE.items():
+            answer = client.request(method, address, headers=headers[name], data=line.fields or None)
+            if isinstance(line.access, Protection) or line.access in ROLES[role].permissions:
+                assert answer.status_code != 403 or "local accounts" in answer.text, (name, method, address)
+            else:
+                assert answer.status_code == 403, (name, method, address, answer.status_code)
+        nobody = client.request(method, address)
+        if isinstance(line.access, Protection):
+            assert nobody.status_code != 401 or path == "/sign-in", (method, address)
+        else:
+            assert nobody.status_code == 401, (method, address)
+
+
+def test_an_admin_comes_to_the_users_and_others_read_why_not(
+    client: TestClient[Any], headers: dict[str, dict[str, str]]
+) -> None:
+    assert client.get("/", headers=headers["ada"] | HTML).headers["location"] == "/users"
+    page = client.get("/users", headers=headers["mia"] | HTML)
+    assert page.status_code == 403
+    assert "Your role does not include this page" in page.text
+
+
+# Scopes
+
+
+def readable(role: Role) -> list[str]:
+    """Every address of every route that a role may read."""
+    permissions = ROLES[role].permissions
+    return [
+        address
+        for (method, _), line in INTERNAL.items()
+        if method == "GET" and line.access in permissions and line.access is not Permission.METRICS
+        for address in line.addresses
+    ]
+
+
+def read_all(client: TestClient[Any], header: dict[str, str], role: Role) -> dict[str, tuple[int, str]]:
+    found = {}
+    for address in readable(role):
+        filled = address.format(own="SO-own-1", other="SO-other-1")
+        answer = client.get(filled, headers=header | HTML)
+        found[filled] = (answer.status_code, without_version(answer.text))
+    return found
+
+
+def without_version(text: str) -> str:
+    """The answer without what changes with every event anywhere, which counts nothing for them."""
+    if text.startswith("{") and '"processed"' in text:
+        return json.dumps(sorted(json.loads(text)))
+    start = text.find("data-version=")
+    return text if start < 0 else text[:start] + text[text.index(">", start) :]
+
+
+@pytest.mark.parametrize("name", SCOPED)
+def test_nothing_of_another_scope_changes_or_appears_in_any_answer(
+    runtime: EmbeddedRunner, client: TestClient[Any], headers: dict[str, dict[str, str]], name: str
+) -> None:
+    add_own(runtime)
+    role = PEOPLE[name][0]
+    before = read_all(client, headers[name], role)
+    everything = read_all(client, headers["otto"], Role.OPERATIONS)
+    add_other(runtime)
+    after = read_all(client, headers[name], role)
+    for address, found in before.items():
+        assert after[address] == found, address
+        rest = found[1].replace("SO-other-1", "")  # what was asked for is repeated
+        assert not [secret for secret in SECRETS if secret in rest], address
+    assert read_all(client, headers["otto"], Role.OPERATIONS) != everything, "it is visible without a scope"
+    assert "ours 11" in before["/"][1] or name == "nick", "their own words are there"
+
+
+@pytest.mark.parametrize("name", SCOPED)
+def test_an_id_of_another_scope_is_one_that_does_not_exist(
+    runtime: EmbeddedRunner, client: TestClient[Any], headers: dict[str, dict[str, str]], name: str
+) -> None:
+    add_own(runtime)
+    add_other(runtime)
+    for address in readable(PEOPLE[name][0]):
+        if "{other}" not in address:
+            continue
+        foreign = client.get(address.format(other="SO-other-1"), headers=headers[name] | HTML)
+        missing = client.get(address.format(other="SO-nowhere"), headers=headers[name] | HTML)
+        assert foreign.status_code == missing.status_code == 404
+        assert foreign.text.replace("SO-other-1", "SO-nowhere") == missing.text
+        seen = client.get(address.format(other="SO-own-1"), headers=headers[name])
+        assert seen.status_code == (404 if name == "nick" else 200)
+
+
+def test_words_are_shown_to_those_who_may_read_them_only(
+    runtime: EmbeddedRunner, client: TestClient[Any], headers: dict[str, dict[str, str]]
+) -> None:
+    add_own(runtime)
+    for name, (role, _) in PEOPLE.items():
+        texts = [text for _, text in read_all(client, headers[name], role).values()]
+        shown = any("ours" in text for text in texts)
+        assert shown == (Permission.WORDS in ROLES[role].permissions and name != "nick"), name
+
+
+def test_an_order_that_leaves_a_scope_is_no_longer_named_by_an_alert(
+    runtime: EmbeddedRunner, client: TestClient[Any], headers: dict[str, dict[str, str]]
+) -> None:
+    add_own(runtime)
+    moved = completed(
+        "SO-own-1",
+        at(days=2),
+        "SO-own-1:moved",
+        account={"id": "A-1"},
+        dimensions={"region": "SECRETIA", "depot": "Hiddenville", "carrier": "Nordex"},
+    )
+    assert "SO-own-1" in client.get("/?by=region", headers=headers["rolf"]).text
+    ingest(runtime, moved)
+    page = client.get("/?by=region", headers=headers["rolf"]).text
+    assert '"/orders/SO-own-1"' not in page
+    assert client.get("/v1/orders/SO-own-1", headers=headers["rolf"]).status_code == 404
+    assert client.get("/v1/orders/SO-own-1", headers=headers["ann"]).status_code == 200, "the account is the same"
+
+
+@pytest.mark.parametrize("value", [POLYGLOT, "50%25", "a b=c", "x' OR '1'='1", "%", "ara"])
+def test_no_value_of_a_dimension_widens_a_scope(runtime: EmbeddedRunner, value: str) -> None:
+    add_own(runtime)
+    ingest(runtime, completed("SO-odd", at(), account={"id": "A-2"}, dimensions={"region": value}))
+    with runtime.engine.begin() as connection:
+        for entry in ("ARA", value):
+            scope = parse_scope(Role.OPERATIONS, [f"region={entry}"])
+            found = order_record.read_orders(
+                connection, user_principal("x", Role.OPERATIONS, scope), ["SO-odd", "SO-own-1"]
+            )
+            assert set(found) == ({"SO-own-1"} if entry == "ARA" else {"SO-odd"})
+
+
+# The store
+
+
+def test_every_read_needs_a_principal() -> None:
+    """A page cannot forget the scope, because no function of the reads works without."""
+    for module in (alerts, answers, baselines, order_record, reports, unresolved, version):
+        for name, function in vars(module).items():
+            own = getattr(function, "__module__", "") == module.__name__
+            if not own or name.startswith("_") or isinstance(function, type):
+                continue
+            if "connection" in function.__annotations__ and name not in ("opened", "opened_current"):
+                assert "principal" in function.__annotations__, f"{module.__name__}.{name}"
+
+
+def test_the_sum_of_a_scope_is_that_of_its_entries_unless_they_overlap(runtime: EmbeddedRunner) -> None:
+    add_own(runtime)
+    add_other(runtime)
+
+    def total(connection: Connection, *entries: str) -> int:
+        scope = parse_scope(Role.OPERATIONS, entries)
+        return reports.total(connection, user_principal("x", Role.OPERATIONS, scope)).get("completed", 0)
+
+    with runtime.engine.begin() as connection:
+        assert total(connection) == 26
+        assert total(connection, "region=ARA") == 12
+        assert total(connection, "region=ARA", "region=SECRETIA") == 26
+        assert total(connection, "region=ARA", "depot=Lyon") == 0, "they overlap"
+        assert total(connection, "region=Nowhere") == 0
+
+
+def test_only_roles_with_a_scope_have_entries() -> None:
+    assert {role for _, (role, entries) in PEOPLE.items() if entries} == {
+        role for role, rule in ROLES.items() if rule.scope is not ScopeKind.NONE
+    }

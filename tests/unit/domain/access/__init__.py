@@ -1,0 +1,1 @@
+"""Tests of roles, scopes, acts and the rule of two people."""
