@@ -45,6 +45,7 @@ class FrozenConfig(msgspec.Struct, frozen=True):
     alerts_a_year: float
     simulated: bool
     cluster: bool = False  # a shared journal assigns its positions in another way
+    rules_since: int = 0  # first day judged by the present rules; a migration sets it where earlier ones had judged
 
 
 _SETTING_OF = {"levels": "segment_levels", "alerts_a_year": "false_alerts_per_year"}
@@ -153,7 +154,9 @@ def frozen_config(connection: Connection) -> FrozenConfig | None:
 
 
 def _setup(frozen: FrozenConfig, settings: Settings, sending: bool) -> Setup:
-    return Setup(parse_levels(frozen.levels), frozen.alerts_a_year, policy_of(settings), sending)
+    return Setup(
+        parse_levels(frozen.levels), frozen.alerts_a_year, policy_of(settings), sending, rules_since=frozen.rules_since
+    )
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -5,7 +5,6 @@ by one worker at a time.
 """
 
 from datetime import date, datetime
-from functools import partial
 
 from pipeline.domain.detection import alerting, baseline, detector, publication
 from pipeline.domain.detection.pairs import EXPERIENCE
@@ -14,6 +13,8 @@ from pipeline.domain.events.contract import Event, FulfilmentCompared, Observati
 from pipeline.store.evidence import alerts
 from pipeline.store.evidence.evidence import WINDOW_DAYS, Baseline
 from pipeline.store.unit_of_work import UnitOfWork
+
+FADED_DAYS = 365  # after so many days a day weighs nothing in the fleet's present state (less than 1e-16)
 
 
 def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -35,11 +36,12 @@ def count_segment(segment: Segment, data: FulfilmentCompared, work: UnitOfWork, 
     """Count the pair in the evidence of one segment, and publish what changes about its alert."""
     for signal, observation in data.observations.items():
         series = Series(*segment, signal)
-        delta = _baseline(signal, now, work).delta
+        if signal == EXPERIENCE:
+            work.spreads.count(series, observation.day, observation.x, observation.previous)
         transition = None
         if observation.previous is not None:
             transition = _amend(series, observation, data, work)
-        elif delta is not None:
+        elif (delta := _null(series, observation.day, now, work)) is not None:
             pair = alerting.Pair(observation.day, observation.x, delta, data.account_id, data.order_id)
             transition = _count(series, pair, work, now)
         if transition is not None:
@@ -52,7 +54,7 @@ def _count(series: Series, pair: alerting.Pair, work: UnitOfWork, now: datetime)
         return None
     state = work.evidence.append(series, pair, now)
     threshold = work.setup.thresholds[series.dimension]
-    return alerting.observe(state, pair, threshold, partial(work.evidence.recent, series, state.pairs + 1))
+    return work.evidence.observe(series, state, pair, threshold)
 
 
 def _amend(
@@ -64,6 +66,26 @@ def _amend(
         return None
     threshold = work.setup.thresholds[series.dimension]
     return work.evidence.amend(series, n, observation.day, observation.x, threshold)
+
+
+def _null(series: Series, day: int, now: datetime, work: UnitOfWork) -> float | None:
+    """The baseline of one segment on a day; None: too few pairs to know it."""
+    signal = series.signal
+    fleet = _baseline(signal, now, work).delta
+    if signal != EXPERIENCE or fleet is None or day < work.setup.rules_since:
+        return fleet
+    spread = work.spreads.spread(signal, series.dimension, now.date().replace(day=1))
+    return baseline.experience_null(fleet, spread.tau(series.value), _fleet_now(signal, day, fleet, work))
+
+
+def _fleet_now(signal: str, day: int, mean: float, work: UnitOfWork) -> float:
+    """How many times its mean the fleet's rate is on a day, from the days before it."""
+
+    def estimate() -> float:
+        days = work.evidence.fleet_days(signal, day - FADED_DAYS, day - 1)
+        return baseline.fleet_now(mean, [(day - each, n, total) for each, n, total in days])
+
+    return work.spreads.factor(signal, day, estimate)
 
 
 def _baseline(signal: str, now: datetime, work: UnitOfWork) -> Baseline:

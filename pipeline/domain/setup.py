@@ -17,6 +17,7 @@ class Setup:
     alerts_a_year: float
     policy: Policy
     sending: bool = False  # whether questions are really sent; if not, a decision to ask counts as asked
+    rules_since: int = 0  # first day (ordinal) that is judged by the present rules; 0: every day
 
     @cached_property
     def thresholds(self) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from pipeline.domain.setup import Setup
 from pipeline.store.asks.ask_store import AskStore
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
+from pipeline.store.evidence.spreads import SpreadStore
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
@@ -41,7 +42,12 @@ class UnitOfWork:
     @cached_property
     def evidence(self) -> EvidenceStore:
         """The evidence. Only questions and answers need it, so it is created at its first use."""
-        return EvidenceStore(self.connection)
+        return EvidenceStore(self.connection, self.setup.rules_since)
+
+    @cached_property
+    def spreads(self) -> SpreadStore:
+        """What is frozen about the spread of segments and the fleet's present state."""
+        return SpreadStore(self.connection)
 
     def emit(self, kind: str, event_id: str, now: datetime, data: msgspec.Struct) -> None:
         """Append an event of ours to the journal, and queue it for our own processors."""
@@ -70,6 +76,8 @@ class UnitOfWork:
         self.asks.flush()
         if "evidence" in vars(self):  # it was used
             self.evidence.flush()
+        if "spreads" in vars(self):
+            self.spreads.flush()
         self.timers.flush()
         self.tracking.flush()
         self._journal.append(self.connection, self._entries)

@@ -241,7 +241,7 @@ class AlertRaised(Struct, frozen=True):
     signal: str
     dimension: str
     value: str
-    kind: Literal["divergence", "single_account_dispute", "watch"]
+    kind: Literal["divergence", "single_account_dispute", "single_account", "single_day", "watch"]
     state: Literal["open", "resolved"]
     severity: Literal["minor", "major", "critical"] | None
     evidence: dict[str, Any]

@@ -7,6 +7,7 @@ replay from the first pair.
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -44,8 +45,10 @@ class Baseline(NamedTuple):
 class EvidenceStore:
     """The evidence touched by one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, rules_since: int = 0) -> None:
+        """`rules_since`: first day (ordinal) that is judged by the present rules."""
         self._connection = connection
+        self._rules = alerting.Rules(rules_since)
         self._states: dict[Series, alerting.Evidence] = {}
         self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
         self._new: list[tuple[object, ...]] = []
@@ -79,17 +82,20 @@ class EvidenceStore:
     def fleet(self, signal: str, before: date) -> tuple[int, float]:
         """Number and sum of x of the fleet's pairs of the 90 days before a day."""
         last = before.toordinal() - 1
+        days = self.fleet_days(signal, last - WINDOW_DAYS + 1, last)
+        return sum(n for _, n, _ in days), sum(total for _, _, total in days)
+
+    def fleet_days(self, signal: str, first: int, last: int) -> list[tuple[int, int, float]]:
+        """(day, n, sum of x) of the fleet's days from `first` to `last` that had pairs, sorted.
+
+        Always in the same order, so that the last digit of a sum is the same on every database.
+        """
         query = select(fleet_days.c.day, fleet_days.c.n, fleet_days.c.total).where(
-            fleet_days.c.signal == signal, fleet_days.c.day.between(last - WINDOW_DAYS + 1, last)
+            fleet_days.c.signal == signal, fleet_days.c.day.between(first, last)
         )
         by_day = {row.day: (row.n, row.total) for row in self._connection.execute(query)}
-        by_day |= {
-            day: sums
-            for (name, day), sums in self._fleet.items()
-            if name == signal and last - WINDOW_DAYS < day <= last
-        }
-        # Always in the same order, so that the last digit is the same on every database.
-        return sum(n for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
+        by_day |= {day: sums for (name, day), sums in self._fleet.items() if name == signal and first <= day <= last}
+        return [(day, *by_day[day]) for day in sorted(by_day)]
 
     def count_fleet(self, signal: str, day: int, x: float, previous: float | None) -> None:
         """Add one order's pair, or its change from `previous`, to the fleet's sums of that day.
@@ -136,6 +142,13 @@ class EvidenceStore:
         self._days[series, _day(state, pair)] = None
         return state
 
+    def observe(
+        self, series: Series, state: alerting.Evidence, pair: alerting.Pair, threshold: float
+    ) -> alerting.Transition | None:
+        """Add a pair to the state before it. Returns the change of the segment's alert, if any."""
+        number = state.pairs + 1
+        return alerting.observe(state, pair, threshold, partial(self.recent, series, number), self._rules)
+
     def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
         """Change the x of pair number `n`, of that day. Returns the transition of the segment's alert, if any."""
         before = self.state(series).alert
@@ -159,9 +172,8 @@ class EvidenceStore:
         for pair in self._pairs(series, state.pairs + 1, None):
             if state.last_day is not None and pair.day > state.last_day and state.last_day >= first_day:
                 self._days[series, state.last_day] = _encode(state)
-            n = state.pairs + 1
             self._days[series, _day(state, pair)] = None
-            alerting.observe(state, pair, threshold, lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
+            self.observe(series, state, pair, threshold)
         self._states[series] = state
         return state
 

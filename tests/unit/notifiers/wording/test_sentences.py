@@ -82,9 +82,10 @@ def test_each_signal_has_its_own_words(signal: str, claimed: str, experienced: s
     assert f"answered orders {claimed} since 3 March 2026, {experienced}" in text
 
 
-def test_the_baseline_of_experience_is_described_as_the_usual_rate() -> None:
+def test_the_baseline_of_experience_is_described_as_usual_spread_and_present_state() -> None:
     text = describe(alert(signal="experience", null=0.091))
-    assert "9.1% was usual across the fleet" in text
+    assert "at most 9.1% is explained by what was usual across the fleet, by the spread of its segments" in text
+    assert "unhappier than the fleet's usual spread explains" in text
     assert "A depot whose customers are as satisfied as usual would trigger this" in text
     assert "mistake" not in text
 
@@ -96,6 +97,20 @@ def test_a_dispute_is_described_as_one_account_and_sends_no_notification() -> No
     assert "not one angry customer" not in text
     assert "disagree" not in text
     assert headline(alert(kind="single_account_dispute")) == "One account's dispute: depot Lille, on time"
+
+
+def test_one_bad_day_is_described_as_such_and_sends_no_notification() -> None:
+    text = describe(alert(kind="single_day"))
+    assert "had one bad day; the answers about the other days do not show the same" in text
+    assert "For information (no notification)" in text
+    assert headline(alert(kind="single_day")) == "One bad day: depot Lille, on time"
+
+
+def test_a_segment_of_one_account_is_described_for_that_accounts_manager() -> None:
+    text = describe(alert(kind="single_account"))
+    assert "answers of one account only" in text
+    assert "For that account's manager (no notification)" in text
+    assert headline(alert(kind="single_account")) == "One account: depot Lille, on time"
 
 
 def test_a_watch_is_described_with_caution() -> None:
