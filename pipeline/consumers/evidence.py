@@ -7,13 +7,15 @@ by one worker at a time.
 from datetime import date, datetime
 
 from pipeline.domain.detection import alerting, baseline, detector, publication
-from pipeline.domain.detection.pairs import EXPERIENCE
+from pipeline.domain.detection.pairs import EXPERIENCE, NO_QUESTION, SIGNS
 from pipeline.domain.detection.segments import Segment, Series, segments_of
-from pipeline.domain.events.contract import Event, FulfilmentCompared, Observation
+from pipeline.domain.events.contract import EmbellishmentObserved, Event, FulfilmentCompared, Observation
 from pipeline.store.evidence import alerts
 from pipeline.store.evidence.evidence import WINDOW_DAYS, Baseline
 from pipeline.store.unit_of_work import UnitOfWork
 
+Counted = FulfilmentCompared | EmbellishmentObserved
+DIFFERING = (EXPERIENCE, *SIGNS)  # signals whose honest rate differs between segments
 FADED_DAYS = 365  # after so many days a day weighs nothing in the fleet's present state (less than 1e-16)
 
 
@@ -25,18 +27,27 @@ def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
         count_segment(segment, data, work, now)
 
 
-def count_fleet(data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
+def observed(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """`embellishment.observed`: count the signs in every segment of their order."""
+    data: EmbellishmentObserved = event.data
+    for segment in segments_of(data.dimensions, work.setup.levels):
+        count_segment(segment, data, work, now)
+
+
+def count_fleet(data: Counted, work: UnitOfWork, now: datetime) -> None:
     """Count the pair in the fleet's sums, from which the baselines of later months are estimated."""
     for signal, observation in data.observations.items():
+        if signal in SIGNS:  # their baselines follow from the other segments
+            continue
         _baseline(signal, now, work)  # of this month, from the sums before this pair
         work.evidence.count_fleet(signal, observation.day, observation.x, observation.previous)
 
 
-def count_segment(segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
+def count_segment(segment: Segment, data: Counted, work: UnitOfWork, now: datetime) -> None:
     """Count the pair in the evidence of one segment, and publish what changes about its alert."""
     for signal, observation in data.observations.items():
         series = Series(*segment, signal)
-        if signal == EXPERIENCE:
+        if signal in DIFFERING:
             work.spreads.count(series, observation.day, observation.x, observation.previous)
         transition = None
         if observation.previous is not None:
@@ -57,9 +68,7 @@ def _count(series: Series, pair: alerting.Pair, work: UnitOfWork, now: datetime)
     return work.evidence.observe(series, state, pair, threshold)
 
 
-def _amend(
-    series: Series, observation: Observation, data: FulfilmentCompared, work: UnitOfWork
-) -> alerting.Transition | None:
+def _amend(series: Series, observation: Observation, data: Counted, work: UnitOfWork) -> alerting.Transition | None:
     """Change a pair that was counted before: it keeps its position, its day and its baseline."""
     n = work.evidence.counted(series, data.account_id, observation.day).get(data.order_id)
     if n is None:  # it was not counted
@@ -71,11 +80,26 @@ def _amend(
 def _null(series: Series, day: int, now: datetime, work: UnitOfWork) -> float | None:
     """The baseline of one segment on a day; None: too few pairs to know it."""
     signal = series.signal
+    if signal in SIGNS:
+        return _null_of_sign(series, now.date().replace(day=1), work)
     fleet = _baseline(signal, now, work).delta
     if signal != EXPERIENCE or fleet is None or day < work.setup.rules_since:
         return fleet
     spread = work.spreads.spread(signal, series.dimension, now.date().replace(day=1))
     return baseline.experience_null(fleet, spread.tau(series.value), _fleet_now(signal, day, fleet, work))
+
+
+def _null_of_sign(series: Series, month: date, work: UnitOfWork) -> float | None:
+    """The baseline of a way to embellish: the other segments' rate and their spread, frozen for the month."""
+    spread = work.spreads.spread(series.signal, series.dimension, month)
+    null = baseline.sign_null(*spread.others(series.value), spread.tau(series.value))
+    if null is None or series.signal != NO_QUESTION:
+        return null
+    first = month.toordinal()
+    contacts = work.spreads.contacts(
+        series.dimension, month, lambda: work.orders.contacts(series.dimension, first - WINDOW_DAYS, first - 1)
+    )
+    return max(null, min(baseline.CEILING, contacts.explained(series.value)))
 
 
 def _fleet_now(signal: str, day: int, mean: float, work: UnitOfWork) -> float:

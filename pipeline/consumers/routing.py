@@ -20,6 +20,7 @@ PROCESSORS: Mapping[str, Processor] = {
     "feedback.requested": feedback.requested,
     "feedback.received": feedback.received,
     "fulfilment.compared": evidence.compared,
+    "embellishment.observed": evidence.observed,
 }
 
 TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {

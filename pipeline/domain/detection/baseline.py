@@ -17,6 +17,10 @@ PRIOR_PAIRS = 50
 """Pairs at the frozen mean that the fleet's present state starts from: a quiet week says little."""
 CEILING = 0.9
 """Largest baseline of the experience signal."""
+SIGN_MIN_CASES = 100
+"""Observations of the other segments in 90 days below which a way to embellish has no baseline."""
+SIGN_FLOOR = 0.02
+"""Smallest baseline of a way to embellish; also the share of honest memories that contradict a scan."""
 RHO_CEILING = 3.0
 """Largest response ratio that is assumed."""
 
@@ -85,6 +89,17 @@ def experience_null(mean: float, tau: float, now: float) -> float:
     fleet's present state (`fleet_now`).
     """
     return min(CEILING, (mean + tau) * now)
+
+
+def sign_null(n: int, total: float, tau: float) -> float | None:
+    """The baseline of a way to embellish: the rate of the other segments plus their honest spread `tau`.
+
+    `n`, `total`: number and sum of x of the other segments' observations in the trailing 90 days; None below 100 of
+    them. At least 2 %: with a rarer sign one or two cases would prove anything. At most 0.9.
+    """
+    if n < SIGN_MIN_CASES:
+        return None
+    return min(CEILING, max(SIGN_FLOOR, (total + 0.5) / (n + 1) + tau))
 
 
 def threshold(segments: int, levels: int, budget: float) -> float:

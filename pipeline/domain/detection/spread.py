@@ -68,6 +68,35 @@ class Spread:
         return int(n), total
 
 
+class Contacts:
+    """Which segments' orders had nobody who could be asked, in the 90 days before a month.
+
+    In its rows `n` and `total` are the orders without any problem and those of them without a contact; `recent_n` and
+    `recent_total` the late and re-dated orders and those of them without a contact.
+    """
+
+    def __init__(self, rows: Iterable[SegmentSums]) -> None:
+        self._rows = {row.value: row for row in rows}
+        self._clean = sum(row.n for row in self._rows.values())
+        self._clean_missing = sum(round(row.total) for row in self._rows.values())
+        self._risk = sum(row.recent_n for row in self._rows.values())
+        self._risk_missing = sum(round(row.recent_total) for row in self._rows.values())
+
+    def explained(self, value: str) -> float:
+        """The share of late orders without a contact that the segment's own customers explain.
+
+        Its share of clean orders without one, times the others' risk ratio ``((a+1/2)/(b+1)) / ((c+1/2)/(d+1))``: a
+        depot of customers without phones hides nothing. 0 where the segment has no clean order.
+        """
+        own = self._rows.get(value)
+        if own is None or not own.n:
+            return 0.0
+        a, b = self._risk_missing - own.recent_total, self._risk - own.recent_n
+        c, d = self._clean_missing - own.total, self._clean - own.n
+        ratio = ((a + 0.5) / (b + 1)) / ((c + 0.5) / (d + 1)) if b and d else 1.0
+        return (own.total + 0.5) / (own.n + 1) * ratio
+
+
 class _Others:
     """Sums of figures by segment, of all but one."""
 

@@ -14,6 +14,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
 
 from pipeline.domain.detection import alerting
+from pipeline.domain.detection.intervals import rate_interval
+from pipeline.domain.detection.pairs import MOVED, ON_TIME
 from pipeline.domain.detection.segments import Series
 from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
 from pipeline.store.schema.evidence import evidence, fleet_days, nulls, pairs
@@ -147,7 +149,24 @@ class EvidenceStore:
     ) -> alerting.Transition | None:
         """Add a pair to the state before it. Returns the change of the segment's alert, if any."""
         number = state.pairs + 1
-        return alerting.observe(state, pair, threshold, partial(self.recent, series, number), self._rules)
+        rules = self._rules
+        if series.signal == MOVED:
+            rules = alerting.Rules(rules.since, partial(self._customers_disagree, series))
+        return alerting.observe(state, pair, threshold, partial(self.recent, series, number), rules)
+
+    def _customers_disagree(self, series: Series, run: Sequence[alerting.Pair]) -> bool:
+        """Whether the customers of the orders whose promises were moved say, more often than honest ones, late."""
+        self._write_pairs()
+        moved = {pair.order for pair in run if pair.x > 0.0}
+        accounts = sorted({pair.account for pair in run if pair.x > 0.0})
+        query = select(pairs.c.order_id, pairs.c.x, pairs.c.delta).where(
+            among(self._connection, pairs.c.account_id, accounts),
+            pairs.c.day >= min(pair.day for pair in run),
+            _is(pairs, series._replace(signal=ON_TIME)),
+        )
+        answered = [row for row in self._connection.execute(query) if row.order_id in moved]
+        xs = sorted(row.x for row in answered)  # in one order, so that their sum is the same on every database
+        return bool(answered) and rate_interval(sum(xs), len(xs))[0] > max(row.delta for row in answered)
 
     def amend(self, series: Series, n: int, day: int, x: float, threshold: float) -> alerting.Transition | None:
         """Change the x of pair number `n`, of that day. Returns the transition of the segment's alert, if any."""

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from pipeline.domain.detection.segments import Series
-from pipeline.domain.detection.spread import RATE_DAYS, SPREAD_DAYS, SegmentSums, Spread
+from pipeline.domain.detection.spread import RATE_DAYS, SPREAD_DAYS, Contacts, SegmentSums, Spread
 from pipeline.store.db.bulk import insert_new, upsert
 from pipeline.store.schema.evidence import fleet_factors, segment_days, spreads
 
@@ -22,6 +22,7 @@ _segments = msgspec.json.Decoder(list[SegmentSums])
 # What other transactions have committed, by database: a level of thousands of segments is decoded once a month.
 _known: WeakKeyDictionary[Engine, dict[_Key, Spread]] = WeakKeyDictionary()
 _KNOWN_LIMIT = 64
+_CONTACTS = "no_question:base"  # in the column of the signal
 
 
 class _Day(NamedTuple):
@@ -37,6 +38,7 @@ class SpreadStore:
         self._connection = connection
         self._days: dict[tuple[Series, int], tuple[int, float]] = {}
         self._spreads: dict[_Key, Spread] = {}
+        self._contacts: dict[_Key, Contacts] = {}
         self._factors: dict[tuple[str, int], float] = {}
 
     def count(self, series: Series, day: int, x: float, previous: float | None) -> None:
@@ -57,7 +59,8 @@ class SpreadStore:
         found = self._spreads.get(key) or known.get(key)
         if found is None:
             text = self._read_spread(key)
-            found = Spread(_segments.decode(text or self._freeze_spread(key, month)))
+            stored = text or self._store_spread(key, self._sums(signal, dimension, month.toordinal()))
+            found = Spread(_segments.decode(stored))
             if text is not None:  # what this transaction itself froze may still be rolled back
                 if len(known) >= _KNOWN_LIMIT:
                     known.clear()
@@ -77,6 +80,15 @@ class SpreadStore:
             self._factors[signal, day] = stored
         return self._factors[signal, day]
 
+    def contacts(self, dimension: str, month: date, estimate: Callable[[], list[SegmentSums]]) -> Contacts:
+        """Which orders of a level had a contact before a month, frozen at the first call as `estimate` gives it."""
+        key = (_CONTACTS, dimension, month.isoformat()[:7])
+        found = self._contacts.get(key)
+        if found is None:
+            text = self._read_spread(key) or self._store_spread(key, estimate())
+            found = self._contacts[key] = Contacts(_segments.decode(text))
+        return found
+
     def flush(self) -> None:
         """Write the sums of segments."""
         rows = [(*series, day, n, total) for (series, day), (n, total) in sorted(self._days.items())]
@@ -90,10 +102,10 @@ class SpreadStore:
         )
         return self._connection.execute(query).scalar()
 
-    def _freeze_spread(self, key: _Key, month: date) -> str:
-        signal, dimension, name = key
-        text = msgspec.json.encode(self._sums(signal, dimension, month.toordinal())).decode()
-        row = {"signal": signal, "dimension": dimension, "month": name, "segments": text}
+    def _store_spread(self, key: _Key, segments: list[SegmentSums]) -> str:
+        signal, dimension, month = key
+        text = msgspec.json.encode(segments).decode()
+        row = {"signal": signal, "dimension": dimension, "month": month, "segments": text}
         insert_new(self._connection, spreads, [row])
         return self._read_spread(key) or text
 

@@ -15,6 +15,7 @@ from pipeline.consumers.cluster.kafka.events import OutgoingRecord, outgoing
 from pipeline.consumers.cluster.kafka.topics import EVENTS, EVIDENCE, RECEIVED
 from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
 from pipeline.domain.detection.segments import Level, segments_of
+from pipeline.domain.events.contract import EVIDENCE as EVIDENCE_EVENTS
 from pipeline.domain.events.contract import KINDS, BadEvent
 from pipeline.domain.events.tracking import normal_number
 from pipeline.store.journal.outbox import PendingEvent
@@ -51,8 +52,10 @@ def records_of(
     data = _envelope.decode(value).data
     key = data.order_id or _key_of_number(data.tracking_number or "", orders or {})
     records = [] if event.outgoing else [OutgoingRecord(prefix + EVENTS, key.encode(), value, headers)]
-    if event.type == "fulfilment.compared":
-        parts = [FLEET, *map(part_of, segments_of(data.dimensions, levels))]
+    if event.type in EVIDENCE_EVENTS:
+        parts = [*map(part_of, segments_of(data.dimensions, levels))]
+        if event.type == "fulfilment.compared":
+            parts.insert(0, FLEET)
         records += [OutgoingRecord(prefix + EVIDENCE, part.encode(), value, headers) for part in parts]
     if KINDS[event.type].topic not in RECEIVED:  # what comes from outside is not published again
         records.append(outgoing(event.type, event.payload, prefix))

@@ -103,7 +103,7 @@ def _render(services: Services, report_filter: ReportFilter, connection: Connect
     segments = report_filter.segments(connection)
     alerts = alerts_as_of(connection, today)
     fleet = _figures(report_filter.fleet(connection))
-    findings = diagnose(level, segments, alerts)
+    findings = diagnose(level, segments, alerts, report_filter.last)
     comments = verbatims(connection, COMMENTS)
     orders = read_orders(connection, [answer.order_id for answer in comments])
     alerted = [alert.value for alert in alerts if alert.dimension == level and alert.notifies]

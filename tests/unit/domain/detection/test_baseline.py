@@ -13,6 +13,7 @@ from pipeline.domain.detection.baseline import (
     fleet_now,
     response_ratio,
     rho,
+    sign_null,
     threshold,
 )
 from pipeline.domain.detection.detector import Detector
@@ -73,6 +74,13 @@ def test_the_baseline_of_experience_grows_with_spread_and_a_bad_week_up_to_a_cei
     assert experience_null(0.1, 0.0, 1.0) == 0.1
     assert experience_null(0.1, 0.02, 1.5) == pytest.approx(0.18)
     assert experience_null(0.6, 0.1, 2.0) == 0.9
+
+
+def test_the_baseline_of_a_sign_needs_others_and_is_neither_tiny_nor_one() -> None:
+    assert sign_null(99, 3.0, 0.0) is None
+    assert sign_null(400, 20.0, 0.03) == pytest.approx(20.5 / 401 + 0.03)
+    assert sign_null(400, 0.0, 0.0) == 0.02
+    assert sign_null(400, 400.0, 0.1) == 0.9
 
 
 def test_the_threshold_divides_the_budget_among_segments_and_levels() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.detection.spread import SegmentSums, Spread
+from pipeline.domain.detection.spread import Contacts, SegmentSums, Spread
 
 
 def tau_by_definition(others: list[tuple[int, float]]) -> float:
@@ -44,3 +44,16 @@ def test_segments_that_differ_only_by_chance_have_no_spread() -> None:
     assert Spread([SegmentSums(f"d{i}", 200, 16.0 + 4 * i) for i in range(8)]).tau("d0") == pytest.approx(
         0.035, abs=0.005
     )
+
+
+def contacts(value: str, clean: int, clean_missing: int, risk: int, risk_missing: int) -> SegmentSums:
+    return SegmentSums(value, clean, clean_missing, risk, risk_missing)
+
+
+def test_a_segments_own_customers_explain_missing_contacts_in_proportion_to_the_others_risk_ratio() -> None:
+    others = [contacts("a", 500, 20, 40, 3), contacts("b", 500, 30, 60, 5)]
+    without_phones = contacts("c", 200, 100, 30, 15)
+    ratio = ((8 + 0.5) / 101) / ((50 + 0.5) / 1001)
+    assert Contacts([*others, without_phones]).explained("c") == pytest.approx(100.5 / 201 * ratio)
+    assert Contacts(others).explained("new") == 0.0
+    assert Contacts([without_phones]).explained("c") == pytest.approx(100.5 / 201), "nobody to compare with"
