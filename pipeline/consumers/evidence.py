@@ -6,6 +6,7 @@ by one worker at a time.
 
 from datetime import date, datetime
 
+from pipeline.consumers import incidents
 from pipeline.domain.detection import alerting, baseline, detector, publication
 from pipeline.domain.detection.pairs import EXPERIENCE, NO_QUESTION, SIGNS
 from pipeline.domain.detection.segments import Segment, Series, segments_of
@@ -51,7 +52,7 @@ def count_segment(segment: Segment, data: Counted, work: UnitOfWork, now: dateti
             work.spreads.count(series, observation.day, observation.x, observation.previous)
         transition = None
         if observation.previous is not None:
-            transition = _amend(series, observation, data, work)
+            transition = _amend(series, observation, data, work, now)
         elif (delta := _null(series, observation.day, now, work)) is not None:
             pair = alerting.Pair(observation.day, observation.x, delta, data.account_id, data.order_id)
             transition = _count(series, pair, work, now)
@@ -68,11 +69,15 @@ def _count(series: Series, pair: alerting.Pair, work: UnitOfWork, now: datetime)
     return work.evidence.observe(series, state, pair, threshold)
 
 
-def _amend(series: Series, observation: Observation, data: Counted, work: UnitOfWork) -> alerting.Transition | None:
+def _amend(
+    series: Series, observation: Observation, data: Counted, work: UnitOfWork, now: datetime
+) -> alerting.Transition | None:
     """Change a pair that was counted before: it keeps its position, its day and its baseline."""
     n = work.evidence.counted(series, data.account_id, observation.day).get(data.order_id)
     if n is None:  # it was not counted
         return None
+    if work.evidence.state(series).alert is not None:
+        incidents.pair_amended(series.signal, work, now)
     threshold = work.setup.thresholds[series.dimension]
     return work.evidence.amend(series, n, observation.day, observation.x, threshold)
 
@@ -144,3 +149,4 @@ def _publish_transition(series: Series, transition: alerting.Transition, work: U
     event_id = ":".join(filter(None, [alert.alert_id, transition.what, alert.kind, alert.severity]))
     work.emit(f"alert.{transition.what}", event_id, now, alert)
     alerts.store(work.connection, alert, now if isinstance(published, int) else published.opened_at, now)
+    incidents.alert_changed(series.signal, work, now)

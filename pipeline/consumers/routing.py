@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from pipeline.consumers import asking, deliveries, evidence, feedback, missing_scans, orders, tracking
+from pipeline.consumers import asking, deliveries, evidence, feedback, incidents, missing_scans, orders, tracking
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -29,4 +29,6 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     asking.REMINDER: asking.handle_reminder,
     asking.LOST: asking.handle_lost,
     TRACKED_EVENT: tracking.handle_tracked_event,
+    incidents.REGROUP: incidents.handle_regroup,
+    incidents.SNOOZE_END: incidents.handle_snooze_end,
 }

@@ -9,12 +9,15 @@ from sqlalchemy import Connection, Table
 
 from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Event, key_of
+from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.setup import Setup
 from pipeline.store.asks.ask_store import AskStore
+from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.evidence.spreads import SpreadStore
 from pipeline.store.journal.journal import Entry, Journal
+from pipeline.store.notices import notices
 from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
 from pipeline.store.orders.tracking import TrackingStore
@@ -37,6 +40,7 @@ class UnitOfWork:
         self._journal = journal
         self._emitted: deque[Event] = deque()
         self._entries: list[Entry] = []
+        self._notices: list[Row] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
 
     @cached_property
@@ -54,6 +58,13 @@ class UnitOfWork:
         payload = envelope(OWN_SOURCE, event_id, kind, now, data).decode()
         self._emitted.append(Event(OWN_SOURCE, event_id, kind, now, now, False, data))
         self._entries.append(Entry(OWN_SOURCE, event_id, kind, True, now, payload, key_of(data)))
+        if isinstance(data, IncidentChanged) and not data.historic:
+            self._notices.append(notices.row(event_id, kind, data, now))
+
+    def lock_incidents(self) -> None:
+        """Become the only writer of incidents until the transaction ends."""
+        self._journal.lock(self.connection)  # first: whoever writes an act has to write to the journal, too
+        locks.lock(self.connection, "incident", [""])
 
     def next_emitted(self) -> Event | None:
         """Remove and return the oldest queued event; None: the queue is empty."""
@@ -81,5 +92,6 @@ class UnitOfWork:
         self.timers.flush()
         self.tracking.flush()
         self._journal.append(self.connection, self._entries)
+        notices.record(self.connection, self._notices)
         self.asks.flush_opt_outs()
         self.orders.flush_figures()

@@ -114,4 +114,6 @@ alerts = Table(
     Column("resolved_at", Utc),
     Column("evidence", Text, nullable=False),
     Index("alerts_by_segment", "dimension", "value", "signal"),
+    Index("alerts_by_opening", "opened_at", "alert_id"),
+    Index("alerts_by_state", "state", "signal"),
 )

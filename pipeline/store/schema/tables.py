@@ -5,7 +5,19 @@ The migrations in `migrations/` create them; a test compares the two. Instants a
 updates and deletes of what was recorded.
 """
 
-from pipeline.store.schema import answers, asks, conversations, demo_phone, evidence, journal, orders, people, tracking
+from pipeline.store.schema import (
+    answers,
+    asks,
+    conversations,
+    demo_phone,
+    evidence,
+    incidents,
+    journal,
+    notices,
+    orders,
+    people,
+    tracking,
+)
 from pipeline.store.schema.types import metadata
 
 __all__ = [
@@ -14,8 +26,10 @@ __all__ = [
     "conversations",
     "demo_phone",
     "evidence",
+    "incidents",
     "journal",
     "metadata",
+    "notices",
     "orders",
     "people",
     "tracking",
