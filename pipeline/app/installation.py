@@ -176,6 +176,8 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
     with engine.begin() as connection:
         text = state.settle(connection, _STATE_KEY, msgspec.json.encode(wanted).decode())
     frozen = msgspec.json.decode(text, type=FrozenConfig)
+    if settings.segment_levels is None and suggested is None:  # the default of an earlier version is no mismatch
+        wanted = msgspec.structs.replace(wanted, levels=frozen.levels)
     try:
         _compare(frozen, wanted)
     except DatabaseMismatch:

@@ -186,7 +186,7 @@ class OrderStore:
         if not counts:
             return _Counted()
         facts = order.facts
-        return _Counted(_cells(tuple(facts.latest.dimensions.items()), facts.day(), self._levels), counts)
+        return _Counted(_cells(tuple(facts.dimensions.items()), facts.day(), self._levels), counts)
 
     def _add(self, cells: Sequence[_Cell], counts: dict[str, int]) -> None:
         if not counts:
