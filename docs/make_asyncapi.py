@@ -9,24 +9,36 @@ import msgspec
 from pipeline import __version__
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.detection.pairs import Experience
-from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope, WrittenQuantity
+from pipeline.domain.events.contract import (
+    EVIDENCE,
+    KINDS,
+    MAX_EVENT_BYTES,
+    OWN_SOURCE,
+    Envelope,
+    WrittenQuantity,
+)
 from pipeline.domain.orders.claims import Claim
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"
 
-# Events that the product sends. It receives every event that has a processor, except the pair, which only it creates.
-SENT = ("feedback.requested", "fulfilment.compared", "alert.opened", "alert.escalated", "alert.resolved")
-RECEIVED = tuple(kind for kind in PROCESSORS if kind != "fulfilment.compared")
+# Events that the product sends. It receives every event with a processor, except the evidence, which only it creates.
+_CONCLUDED = tuple(name for name, kind in KINDS.items() if kind.topic in ("alerts", "cases"))
+SENT = ("feedback.requested", *EVIDENCE, *_CONCLUDED)
+RECEIVED = tuple(kind for kind in PROCESSORS if kind not in EVIDENCE)
 
 TOPICS = {
     "orders": "Orders, as the supplier's systems report them.",
     "deliveries": "Delivery scans of orders and their shipments. A scan may arrive before its order.",
     "feedback": "Questions that were sent, and the answers to them.",
-    "truth": "Pairs: the claim about an order, and what its customer experienced.",
-    "alerts": "Segments whose answers contradict their claims, with the evidence.",
+    "truth": "Pairs: the claim about an order, and what its customer experienced. Signs in its record.",
+    "alerts": "Segments whose answers contradict their claims, with the evidence; and incidents: causes with an owner.",
+    "cases": "What a person has to settle with a customer.",
 }
-KEYS = dict.fromkeys(TOPICS, "the order's id") | {"alerts": "the segment, as dimension=value"}
+KEYS = dict.fromkeys(TOPICS, "the order's id") | {
+    "alerts": "the segment, as dimension=value; of incidents their id",
+    "cases": "the case's id",
+}
 DEAD_LETTERS = "dead-letters"
 _KAFKA = "0.5.0"  # the version of AsyncAPI's bindings for it
 _DATE_OR_TIME = "A date (2026-11-20: the end of that day in the order's `timezone`, needed then) or a time with offset."

@@ -253,8 +253,10 @@ def widths() -> Rows:
     for n in (10, 30, 100, 300, 1000):
         low, high = intervals.rate_interval(n // 10, n)
         one, two = _wilson(n // 10, n)
-        bottom, top = intervals.mean_interval(7.0 * n, n, 0.0, 10.0)
-        worst, best = intervals.gap_interval(0.4 * n, 0.2 * n, 0.4 * n)
+        # Scores as customers give them: a mean of 7.0, and a few very unhappy ones.
+        scores = {0.0: n // 10, 5.0: n // 5, 7.0: n // 5, 8.0: n // 5, 10.0: n - n // 10 - 3 * (n // 5)}
+        bottom, top = intervals.mean_interval(scores, 0.0, 10.0)
+        worst, best = intervals.mean_interval({1.0: 4 * n // 10, 0.0: 4 * n // 10, -1.0: n // 5}, -1.0, 1.0)
         score, promoters = f"{bottom:.1f} to {top:.1f}", f"{100 * worst:.0f} to {100 * best:.0f}".replace("-", "−")
         yield _row(f"{n:,}", _range(low, high), _range(one, two), score, promoters)
 

@@ -9,7 +9,7 @@ product.
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ import msgspec
 
 from pipeline.domain.detection import alerting, baseline, intervals
 from pipeline.domain.detection import detector as module
-from pipeline.domain.detection.alerting import Evidence, Pair, Transition
+from pipeline.domain.detection.alerting import Evidence, Pair, Rules, Transition
 from pipeline.domain.detection.detector import Detector
+from pipeline.domain.detection.explanation import OpenRun, OrderPlace, explain
 from pipeline.domain.detection.resolver import Resolver
+from pipeline.domain.detection.segments import Segment
+from pipeline.domain.detection.spread import SegmentSums, Spread
 from pipeline.domain.reports import embellishment
 from tests.support import shared_phones
 from tests.support.statistics import detection_blocks, poststratification
@@ -30,10 +33,10 @@ Case = dict[str, Any]
 Figures = dict[str, Any]
 """Field of the file -> the product's term."""
 
-INTERVAL_END = 1e-6
 RATE = 1e-12
-LOG10 = 1e-9
 EVIDENCE_RELATIVE = 1e-9
+TOLERANCES = {"interval": 1e-6, "log10": 1e-9, "null": RATE}
+"""Absolute, unless the file's conventions name others."""
 
 INTERVALS = {
     "gap_interval",
@@ -43,6 +46,8 @@ INTERVALS = {
 }
 VERDICTS = {"divergence": "segment_alert"}
 ABSENT = "(absent)"
+FIRST_VERSION = 1 << 40
+"""A day that no pair reaches: the rules of the first version, which the cases of kind `gate` are about."""
 
 
 class Mismatch(msgspec.Struct, frozen=True):
@@ -60,6 +65,7 @@ class Mismatch(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct):
     checked: int = 0
     mismatches: list[Mismatch] = msgspec.field(default_factory=list)
+    tolerances: dict[str, float] = msgspec.field(default_factory=TOLERANCES.copy)
 
     def compare(self, case: str, field: str, expected: Any, got: Any, interval: bool = False) -> None:
         """Count and check one figure; lists and objects are checked figure by figure."""
@@ -76,7 +82,7 @@ class Outcome(msgspec.Struct):
             for i, (want, have) in enumerate(zip(expected, items, strict=True)):
                 self.compare(case, f"{field}[{i}]", want, have, interval)
             return
-        within, tolerance = _agrees(field, expected, got, interval)
+        within, tolerance = _agrees(field, expected, got, interval, self.tolerances)
         self._count(case, field, expected, got, tolerance, within)
 
     def _count(self, case: str, field: str, expected: Any, got: Any, tolerance: str, within: bool) -> None:
@@ -85,19 +91,25 @@ class Outcome(msgspec.Struct):
             self.mismatches.append(Mismatch(case, field, expected, got, tolerance))
 
 
-def _agrees(field: str, expected: Any, got: Any, interval: bool) -> tuple[bool, str]:
+def _agrees(field: str, expected: Any, got: Any, interval: bool, tolerances: dict[str, float]) -> tuple[bool, str]:
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (expected, got))
     if not numbers or (isinstance(expected, int) and isinstance(got, int)):
         return type(expected) is type(got) and expected == got, "exact"
-    if interval:
-        return abs(expected - got) <= INTERVAL_END, f"{INTERVAL_END:g} absolute"
     name = field.split(".")[-1].split("[")[0]
+    if interval:
+        return _within(expected, got, tolerances["interval"])
     if name.startswith(("log10", "max_log10", "final_log10")):
-        return abs(expected - got) <= LOG10, f"{LOG10:g} absolute"
+        return _within(expected, got, tolerances["log10"])
+    if name in {"tau", "concurrent", "null"}:
+        return _within(expected, got, tolerances["null"])
     if name in {"R", "R_by_bet", "R_after_each", "rest_max_R", "sqrt_A", "a", "b"}:
         near = math.isclose(expected, got, rel_tol=EVIDENCE_RELATIVE)
         return near, f"{EVIDENCE_RELATIVE:g} relative"
     return math.isclose(expected, got, rel_tol=RATE, abs_tol=RATE), f"{RATE:g}"
+
+
+def _within(expected: float, got: float, tolerance: float) -> tuple[bool, str]:
+    return abs(expected - got) <= tolerance, f"{tolerance:g} absolute"
 
 
 # --- the cases ----------------------------------------------------------------------------------------------
@@ -125,13 +137,20 @@ def _trajectory(case: Case) -> tuple[Any, Any]:
     return case["expect_at"], [got.get(entry["n"], {}) for entry in case["expect_at"]]
 
 
+def _uniform(seed: int) -> Iterator[float]:
+    """The files' own generator of random numbers."""
+    state = seed
+    while True:
+        state = (1664525 * state + 1013904223) % 2**32
+        yield state / 2**32
+
+
 def _draws(case: Case) -> Iterator[tuple[int, float]]:
-    """The file's own generator: (day, x) of each pair, phase after phase."""
-    state, index = case["lcg_seed"], 0
+    """(day, x) of each pair, phase after phase."""
+    draw, index = _uniform(case["lcg_seed"]), 0
     for count, p in case["phases_n_p"]:
         for _ in range(count):
-            state = (1664525 * state + 1013904223) % 2**32
-            yield index // case["pairs_per_day"], 1.0 if state / 2**32 < p else 0.0
+            yield index // case["pairs_per_day"], 1.0 if next(draw) < p else 0.0
             index += 1
 
 
@@ -216,13 +235,13 @@ def _gate(case: Case) -> tuple[Any, Any]:
 
     opened: Transition | None = None
     for read, pair in enumerate(pairs, start=1):  # noqa: B007 - `recent` reads it
-        opened = alerting.observe(evidence, pair, case["A_days"], recent)
+        opened = alerting.observe(evidence, pair, case["A_days"], recent, Rules(FIRST_VERSION))
         if opened:
             break
     got: Figures = {"first_crossing_pair_index": None, "sqrt_A": math.sqrt(case["A_days"])}
     if opened:
         alert = opened.alert
-        judged = alerting.judge(recent(alert.run_n), case["delta0"], case["A_days"], case["margin"])
+        judged = alerting.judge(recent(alert.run_n), case["delta0"], case["A_days"], case["margin"], by_day=False)
         got |= {
             "first_crossing_pair_index": read,
             "run_n": alert.run_n,
@@ -294,6 +313,120 @@ def _kpi(case: Case) -> tuple[Any, Any]:
     }
 
 
+def _experience_null(case: Case) -> tuple[Any, Any]:
+    spread = Spread(SegmentSums(str(i), n, float(total)) for i, (n, total) in enumerate(case["others_n_sum"]))
+    tau = spread.tau("the segment itself")
+    newest_first = reversed(case["fleet_days_n_sum"])
+    now = baseline.fleet_now(case["frozen"], ((age, n, float(x)) for age, (n, x) in enumerate(newest_first, 1)))
+    return case["expect"], {
+        "tau": tau,
+        "concurrent": now,
+        "null": baseline.experience_null(case["frozen"], case["z"] * tau, now),
+    }
+
+
+def _resolver_threshold(case: Case) -> tuple[Any, Any]:
+    resolver, draw = Resolver(case["delta1"]), _uniform(case["lcg_seed"])
+    got: Figures = {"resolved_pair_at_100": None, "resolved_pair_at_400": None}
+    thresholds = {"resolved_pair_at_100": alerting.FIRST_RESOLVE_AT, "resolved_pair_at_400": alerting.RESOLVE_AT}
+    for index in range(case["n"]):
+        reached = resolver.step(index // case["pairs_per_day"], 1.0 if next(draw) < case["p"] else 0.0)
+        for name, threshold in thresholds.items():
+            if got[name] is None and reached >= threshold:
+                got[name] = index + 1
+    return case["expect"], got
+
+
+def _worst_day_gate(case: Case) -> tuple[Any, Any]:
+    draw, evidence, pairs = _uniform(case["lcg_seed"]), Evidence(), list[Pair]()
+    opened: Transition | None = None
+    while opened is None and len(pairs) < case["n"]:
+        day = len(pairs) // case["pairs_per_day"]
+        p = case["storm_on_day_40"] if day == 40 and case["storm_on_day_40"] else case["p"]
+        x, account = 1.0 if next(draw) < p else 0.0, f"a{math.floor(12 * next(draw))}"
+        pairs.append(Pair(day=day, x=x, delta=case["delta"], account=account, order=str(len(pairs))))
+        opened = alerting.observe(evidence, pairs[-1], case["A_days"], lambda k: pairs[-k:])
+    if opened is None:
+        return case["expect"], {"at_pair": None}
+    alert, delta, a = opened.alert, case["delta"], case["A_days"]
+    run = pairs[-alert.run_n :]
+    judged = alerting.judge(run, delta, a, since=alert.since)
+    rest_rate, rest_max = judged.other_days_rate or 0.0, judged.other_days_max
+    return case["expect"] | {"kind that opened": case["expect"]["kind_with_day_gate"]}, {
+        "at_pair": len(pairs),
+        "kind_now": alerting.judge(run, delta, a, by_day=False).kind,
+        "run_n": alert.run_n,
+        "worst_day": judged.worst_day,
+        "rest_stands": rest_max >= math.sqrt(a) and alerting.excess(rest_rate, delta) >= alerting.MARGIN,
+        "rest_max_R": rest_max,
+        "rest_rate": rest_rate,
+        "kind_with_day_gate": judged.kind,
+        "kind that opened": alert.kind,
+    }
+
+
+class _Watched(msgspec.Struct):
+    """One segment of a case of kind `explain_away`."""
+
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
+    pairs: list[Pair] = msgspec.field(default_factory=list)
+
+    def add(self, pair: Pair, threshold: float) -> None:
+        self.pairs.append(pair)
+        alerting.observe(self.evidence, pair, threshold, lambda k: self.pairs[-k:])
+
+    def run(self, segment: Segment, threshold: float) -> OpenRun | None:
+        alert = self.evidence.alert
+        if alert is None:
+            return None
+        return OpenRun(
+            key="=".join(segment),
+            segment=segment,
+            kind=alert.kind,
+            threshold=threshold,
+            pairs=[pair for pair in self.pairs if pair.day >= alert.since],
+            counted=len(self.pairs),
+        )
+
+
+def _explain_away(case: Case) -> tuple[Any, Any]:
+    thresholds, delta = case["A_days"], case.get("delta", baseline.DELTA0)
+    watched: dict[Segment, _Watched] = {}
+    orders: dict[str, OrderPlace] = {}
+    field = next(name for name in case if name.startswith("orders_day_order_account_"))
+    levels = field.removeprefix("orders_day_order_account_").removesuffix("_x").split("_")
+    for day, order, account, *values, x in case[field]:
+        places = [Segment(level, value) for level, value in zip(levels, values, strict=True)]
+        orders[order] = OrderPlace(account, places)
+        for segment in places:
+            pair = Pair(day=day, x=x, delta=delta, account=account, order=order)
+            watched.setdefault(segment, _Watched()).add(pair, thresholds[segment.dimension])
+    runs = [
+        run
+        for segment, each in sorted(watched.items())
+        if (run := each.run(segment, thresholds[segment.dimension])) is not None
+    ]
+    found = explain(runs, orders)
+    expected = case["expect"]
+    # As lists: what the product finds beyond the expected keys is a mismatch, too.
+    return expected | {name: _items(expected[name]) for name in ("open", "explained")}, {
+        "open": _items({run.key: run.kind for run in runs}),
+        "disputed_accounts": list(found.disputed_accounts),
+        "causes": list(found.causes),
+        "explained": _items(found.explained),
+    }
+
+
+def _items(mapping: Mapping[str, Any]) -> list[list[Any]]:
+    return [[key, value] for key, value in sorted(mapping.items())]
+
+
+def _mean_interval(case: Case) -> tuple[Any, Any]:
+    low, high = case["scale"]
+    counts = {float(score): n for score, n in enumerate(case["counts_0_to_10"])}
+    return case["expect"], intervals.mean_interval(counts, low, high, case["alpha"])
+
+
 KINDS: dict[str, Callable[[Case], tuple[Any, Any]]] = {
     "msr_trajectory": _trajectory,
     "msr_first_alarm": _first_alarm,
@@ -302,6 +435,11 @@ KINDS: dict[str, Callable[[Case], tuple[Any, Any]]] = {
     "settlement": _settlement,
     "gate": _gate,
     "kpi": _kpi,
+    "experience_null": _experience_null,
+    "resolver_threshold": _resolver_threshold,
+    "worst_day_gate": _worst_day_gate,
+    "explain_away": _explain_away,
+    "mean_interval_betting": _mean_interval,
 }
 
 
@@ -340,6 +478,7 @@ FORMULAS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
 def check(document: Case) -> Outcome:
     """Check everything in a decoded reference file."""
     outcome = Outcome()
+    outcome.tolerances |= document.get("conventions", {}).get("tolerances", {})
     if "bets" in (conventions := document.get("conventions", {})):
         outcome.compare("conventions", "bets", conventions["bets"], list(module.BETS))
     for case in document.get("cases", []):
@@ -361,7 +500,7 @@ def _check_one(
     except Exception as error:  # a case that breaks the product is a finding like any other
         outcome.compare(label, "expect", "figures", f"{type(error).__name__}: {error}")
         return
-    outcome.compare(label, "expect", expected, got, interval=kind in {"cs_rate", "cs_gap"})
+    outcome.compare(label, "expect", expected, got, interval=kind in {"cs_rate", "cs_gap", "mean_interval_betting"})
 
 
 def check_file(path: Path) -> Outcome:

@@ -49,6 +49,7 @@ class FrozenConfig(msgspec.Struct, frozen=True):
     alerts_a_year: float
     simulated: bool
     cluster: bool = False  # a shared journal assigns its positions in another way
+    rules_since: int = 0  # first day judged by the present rules; a migration sets it where earlier ones had judged
 
 
 _SETTING_OF = {"alerts_a_year": "false_alerts_per_year"}
@@ -187,7 +188,14 @@ def frozen_config(connection: Connection) -> FrozenConfig | None:
 def _setup(engine: Engine, frozen: FrozenConfig, settings: Settings, sending: bool) -> Setup:
     with reading(engine) as connection:
         changes = level_changes.read(connection)
-    setup = Setup(parse_levels(frozen.levels), frozen.alerts_a_year, policy_of(settings), sending, changes)
+    setup = Setup(
+        parse_levels(frozen.levels),
+        frozen.alerts_a_year,
+        policy_of(settings),
+        sending,
+        changes,
+        rules_since=frozen.rules_since,
+    )
     if settings.segment_levels is not None and {*parse_levels(settings.segment_levels)} != {*setup.history.figured}:
         _log.warning(
             "UNVARNISHED_SEGMENT_LEVELS=%s has no effect: it is read at the first start of a database only, and this "
@@ -223,6 +231,8 @@ def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated
     with engine.begin() as connection:
         text = state.settle(connection, _STATE_KEY, msgspec.json.encode(wanted).decode())
     frozen = msgspec.json.decode(text, type=FrozenConfig)
+    if settings.segment_levels is None and suggested is None:  # the default of an earlier version is no mismatch
+        wanted = msgspec.structs.replace(wanted, levels=frozen.levels)
     try:
         _compare(frozen, wanted)
     except DatabaseMismatch:

@@ -5,9 +5,10 @@ from datetime import datetime
 import msgspec
 
 from pipeline.domain.detection.pairs import experience_of, pair_changes, verdict
-from pipeline.domain.events.contract import Event, FulfilmentCompared, Observation
+from pipeline.domain.events.contract import EmbellishmentObserved, Event, FulfilmentCompared, Observation
 from pipeline.domain.orders.claims import claim_of
 from pipeline.domain.orders.order import Order
+from pipeline.domain.reports.signs import new_signs
 from pipeline.store.unit_of_work import UnitOfWork
 
 
@@ -27,6 +28,28 @@ def record_claim(order: Order, event: Event, work: UnitOfWork, now: datetime) ->
             "event_id": event.id,
             **msgspec.structs.asdict(claim),
         }
+    )
+
+
+def observe_signs(order: Order, work: UnitOfWork, now: datetime) -> None:
+    """Publish what the order says about ways to embellish, as soon as it is known: later edits change nothing of it."""
+    if not order.facts.known or now.toordinal() < work.setup.rules_since:
+        return
+    signs = new_signs(order)
+    if not signs:
+        return
+    order.dialogue.signs.update(signs)
+    where = order.dialogue.pairs_attribution or order.facts.attribution()
+    work.emit(
+        "embellishment.observed",
+        ":".join([order.order_id, *sorted(signs)]),
+        now,
+        EmbellishmentObserved(
+            order_id=order.order_id,
+            account_id=where.account_id,
+            dimensions=where.dimensions,
+            observations={signal: Observation(x, now.toordinal()) for signal, x in signs.items()},
+        ),
     )
 
 

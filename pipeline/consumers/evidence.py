@@ -6,18 +6,21 @@ by one worker at a time.
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from functools import partial
 
+from pipeline.consumers import incidents
 from pipeline.domain.detection import alerting, baseline, detector, publication
-from pipeline.domain.detection.pairs import EXPERIENCE
+from pipeline.domain.detection.pairs import EXPERIENCE, NO_QUESTION, SIGNS
 from pipeline.domain.detection.segments import Segment, Series, segments_of
-from pipeline.domain.events.contract import AlertRaised, Event, FulfilmentCompared, Observation
+from pipeline.domain.events.contract import AlertRaised, EmbellishmentObserved, Event, FulfilmentCompared, Observation
 from pipeline.store.evidence import alerts
 from pipeline.store.evidence.evidence import WINDOW_DAYS, Baseline
 from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
 LEVEL_DAY = "level_day"
+Counted = FulfilmentCompared | EmbellishmentObserved
+DIFFERING = (EXPERIENCE, *SIGNS)  # signals whose honest rate differs between segments
+FADED_DAYS = 365  # after so many days a day weighs nothing in the fleet's present state (less than 1e-16)
 
 
 def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -28,21 +31,30 @@ def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
         count_segment(segment, data, work, now)
 
 
-def count_fleet(data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
+def observed(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """`embellishment.observed`: count the signs in every segment of their order."""
+    data: EmbellishmentObserved = event.data
+    for segment in segments_of(data.dimensions, work.setup.levels):
+        count_segment(segment, data, work, now)
+
+
+def count_fleet(data: Counted, work: UnitOfWork, now: datetime) -> None:
     """Count the pair in the fleet's sums, from which the baselines of later months are estimated."""
     for signal, observation in data.observations.items():
+        if signal in SIGNS:  # their baselines follow from the other segments
+            continue
         _baseline(signal, now, work)  # of this month, from the sums before this pair
         work.evidence.count_fleet(signal, observation.day, observation.x, observation.previous)
 
 
-def count_segment(segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime) -> None:
+def count_segment(segment: Segment, data: Counted, work: UnitOfWork, now: datetime) -> None:
     """Count the pair in the evidence of one segment, and publish what changes about its alert."""
     for series, transition in fold_pair(segment, data, work, now):
         _publish_transition(series, transition, work, now)
 
 
 def fold_pair(
-    segment: Segment, data: FulfilmentCompared, work: UnitOfWork, now: datetime
+    segment: Segment, data: Counted, work: UnitOfWork, now: datetime
 ) -> Iterator[tuple[Series, alerting.Transition]]:
     """Count the pair in the evidence of one segment. Yields the changes of its alerts, for the caller to publish."""
     for signal, observation in data.observations.items():
@@ -51,11 +63,12 @@ def fold_pair(
         entered = work.evidence.enter(series, observation.day, threshold)
         if entered is not None:
             yield series, entered
-        delta = _baseline(signal, now, work).delta
+        if signal in DIFFERING:
+            work.spreads.count(series, observation.day, observation.x, observation.previous)
         transition = None
         if observation.previous is not None:
             transition = _amend(series, observation, data, work, now)
-        elif delta is not None:
+        elif (delta := _null(series, observation.day, now, work)) is not None:
             pair = alerting.Pair(observation.day, observation.x, delta, data.account_id, data.order_id)
             transition = _count(series, pair, work, now)
         if transition is not None:
@@ -85,18 +98,55 @@ def _count(series: Series, pair: alerting.Pair, work: UnitOfWork, now: datetime)
         return None
     state = work.evidence.append(series, pair, now)
     threshold = work.setup.thresholds[series.dimension].on(max(pair.day, state.last_day or pair.day))
-    return alerting.observe(state, pair, threshold, partial(work.evidence.recent, series, state.pairs + 1))
+    return work.evidence.observe(series, state, pair, threshold)
 
 
 def _amend(
-    series: Series, observation: Observation, data: FulfilmentCompared, work: UnitOfWork, now: datetime
+    series: Series, observation: Observation, data: Counted, work: UnitOfWork, now: datetime
 ) -> alerting.Transition | None:
     """Change a pair that was counted before: it keeps its position, its day and its baseline."""
     n = work.evidence.counted(series, data.account_id, observation.day).get(data.order_id)
     if n is None:  # it was not counted
         return None
+    if work.evidence.state(series).alert is not None:
+        incidents.pair_amended(series.signal, work, now)
     threshold = work.setup.thresholds[series.dimension]
     return work.evidence.amend(series, n, observation.day, observation.x, threshold, now.toordinal())
+
+
+def _null(series: Series, day: int, now: datetime, work: UnitOfWork) -> float | None:
+    """The baseline of one segment on a day; None: too few pairs to know it."""
+    signal = series.signal
+    if signal in SIGNS:
+        return _null_of_sign(series, now.date().replace(day=1), work)
+    fleet = _baseline(signal, now, work).delta
+    if signal != EXPERIENCE or fleet is None or day < work.setup.rules_since:
+        return fleet
+    spread = work.spreads.spread(signal, series.dimension, now.date().replace(day=1))
+    return baseline.experience_null(fleet, spread.tau(series.value), _fleet_now(signal, day, fleet, work))
+
+
+def _null_of_sign(series: Series, month: date, work: UnitOfWork) -> float | None:
+    """The baseline of a way to embellish: the other segments' rate and their spread, frozen for the month."""
+    spread = work.spreads.spread(series.signal, series.dimension, month)
+    null = baseline.sign_null(*spread.others(series.value), spread.tau(series.value))
+    if null is None or series.signal != NO_QUESTION:
+        return null
+    first = month.toordinal()
+    contacts = work.spreads.contacts(
+        series.dimension, month, lambda: work.orders.contacts(series.dimension, first - WINDOW_DAYS, first - 1)
+    )
+    return max(null, min(baseline.CEILING, contacts.explained(series.value)))
+
+
+def _fleet_now(signal: str, day: int, mean: float, work: UnitOfWork) -> float:
+    """How many times its mean the fleet's rate is on a day, from the days before it."""
+
+    def estimate() -> float:
+        days = work.evidence.fleet_days(signal, day - FADED_DAYS, day - 1)
+        return baseline.fleet_now(mean, [(day - each, n, total) for each, n, total in days])
+
+    return work.spreads.factor(signal, day, estimate)
 
 
 def _baseline(signal: str, now: datetime, work: UnitOfWork) -> Baseline:
@@ -131,6 +181,7 @@ def _publish_transition(series: Series, transition: alerting.Transition, work: U
     event_id = ":".join(filter(None, [alert.alert_id, transition.what, alert.kind, alert.severity]))
     work.emit(f"alert.{transition.what}", event_id, now, alert)
     alerts.store(work.connection, alert, now if isinstance(published, int) else published.opened_at, now)
+    incidents.alert_changed(series.signal, work, now)
 
 
 def _end_alert(series: Series, work: UnitOfWork, now: datetime) -> None:
@@ -150,3 +201,4 @@ def _end_alert(series: Series, work: UnitOfWork, now: datetime) -> None:
     )
     work.emit("alert.resolved", f"{alert.alert_id}:resolved", now, alert)
     alerts.store(work.connection, alert, published.opened_at, now)
+    incidents.alert_changed(series.signal, work, now)

@@ -33,6 +33,7 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
         comparing.compare(order, work, now)
     else:
         asking.schedule_expiry(data.order_id, data.contact_id, data.purpose, work, event.time)
+    comparing.observe_signs(order, work, now)
 
 
 def _sent_by_us(event: Event, order: Order, work: UnitOfWork) -> None:
@@ -96,3 +97,4 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     asking.close_asks(order, data.contact_id, work)
     asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)
+    comparing.observe_signs(order, work, now)

@@ -14,12 +14,12 @@ from sqlalchemy import Connection
 from pipeline.consumers import evidence
 from pipeline.domain.detection.levels import ALWAYS, LevelHistory
 from pipeline.domain.detection.segments import Level, segments_of
-from pipeline.domain.events.decoding import decode
+from pipeline.domain.events.decoding import decode_stored
 from pipeline.domain.setup import Setup
 from pipeline.errors import UserError
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes
-from pipeline.store.evidence.level_changes import COMPARED, Progress
+from pipeline.store.evidence.level_changes import COUNTED, Progress
 from pipeline.store.journal import handled, journal, outbox
 from pipeline.store.journal.state import EPOCH, clock_of
 from pipeline.store.orders.timers import TimerStore
@@ -128,8 +128,8 @@ def _fold_pairs(progress: Progress, level: Level, work: UnitOfWork) -> Progress:
 
     Our own events are in the journal in the order in which they happened, and those that follow come behind them.
     """
-    stored = journal.read_type(work.connection, COMPARED, progress.last_seq, PAIRS_AT_ONCE)
-    events = [(one.seq, decode(one.payload.encode(), None, one.received_at)) for one in stored]
+    stored = journal.read_types(work.connection, COUNTED, progress.last_seq, PAIRS_AT_ONCE)
+    events = [(one.seq, decode_stored(one.payload.encode(), one.received_at)) for one in stored]
     days = [seen.day for _, event in events for seen in event.data.observations.values()]
     if days:
         work.evidence.load(sorted({event.data.account_id for _, event in events}), min(days), max(days))
@@ -146,8 +146,8 @@ def _mark_unpublished(level: Level, connection: Connection) -> None:
     """The relay will publish waiting pairs for the new level, too, and they are counted in it already."""
     keys = [
         (event.seq, segment.key)
-        for event in outbox.pending_of_type(connection, COMPARED)
-        for segment in segments_of(decode(event.payload.encode()).data.dimensions, [level])
+        for event in outbox.pending_of_types(connection, COUNTED)
+        for segment in segments_of(decode_stored(event.payload.encode()).data.dimensions, [level])
     ]
     handled.mark(connection, keys)
 

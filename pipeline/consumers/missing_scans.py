@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pipeline.consumers import asking
+from pipeline.consumers import asking, comparing
 from pipeline.domain.asking.eligibility import Reason
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.order import Order
@@ -39,3 +39,4 @@ def handle_missing_scan(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     order.dialogue.probed = True
     if order.dialogue.claim.delivered_at is None:
         asking.ask(order, "missing_scan", work, now)
+        comparing.observe_signs(order, work, now)

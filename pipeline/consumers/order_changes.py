@@ -13,3 +13,4 @@ def follow(order: Order, event: Event, work: UnitOfWork, now: datetime) -> None:
     comparing.record_claim(order, event, work, now)
     missing_scans.watch_for_scan(order, work)
     asking.ask_if_delivered(order, work, now)
+    comparing.observe_signs(order, work, now)

@@ -24,6 +24,7 @@ def completed(event: Event, work: UnitOfWork, now: datetime) -> None:
     asking.ask_if_delivered(order, work, now)
     if is_new:
         comparing.compare(order, work, now)  # its answer may have arrived before the order
+    comparing.observe_signs(order, work, now)
 
 
 def cancelled(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -39,3 +40,4 @@ def repromised(event: Event, work: UnitOfWork, now: datetime) -> None:
     order.facts.apply_repromised(event)
     comparing.record_claim(order, event, work, now)
     missing_scans.watch_for_scan(order, work)
+    comparing.observe_signs(order, work, now)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from pipeline.consumers import asking, deliveries, evidence, feedback, missing_scans, orders, tracking
+from pipeline.consumers import asking, deliveries, evidence, feedback, incidents, missing_scans, orders, tracking
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -20,6 +20,7 @@ PROCESSORS: Mapping[str, Processor] = {
     "feedback.requested": feedback.requested,
     "feedback.received": feedback.received,
     "fulfilment.compared": evidence.compared,
+    "embellishment.observed": evidence.observed,
 }
 
 TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
@@ -29,4 +30,6 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     asking.LOST: asking.handle_lost,
     evidence.LEVEL_DAY: evidence.handle_level_day,
     TRACKED_EVENT: tracking.handle_tracked_event,
+    incidents.REGROUP: incidents.handle_regroup,
+    incidents.SNOOZE_END: incidents.handle_snooze_end,
 }

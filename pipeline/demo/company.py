@@ -7,6 +7,8 @@ from itertools import accumulate
 from random import Random
 from typing import TypeVar
 
+from pipeline.demo import conduct
+from pipeline.demo.conduct import Conduct
 from pipeline.demo.events import Timed, events_of
 from pipeline.demo.people import ASKS_NOTHING, MOVES_PROMISES, SCANS_EARLY, Person, customers
 from pipeline.demo.replies import reply
@@ -29,8 +31,9 @@ _CACHED = 3 * _SPAN  # days whose orders stay in memory, for replies to their qu
 class Company:
     """The simulated distributor. Day 0 is `start`; everything follows from `seed` and the day's number."""
 
-    def __init__(self, seed: int = 7, start: date = START) -> None:
+    def __init__(self, seed: int = 7, start: date = START, conduct: Conduct = conduct.EMBELLISHING) -> None:
         self.seed = seed
+        self.conduct = conduct
         self.start = start
         self.customers = customers(seed)
         self._weights = list(accumulate(customer.weight for customer in self.customers))
@@ -73,7 +76,7 @@ class Company:
         rng = Random(f"{self.seed}:{n}")
         buyers = rng.choices(self.customers, cum_weights=self._weights, k=rng.randint(105, 135))
         midnight = self.midnight(n)
-        return tuple(story_of(rng, n, number, midnight, buyer) for number, buyer in enumerate(buyers))
+        return tuple(story_of(rng, n, number, midnight, buyer, self.conduct) for number, buyer in enumerate(buyers))
 
     def _events_by_day(self, n: int) -> dict[int, list[Timed]]:
         """The events about day `n`'s orders, by the day of receipt."""

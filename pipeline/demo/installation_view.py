@@ -25,7 +25,7 @@ class InstallationView:
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         """The questions emitted after journal position `seq`, oldest first: position, time, question."""
         with reading(self._engine) as connection:
-            stored = journal.read_type(connection, "feedback.requested", seq)
+            stored = journal.read_types(connection, ["feedback.requested"], seq)
         return [(entry.seq, entry.received_at, decode(entry.payload.encode()).data) for entry in stored]
 
     def get(self, name: str) -> str | None:

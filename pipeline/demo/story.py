@@ -5,14 +5,8 @@ from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from pipeline.demo.people import (
-    ASKED,
-    ASKS_NOTHING,
-    MOVES_PROMISES,
-    SCANS_EARLY,
-    Customer,
-    Person,
-)
+from pipeline.demo.conduct import Conduct
+from pipeline.demo.people import ASKED, Customer, Person
 from pipeline.domain.events.contract import Condition
 from pipeline.domain.events.times import deadline
 
@@ -154,21 +148,21 @@ def _later(moment: datetime, by: timedelta) -> datetime:
     return moment.astimezone(UTC) + by
 
 
-def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: Customer) -> Story:
-    """Draw order `number` of `day`, which starts at `midnight` (UTC)."""
+def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: Customer, conduct: Conduct) -> Story:
+    """Draw order `number` of `day`, which starts at `midnight` (UTC), of a company with that conduct."""
     depot = customer.depot.name
     completed = midnight + timedelta(minutes=rng.randint(300, 900))
     promised = _promise(rng, completed, customer.depot.timezone)
-    late = rng.random() < _late_share(depot, day)
+    late = rng.random() < _late_share(conduct, depot, day)
     arrival = _arrival(rng, completed, promised, late)
-    move, agreed = _move(rng, depot, day, completed, promised, arrival, late)
-    if agreed != promised:
+    move, agreed = _move(rng, conduct, depot, day, completed, promised, arrival, late)
+    if agreed != promised and not late:
         arrival = agreed - timedelta(minutes=rng.randint(60, 480))
-    parcels = _parcels(rng, depot, day, completed, promised, arrival)
+    parcels = _parcels(rng, conduct, depot, day, completed, promised, arrival)
     items, short = _items(rng)
     defect = "incomplete" if short else _defect(rng)
     people = _people(rng, customer)
-    if depot == ASKS_NOTHING and (late or defect in ("damaged", "incomplete")):
+    if depot == conduct.asks_nothing and (late or defect in ("damaged", "incomplete")):
         people = _silenced(rng, people)
     return Story(
         order_id=f"SO-{day:03d}-{number:03d}",
@@ -193,12 +187,12 @@ def story_of(rng: Random, day: int, number: int, midnight: datetime, customer: C
     )
 
 
-def _late_share(depot: str, day: int) -> float:
-    if depot == SCANS_EARLY and day >= EARLY_SCANS_FROM:
+def _late_share(conduct: Conduct, depot: str, day: int) -> float:
+    if depot == conduct.scans_early and day >= EARLY_SCANS_FROM:
         return LATE_WHERE_SCANNED_EARLY
-    if depot == MOVES_PROMISES and day >= MOVED_PROMISES_FROM:
+    if depot == conduct.moves_promises and day >= MOVED_PROMISES_FROM:
         return LATE_WHERE_MOVED
-    return LATE_WHERE_UNASKED if depot == ASKS_NOTHING else LATE
+    return LATE_WHERE_UNASKED if depot == conduct.asks_nothing else LATE
 
 
 def _promise(rng: Random, completed: datetime, timezone: str) -> datetime:
@@ -217,11 +211,21 @@ def _arrival(rng: Random, completed: datetime, promised: datetime, late: bool) -
 
 
 def _move(
-    rng: Random, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime, late: bool
+    rng: Random,
+    conduct: Conduct,
+    depot: str,
+    day: int,
+    completed: datetime,
+    promised: datetime,
+    arrival: datetime,
+    late: bool,
 ) -> tuple[Move | None, datetime]:
     """A moved promise, if any, and the promise the customer relies on."""
     due = promised.astimezone(completed.tzinfo)
-    hides = depot == MOVES_PROMISES and day >= MOVED_PROMISES_FROM
+    hides = depot == conduct.moves_promises and day >= MOVED_PROMISES_FROM
+    if late and depot == conduct.agrees_moves and rng.random() < 0.5:
+        at, moved = due + timedelta(minutes=rng.randint(5, 90)), arrival + timedelta(minutes=rng.randint(60, 300))
+        return Move(at, moved, "desk-2", "customer agreed"), moved
     if late and rng.random() < (0.9 if hides else 0.03):
         at = due + timedelta(minutes=rng.randint(5, 90))
         return Move(at, arrival + timedelta(minutes=rng.randint(60, 300)), "desk-3", "customer agreed"), promised
@@ -233,11 +237,11 @@ def _move(
 
 
 def _parcels(
-    rng: Random, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime
+    rng: Random, conduct: Conduct, depot: str, day: int, completed: datetime, promised: datetime, arrival: datetime
 ) -> tuple[Parcel, ...]:
     """One to three parcels, the last of which arrives at `arrival`."""
     count = rng.choices((1, 2, 3), (85, 11, 4))[0]
-    hides = depot == SCANS_EARLY and day >= EARLY_SCANS_FROM and rng.random() < 0.94
+    hides = depot == conduct.scans_early and day >= EARLY_SCANS_FROM and rng.random() < 0.94
     missing = rng.random() < 0.003
     lost = missing and rng.random() < 0.35
     found = []

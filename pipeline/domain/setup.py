@@ -18,6 +18,7 @@ class Setup:
     policy: Policy
     sending: bool = False  # whether questions are really sent; if not, a decision to ask counts as asked
     level_changes: tuple[LevelChange, ...] = ()
+    rules_since: int = 0  # first day (ordinal) that is judged by the present rules; 0: every day
 
     @cached_property
     def history(self) -> LevelHistory:

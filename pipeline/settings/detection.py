@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.settings.base import SettingsGroup
 
-DEFAULT_SEGMENT_LEVELS = "region:20,depot:50,carrier:20"
+DEFAULT_SEGMENT_LEVELS = "region:20,depot:50,carrier:20,depot+tier:200"
 
 
 class DetectionSettings(SettingsGroup):

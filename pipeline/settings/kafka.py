@@ -47,7 +47,7 @@ class KafkaSettings(SettingsGroup):
         168, gt=0, le=_CENTURY, description="retention in hours of the topics orders and deliveries"
     )
     kafka_output_retention_hours: float = Field(
-        720, gt=0, le=_CENTURY, description="retention in hours of the topics feedback, truth and alerts"
+        720, gt=0, le=_CENTURY, description="retention in hours of the topics feedback, truth, alerts and cases"
     )
     kafka_dead_letter_retention_hours: float = Field(
         2_160, gt=0, le=_CENTURY, description="retention in hours of the topic dead-letters"

@@ -9,11 +9,15 @@ from sqlalchemy import Connection, Table
 
 from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Event, key_of
+from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.setup import Setup
 from pipeline.store.asks.ask_store import AskStore
+from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
+from pipeline.store.evidence.spreads import SpreadStore
 from pipeline.store.journal.journal import Entry, Journal
+from pipeline.store.notices import notices
 from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
 from pipeline.store.orders.tracking import TrackingStore
@@ -36,18 +40,31 @@ class UnitOfWork:
         self._journal = journal
         self._emitted: deque[Event] = deque()
         self._entries: list[Entry] = []
+        self._notices: list[Row] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
 
     @cached_property
     def evidence(self) -> EvidenceStore:
         """The evidence. Only questions and answers need it, so it is created at its first use."""
-        return EvidenceStore(self.connection)
+        return EvidenceStore(self.connection, self.setup.rules_since)
+
+    @cached_property
+    def spreads(self) -> SpreadStore:
+        """What is frozen about the spread of segments and the fleet's present state."""
+        return SpreadStore(self.connection)
 
     def emit(self, kind: str, event_id: str, now: datetime, data: msgspec.Struct) -> None:
         """Append an event of ours to the journal, and queue it for our own processors."""
         payload = envelope(OWN_SOURCE, event_id, kind, now, data).decode()
         self._emitted.append(Event(OWN_SOURCE, event_id, kind, now, now, False, data))
         self._entries.append(Entry(OWN_SOURCE, event_id, kind, True, now, payload, key_of(data)))
+        if isinstance(data, IncidentChanged) and not data.historic:
+            self._notices.append(notices.row(event_id, kind, data, now))
+
+    def lock_incidents(self) -> None:
+        """Become the only writer of incidents until the transaction ends."""
+        self._journal.lock(self.connection)  # first: whoever writes an act has to write to the journal, too
+        locks.lock(self.connection, "incident", [""])
 
     def next_emitted(self) -> Event | None:
         """Remove and return the oldest queued event; None: the queue is empty."""
@@ -70,8 +87,11 @@ class UnitOfWork:
         self.asks.flush()
         if "evidence" in vars(self):  # it was used
             self.evidence.flush()
+        if "spreads" in vars(self):
+            self.spreads.flush()
         self.timers.flush()
         self.tracking.flush()
         self._journal.append(self.connection, self._entries)
+        notices.record(self.connection, self._notices)
         self.asks.flush_opt_outs()
         self.orders.flush_figures()

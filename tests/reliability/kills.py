@@ -38,7 +38,7 @@ from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.reports.contract import report_json
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.journal.journal import read_type
+from pipeline.store.journal.journal import read_types
 from pipeline.store.journal.state import get
 from pipeline.store.reads import reports
 from pipeline.store.schema.answers import answers
@@ -254,7 +254,7 @@ def _will_answer(connection: Connection) -> set[tuple[str, str]]:
     """The orders and contacts whose live questions the simulation answers."""
     begun = json.loads(get(connection, "demo.begun") or "")
     company, found = Company(begun["seed"], date.fromisoformat(begun["start"])), set()
-    for stored in read_type(connection, "feedback.requested", 0):
+    for stored in read_types(connection, ["feedback.requested"], 0):
         request = decode(stored.payload.encode()).data
         asked = company.order_and_contact(request) if is_live(request.order_id) else None
         if asked is not None and reply(company.seed, *asked, request, asked[0].last) is not None:

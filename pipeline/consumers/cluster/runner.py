@@ -38,7 +38,6 @@ from pipeline.domain.events.contract import (
     Event,
     FeedbackReceived,
     FeedbackRequested,
-    FulfilmentCompared,
     OrderCompleted,
 )
 from pipeline.domain.events.decoding import decode_stored
@@ -200,7 +199,7 @@ class ClusterRunner:
         named = {n: self._segment(n, part, events[n]) for n, part in parts.items() if part != FLEET}
         watched = {level.name for level in self._setup.levels}
         segments = {n: segment for n, segment in named.items() if segment.dimension in watched}
-        pairs: dict[int, FulfilmentCompared] = {number: events[number].data for number in events}
+        pairs: dict[int, evidence.Counted] = {number: events[number].data for number in events}
         work.evidence.load_states({Series(*segments[n], signal) for n in segments for signal in pairs[n].observations})
         days = [seen.day for n in segments for seen in pairs[n].observations.values()]
         if days:

@@ -191,6 +191,7 @@ class _EventSequence:
 
     def flush(self, position: int | None = None) -> None:
         """Write all changes, the clock, and the position if there is one. The caller commits."""
+        self.advance(self._clock)  # what the last event made due at once: as before the next event
         self._work.flush()
         state.put_progress(self._work.connection, self._clock, position)
 

@@ -4,12 +4,23 @@ Source of the formulas: docs/statistics.md, "The baseline".
 """
 
 import math
+from collections.abc import Iterable
 
 DELTA0 = 0.05
 """Share of honest customers who misremember and contradict a true claim."""
 DAYS_PER_YEAR = 365
 BASELINE_MIN_PAIRS = 200
 """Pairs in the fleet's trailing 90 days below which the experience signal has no baseline."""
+HALF_LIFE_DAYS = 7
+"""After about so many days a day counts half in the fleet's present state (each day 1 - ln2/7 of the next)."""
+PRIOR_PAIRS = 50
+"""Pairs at the frozen mean that the fleet's present state starts from: a quiet week says little."""
+CEILING = 0.9
+"""Largest baseline of the experience signal."""
+SIGN_MIN_CASES = 100
+"""Observations of the other segments in 90 days below which a way to embellish has no baseline."""
+SIGN_FLOOR = 0.02
+"""Smallest baseline of a way to embellish; also the share of honest memories that contradict a scan."""
 RHO_CEILING = 3.0
 """Largest response ratio that is assumed."""
 
@@ -45,7 +56,7 @@ def delta_on_responders(delta0: float, rho: float) -> float:
 
 
 def experience_baseline(n: int, total: float) -> float | None:
-    """The baseline of the experience signal: the mean of `n` values of x with the sum `total`.
+    """The fleet's mean of the experience signal, from `n` values of x with the sum `total`.
 
     None below 200 pairs. A fleet without any unhappy answer gets 0.5/(n+1): with a baseline of exactly 0 a single
     answer would prove divergence. A fleet without any happy answer stays as far below 1.
@@ -54,6 +65,41 @@ def experience_baseline(n: int, total: float) -> float | None:
         return None
     edge = 0.5 / (n + 1)
     return min(total / n, 1.0 - edge) if total > 0.0 else edge
+
+
+def fleet_now(mean: float, days: Iterable[tuple[int, int, float]]) -> float:
+    """How many times its frozen `mean` the fleet's rate is at present, at least 1: a bad week of the whole fleet.
+
+    `days`: (age, n, sum of x) of earlier days, age 1 for yesterday. ``max(1, ((ES + 50 m)/(EN + 50))/m)``, where EN and
+    ES are the sums of n and x, each day weighted by ``(1 - ln2/7)^(age - 1)``.
+    """
+    fade = 1.0 - math.log(2.0) / HALF_LIFE_DAYS
+    pairs = contradicted = 0.0
+    for age, n, total in days:
+        weight = fade ** (age - 1)
+        pairs += weight * n
+        contradicted += weight * total
+    return max(1.0, (contradicted + PRIOR_PAIRS * mean) / (pairs + PRIOR_PAIRS) / mean)
+
+
+def experience_null(mean: float, tau: float, now: float) -> float:
+    """The baseline of *experience* in one segment: ``min(0.9, (mean + tau) * now)``.
+
+    `mean`: the fleet's (`experience_baseline`); `tau`: honest spread between the other segments (`Spread`); `now`: the
+    fleet's present state (`fleet_now`).
+    """
+    return min(CEILING, (mean + tau) * now)
+
+
+def sign_null(n: int, total: float, tau: float) -> float | None:
+    """The baseline of a way to embellish: the rate of the other segments plus their honest spread `tau`.
+
+    `n`, `total`: number and sum of x of the other segments' observations in the trailing 90 days; None below 100 of
+    them. At least 2 %: with a rarer sign one or two cases would prove anything. At most 0.9.
+    """
+    if n < SIGN_MIN_CASES:
+        return None
+    return min(CEILING, max(SIGN_FLOOR, (total + 0.5) / (n + 1) + tau))
 
 
 def threshold(segments: int, levels: int, budget: float) -> float:

@@ -8,13 +8,19 @@ Source of the formulas: docs/statistics.md, "Intervals".
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import msgspec
 
 # 2**-45 is about 3e-14: far below anything shown, and still only 45 cheap evaluations per end.
 _HALVINGS = 45
 _LOG_BETA_HALF = math.log(math.pi)  # ln B(1/2, 1/2)
+# The stakes of the betting interval: 14 fractions, geometric from .004 to .95.
+_BETS = tuple(0.004 * (0.95 / 0.004) ** (step / 13) for step in range(14))
+_TINY = 1e-9
+_PRECISION = 1e-10
+_STEEP = 50.0
 
 
 def _edge(outside: float, inside: float, excluded: Callable[[float], bool]) -> float:
@@ -78,19 +84,63 @@ def gap_interval(n10: float, n01: float, n0: float, alpha: float = 0.05) -> tupl
     return low, high
 
 
-def mean_interval(total: float, n: float, low: float, high: float, alpha: float = 0.05) -> tuple[float, float]:
-    """Interval for the mean of `n` scores that lie between `low` and `high` and have the sum `total`.
+def mean_interval(counts: Mapping[float, int], low: float, high: float, alpha: float = 0.05) -> tuple[float, float]:
+    """Interval for the mean of scores between `low` and `high`; `counts`: how many answers gave each score.
 
-    The scores are scaled to [0, 1], where `rate_interval` holds for any bounded value. Raises ValueError unless
-    low < high.
+    Betting (Waudby-Smith and Ramdas 2024): scores are scaled to [0, 1]; against each possible mean m 28 bettors stake
+    `+f/m` or `-f/(1-m)` of their capital on every score. The interval is all m against which the bettors' mean capital
+    is below 1/alpha. Without answers the whole range. Raises ValueError unless low < high.
     """
     if not low < high:
         raise ValueError(f"a score needs low < high, got {low} and {high}")
     width = high - low
-    # Summing floats may leave the total a rounding error outside what n scores can add up to.
-    s = min(max((total - n * low) / width, 0.0), float(n))
-    bottom, top = rate_interval(s, n, alpha)
+    scaled = sorted((min(max((score - low) / width, 0.0), 1.0), n) for score, n in counts.items() if n)
+    _check(alpha, all(n >= 0 for n in counts.values()))
+    if not scaled:
+        return low, high
+    bottom, top = _betting_interval(tuple(scaled), alpha)
     return low + width * bottom, low + width * top
+
+
+@lru_cache(maxsize=4096)
+def _betting_interval(counts: tuple[tuple[float, int], ...], alpha: float) -> tuple[float, float]:
+    target = -math.log(alpha)
+    mean = sum(x * n for x, n in counts) / sum(n for _, n in counts)
+    inside = min(max(mean, _TINY), 1.0 - _TINY)
+
+    # Convex in m, and at most 0 at the observed mean, so what is not excluded is one stretch around it.
+    def excess(m: float) -> float:
+        return _log_capital(counts, m) - target
+
+    low = _root(_TINY, inside, excess) if mean > 0.0 and excess(_TINY) > 0.0 else 0.0
+    high = _root(1.0 - _TINY, inside, excess) if mean < 1.0 and excess(1.0 - _TINY) > 0.0 else 1.0
+    return low, high
+
+
+def _log_capital(counts: tuple[tuple[float, int], ...], m: float) -> float:
+    """ln of the bettors' mean capital against the mean m: ``mean over bets of prod(1 + lambda (x - m))``."""
+    odds = [(x / m, (1.0 - x) / (1.0 - m), n) for x, n in counts]
+    log = math.log
+    logs = [sum([n * log(1.0 - f + f * up) for up, _, n in odds]) for f in _BETS]
+    logs += [sum([n * log(1.0 - f + f * down) for _, down, n in odds]) for f in _BETS]
+    best = max(logs)
+    return best + math.log(sum(math.exp(value - best) for value in logs) / len(logs))
+
+
+def _root(outside: float, inside: float, excess: Callable[[float], float]) -> float:
+    """Where `excess` changes sign between `outside` (above 0) and `inside` (below 0): the Illinois method."""
+    above, below = excess(outside), excess(inside)
+    for _ in range(_HALVINGS):
+        if abs(outside - inside) <= _PRECISION:
+            break
+        # Towards the edges the excess is so steep that secants crawl; there a halving is better.
+        middle = (outside + inside) / 2 if above > _STEEP else (outside * below - inside * above) / (below - above)
+        value = excess(middle)
+        if value > 0.0:
+            outside, above, below = middle, value, below / 2
+        else:
+            inside, below, above = middle, value, above / 2
+    return (outside + inside) / 2
 
 
 def breakdown_rho(d_low: float, delta0: float) -> float:

@@ -16,7 +16,12 @@ Verdict = Literal["agrees", "embellished", "understated"]
 ON_TIME = "on_time"
 IN_FULL = "in_full"
 EXPERIENCE = "experience"
-SIGNALS = (ON_TIME, IN_FULL, EXPERIENCE)
+MOVED = "moved"
+EARLY = "early"
+NO_QUESTION = "no_question"
+SIGNS = (MOVED, EARLY, NO_QUESTION)
+"""Ways to embellish, observed in the record and in answers (`reports.signs`)."""
+SIGNALS = (ON_TIME, IN_FULL, EXPERIENCE, *SIGNS)
 
 
 class Experience(Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.domain.detection import alerting, baseline
 from pipeline.domain.detection.alerting import Evidence, Kind, OpenAlert, Pair, Severity, Transition
 from pipeline.domain.detection.intervals import breakdown_rho, rate_interval
-from pipeline.domain.detection.pairs import EXPERIENCE
+from pipeline.domain.detection.pairs import EARLY, EXPERIENCE, MOVED, NO_QUESTION
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.events.contract import AlertRaised
 
@@ -69,6 +69,13 @@ def figures(signal: str, alert: OpenAlert, state: Evidence, run: Sequence[Pair])
         "high": high,
         "log10_e": state.detector.log10_evidence,
         "accounts": len({pair.account for pair in contradicting}),
-        "breakdown_rho": breakdown_rho(low, delta if signal == EXPERIENCE else baseline.DELTA0),
+        "breakdown_rho": _breakdown(signal, low, delta),
         "orders": [pair.order for pair in contradicting[-ORDERS_SHOWN:]],
     }
+
+
+def _breakdown(signal: str, low: float, delta: float) -> float | None:
+    """How much more often unhappy customers would have to answer; None for a signal that needs no answers."""
+    if signal in (MOVED, NO_QUESTION):
+        return None
+    return breakdown_rho(low, delta if signal in (EXPERIENCE, EARLY) else baseline.DELTA0)

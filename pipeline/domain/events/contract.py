@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from pipeline.domain.events.incidents import CaseChanged, IncidentChanged
+
 MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger event is refused before it is parsed
 MAX_STORED_BYTES = MAX_EVENT_BYTES * 3 // 2  # of an event whose words are sealed: base64 needs a third more
 
@@ -257,6 +259,19 @@ class FulfilmentCompared(Struct, frozen=True):
     observations: dict[str, Observation]
 
 
+class EmbellishmentObserved(Struct, frozen=True):
+    """`embellishment.observed`: what an order says about ways to embellish, when it is first known.
+
+    `observations`: `x` is 1 if the order shows the sign. `moved`: the promise was moved after it was missed. `early`:
+    the goods arrived well after the scan. `no_question`: nobody could be asked about a late or re-dated order.
+    """
+
+    order_id: Id
+    account_id: Id
+    dimensions: dict[str, str]
+    observations: dict[str, Observation]
+
+
 class AlertRaised(Struct, frozen=True):
     """`alert.opened`, `alert.escalated`, `alert.resolved`: a segment's alert with its evidence."""
 
@@ -264,7 +279,7 @@ class AlertRaised(Struct, frozen=True):
     signal: str
     dimension: str
     value: str
-    kind: Literal["divergence", "single_account_dispute", "watch"]
+    kind: Literal["divergence", "single_account_dispute", "single_account", "single_day", "watch"]
     state: Literal["open", "resolved"]
     severity: Literal["minor", "major", "critical"] | None
     evidence: dict[str, Any]
@@ -286,14 +301,27 @@ KINDS: Mapping[str, Kind] = {
     "feedback.requested": Kind("feedback", FeedbackRequested),
     "feedback.received": Kind("feedback", FeedbackReceived),
     "fulfilment.compared": Kind("truth", FulfilmentCompared),
+    "embellishment.observed": Kind("truth", EmbellishmentObserved),
     "alert.opened": Kind("alerts", AlertRaised),
     "alert.escalated": Kind("alerts", AlertRaised),
     "alert.resolved": Kind("alerts", AlertRaised),
+    "incident.opened": Kind("alerts", IncidentChanged),
+    "incident.acknowledged": Kind("alerts", IncidentChanged),
+    "incident.assigned": Kind("alerts", IncidentChanged),
+    "incident.snoozed": Kind("alerts", IncidentChanged),
+    "incident.closed": Kind("alerts", IncidentChanged),
+    "incident.reopened": Kind("alerts", IncidentChanged),
+    "incident.changed": Kind("alerts", IncidentChanged),
+    "case.opened": Kind("cases", CaseChanged),
+    "case.changed": Kind("cases", CaseChanged),
+    "case.closed": Kind("cases", CaseChanged),
 }
 
 
+# What the evidence of segments is made of.
+EVIDENCE = ("fulfilment.compared", "embellishment.observed")
 # Only we emit evidence and alerts: from other sources they would be forged.
-CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
+CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts", "cases"))
 OWN_SOURCE = "unvarnished"
 
 
@@ -301,6 +329,10 @@ def key_of(data: Struct) -> str:
     """The partition key of an event: events with the same key are published in the order in which they were emitted."""
     if isinstance(data, AlertRaised):
         return f"{data.dimension}={data.value}"
+    if isinstance(data, IncidentChanged):
+        return data.incident_id
+    if isinstance(data, CaseChanged):
+        return data.case_id
     return str(getattr(data, "order_id", None) or getattr(data, "tracking_number", ""))
 
 

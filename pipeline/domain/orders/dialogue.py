@@ -77,6 +77,8 @@ class Dialogue(Struct, omit_defaults=True):
     """Contacts whose address also served other accounts when we decided about them."""
     changed_addresses: list[str] = field(default_factory=list)
     """Contacts who had another address shortly before we decided about them."""
+    signs: dict[str, float] = field(default_factory=dict)
+    """By signal, what the order said about a way to embellish when that was first known."""
 
     def apply_answer(self, event: Event) -> None:
         """Apply a `feedback.received`, in whatever order they arrive."""

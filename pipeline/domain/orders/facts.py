@@ -229,7 +229,13 @@ class Facts(Struct, omit_defaults=True):
 
     def attribution(self) -> Attribution:
         """The account and dimensions of the current revision."""
-        return Attribution(self.latest.account.id, self.latest.dimensions)
+        return Attribution(self.latest.account.id, self.dimensions)
+
+    @property
+    def dimensions(self) -> dict[str, str]:
+        """The dimensions of the current revision. The tier is the account's, unless the order names one itself."""
+        known, tier = self.latest.dimensions, self.latest.account.tier
+        return known if tier is None or "tier" in known else known | {"tier": tier}
 
     def apply_completed(self, event: Event) -> None:
         """Apply an `order.completed`."""

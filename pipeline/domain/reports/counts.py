@@ -36,7 +36,7 @@ def contribution(order: Order) -> dict[str, int]:
     if experience.stakeholders:
         _pairs(claim, experience, names)
         _answers(order, claim, experience, names)
-    _signs(order, claim, names)
+    _signs(order, claim, experience, names)
     counts = dict.fromkeys(names, 1)
     if len(counts) < len(names):  # several people gave the same answer
         counts = {name: names.count(name) for name in counts}
@@ -81,6 +81,11 @@ def _reachable(dialogue: Dialogue) -> bool:
         return True
     refusals = dialogue.current_refusals()
     return bool(refusals) and nearest([refusal.reason for refusal in refusals]) in WITHIN_REACH
+
+
+def nobody_could_be_asked(dialogue: Dialogue) -> bool:
+    """Whether no contact of the order can be asked, or only one whose address other accounts have used up."""
+    return not _reachable(dialogue) or _lost_to_others(dialogue)
 
 
 def _lost_to_others(dialogue: Dialogue) -> bool:
@@ -147,7 +152,7 @@ def _answers(order: Order, claim: Claim, experience: Experience, names: list[str
         names.extend(CONDITION + condition for condition in answer.condition)
 
 
-def _signs(order: Order, claim: Claim, names: list[str]) -> None:
+def _signs(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
     """The counts for the signs of embellishment (see `embellishment`)."""
     facts, dialogue = order.facts, order.dialogue
     if dialogue.shared_addresses:
@@ -172,6 +177,8 @@ def _signs(order: Order, claim: Claim, names: list[str]) -> None:
         names.append("missed_first")
     if was_rescued(first.by_when, moved_at, last.by_when, claim.delivered_at):
         names.append("rescued")
+        if experience.late is not None:
+            names.append("rescued:denied" if experience.late >= 0.5 else "rescued:confirmed")
     if hidden or dialogue.asks or dialogue.due or dialogue.refusals:
         _at_risk(dialogue, hidden or was_at_risk(first.by_when, moved_at, claim.delivered_at), names)
 
@@ -180,5 +187,5 @@ def _at_risk(dialogue: Dialogue, at_risk: bool, names: list[str]) -> None:
     """Whether there was a motive to avoid a question, and whether one was possible."""
     group = "risk" if at_risk else "clean"
     names.append(group)
-    if not _reachable(dialogue) or _lost_to_others(dialogue):
+    if nobody_could_be_asked(dialogue):
         names.append(group + ":unreachable")

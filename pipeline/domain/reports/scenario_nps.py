@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from pipeline.domain.answers.scores import DETRACTOR_UP_TO, PROMOTER_FROM
-from pipeline.domain.detection.intervals import gap_interval, mean_interval
+from pipeline.domain.detection.intervals import mean_interval
 
 
 class Figure(Struct, frozen=True):
@@ -27,23 +27,20 @@ def nps(histogram: Histogram) -> Figure | None:
         return None
     promoters = sum(n for (scale, score), n in histogram.items() if score >= PROMOTER_FROM[scale])
     detractors = sum(n for (scale, score), n in histogram.items() if score <= DETRACTOR_UP_TO[scale])
-    low, high = gap_interval(promoters, detractors, total - promoters - detractors)
+    low, high = mean_interval({1.0: promoters, 0.0: total - promoters - detractors, -1.0: detractors}, -1.0, 1.0)
     return Figure(100 * (promoters - detractors) / total, 100 * low, 100 * high, total)
 
 
 def mean_score(histogram: Histogram) -> Figure | None:
     """The mean score on its own scale; where both scales occur, all on 0-10. None without answers."""
-    total = sum(histogram.values())
-    if not total:
-        return None
     scales = {scale for (scale, _), n in histogram.items() if n}
-    if scales == {5}:
-        points, low, high = sum(score * n for (_, score), n in histogram.items()), 1.0, 5.0
-        return _mean(float(points), total, low, high)
-    points_of_ten = sum((score if scale == 10 else (score - 1) * 2.5) * n for (scale, score), n in histogram.items())
-    return _mean(points_of_ten, total, 0.0, 10.0)
-
-
-def _mean(points: float, total: int, low: float, high: float) -> Figure:
-    lower, upper = mean_interval(points, total, low, high)
-    return Figure(points / total, lower, upper, total)
+    if not scales:
+        return None
+    counts: dict[float, int] = {}
+    for (scale, score), n in histogram.items():
+        points = score if scale == 10 or scales == {5} else (score - 1) * 2.5
+        counts[points] = counts.get(points, 0) + n
+    low, high = (1.0, 5.0) if scales == {5} else (0.0, 10.0)
+    total = sum(counts.values())
+    lower, upper = mean_interval(counts, low, high)
+    return Figure(sum(points * n for points, n in counts.items()) / total, lower, upper, total)

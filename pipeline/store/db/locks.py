@@ -1,8 +1,8 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
 A transaction that needs several kinds acquires them in one order, or two could deadlock: erasure (shared by all that
-seal), levels, tracking numbers, orders, accounts, addresses, segments, and last opt-outs. Names of one kind are sorted
-here.
+seal), levels, tracking numbers, orders, accounts, addresses, segments, incidents, and last opt-outs. Names of one kind
+are sorted here.
 """
 
 from collections.abc import Collection
@@ -11,7 +11,19 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-Kind = Literal["tracking", "order", "account", "address", "segment", "opt_out", "form", "levels", "erasure"]
+Kind = Literal[
+    "tracking",
+    "order",
+    "account",
+    "address",
+    "segment",
+    "incident",
+    "opt_out",
+    "form",
+    "levels",
+    "erasure",
+    "receiver",
+]
 
 # A function scan returns the items of an array in their order.
 _TRY_LOCK = text("SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")

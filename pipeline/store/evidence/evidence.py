@@ -7,13 +7,16 @@ replay from the first pair.
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
 
 from pipeline.domain.detection import alerting
+from pipeline.domain.detection.intervals import rate_interval
 from pipeline.domain.detection.levels import Threshold
+from pipeline.domain.detection.pairs import MOVED, ON_TIME
 from pipeline.domain.detection.segments import Segment, Series
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
@@ -47,8 +50,10 @@ class Baseline(NamedTuple):
 class EvidenceStore:
     """The evidence touched by one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, rules_since: int = 0) -> None:
+        """`rules_since`: first day (ordinal) that is judged by the present rules."""
         self._connection = connection
+        self._rules = alerting.Rules(rules_since)
         self._states: dict[Series, alerting.Evidence] = {}
         self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
         self._new: list[tuple[object, ...]] = []
@@ -82,17 +87,20 @@ class EvidenceStore:
     def fleet(self, signal: str, before: date) -> tuple[int, float]:
         """Number and sum of x of the fleet's pairs of the 90 days before a day."""
         last = before.toordinal() - 1
+        days = self.fleet_days(signal, last - WINDOW_DAYS + 1, last)
+        return sum(n for _, n, _ in days), sum(total for _, _, total in days)
+
+    def fleet_days(self, signal: str, first: int, last: int) -> list[tuple[int, int, float]]:
+        """(day, n, sum of x) of the fleet's days from `first` to `last` that had pairs, sorted.
+
+        Always in the same order, so that the last digit of a sum is the same on every database.
+        """
         query = select(fleet_days.c.day, fleet_days.c.n, fleet_days.c.total).where(
-            fleet_days.c.signal == signal, fleet_days.c.day.between(last - WINDOW_DAYS + 1, last)
+            fleet_days.c.signal == signal, fleet_days.c.day.between(first, last)
         )
         by_day = {row.day: (row.n, row.total) for row in self._connection.execute(query)}
-        by_day |= {
-            day: sums
-            for (name, day), sums in self._fleet.items()
-            if name == signal and last - WINDOW_DAYS < day <= last
-        }
-        # Always in the same order, so that the last digit is the same on every database.
-        return sum(n for n, _ in by_day.values()), sum(by_day[day][1] for day in sorted(by_day))
+        by_day |= {day: sums for (name, day), sums in self._fleet.items() if name == signal and first <= day <= last}
+        return [(day, *by_day[day]) for day in sorted(by_day)]
 
     def count_fleet(self, signal: str, day: int, x: float, previous: float | None) -> None:
         """Add one order's pair, or its change from `previous`, to the fleet's sums of that day.
@@ -149,10 +157,37 @@ class EvidenceStore:
         for first, limit in threshold.falls(state.last_day, day):
             if state.detector.evidence >= limit:
                 self._close_day(series, state, first)
-                opened = alerting.enter(state, first, limit, lambda k: self.recent(series, state.pairs, k))
+                recent = partial(self.recent, series, state.pairs)
+                opened = alerting.enter(state, first, limit, recent, self._rules_of(series))
                 self._days[series, first] = _encode(state)
                 return opened
         return None
+
+    def observe(
+        self, series: Series, state: alerting.Evidence, pair: alerting.Pair, threshold: float
+    ) -> alerting.Transition | None:
+        """Add a pair to the state before it. Returns the change of the segment's alert, if any."""
+        recent = partial(self.recent, series, state.pairs + 1)
+        return alerting.observe(state, pair, threshold, recent, self._rules_of(series))
+
+    def _rules_of(self, series: Series) -> alerting.Rules:
+        if series.signal != MOVED:
+            return self._rules
+        return alerting.Rules(self._rules.since, partial(self._customers_disagree, series))
+
+    def _customers_disagree(self, series: Series, run: Sequence[alerting.Pair]) -> bool:
+        """Whether the customers of the orders whose promises were moved say, more often than honest ones, late."""
+        self._write_pairs()
+        moved = {pair.order for pair in run if pair.x > 0.0}
+        accounts = sorted({pair.account for pair in run if pair.x > 0.0})
+        query = select(pairs.c.order_id, pairs.c.x, pairs.c.delta).where(
+            among(self._connection, pairs.c.account_id, accounts),
+            pairs.c.day >= min(pair.day for pair in run),
+            _is(pairs, series._replace(signal=ON_TIME)),
+        )
+        answered = [row for row in self._connection.execute(query) if row.order_id in moved]
+        xs = sorted(row.x for row in answered)  # in one order, so that their sum is the same on every database
+        return bool(answered) and rate_interval(sum(xs), len(xs))[0] > max(row.delta for row in answered)
 
     def amend(
         self, series: Series, n: int, day: int, x: float, threshold: Threshold, today: int
@@ -184,9 +219,8 @@ class EvidenceStore:
             day = _day(state, pair)
             self.enter(series, day, threshold)
             self._close_day(series, state, day)
-            n = state.pairs + 1
             self._days[series, day] = None
-            alerting.observe(state, pair, threshold.on(day), lambda k, n=n: self.recent(series, n, k))  # type: ignore[misc]
+            self.observe(series, state, pair, threshold.on(day))
         self.enter(series, today, threshold)
         return state
 

@@ -4,7 +4,7 @@ A journal has one contract and two implementations: `EmbeddedJournal` for one pr
 `app.installation` chooses between them, once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -101,11 +101,11 @@ def find(connection: Connection, source: str, event_id: str) -> Stored | None:
     return None if row is None else Stored(*row)
 
 
-def read_type(connection: Connection, kind: str, after: int, limit: int | None = None) -> list[Stored]:
-    """The events of one type after that sequence number, oldest first."""
+def read_types(connection: Connection, kinds: Collection[str], after: int, limit: int | None = None) -> list[Stored]:
+    """The events of these types after that sequence number, oldest first."""
     query = (
         select(journal.c.seq, journal.c.received_at, journal.c.payload)
-        .where(journal.c.seq > after, journal.c.type == kind)
+        .where(journal.c.seq > after, journal.c.type.in_(kinds))
         .order_by(journal.c.seq)
         .limit(limit)
     )

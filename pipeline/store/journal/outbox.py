@@ -75,11 +75,12 @@ def read(connection: Connection, shards: Collection[int], limit: int) -> list[Pe
     return [PendingEvent(*row) for row in connection.execute(_NEXT, {"shards": list(shards), "limit": limit})]
 
 
-def pending_of_type(connection: Connection, kind: str) -> list[Stored]:
-    """All events of one type that wait to be published, oldest first."""
+def pending_of_types(connection: Connection, kinds: Collection[str]) -> list[Stored]:
+    """All events of these types that wait to be published, oldest first."""
     columns = (journal.c.seq, journal.c.received_at, journal.c.payload)
-    query = select(*columns).join_from(outbox, journal, journal.c.seq == outbox.c.seq).where(journal.c.type == kind)
-    return [Stored(*row) for row in connection.execute(query.order_by(outbox.c.seq))]
+    query = select(*columns).join_from(outbox, journal, journal.c.seq == outbox.c.seq)
+    ordered = query.where(journal.c.type.in_(kinds)).order_by(outbox.c.seq)
+    return [Stored(*row) for row in connection.execute(ordered)]
 
 
 def mark_published(connection: Connection, seqs: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
+from pipeline.domain.detection.spread import SegmentSums
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
@@ -23,6 +24,7 @@ _dialogue = msgspec.json.Decoder(Dialogue)
 
 _Cell = tuple[str, str, int]  # dimension, value, day: a cell has one row of the rollups for each counter
 _COUNTER = ("dimension", "value", "day", "counter", "n")
+_CONTACT_COUNTERS = ("clean", "clean:unreachable", "risk", "risk:unreachable")  # in the order of `SegmentSums`
 
 
 class _Counted(Struct, frozen=True):
@@ -152,6 +154,25 @@ class OrderStore:
                     sums[counter] = sums.get(counter, 0) + n
         return sums
 
+    def contacts(self, dimension: str, first_day: int, last_day: int) -> list[SegmentSums]:
+        """For each segment of a level the orders of those days with and without a contact (`spread.Contacts`)."""
+        self._count_touched()
+        query = (
+            select(rollups.c.value, rollups.c.counter, func.sum(rollups.c.n))
+            .where(rollups.c.dimension == dimension, rollups.c.day.between(first_day, last_day))
+            .where(rollups.c.counter.in_(_CONTACT_COUNTERS))
+            .group_by(rollups.c.value, rollups.c.counter)
+        )
+        sums = {(value, counter): int(n) for value, counter, n in self._connection.execute(query)}
+        for (name, value, day), counts in self._deltas.items():
+            if name == dimension and first_day <= day <= last_day:
+                for counter in _CONTACT_COUNTERS:
+                    sums[value, counter] = sums.get((value, counter), 0) + counts.get(counter, 0)
+        segments = sorted({value for value, _ in sums})
+        return [
+            SegmentSums(value, *(sums.get((value, counter), 0) for counter in _CONTACT_COUNTERS)) for value in segments
+        ]
+
     def flush(self) -> None:
         """Write the orders that changed."""
         self._count_touched()
@@ -181,7 +202,7 @@ class OrderStore:
         if not counts:
             return _Counted()
         facts = order.facts
-        return _Counted(_cells(tuple(facts.latest.dimensions.items()), facts.day(), self._levels), counts)
+        return _Counted(_cells(tuple(facts.dimensions.items()), facts.day(), self._levels), counts)
 
     def _add(self, cells: Sequence[_Cell], counts: dict[str, int]) -> None:
         if not counts:

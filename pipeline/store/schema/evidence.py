@@ -30,6 +30,43 @@ nulls = Table(
     **WITHOUT_ROWID,
 )
 
+# Pairs per segment and day of receipt, also those beyond the cap, of the signals whose honest rate differs between
+# segments. The spread is estimated from these sums.
+segment_days = Table(
+    "segment_days",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("dimension", String(200), nullable=False),
+    Column("value", String(1_000), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("total", Float, nullable=False),
+    PrimaryKeyConstraint("signal", "dimension", "value", "day"),
+    **WITHOUT_ROWID,
+)
+
+# What the segments of a level had at the start of a month, frozen at its first pair: the honest spread follows from it.
+spreads = Table(
+    "spreads",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("dimension", String(200), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("segments", Text, nullable=False),  # domain.detection.spread rows as JSON, sorted by value
+    PrimaryKeyConstraint("signal", "dimension", "month"),
+)
+
+# How many times its frozen mean the fleet's rate was, frozen at the first pair of each day.
+fleet_factors = Table(
+    "fleet_factors",
+    metadata,
+    Column("signal", String(20), nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("factor", Float, nullable=False),
+    PrimaryKeyConstraint("signal", "day"),
+    **WITHOUT_ROWID,
+)
+
 # The counted pairs of each segment, in order of receipt. Evidence is computed from them alone.
 pairs = Table(
     "pairs",
@@ -77,6 +114,8 @@ alerts = Table(
     Column("resolved_at", Utc),
     Column("evidence", Text, nullable=False),
     Index("alerts_by_segment", "dimension", "value", "signal"),
+    Index("alerts_by_opening", "opened_at", "alert_id"),
+    Index("alerts_by_state", "state", "signal"),
 )
 
 # Changes of the levels since the first start, and how far the one in progress is.

@@ -12,15 +12,17 @@ from hypothesis import Phase, given, target
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection import alerting, baseline, detector, resolver
 from pipeline.domain.detection.intervals import breakdown_rho
 from pipeline.domain.detection.levels import constant
 from pipeline.domain.detection.segments import Series
+from pipeline.domain.detection.spread import SegmentSums, Spread
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence.evidence import EvidenceStore
-from pipeline.store.schema.evidence import alerts, evidence, fleet_days, nulls, pairs
+from pipeline.store.schema.evidence import alerts, evidence, fleet_days, fleet_factors, nulls, pairs, spreads
 from pipeline.store.schema.journal import journal
 from tests.support.builders import MONDAY, answered, asked, at, completed, contact, repromised, scanned
 from tests.support.modes import EVERYWHERE
@@ -192,7 +194,7 @@ def check_numbering(runtime: EmbeddedRunner) -> None:
             assert len({row.order_id for row in numbered}) == len(numbered)
 
 
-_KINDS = {"watch": 0, "single_account_dispute": 1, "divergence": 2}
+_KINDS = {"watch": 0, "single_day": 1, "single_account": 1, "single_account_dispute": 1, "divergence": 2}
 _SEVERITIES = {None: 0, "minor": 1, "major": 2, "critical": 3}
 
 
@@ -289,7 +291,7 @@ def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable
     opened = of_the_depot(runtime)
     assert (opened["alert_id"], opened["kind"], opened["state"]) == (
         "on_time/depot/Lyon/1",
-        "single_account_dispute",
+        "single_account",
         "open",
     )
     proof = published_changes(runtime, opened["alert_id"])[0][1]["evidence"]
@@ -313,7 +315,7 @@ def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable
     assert proof["breakdown_rho"] == pytest.approx(breakdown_rho(proof["low"], 0.05))
 
     ingest_pairs(runtime, "xxxx", first_day=6, first=5)  # other accounts join: it is no dispute of one account
-    ingest_pairs(runtime, "." * 30, first_day=11, first=9)
+    ingest_pairs(runtime, "." * 45, first_day=11, first=9)
     assert [what for what, _ in published_changes(runtime, "on_time/depot/Lyon/1")] == [
         "opened",
         "escalated",
@@ -329,7 +331,7 @@ def test_an_alert_opens_escalates_and_resolves_with_its_evidence(start: Callable
     assert alert["opened_at"] == opened["opened_at"] < alert["resolved_at"] == alert["changed_at"]
     check_alerts(runtime)
 
-    ingest_pairs(runtime, "xxxxxx", first_day=50, first=50)
+    ingest_pairs(runtime, "xxxxxx", first_day=60, first=60)
     assert of_the_depot(runtime, "open")["alert_id"] == "on_time/depot/Lyon/2"
 
 
@@ -481,15 +483,89 @@ def test_a_months_baseline_is_the_fleets_mean_before_it_and_never_changes(runtim
     assert (march["n"], march["total"]) == (200, 40.0)
     fleet(runtime, 1, 1, APRIL + timedelta(days=2), first=600)
     assert experience_baselines(runtime)["2026-04"] == (200, 0.1)
-    assert {pair["delta"] for pair in rows(runtime, pairs)} == {0.1}
     fleet(runtime, 1, 0, MAY, first=700)
     assert experience_baselines(runtime)["2026-05"] == (204, 44 / 204)
-    assert {
-        (pair["order_id"], pair["delta"]) for pair in rows(runtime, pairs) if pair["order_id"] in ("S-600", "S-700")
-    } == {
-        ("S-600", 0.1),
-        ("S-700", 44 / 204),
-    }
+    delta = {pair["order_id"]: pair["delta"] for pair in rows(runtime, pairs)}
+    assert {delta[f"S-{k}"] for k in (500, 501, 502)} == {0.1}
+    days = [((APRIL - MARCH).days + 3, 200, 40.0), (2, 3, 3.0)]  # as they were on 3 April: days ago, pairs, unhappy
+    assert delta["S-600"] == baseline.experience_null(0.1, 0.0, baseline.fleet_now(0.1, days))
+    assert 44 / 204 < delta["S-700"] < 1.02 * 44 / 204, "in a month the fleet has nearly recovered"
+
+
+def at_depot(n: int, depot: str, time: datetime, value: int) -> list[bytes]:
+    """As `scored`, at a depot."""
+    order, *rest = scored(n, time, value)
+    event = msgspec.json.decode(order)
+    event["data"]["dimensions"] = {"depot": depot}
+    return [msgspec.json.encode(event), *rest]
+
+
+def depots(runtime: EmbeddedRunner, unhappy: dict[str, int], time: datetime) -> None:
+    """Ingest sixty scores of each depot on one day, of which so many are unhappy."""
+    raws = [
+        raw
+        for place, (depot, bad) in enumerate(sorted(unhappy.items()))
+        for k in range(60)
+        for raw in at_depot(1000 * place + k, depot, time, 1 if k < bad else 5)
+    ]
+    ingest(runtime, *raws)
+
+
+def test_a_segments_baseline_includes_how_much_the_others_differ(runtime: EmbeddedRunner) -> None:
+    unhappy = {"Lyon": 6, "Nancy": 3, "Nice": 9, "Pau": 15}
+    depots(runtime, unhappy, MARCH)
+    ingest(
+        runtime, *at_depot(9001, "Lyon", APRIL, 5), *at_depot(9002, "Pau", APRIL, 5), *at_depot(9003, "Brest", APRIL, 5)
+    )
+
+    (stored,) = [row for row in rows(runtime, spreads) if row["dimension"] == "depot"]
+    assert (stored["signal"], stored["month"]) == ("experience", "2026-04")
+    frozen = msgspec.json.decode(stored["segments"], type=list[SegmentSums])
+    assert frozen == [SegmentSums(depot, 60, float(n), 60, float(n)) for depot, n in sorted(unhappy.items())]
+    delta = {pair["value"]: pair["delta"] for pair in rows(runtime, pairs) if pair["dimension"] == "depot"}
+    assert delta == {name: 33 / 240 + Spread(frozen).tau(name) for name in ("Lyon", "Pau", "Brest")}
+    assert min(delta, key=delta.__getitem__) == "Pau", "the least liked leaves itself out"
+
+
+def test_what_is_frozen_never_changes(runtime: EmbeddedRunner) -> None:
+    depots(runtime, {"Lyon": 6, "Nancy": 3, "Nice": 9, "Pau": 15}, MARCH)
+    ingest(runtime, *at_depot(9001, "Lyon", APRIL, 5))
+    before = rows(runtime, spreads), rows(runtime, fleet_factors)
+    depots(runtime, {"Metz": 50}, APRIL + timedelta(hours=1))
+    ingest(runtime, answered("S-30", APRIL + timedelta(hours=2), score={"value": 1, "scale": 5}))
+    ingest(runtime, *at_depot(9002, "Lyon", APRIL + timedelta(hours=3), 5))
+
+    assert (rows(runtime, spreads), rows(runtime, fleet_factors)) == before
+    for table in (spreads, fleet_factors):
+        with runtime.engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
+            connection.execute(table.delete())
+
+
+def test_a_database_of_an_earlier_version_keeps_its_rules_until_the_day_that_was_set(
+    database_url: str,
+) -> None:
+    """Twelve orders of twelve accounts on one day: an alert by the earlier rules, one bad day by the present ones."""
+    since = at(days=1).toordinal()
+    runtime = embedded(database_url, levels=LEVELS, rules_since=since)
+    try:
+        storm = [raw for n in range(12) for raw in one_pair(n, 0.01 * n)]
+        ingest(runtime, *storm)
+        assert kind_now(runtime) == "divergence"
+        later = [raw for n in range(12, 24) for raw in one_pair(n, 1 + 0.01 * n, depot="Nancy")]
+        ingest(runtime, *later)
+        (other,) = [a for a in rows(runtime, alerts) if a["value"] == "Nancy"]
+        assert other["kind"] == "single_day"
+
+        # An answer of the first day changes after the day of the change: both rules fold, each its own days.
+        ingest(runtime, answered("SO-3", at(days=2), "ben", "second", arrival="on_time"))
+        assert kind_now(runtime) == "divergence"
+        with reading(runtime.engine) as connection:
+            state = EvidenceStore(connection, since).state(ON_TIME_AT_LYON)
+            limit = constant(threshold(ON_TIME_AT_LYON))
+            assert EvidenceStore(connection, since).fold(ON_TIME_AT_LYON, 0, limit, 0) == state
+            connection.rollback()
+    finally:
+        runtime.engine.dispose()
 
 
 def test_pairs_older_than_ninety_days_do_not_count_for_the_baseline(runtime: EmbeddedRunner) -> None:

@@ -24,10 +24,15 @@ def incoming(raw: bytes, received_at: datetime | None = None) -> Incoming:
 
 
 def embedded(
-    url: str, policy: Policy | None = None, levels: str = "depot:20,carrier:10", batch: int = 100
+    url: str,
+    policy: Policy | None = None,
+    levels: str = "depot:20,carrier:10",
+    batch: int = 100,
+    *,
+    rules_since: int = 0,
 ) -> EmbeddedRunner:
     """The embedded runner on a migrated database, or its equivalent on a cluster's database."""
-    setup = Setup(parse_levels(levels), 1.0, policy or Policy())
+    setup = Setup(parse_levels(levels), 1.0, policy or Policy(), rules_since=rules_since)
     return steps.runtime(url, VAULT, setup, batch)
 
 

@@ -10,6 +10,7 @@ from pipeline.domain.detection.alerting import (
     Evidence,
     OpenAlert,
     Pair,
+    Rules,
     Transition,
     observe,
 )
@@ -32,8 +33,9 @@ def must_not_read(k: int) -> Sequence[Pair]:
 class Fold:
     """The evidence of one segment. Records the transitions and the number of pairs read again."""
 
-    def __init__(self, a: float = THRESHOLD) -> None:
+    def __init__(self, a: float = THRESHOLD, rules_since: int = 0) -> None:
         self.a = a
+        self.rules = Rules(rules_since)
         self.evidence = Evidence()
         self.seen: list[Pair] = []
         self.transitions: list[tuple[int, Transition]] = []
@@ -42,7 +44,7 @@ class Fold:
     def add(self, pairs: Sequence[Pair]) -> "Fold":
         for pair in pairs:
             self.seen.append(pair)
-            transition = observe(self.evidence, pair, self.a, self._recent)
+            transition = observe(self.evidence, pair, self.a, self._recent, self.rules)
             if transition is not None:
                 self.transitions.append((len(self.seen), transition))
         return self

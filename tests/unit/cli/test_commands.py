@@ -52,10 +52,20 @@ def test_an_option_that_cannot_be_used_is_one_sentence(tmp_path: Path, arguments
 
 
 def test_lab_is_another_name_of_simulate() -> None:
-    arguments = ["--segments", "2", "--days", "20", "--seeds", "1"]
+    arguments = ["--segments", "2", "--days", "20", "--seeds", "1", "--fleets", "1", "--repeats", "2"]
     first, second = (CliRunner().invoke(app, [name, *arguments]) for name in ("simulate", "lab"))
     assert first.exit_code == second.exit_code == 0
     assert first.stdout == second.stdout
+
+
+def test_the_simulation_draws_an_image_where_it_can(tmp_path: Path) -> None:
+    arguments = ["simulate", "--segments", "2", "--days", "20", "--seeds", "1", "--fleets", "1", "--repeats", "2"]
+    done = CliRunner().invoke(app, [*arguments, "--plot", str(tmp_path / "a.svg")])
+    assert done.exit_code == 0
+    assert (tmp_path / "a.svg").stat().st_size > 1_000
+    refused = CliRunner().invoke(app, [*arguments, "--plot", str(tmp_path / "a.pdf")])
+    assert refused.exit_code == 2
+    assert "--plot: 'a.pdf' does not end in .png or .svg" in refused.stderr
 
 
 def test_the_preview_prints_every_message_with_its_segments(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_without_alerts_the_report_does_not_call_the_claims_true() -> None:
 
 def test_the_last_paragraph_names_who_embellishes_and_how() -> None:
     console, raw = page(120)
-    show_diagnosis(console, "depot", diagnose("depot", fleet(Lille={"scanned_early": 120})))
+    show_diagnosis(console, "depot", diagnose("depot", fleet(Lille={"scanned_early": 120}), [alert(signal="early")]))
     text = " ".join(raw.getvalue().decode().split())
     assert 'Depot Lille scans "delivered" early' in text
 

@@ -95,6 +95,15 @@ class _Named(Struct):
     order_id: str | None = None
     dimension: str = ""
     value: str = ""
+    incident_id: str | None = None
+    case_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the record (`contract.key_of`)."""
+        if self.dimension:
+            return f"{self.dimension}={self.value}"
+        return self.case_id or self.incident_id or self.order_id or ""
 
 
 class _Envelope(Struct):
@@ -107,10 +116,9 @@ _named = msgspec.json.Decoder(_Envelope)
 def outgoing(kind: str, payload: str, prefix: str = "") -> OutgoingRecord:
     """An event of the journal as a record in structured mode, on the topic of its type, without words.
 
-    Its key is the order, for an alert the segment: consumers read the events of one key in the order of publication.
+    Its key is the order; for an alert the segment, for an incident or a case its id. Consumers read the events of one
+    key in the order of publication.
     """
     topic = KINDS[kind].topic
     value = for_publication(kind, payload.encode())
-    data = _named.decode(value).data
-    key = f"{data.dimension}={data.value}" if topic == "alerts" else data.order_id or ""
-    return OutgoingRecord(prefix + topic, key.encode(), value, _HEADERS)
+    return OutgoingRecord(prefix + topic, _named.decode(value).data.key.encode(), value, _HEADERS)

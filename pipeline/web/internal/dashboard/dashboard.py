@@ -128,7 +128,7 @@ def _render(
     segments = report_filter.segments(connection, viewer)
     alerts = alerts_as_of(connection, viewer, today)
     fleet = _figures(report_filter.fleet(connection, viewer))
-    findings = diagnose(level, segments, alerts)
+    findings = diagnose(level, segments, alerts, report_filter.last)
     comments = opened(connection, store.vault, verbatims(connection, viewer, COMMENTS))
     comments = [answer for answer in comments if answer.comment is not None]  # of nobody who was erased
     orders = read_orders(connection, viewer, [answer.order_id for answer in comments])

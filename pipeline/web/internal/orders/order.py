@@ -157,7 +157,7 @@ def _verdict_in_words(order: Order, frozen: Claim | None, judged: Verdict | None
 
 def _supported(order: Order, alerts: Iterable[Alert], levels: Sequence[Level]) -> list[Alert]:
     """The alerts whose run of contradictions includes this order's."""
-    dimensions = order.facts.latest.dimensions if order.facts.known else {}
+    dimensions = order.facts.dimensions if order.facts.known else {}
     homes = {Segment(*TOTAL), *segments_of(dimensions, levels)}
     found = []
     for alert in alerts:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.domain.detection.alerting import (
     Evidence,
     Pair,
+    Rules,
     excess,
     is_unverified,
     judge,
@@ -50,10 +52,89 @@ def test_contradictions_of_one_account_open_a_dispute() -> None:
     assert fold.alert.severity == "critical"
 
 
-def test_a_single_account_segment_can_only_be_a_dispute() -> None:
+def test_the_alert_of_a_segment_with_one_account_is_that_accounts() -> None:
     fold = Fold().add([Pair(START + i, 1.0, 0.05, "only", f"o{i}") for i in range(20)])
 
-    assert fold.history == [("opened", "single_account_dispute")]
+    assert fold.history == [("opened", "single_account")]
+    assert fold.alert.severity == "critical"
+
+
+@pytest.mark.parametrize(("last_of_another", "kind"), [(180, "single_account"), (179, "single_account_dispute")])
+def test_a_segment_has_one_account_if_no_other_had_a_pair_for_180_days(last_of_another: int, kind: str) -> None:
+    fold = Fold().add([Pair(START, 0.0, 0.05, "only", "o"), Pair(START, 0.0, 0.05, "former", "p")])
+    fold.add([Pair(START + last_of_another, 1.0, 0.05, "only", f"o{i}") for i in range(20)])
+
+    assert fold.history == [("opened", kind)]
+
+
+def test_an_account_alone_in_its_segment_that_is_joined_by_others_becomes_a_divergence() -> None:
+    fold = Fold().add([Pair(START + i, 1.0, 0.05, "only", f"o{i}") for i in range(20)])
+    fold.add([Pair(START + 20 + i, 1.0, 0.05, f"b{i % 5}", f"p{i}") for i in range(20)])
+
+    assert fold.history == [("opened", "single_account"), ("escalated", "divergence")]
+
+
+def storm(days: int = 1) -> list[Pair]:
+    """Sixty honest days of three pairs, then ten contradictions on each of some days, of an account each."""
+    honest = pairs_of([0.0] * 180, per_day=3)
+    return honest + [Pair(START + 60 + d, 1.0, 0.05, f"s{d}-{i}", f"s{d}-{i}") for d in range(days) for i in range(10)]
+
+
+def test_one_bad_day_is_shown_as_such_and_notifies_nobody() -> None:
+    fold = Fold().add(storm())
+
+    assert fold.history == [("opened", "single_day")]
+    judged = judge(fold.seen[-10:], 0.05, THRESHOLD)
+    assert (judged.worst_day, judged.other_days_rate, judged.other_days_max) == (START + 60, None, 0.0)
+    assert judge(fold.seen[-10:], 0.05, THRESHOLD, by_day=False).kind == "divergence"
+
+
+def test_a_bad_day_that_others_follow_becomes_a_divergence() -> None:
+    assert Fold().add(storm(2)).history == [("opened", "single_day"), ("escalated", "divergence")]
+
+
+def test_the_worst_day_is_a_day_as_the_detector_counts_it() -> None:
+    late = [Pair(START + day, 1.0, 0.05, f"a{i}", f"o{i}") for i, day in enumerate((9, 3, 4, 5, 9, 10))]
+
+    judged = judge(late, 0.05, THRESHOLD, since=START + 9)
+
+    assert judged.worst_day == START + 9, "days never run backwards"
+    assert judged.other_days_rate == 1.0
+    assert judge([*late[1:4], *late[5:]], 0.05, THRESHOLD, since=START + 8).worst_day == START + 8
+
+
+def test_of_two_equally_bad_days_the_earlier_is_left_out() -> None:
+    days = [Pair(START + day, 1.0, 0.05, f"a{i}", "o") for i, day in enumerate((0, 1, 1, 2, 2, 3))]
+
+    assert judge(days, 0.05, THRESHOLD).worst_day == START + 1
+
+
+def test_days_before_the_present_rules_are_judged_and_resolved_as_before() -> None:
+    since = START + 61
+    assert Fold(rules_since=since).add(storm()).history == [("opened", "divergence")]
+    assert Fold(rules_since=since).add(storm(2)).history == [("opened", "divergence")]
+
+    repaired = pairs_of([1.0, 0.0, 0.0] * 20 + [0.0] * 300)
+    now, before = Fold().add(repaired), Fold(rules_since=START + 9_999).add(repaired)
+    assert now.transitions[0] == before.transitions[0]
+    assert now.history[-1] == before.history[-1] == ("resolved", "divergence")
+    assert before.transitions[-1][0] < now.transitions[-1][0]
+    assert before.evidence.account is None, "a fold of earlier days leaves the state that an earlier version left"
+
+
+def test_a_further_gate_of_the_signal_decides_last_and_is_asked_again() -> None:
+    asked: list[int] = []
+
+    def confirm(run: Sequence[Pair]) -> bool:
+        asked.append(len(run))
+        return len(asked) > 3
+
+    fold = Fold()
+    fold.rules = Rules(confirm=confirm)
+    fold.add(pairs_of([1.0] * 40, per_day=1))
+
+    assert fold.history == [("opened", "watch"), ("escalated", "divergence")]
+    assert len(asked) == 4
 
 
 def test_a_difference_below_the_margin_is_a_watch_and_reads_no_run() -> None:
@@ -236,7 +317,10 @@ def test_after_a_resolution_the_evidence_starts_from_nothing() -> None:
         fold.add([Pair(START + i // 5, 0.0, 0.05, f"a{i % 7}", f"o{i}")])
         i += 1
 
-    assert fold.evidence == Evidence(pairs=i, last_day=fold.seen[-1].day)
+    newest = fold.seen[-1]
+    assert fold.evidence == Evidence(
+        pairs=i, last_day=newest.day, account=newest.account, other_account_day=fold.seen[-2].day
+    )
 
 
 def test_a_transition_contains_a_copy_of_the_alert() -> None:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.detection.baseline import delta_on_responders, experience_baseline, response_ratio, rho, threshold
+from pipeline.domain.detection.baseline import (
+    delta_on_responders,
+    experience_baseline,
+    experience_null,
+    fleet_now,
+    response_ratio,
+    rho,
+    sign_null,
+    threshold,
+)
 from pipeline.domain.detection.detector import Detector
 from tests.support.statistics.fold import START
 
@@ -47,6 +56,31 @@ def test_an_experience_baseline_is_never_zero_or_one() -> None:
         delta = experience_baseline(200, total)
         assert delta is not None
         Detector().step(START, 1.0, delta)
+
+
+def test_the_fleets_present_state_follows_a_bad_week_and_forgets_it() -> None:
+    usual = [(age, 30, 3.0) for age in range(1, 60)]
+    bad_week = [(age, 30, 6.0 if age <= 7 else 3.0) for age in range(1, 60)]
+    long_ago = [(age, 30, 6.0 if 40 <= age < 47 else 3.0) for age in range(1, 60)]
+
+    assert fleet_now(0.1, []) == 1.0
+    assert fleet_now(0.1, usual) == pytest.approx(1.0)
+    assert 1.4 < fleet_now(0.1, bad_week) < 1.5
+    assert fleet_now(0.1, long_ago) < 1.03
+    assert fleet_now(0.1, [(1, 30, 0.0)]) == 1.0, "a good week lowers nothing"
+
+
+def test_the_baseline_of_experience_grows_with_spread_and_a_bad_week_up_to_a_ceiling() -> None:
+    assert experience_null(0.1, 0.0, 1.0) == 0.1
+    assert experience_null(0.1, 0.02, 1.5) == pytest.approx(0.18)
+    assert experience_null(0.6, 0.1, 2.0) == 0.9
+
+
+def test_the_baseline_of_a_sign_needs_others_and_is_neither_tiny_nor_one() -> None:
+    assert sign_null(99, 3.0, 0.0) is None
+    assert sign_null(400, 20.0, 0.03) == pytest.approx(20.5 / 401 + 0.03)
+    assert sign_null(400, 0.0, 0.0) == 0.02
+    assert sign_null(400, 400.0, 0.1) == 0.9
 
 
 def test_the_threshold_divides_the_budget_among_segments_and_levels() -> None:

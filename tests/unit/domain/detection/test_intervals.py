@@ -106,7 +106,7 @@ def test_a_smaller_alpha_gives_a_wider_interval() -> None:
 def test_without_answers_the_interval_is_the_whole_range() -> None:
     assert rate_interval(0, 0) == (0.0, 1.0)
     assert gap_interval(0, 0, 0) == (-1.0, 1.0)
-    assert mean_interval(0, 0, 0, 10) == (0.0, 10.0)
+    assert mean_interval({}, 0, 10) == mean_interval({3.0: 0}, 0, 10) == (0.0, 10.0)
 
 
 def test_fractions_of_stakeholders_lie_between_their_neighbours() -> None:
@@ -116,18 +116,47 @@ def test_fractions_of_stakeholders_lie_between_their_neighbours() -> None:
     assert below[1] < between[1] < above[1]
 
 
-def test_the_interval_of_a_mean_score_is_the_scaled_rate_interval() -> None:
-    low, high = rate_interval(15, 20)
+def capital(counts: dict[float, int], m: float) -> float:
+    """What the 28 bettors have against a mean `m` of scores in [0, 1], on average, by the definition."""
+    fractions = [0.004 * (0.95 / 0.004) ** (i / 13) for i in range(14)]
+    bets = [f / m for f in fractions] + [-f / (1 - m) for f in fractions]
+    return sum([math.prod([float((1 + bet * (x - m)) ** n) for x, n in counts.items()]) for bet in bets]) / 28
 
-    assert mean_interval(20 * 1 + 15 * 9, 20, 1, 10) == pytest.approx((1 + 9 * low, 1 + 9 * high))
+
+@given(st.dictionaries(st.sampled_from([0.0, 0.2, 0.5, 0.7, 1.0]), st.integers(1, 40), min_size=1))
+def test_the_interval_of_a_mean_is_every_mean_the_bettors_do_not_disprove(counts: dict[float, int]) -> None:
+    low, high = mean_interval(counts, 0.0, 1.0)
+
+    observed = sum(x * n for x, n in counts.items()) / sum(counts.values())
+    assert 0.0 <= low <= observed <= high <= 1.0
+    for m in (i / 50 for i in range(1, 50)):
+        if abs(m - low) > 1e-6 and abs(m - high) > 1e-6:
+            assert (low < m < high) == (capital(counts, m) < 20.0)
 
 
-def test_a_total_slightly_out_of_range_by_rounding_has_an_interval() -> None:
-    total = sum([0.1] * 30)  # 3.0000000000000013 of at most 3.0
+def test_the_interval_of_a_mean_has_the_scale_of_its_scores_and_is_much_narrower_than_yes_or_no() -> None:
+    scores = {2.0: 5, 5.0: 10, 7.0: 25, 8.0: 30, 9.0: 20, 10.0: 10}
+    low, high = mean_interval(scores, 0.0, 10.0)
+    doubled = mean_interval({2 * score + 1: n for score, n in scores.items()}, 1.0, 21.0)
+    yes_or_no = rate_interval(sum(score * n for score, n in scores.items()) / 10, 100)
 
-    low, high = mean_interval(total, 30, 0.0, 0.1)
+    assert doubled == pytest.approx((2 * low + 1, 2 * high + 1))
+    assert high - low < 0.6 * 10 * (yes_or_no[1] - yes_or_no[0])
 
-    assert low < high == 0.1
+
+def test_the_interval_of_a_mean_is_rarely_wrong_at_any_look() -> None:
+    rng = random.Random(3)
+    wrong = 0
+    for _ in range(200):
+        counts = dict.fromkeys((0.0, 0.5, 1.0), 0)
+        for n in range(1, 121):
+            counts[rng.choices((0.0, 0.5, 1.0), (1, 2, 7))[0]] += 1
+            if n % 10 == 0:
+                low, high = mean_interval(counts, 0.0, 1.0)
+                if not low <= 0.8 <= high:
+                    wrong += 1
+                    break
+    assert wrong <= 14  # 5 % of 200, and three standard deviations less than that would allow 19
 
 
 def test_the_interval_covers_the_true_rate_at_all_times() -> None:
@@ -153,7 +182,9 @@ def test_the_interval_covers_the_true_rate_at_all_times() -> None:
         lambda: rate_interval(-1, 2),
         lambda: rate_interval(1, 2, 0.0),
         lambda: gap_interval(1, -1, 2),
-        lambda: mean_interval(1, 2, 5, 5),
+        lambda: mean_interval({1.0: 1}, 5, 5),
+        lambda: mean_interval({1.0: -1}, 0, 5),
+        lambda: mean_interval({1.0: 1}, 0, 5, 1.0),
         lambda: breakdown_rho(0.1, 0.0),
     ],
 )

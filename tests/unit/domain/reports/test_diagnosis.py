@@ -1,13 +1,13 @@
 """The diagnosis: which segments have a finding, and which have none."""
 
-import random
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from pipeline.domain.reports.diagnosis import Finding, diagnose
 from pipeline.domain.reports.scenario_nps import Figure
-from tests.support.statistics.findings import HONEST, alert, fleet
+from tests.support.statistics.findings import alert, fleet
 
 
 def named(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
@@ -19,16 +19,23 @@ def test_an_honest_fleet_has_no_finding() -> None:
     assert diagnose("depot", {}) == ()
 
 
+def test_counters_alone_name_nobody_however_odd_they_are() -> None:
+    odd = {"scanned_early": 120, "rescued": 65, "risk:unreachable": 55}
+    assert diagnose("depot", fleet(Lille=odd)) == ()
+
+
 @pytest.mark.parametrize(
-    ("how", "counters"),
+    ("how", "signal", "counters"),
     [
-        ("scans_early", {"scanned_early": 120}),
-        ("redates", {"rescued": 65, "on_time": 985}),
-        ("asks_no_question", {"risk:unreachable": 55}),
+        ("scans_early", "early", {"scanned_early": 120}),
+        ("redates", "moved", {"rescued": 65, "on_time": 985}),
+        ("asks_no_question", "no_question", {"risk:unreachable": 55}),
     ],
 )
-def test_each_way_of_embellishing_is_detected_by_its_own_counters(how: str, counters: dict[str, int]) -> None:
-    findings = diagnose("depot", fleet(Lille=counters))
+def test_each_way_of_embellishing_is_named_while_its_signal_is_open(
+    how: str, signal: str, counters: dict[str, int]
+) -> None:
+    findings = diagnose("depot", fleet(Lille=counters), [alert(signal=signal)])
     assert named(findings) == [("Lille", how)]
     assert findings[0].rest is not None
     assert findings[0].figure.low > findings[0].rest
@@ -37,29 +44,37 @@ def test_each_way_of_embellishing_is_detected_by_its_own_counters(how: str, coun
 
 def test_three_depots_with_three_ways_are_distinguished() -> None:
     odd = fleet(Lille={"scanned_early": 120}, Metz={"rescued": 65}, Brest={"risk:unreachable": 55})
-    assert named(diagnose("depot", odd)) == [
+    signals = {"Lille": "early", "Metz": "moved", "Brest": "no_question"}
+    assert named(diagnose("depot", odd, [alert(value=depot, signal=s) for depot, s in signals.items()])) == [
         ("Lille", "scans_early"),
         ("Metz", "redates"),
         ("Brest", "asks_no_question"),
     ]
 
 
-def test_nine_cases_are_too_few_for_a_finding_at_any_share() -> None:
-    few = fleet(Nice={"stated_arrival": 9, "scanned_early": 9, "missed_first": 9, "rescued": 9})
-    assert diagnose("depot", few) == ()
+def test_without_orders_in_the_period_a_finding_shows_the_figures_of_its_alert() -> None:
+    (finding,) = diagnose("depot", {}, [alert(signal="moved")])
+    assert (finding.cases, finding.figure) == (21, Figure(21 / 127, 0.09, 0.27, 127))
 
 
-def test_a_depot_like_all_others_has_no_finding_even_if_all_are_bad() -> None:
-    all_bad = {f"D{number}": HONEST | {"rescued": 60, "risk:unreachable": 55} for number in range(8)}
-    assert diagnose("depot", all_bad) == ()
+def test_an_open_alert_on_experience_is_no_proof() -> None:
+    assert diagnose("depot", fleet(Lille={}), [alert(signal="experience")]) == ()
 
 
-def test_a_single_segment_has_no_finding_without_a_comparison() -> None:
-    assert diagnose("depot", {"Only": HONEST | {"rescued": 70}}) == ()
+def test_a_report_on_the_past_names_who_had_an_open_alert_then() -> None:
+    ended = alert(state="resolved", resolved_at=datetime(2026, 5, 2, tzinfo=UTC))
+    for day, count in ((date(2026, 3, 19), 0), (date(2026, 3, 20), 1), (date(2026, 5, 1), 1), (date(2026, 5, 2), 0)):
+        assert len(diagnose("depot", fleet(Lille={}), [ended], day)) == count
+    assert len(diagnose("depot", fleet(Lille={}), [alert(state="unverified")], date(2026, 6, 1))) == 1
+
+
+def test_answers_that_staff_may_have_given_are_counted_with_the_finding() -> None:
+    (finding,) = diagnose("depot", fleet(Lille={"shared_address": 4, "changed_address": 2}), [alert()])
+    assert (finding.shared_addresses, finding.changed_addresses) == (4, 2)
 
 
 def test_customers_who_contradict_the_claim_support_the_finding() -> None:
-    (finding,) = diagnose("depot", fleet(Lille={"scanned_early": 120}), [alert()])
+    (finding,) = diagnose("depot", fleet(Lille={"scanned_early": 120}), [alert(signal="early"), alert()])
     assert [proof.signal for proof in finding.alerts] == ["on_time"]
 
 
@@ -87,30 +102,3 @@ def test_only_an_open_divergence_of_this_level_leads_to_a_finding(changes: dict[
 
 def test_an_alert_of_a_segment_without_figures_is_a_finding() -> None:
     assert named(diagnose("depot", fleet(), [alert(value="Gone")])) == [("Gone", "not_confirmed")]
-
-
-def test_of_two_thousand_honest_small_depots_hardly_any_has_a_finding() -> None:
-    """Counts drawn at the rates of an honest depot. The rules allow a finding in at most 5 of 100 fleets."""
-    generator = random.Random(20260302)
-
-    def drawn(n: int, rate: float) -> int:
-        return sum(generator.random() < rate for _ in range(n))
-
-    with_finding = 0
-    for _ in range(100):
-        segments = {}
-        for depot in range(20):
-            size = generator.choice((20, 60, 200))
-            late = drawn(size, 0.12)
-            segments[f"D{depot}"] = {
-                "stated_arrival": size,
-                "scanned_early": drawn(size, 0.03),
-                "missed_first": late,
-                "rescued": drawn(late, 0.15),
-                "risk": late,
-                "risk:unreachable": drawn(late, 0.12),
-                "clean": size - late,
-                "clean:unreachable": drawn(size - late, 0.08),
-            }
-        with_finding += bool(diagnose("depot", segments))
-    assert with_finding <= 2

@@ -74,17 +74,20 @@ def test_a_waiting_time_never_exceeds_the_evidence(log10_days: float) -> None:
         ("on_time", "reported on time", "customers report 21 as late or not received"),
         ("in_full", "reported complete", "customers report 21 as incomplete, damaged or wrong"),
         ("experience", "reported as delivered well", "21 got the score of an unhappy customer"),
-        ("early_scan", "reported well", "customers contradict 21"),
+        ("moved", "delivered after their first promise", "21 got a new promise after the first had passed"),
+        ("early", "whose arrival customers stated", "21 arrived more than 2 hours after their scan"),
+        ("no_question", "", "21 named no contact who could be asked"),
     ],
 )
 def test_each_signal_has_its_own_words(signal: str, claimed: str, experienced: str) -> None:
     text = describe(alert(signal=signal))
-    assert f"answered orders {claimed} since 3 March 2026, {experienced}" in text
+    assert f"orders {claimed} since 3 March 2026, {experienced}".replace("  ", " ") in text
 
 
-def test_the_baseline_of_experience_is_described_as_the_usual_rate() -> None:
+def test_the_baseline_of_experience_is_described_as_usual_spread_and_present_state() -> None:
     text = describe(alert(signal="experience", null=0.091))
-    assert "9.1% was usual across the fleet" in text
+    assert "at most 9.1% is explained by what was usual across the fleet, by the spread of its segments" in text
+    assert "unhappier than the fleet's usual spread explains" in text
     assert "A depot whose customers are as satisfied as usual would trigger this" in text
     assert "mistake" not in text
 
@@ -96,6 +99,20 @@ def test_a_dispute_is_described_as_one_account_and_sends_no_notification() -> No
     assert "not one angry customer" not in text
     assert "disagree" not in text
     assert headline(alert(kind="single_account_dispute")) == "One account's dispute: depot Lille, on time"
+
+
+def test_one_bad_day_is_described_as_such_and_sends_no_notification() -> None:
+    text = describe(alert(kind="single_day"))
+    assert "had one bad day; the answers about the other days do not show the same" in text
+    assert "For information (no notification)" in text
+    assert headline(alert(kind="single_day")) == "One bad day: depot Lille, on time"
+
+
+def test_a_segment_of_one_account_is_described_for_that_accounts_manager() -> None:
+    text = describe(alert(kind="single_account"))
+    assert "answers of one account only" in text
+    assert "For that account's manager (no notification)" in text
+    assert headline(alert(kind="single_account")) == "One account: depot Lille, on time"
 
 
 def test_a_watch_is_described_with_caution() -> None:
@@ -166,7 +183,9 @@ def test_text_for_the_terminal_is_not_html_escaped() -> None:
 
 def test_a_finding_names_the_segment_its_way_and_the_rest_of_the_fleet() -> None:
     odd = fleet(Lille={"scanned_early": 120}, Metz={"rescued": 65, "on_time": 985}, Brest={"risk:unreachable": 55})
-    early, moved, silent = (explain(finding) for finding in diagnose("depot", odd, [alert()]))
+    signals = [("Lille", "early"), ("Metz", "moved"), ("Brest", "no_question"), ("Lille", "on_time")]
+    alerts = [alert(value=depot, signal=signal) for depot, signal in signals]
+    early, moved, silent = (explain(finding) for finding in diagnose("depot", odd, alerts))
     assert early.startswith('Depot Lille scans "delivered" early: of 300 answers')
     assert "120 (40.0%, between" in early
     assert "more than 2 hours after the scan; in the rest of the fleet 2.0%." in early
@@ -185,7 +204,7 @@ def test_an_unexplained_contradiction_states_that_the_record_does_not_explain_it
 
 
 def test_the_conclusion_counts_segments_and_calls_none_honest() -> None:
-    both = diagnose("depot", fleet(Lille={"scanned_early": 120, "rescued": 65}))
+    both = diagnose("depot", fleet(Lille={}), [alert(signal="early"), alert(signal="moved")])
     assert len(both) == 2
     assert conclude("depot", both) == "By depot, one segment reports better deliveries than customers experience:"
     assert "does not prove" in conclude("depot", ())

@@ -1,0 +1,133 @@
+"""What is frozen so that an honest segment is not judged by a bad week of the fleet or by the taste of its customers.
+
+Per month the sums of a level's segments, per day the fleet's present state. Whoever needs one first freezes it; in a
+cluster the first writer wins. Stored rows never change, so every fold of stored pairs gives the same result.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+
+from pipeline.domain.detection.segments import Series
+from pipeline.domain.detection.spread import RATE_DAYS, SPREAD_DAYS, Contacts, SegmentSums, Spread
+from pipeline.store.db.bulk import insert_new, upsert
+from pipeline.store.schema.evidence import fleet_factors, segment_days, spreads
+
+_Key = tuple[str, str, str]  # signal, dimension, month
+_segments = msgspec.json.Decoder(list[SegmentSums])
+# What other transactions have committed, by database: a level of thousands of segments is decoded once a month.
+_known: WeakKeyDictionary[Engine, dict[_Key, Spread]] = WeakKeyDictionary()
+_KNOWN_LIMIT = 64
+_CONTACTS = "no_question:base"  # in the column of the signal
+
+
+class _Day(NamedTuple):
+    day: int
+    n: int
+    total: float
+
+
+class SpreadStore:
+    """The spreads and fleet factors that one transaction reads, and freezes where they are missing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._days: dict[tuple[Series, int], tuple[int, float]] = {}
+        self._spreads: dict[_Key, Spread] = {}
+        self._contacts: dict[_Key, Contacts] = {}
+        self._factors: dict[tuple[str, int], float] = {}
+
+    def count(self, series: Series, day: int, x: float, previous: float | None) -> None:
+        """Add a pair to its segment's sums of that day, or its change from `previous`."""
+        if (series, day) not in self._days:
+            query = select(segment_days.c.n, segment_days.c.total).where(
+                *(segment_days.c[name] == item for name, item in series._asdict().items()), segment_days.c.day == day
+            )
+            stored = self._connection.execute(query).one_or_none()
+            self._days[series, day] = (0, 0.0) if stored is None else (stored.n, stored.total)
+        n, total = self._days[series, day]
+        self._days[series, day] = (n + (previous is None), total + (x - (previous or 0.0)))
+
+    def spread(self, signal: str, dimension: str, month: date) -> Spread:
+        """The segments of a level as they were at the start of a month, frozen at the first call."""
+        key = (signal, dimension, month.isoformat()[:7])
+        known = _known.setdefault(self._connection.engine, {})
+        found = self._spreads.get(key) or known.get(key)
+        if found is None:
+            text = self._read_spread(key)
+            stored = text or self._store_spread(key, self._sums(signal, dimension, month.toordinal()))
+            found = Spread(_segments.decode(stored))
+            if text is not None:  # what this transaction itself froze may still be rolled back
+                if len(known) >= _KNOWN_LIMIT:
+                    known.clear()
+                known[key] = found
+            self._spreads[key] = found
+        return found
+
+    def factor(self, signal: str, day: int, estimate: Callable[[], float]) -> float:
+        """The fleet's present state on a day, frozen at the first call as `estimate` gives it."""
+        if (signal, day) not in self._factors:
+            query = select(fleet_factors.c.factor).where(fleet_factors.c.signal == signal, fleet_factors.c.day == day)
+            stored = self._connection.execute(query).scalar()
+            if stored is None:
+                row = {"signal": signal, "day": day, "factor": estimate()}
+                insert_new(self._connection, fleet_factors, [row])
+                stored = self._connection.execute(query).scalar_one()
+            self._factors[signal, day] = stored
+        return self._factors[signal, day]
+
+    def contacts(self, dimension: str, month: date, estimate: Callable[[], list[SegmentSums]]) -> Contacts:
+        """Which orders of a level had a contact before a month, frozen at the first call as `estimate` gives it."""
+        key = (_CONTACTS, dimension, month.isoformat()[:7])
+        found = self._contacts.get(key)
+        if found is None:
+            text = self._read_spread(key) or self._store_spread(key, estimate())
+            found = self._contacts[key] = Contacts(_segments.decode(text))
+        return found
+
+    def flush(self) -> None:
+        """Write the sums of segments."""
+        rows = [(*series, day, n, total) for (series, day), (n, total) in sorted(self._days.items())]
+        upsert(self._connection, segment_days, rows, (*Series._fields, "day", "n", "total"))
+        self._days.clear()
+
+    def _read_spread(self, key: _Key) -> str | None:
+        signal, dimension, month = key
+        query = select(spreads.c.segments).where(
+            spreads.c.signal == signal, spreads.c.dimension == dimension, spreads.c.month == month
+        )
+        return self._connection.execute(query).scalar()
+
+    def _store_spread(self, key: _Key, segments: list[SegmentSums]) -> str:
+        signal, dimension, month = key
+        text = msgspec.json.encode(segments).decode()
+        row = {"signal": signal, "dimension": dimension, "month": month, "segments": text}
+        insert_new(self._connection, spreads, [row])
+        return self._read_spread(key) or text
+
+    def _sums(self, signal: str, dimension: str, first: int) -> list[SegmentSums]:
+        """The sums of every segment before that day."""
+        self.flush()
+        table = segment_days.c
+        query = (
+            select(table.value, table.day, table.n, table.total)
+            .where(table.signal == signal, table.dimension == dimension)
+            .where(table.day.between(first - SPREAD_DAYS, first - 1))
+        )
+        by_segment: dict[str, list[_Day]] = {}
+        for value, *row in self._connection.execute(query):
+            by_segment.setdefault(value, []).append(_Day(*row))
+        return [
+            SegmentSums(value, *_added(rows), *_added(row for row in rows if row.day >= first - RATE_DAYS))
+            for value, rows in sorted(by_segment.items())
+        ]
+
+
+def _added(rows: Iterable[_Day]) -> tuple[int, float]:
+    """Number and sum of some days, always in the same order, so that the last digit is the same everywhere."""
+    ordered = sorted(rows)
+    return sum(row.n for row in ordered), float(sum(row.total for row in ordered))

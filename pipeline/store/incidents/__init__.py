@@ -1,0 +1,1 @@
+"""Incidents: what their grouping reads, their current state, and the acts."""
