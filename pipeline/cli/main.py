@@ -16,6 +16,7 @@ from pipeline.app.errors import user_errors
 from pipeline.cli.commands import (
     bench,
     dead_letters,
+    delivery_notes,
     demo,
     keys,
     maintenance,
@@ -35,7 +36,7 @@ class _Root(TyperGroup):
 
 
 app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app):
+for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app, delivery_notes.app):
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -8,6 +8,7 @@ from pydantic import model_validator
 from pipeline.settings.asking import AskingSettings
 from pipeline.settings.base import PREFIX, SettingsGroup
 from pipeline.settings.channels.twilio import TwilioSettings
+from pipeline.settings.company import CompanySettings
 from pipeline.settings.detection import DetectionSettings
 from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
@@ -22,6 +23,7 @@ from pipeline.settings.unknown import misspelt
 
 class Settings(
     StorageSettings,
+    CompanySettings,
     AskingSettings,
     SendingSettings,
     TwilioSettings,

@@ -1,6 +1,7 @@
 """Rows and published events of an installation."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import Table, select
@@ -8,6 +9,7 @@ from sqlalchemy import Table, select
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.store.db.engine import reading
 from pipeline.store.schema.journal import journal
+from pipeline.store.schema.orders import rollups
 
 HISTORIC: dict[str, Any] = {"_": {"historic": True}}
 
@@ -22,3 +24,12 @@ def published(runtime: EmbeddedRunner, kind: str) -> list[dict[str, Any]]:
     with reading(runtime.engine) as connection:
         query = select(journal.c.payload).where(journal.c.type == kind, journal.c.outgoing).order_by(journal.c.seq)
         return [json.loads(text)["data"] for text in connection.execute(query).scalars()]
+
+
+def counters(runtime: EmbeddedRunner) -> dict[str, int]:
+    """The counters of the whole fleet, summed over its days; zeros omitted."""
+    found: Counter[str] = Counter()
+    with reading(runtime.engine) as connection:
+        for counter, n in connection.execute(select(rollups.c.counter, rollups.c.n).where(rollups.c.dimension == "")):
+            found[counter] += n
+    return {counter: n for counter, n in found.items() if n}

@@ -39,6 +39,8 @@ DeliveryStatus = Literal[
 ]
 Purpose = Literal["delivery", "missing_scan", "reminder"]
 Arrival = Literal["on_time", "late", "not_received"]
+QR = "qr"  # the channel of answers by the code on a delivery note, and the purpose of its link: anybody may scan it
+QR_CONTACT = "(qr)"  # who gave them, as no contact can be named
 Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
 
 

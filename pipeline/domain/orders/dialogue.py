@@ -77,6 +77,8 @@ class Dialogue(Struct, omit_defaults=True):
     """Contacts whose address also served other accounts when we decided about them."""
     changed_addresses: list[str] = field(default_factory=list)
     """Contacts who had another address shortly before we decided about them."""
+    qr_answers: int = 0
+    """Number of answers by the code on the delivery note. Who gave them is unknown, so they are no evidence."""
 
     def apply_answer(self, event: Event) -> None:
         """Apply a `feedback.received`, in whatever order they arrive."""

@@ -23,6 +23,7 @@ CONDITION = "condition:"  # + events.Condition
 SHARED_ADDRESS = "shared_address"  # a contact's address serves other accounts, too
 CHANGED_ADDRESS = "changed_address"  # a contact had another address shortly before
 
+QR_ANSWERS = "qr_answers"  # by the code on the delivery note: counted here and nowhere else
 
 def contribution(order: Order) -> dict[str, int]:
     """The counters of one order in its current state. Empty while no `order.completed` was received."""
@@ -42,6 +43,8 @@ def contribution(order: Order) -> dict[str, int]:
         counts = {name: names.count(name) for name in counts}
     return counts
 
+    if order.dialogue.qr_answers:
+        counts[QR_ANSWERS] = order.dialogue.qr_answers
 
 def difference(before: Counts, after: Counts) -> dict[str, int]:
     """What to add to `before` to get `after`; unchanged counters are omitted."""

@@ -16,6 +16,7 @@ from pipeline.domain.reports.counts import (
     CONDITION,
     NOT_ASKED,
     PENDING,
+    QR_ANSWERS,
     SCORE,
     SHARED_ADDRESS,
     Counts,
@@ -95,6 +96,10 @@ class Coverage(Struct, frozen=True, kw_only=True):
     def not_answered(self) -> int:
         """Asked, without an answer so far."""
         return max(self.asked - self.answered, 0)
+    unread: int = 0
+    """Replied, not yet read: no reply states anything codable, so a person has to read it."""
+    qr_answers: int = 0
+    """Answers by the code on the delivery note, from whoever scanned it: in no other figure."""
 
 
 class Signs(Struct, frozen=True, kw_only=True):
@@ -317,3 +322,4 @@ def _named(counts: Mapping[str, int], prefix: str) -> tuple[tuple[str, int], ...
     """The counters with a prefix, by the rest of their names: largest first (equals by name), zeros omitted."""
     found = [(name.removeprefix(prefix), n) for name, n in counts.items() if name.startswith(prefix) and n]
     return tuple(sorted(found, key=lambda item: (-item[1], item[0])))
+        qr_answers=counts.get(QR_ANSWERS, 0),

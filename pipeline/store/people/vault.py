@@ -4,6 +4,7 @@ Plain hashes of all phone numbers can be enumerated in minutes. So a digest is a
 database.
 """
 
+import base64
 import hmac
 import os
 from hashlib import sha256
@@ -38,6 +39,7 @@ class Vault:
         self._digesting = _derive(master, b"unvarnished digest")
         self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
         self._content_key = _derive(master, b"unvarnished event content")
+        self._link_key = _derive(master, b"unvarnished links")
 
     def person(self) -> tuple[AESGCM, bytes]:
         """A new key for a person: to seal with, and wrapped by the master key, to be stored."""
@@ -82,6 +84,12 @@ class Vault:
     def content_digest(self, content: bytes) -> str | None:
         """The digest of what an event says, which contains phone numbers; None: there is no content to compare."""
         return hmac.digest(self._content_key, content, "sha256").hex() if content else None
+
+    def link_token(self, purpose: str) -> str:
+        """The token of a link that can be made again: 128 bits of a keyed hash of what it is for."""
+        return (
+            base64.urlsafe_b64encode(hmac.digest(self._link_key, purpose.encode(), "sha256")[:16]).decode().rstrip("=")
+        )
 
     def _digest(self, address: str) -> str:
         return hmac.new(self._digesting, address.encode(), sha256).hexdigest()

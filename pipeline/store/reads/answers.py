@@ -21,11 +21,16 @@ class StoredAnswer(CommentedAnswer, frozen=True, array_like=True, kw_only=True):
 
 
 class CurrentAnswer(NamedTuple):
-    """What a contact states now about an order, when the latest answer was given, and the number of their answers."""
+    """What a contact states now about an order, when the latest answer was given, and the number of their answers.
+
+    `source` and `event_id` name the latest answer.
+    """
 
     statement: Statement
     answered_at: datetime | None
     number: int
+    source: str = ""
+    event_id: str = ""
 
 
 def verbatims(connection: Connection, limit: int) -> list[StoredAnswer]:
@@ -48,7 +53,7 @@ def current_answer(connection: Connection, order_id: str, contact_id: str) -> Cu
     if not given:
         return None
     [current] = answer.current_answers(given)
-    return CurrentAnswer(current.statement, current.answered_at, len(given))
+    return CurrentAnswer(current.statement, current.answered_at, len(given), current.source, current.id)
 
 
 def number_of_answers(connection: Connection, order_id: str, contact_id: str, source: str) -> int:
