@@ -232,7 +232,7 @@ class FulfilmentCompared(Struct, frozen=True):
     dimensions: dict[str, str]
     claim: Any  # orders.claims.Claim
     experience: Any  # detection.pairs.Experience
-    verdict: Literal["agrees", "embellished", "understated"]
+    verdict: Literal["agrees", "embellished", "understated", "not_comparable"]
     observations: dict[str, Observation]
 
 

@@ -149,6 +149,10 @@ class Dialogue(Struct, omit_defaults=True):
         """What each contact states now, sorted by the time of their latest answer (see `answer.current_answers`)."""
         return self.answers if len(self.answers) < 2 else current_answers(self.answers)
 
+    def is_understood(self) -> bool:
+        """Whether anybody has stated something codable, as far as their words were understood."""
+        return any(answer.statement.is_codable for answer in self.current_answers())
+
     def claim_when_asked(self) -> Claim | None:
         """The claim at the moment the first question was sent; None if none was sent."""
         return min(self.asks, key=lambda ask: (ask.at, ask.contact_id)).claim if self.asks else None

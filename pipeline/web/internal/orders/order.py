@@ -152,9 +152,13 @@ def _verdict_in_words(order: Order, frozen: Claim | None, judged: Verdict | None
             return "Nothing to compare yet: no customer has answered."
         return "Nothing to compare: no question was sent, so there is no frozen claim to compare the answer with."
     contradictions = observations(frozen, experience_of(order.dialogue.current_answers()))
+    if judged == "not_comparable":
+        if not order.dialogue.is_understood():
+            return "Not comparable: the reply states nothing that could be compared. It waits in the inbox to be read."
+        return "Not comparable: the answer says nothing about what was claimed."
     if judged == "agrees":
         if not contradictions:
-            return "Agrees: the answer is not about anything that was claimed as done well."
+            return "Agrees: the customer confirms what operations admits."
         return "Agrees: the customer does not contradict the claim."
     if judged == "understated":
         return "Understated: the customer’s experience was better than the claim."
