@@ -27,7 +27,7 @@ BENCHES := embedded live start-up cluster api faults soak kills matrix guards hi
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo cluster check test test-image format docs lock reference clean bench $(addprefix bench-,$(BENCHES))
+.PHONY: help venv demo cluster check test test-image format docs lock reference readings comments fuzz clean bench $(addprefix bench-,$(BENCHES))
 
 help:
 	@echo "make venv                  make the environment that runs the product (the other targets make theirs, too)"
@@ -40,6 +40,9 @@ help:
 	@echo "make docs                  write docs/asyncapi.json and docs/settings.md from the code"
 	@echo "make lock [ARGS=--upgrade] resolve pyproject.toml into the lock files"
 	@echo "make reference FILE=...    compare detector and intervals with a file of reference figures"
+	@echo "make readings FILE=...     read replies that people have read, and compare; ARGS='--format json'"
+	@echo "make fuzz [ARGS=SECONDS]   fuzz the readers of replies and comments; ten minutes"
+	@echo "make comments FILE=...     the same for the labels of comments"
 	@echo "make bench WHAT=...        run a benchmark or a long test; make bench WHAT=help lists them"
 	@echo "make clean                 remove environments, caches and demo data"
 
@@ -108,6 +111,14 @@ reference: .venv/requirements.lock
 	$(call require,FILE,path/to/divergence_reference.json)
 	@$(RUN) -m tests.reference "$(FILE)"
 
+readings: .venv/requirements.lock
+	$(call require,FILE,path/to/replies.jsonl)
+	@$(RUN) -m tests.readings replies "$(FILE)" $(ARGS)
+
+comments: .venv/requirements.lock
+	$(call require,FILE,path/to/comments.jsonl)
+	@$(RUN) -m tests.readings comments "$(FILE)" $(ARGS)
+
 check: .venv-dev/requirements-dev.lock
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
@@ -132,6 +143,10 @@ format: .venv-dev/requirements-dev.lock
 docs: .venv/requirements.lock
 	@$(RUN) -m docs.make_asyncapi
 	@$(RUN) -m docs.make_settings
+
+# Ten minutes on texts of any kind: no exception, no text slower than 50 ms. ARGS=SECONDS for another duration.
+fuzz: .venv-dev/requirements-dev.lock
+	@$(DEV) -m tests.reliability.fuzz_readers $(ARGS)
 
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml

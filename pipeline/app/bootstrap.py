@@ -104,7 +104,7 @@ def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None
         store,
         policy_of(settings),
         {configured.channel.name: configured.adapter.notifier for configured in _channels(store, settings)},
-        MessageContext(settings.company_name, settings.public_url.rstrip("/")),
+        MessageContext(settings.company_name, settings.public_url.rstrip("/"), settings.own_words),
         store.clock,
         concurrency=settings.dispatcher_concurrency,
         on_committed=on_committed,

@@ -19,6 +19,7 @@ from pipeline.domain.events.spelling import look_alikes
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
 from pipeline.notifiers.wording.preview import preview, why_long
+from pipeline.notifiers.wording.questions import most_segments
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
@@ -274,9 +275,10 @@ def _default_country(settings: Settings) -> str:
 
 def _messages(settings: Settings) -> str:
     """What a text message costs with the configured name and address."""
-    long = [message for message in preview(settings.company_name, settings.public_url) if message.segments > 1]
+    messages = preview(settings.company_name, settings.public_url, own_words=settings.own_words)
+    long = [message for message in messages if message.segments > most_segments(message.language)]
     if not long:
-        return "one segment each"
+        return "one segment each, in scripts without the GSM alphabet up to three"
     dearest = max(long, key=attrgetter("segments"))
     raise _Warning(
         f"a question costs up to {dearest.segments} segments ({dearest.template}, {dearest.language}: "

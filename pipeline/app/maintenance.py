@@ -13,6 +13,7 @@ from pipeline.app.installation import (
     open_database,
     open_installation,
     open_shared,
+    open_vault,
 )
 from pipeline.app.user_administration import record
 from pipeline.consumers.intake import Incoming, IngestResult
@@ -20,7 +21,9 @@ from pipeline.consumers.runtime import dead_letter_retry, retention
 from pipeline.consumers.runtime.retention import Deleted
 from pipeline.consumers.runtime.write_queue import BatchSink
 from pipeline.domain.access.acts import ActKind
-from pipeline.settings import Settings
+from pipeline.domain.events.spelling import normal
+from pipeline.settings import ConfigurationError, Settings
+from pipeline.store.asks.links import MAX_ORDER_ID, qr_token
 from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
 
@@ -35,6 +38,20 @@ def revoke_key(engine: Engine, name: str) -> None:
     """Revoke an API key. Raises ConfigurationError if no key of that name works."""
     with engine.begin() as connection:
         api_keys.revoke(connection, name, now())
+
+
+def qr_link(settings: Settings, order_id: str) -> str:
+    """The link in the code on an order's delivery note. Raises ConfigurationError if the order's id cannot be one."""
+    wanted = normal(order_id)
+    if not 1 <= len(wanted) <= MAX_ORDER_ID:
+        raise ConfigurationError(f"an order's id has 1 to {MAX_ORDER_ID} characters")
+    engine = open_database(settings)
+    try:
+        with engine.begin() as connection:
+            token = qr_token(connection, open_vault(settings), wanted, now())
+    finally:
+        engine.dispose()
+    return f"{settings.public_url.rstrip('/')}/f/{token}"
 
 
 def replay_history(

@@ -17,6 +17,7 @@ from pipeline.cli.commands import (
     acts,
     bench,
     dead_letters,
+    delivery_notes,
     demo,
     keys,
     levels,
@@ -54,7 +55,7 @@ def _command_path(group: Any, arguments: list[str]) -> str:
 
 
 app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app, acts.app):
+for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.app, acts.app, delivery_notes.app):
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
 app.add_typer(levels.app, name="levels")

@@ -22,7 +22,8 @@ from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import Score
 from pipeline.notifiers.port import InboundText
 from pipeline.notifiers.wording import reply_texts
-from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE, translate
+from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
+from pipeline.notifiers.wording.reply_texts import SUPPLIER, Speaker
 from pipeline.store.asks import conversations, inbound_messages
 from pipeline.store.asks.conversations import DONE, AskedQuestion, Conversation, Course
 from pipeline.store.orders.orders import language_and_timezone
@@ -98,7 +99,14 @@ def inbound(store: Store, channel: Channel, text: InboundText, answerable: bool 
     )
 
 
-def handle_text(connection: Connection, store: Store, text: Inbound, reader: Reader, now: datetime) -> ReplyResult:
+def handle_text(
+    connection: Connection,
+    store: Store,
+    text: Inbound,
+    reader: Reader,
+    now: datetime,
+    speaker: Speaker = SUPPLIER,
+) -> ReplyResult:
     """Handle one text in the caller's transaction. Its answer counts even if the question has expired."""
     keys.begin_sealing(connection)
     question = _matching_question(connection, text)
@@ -107,12 +115,12 @@ def handle_text(connection: Connection, store: Store, text: Inbound, reader: Rea
         return ALREADY_HANDLED
     control = text.provider_action or reader.read(text.text, "arrival", None).control
     if question is None:
-        result = _handle_stranger(text, control)
+        result = _handle_stranger(text, control, speaker)
     else:
-        result = _answer(connection, store, text, question, reader, now)
+        result = _answer(connection, store, text, question, reader, now, speaker)
     # Last: the runner locks the journal's head before it writes opt-outs, and so does this transaction.
     if not _apply_control(connection, text, control) and result.reply is not None:
-        result = result._replace(reply=_translated(connection, reply_texts.STOPPED, question))
+        result = result._replace(reply=_translated(connection, reply_texts.STOPPED, question, speaker))
     if not text.answerable:
         result = result._replace(reply=None)
     inbound_messages.set_outcome(connection, text.source, text.message_id, **_outcome(connection, result, question))
@@ -188,15 +196,21 @@ def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestio
     return MatchingQuestion(best, course.open_at(best, at) if went_on else None)
 
 
-def _handle_stranger(text: Inbound, control: Control | None) -> ReplyResult:
+def _handle_stranger(text: Inbound, control: Control | None, speaker: Speaker) -> ReplyResult:
     """An address that was never written to: the text is quarantined for a person to read. Control words still count."""
     if control is None or text.provider_action is not None:
         return ReplyResult(True, "quarantined")
-    return ReplyResult(True, "quarantined", translate(reply_texts.CONTROL_REPLIES[control], SOURCE_LANGUAGE))
+    return ReplyResult(True, "quarantined", speaker.say(reply_texts.CONTROL_REPLIES[control], SOURCE_LANGUAGE))
 
 
 def _answer(
-    connection: Connection, store: Store, text: Inbound, question: MatchingQuestion, reader: Reader, now: datetime
+    connection: Connection,
+    store: Store,
+    text: Inbound,
+    question: MatchingQuestion,
+    reader: Reader,
+    now: datetime,
+    speaker: Speaker,
 ) -> ReplyResult:
     asked = question.asked
     before = _resume(connection, store, asked, now)
@@ -225,7 +239,7 @@ def _answer(
     outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
     if reply is None or text.provider_action is not None:
         return ReplyResult(True, outcome, None, events)
-    return ReplyResult(True, outcome, translate(reply, language), events)
+    return ReplyResult(True, outcome, speaker.say(reply, language), events)
 
 
 def _resume(connection: Connection, store: Store, asked: AskedQuestion, now: datetime) -> Conversation:
@@ -269,10 +283,11 @@ def _next(
             return again, _repeated(missing, parsed)
         return Conversation(DONE, 0, now, statement), reply_texts.READ_BY_PERSON
     after = Conversation(missing, 0, now, statement)
+    problem = statement.arrival in ("late", "not_received") or statement.complete is False
     if missing == "score":
-        problem = statement.arrival in ("late", "not_received") or statement.complete is False
         return after, reply_texts.SCORE_AFTER_PROBLEM if problem else reply_texts.SCORE
-    replies = {"arrival": reply_texts.ARRIVAL_AGAIN, "comment": reply_texts.COMMENT, DONE: reply_texts.DONE}
+    done = reply_texts.DONE_AFTER_PROBLEM if problem else reply_texts.DONE
+    replies = {"arrival": reply_texts.ARRIVAL_AGAIN, "comment": reply_texts.COMMENT, DONE: done}
     return after, replies[missing]
 
 
@@ -336,8 +351,8 @@ def _event_id(text: Inbound | InboundText) -> str:
     return f"{text.source}:{text.message_id}"
 
 
-def _translated(connection: Connection, reply: str, question: MatchingQuestion | None) -> str:
+def _translated(connection: Connection, reply: str, question: MatchingQuestion | None, speaker: Speaker) -> str:
     if question is None:
-        return translate(reply, SOURCE_LANGUAGE)
+        return speaker.say(reply, SOURCE_LANGUAGE)
     language, _ = language_and_timezone(connection, question.asked.order_id, question.asked.contact_id)
-    return translate(reply, language)
+    return speaker.say(reply, language)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pipeline.consumers import asking, comparing
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
+from pipeline.domain.events.contract import OWN_SOURCE, QR, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
@@ -75,7 +75,20 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     """`feedback.received`: one answer. It counts however late it is; a newer one of the same contact replaces it."""
     data: FeedbackReceived = event.data
     order = work.orders.get(data.order_id)
+    _record(event, work, now)
+    if data.channel == QR:  # whoever scanned it, perhaps the driver: words and a count, and no evidence
+        order.dialogue.qr_answers += 1
+        return
     order.dialogue.apply_answer(event)
+    asking.close_asks(order, data.contact_id, work)
+    asking.respect_opt_outs(order, work, now)
+    comparing.compare(order, work, now)
+    comparing.observe_signs(order, work, now)
+
+
+def _record(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """Store an answer with its words."""
+    data: FeedbackReceived = event.data
     work.record_answer(
         {
             "source": event.source,
@@ -94,7 +107,3 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
             "comment": data.comment,
         }
     )
-    asking.close_asks(order, data.contact_id, work)
-    asking.respect_opt_outs(order, work, now)
-    comparing.compare(order, work, now)
-    comparing.observe_signs(order, work, now)

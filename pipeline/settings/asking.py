@@ -18,9 +18,6 @@ class AskingSettings(SettingsGroup):
 
     subject: ClassVar[str] = "Asking customers"
 
-    company_name: str = Field(
-        "Your supplier", min_length=1, max_length=30, description="name of the sender in questions and on forms"
-    )
     ask_roles: Annotated[frozenset[ContactRole], NoDecode] = Field(
         frozenset({"receiver", "user", "purchaser"}), description="contact roles that are asked, separated by commas"
     )

@@ -17,6 +17,12 @@ class SendingSettings(SettingsGroup):
         description="channel that questions are sent through: twilio_sms; phone: the demo's page of customers' phones; "
         "console: standard output",
     )
+    sms_segment_price: float | None = Field(
+        None,
+        ge=0,
+        description="price of one segment of a text message, in any currency, for the costs that `unvarnished messages "
+        "preview` shows",
+    )
     dispatcher_concurrency: int = Field(
         64, ge=1, le=256, description="maximum number of messages that a dispatcher sends simultaneously"
     )

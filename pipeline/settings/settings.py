@@ -9,6 +9,7 @@ from pipeline.settings.access import AccessSettings
 from pipeline.settings.asking import AskingSettings
 from pipeline.settings.base import PREFIX, SettingsGroup
 from pipeline.settings.channels.twilio import TwilioSettings
+from pipeline.settings.company import CompanySettings
 from pipeline.settings.detection import DetectionSettings
 from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
@@ -23,6 +24,7 @@ from pipeline.settings.unknown import misspelt
 
 class Settings(
     StorageSettings,
+    CompanySettings,
     AskingSettings,
     SendingSettings,
     TwilioSettings,

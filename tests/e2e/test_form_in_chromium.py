@@ -6,6 +6,7 @@ UNVARNISHED_PICTURES=folder keeps the screenshots.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from litestar import Litestar
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.notifiers.wording import questions
+from pipeline.notifiers.wording.languages import is_right_to_left, languages, translations
 from pipeline.store.asks import phone_messages as phones
 from pipeline.store.schema.answers import answers
 from pipeline.web.http import assets
@@ -31,6 +33,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SMALL: ViewportSize = {"width": 360, "height": 740}
 WIDE: ViewportSize = {"width": 1280, "height": 900}
+Scheme = Literal["light", "dark"]
 PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
@@ -50,7 +53,7 @@ def runtime(sqlite_database_url: str) -> Iterator[EmbeddedRunner]:
 @pytest.fixture
 def address(runtime: EmbeddedRunner) -> Iterator[str]:
     """The routes on a real socket, with the headers of the listeners."""
-    services = installation.services(runtime, Ticking(at(hours=3)))
+    services = installation.services(runtime, Ticking(at(hours=3)), public_url="http://ask.example.com")
     app = Litestar(
         [*form.routes(services), *phone.routes(services), *assets.routes()],
         before_send=[response_hook("public")],
@@ -103,7 +106,7 @@ def test_the_form_is_filled_in_by_keyboard_alone(
     installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
     check(page, folder, "form")
-    press(page, "Tab", "Space", "ArrowDown")  # arrival: the second option
+    press(page, "Tab", "Space", "ArrowDown", "ArrowDown")  # arrival: the third option
     assert page.evaluate("document.activeElement.value") == "late"
     press(page, "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Space")  # damaged, papers missing
     press(page, "Tab", "Space", *["ArrowRight"] * 4)
@@ -132,15 +135,13 @@ def test_an_error_is_named_focused_and_linked_to_its_field(
 ) -> None:
     installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
-    page.get_by_label("All complete and in order").check()
-    page.get_by_label("Wrong goods").check()
     page.get_by_role("button", name="Send answer").click()
     page.get_by_role("alert").wait_for()
     check(page, folder, "errors")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
     press(page, "Tab", "Enter")
-    assert page.evaluate("document.activeElement.id || location.hash.slice(1)") == "arrival-on_time"
-    assert page.get_by_label("Wrong goods").is_checked()
+    assert page.evaluate("document.activeElement.id || location.hash.slice(1)") == "arrival-fine"
+    assert page.get_by_label("Wrong goods").is_visible(), "with an error, every question is shown"
 
 
 def test_goods_not_received_have_no_condition_and_french_fits(
@@ -151,6 +152,7 @@ def test_goods_not_received_have_no_condition_and_french_fits(
     check(page, folder, "french")
     page.get_by_label("Non, pas reçue").check()
     assert not page.get_by_label("Quelque chose est abîmé").is_visible()
+    assert page.get_by_label("Un commentaire").is_visible()
     page.get_by_role("button", name="Envoyer la réponse").click()
     page.get_by_role("heading", name="Votre réponse est enregistrée").wait_for()
     check(page, folder, "french-recorded")
@@ -174,11 +176,94 @@ def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: st
     with browser.new_context(viewport=SMALL, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
-        page.get_by_label("Yes, on time").check()
+        assert not page.get_by_label("10", exact=True).is_visible(), "one question at first"
+        page.get_by_label("Yes, on time and complete").check()
         page.get_by_label("10", exact=True).check()
         page.get_by_role("button", name="Send answer").click()
         page.get_by_role("heading", name="Thank you. Your answer is recorded.").wait_for()
     assert rows(runtime, answers)[0]["score"] == 10
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", languages())
+def test_every_language_fits_a_small_screen_in_light_and_dark(
+    runtime: EmbeddedRunner, address: str, browser: Browser, folder: Path, language: str, scheme: Scheme
+) -> None:
+    """Two taps without scrolling, by thumb; everything that follows is accessible and fits."""
+    installation.sent(runtime, language=language, timezone="Europe/Paris")
+    text = translations(language).gettext
+    with browser.new_context(viewport=SMALL, color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(f"{address}/f/{TOKEN}")
+        late, send = page.get_by_text(text("Yes, but late")), page.get_by_role("button", name=text("Send answer"))
+        tops = []
+        for target in (page.get_by_text(text("Yes, on time and complete")), late, send):
+            box = target.bounding_box()
+            assert box is not None
+            tops.append(box["y"])
+            assert 0 <= box["y"] <= SMALL["height"] - box["height"], "without scrolling"
+        assert tops[-1] > SMALL["height"] / 2, "within reach of a thumb"
+        check(page, folder, f"{language}-{scheme}-1-form")
+        late.click()
+        page.get_by_text(text("Something is damaged")).click()
+        assert not page.locator("#goods-complete").is_visible(), "they exclude each other"
+        check(page, folder, f"{language}-{scheme}-2-filled")
+        send.click()
+        page.get_by_role("heading", name=text("Thank you. Your answer is recorded.")).wait_for()
+        check(page, folder, f"{language}-{scheme}-3-recorded")
+        direction = page.evaluate("getComputedStyle(document.body).direction")
+        assert direction == ("rtl" if is_right_to_left(language) else "ltr")
+    assert rows(runtime, answers)[0]["condition"] == "damaged"
+
+
+def test_two_taps_record_that_all_is_well(runtime: EmbeddedRunner, address: str, browser: Browser) -> None:
+    installation.sent(runtime)
+    with browser.new_context(viewport=SMALL, has_touch=True, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{address}/f/{TOKEN}")
+        page.get_by_text("Yes, on time and complete").tap()
+        page.get_by_role("button", name="Send answer").tap()
+        page.get_by_role("heading", name="Thank you. Your answer is recorded.").wait_for()
+    (row,) = rows(runtime, answers)
+    assert (row["arrival"], row["complete"]) == ("on_time", True)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_another_language_and_back_keep_what_was_entered(
+    runtime: EmbeddedRunner, address: str, browser: Browser, scripts: bool
+) -> None:
+    installation.sent(runtime)
+    with browser.new_context(viewport=SMALL, java_script_enabled=scripts) as context:
+        page = context.new_page()
+        page.goto(f"{address}/f/{TOKEN}")
+        page.get_by_label("Yes, but late").check()
+        page.get_by_label("4", exact=True).check()
+        page.get_by_label("Any comments?").fill("Box 3 was wet.")
+        page.get_by_role("button", name="Deutsch").click()
+        page.get_by_role("heading", name="Wie war Ihre Lieferung?").wait_for()
+        assert page.get_by_label("Ja, aber zu spät").is_checked()
+        assert page.get_by_label("Möchten Sie etwas anmerken?").input_value() == "Box 3 was wet."
+        page.go_back()
+        page.get_by_role("heading", name="How was your delivery?").wait_for()
+        assert page.get_by_label("Yes, but late").is_checked()
+        assert page.get_by_label("4", exact=True).is_checked()
+        assert page.get_by_label("Any comments?").input_value() == "Box 3 was wet."
+        assert rows(runtime, answers) == []
+        page.get_by_role("button", name="Send answer").click()
+        page.get_by_role("heading", name="Thank you. Your answer is recorded.").wait_for()
+        page.go_back()
+        page.get_by_role("heading", name="Your answer is recorded").wait_for()
+
+
+def test_a_receipt_prints_without_its_controls(runtime: EmbeddedRunner, address: str, page: Page, folder: Path) -> None:
+    installation.sent(runtime)
+    page.goto(f"{address}/f/{TOKEN}?a=2")
+    check(page, folder, "one-tap")
+    page.get_by_role("button", name="Send answer").click()
+    page.get_by_text("Reference").wait_for()
+    page.emulate_media(media="print")
+    assert not page.get_by_role("link", name="Change my answer").is_visible()
+    assert page.get_by_text("Reference").is_visible()
 
 
 def test_the_phone_page_updates_itself_and_accepts_replies(
@@ -193,7 +278,11 @@ def test_the_phone_page_updates_itself_and_accepts_replies(
     page.get_by_role("heading", name="Ana Roux").wait_for()  # without a reload, within seconds
     assert "Ana Roux" in page.get_by_role("status").inner_text()
     box = page.get_by_label("Reply as Ana Roux")
-    for words, then in (("2", "would you recommend us"), ("4", "A word is enough"), ("Box 3 was wet.", "recorded")):
+    for words, then in (
+        ("2", "Would you recommend us"),
+        ("4", "A word is enough"),
+        ("Box 3 was wet.", "looking into it"),
+    ):
         box.fill(words)
         box.press("Enter")
         page.get_by_text(then).first.wait_for()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import Connection, Table, select
@@ -10,6 +11,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.store.db.engine import reading
 from pipeline.store.people.keys import by_id
 from pipeline.store.schema.journal import journal
+from pipeline.store.schema.orders import rollups
 from pipeline.store.schema.people import people
 from tests.support.running.embedded import VAULT
 
@@ -51,3 +53,12 @@ def opened(connection: Connection, value: Any) -> Any:
     if _SEALED.fullmatch(value):
         return keys[value.split(":")[1]].open(value)
     return _SEALED.sub(lambda found: json.dumps(keys[found[1]].open(found[0]), ensure_ascii=False)[1:-1], value)
+
+
+def counters(runtime: EmbeddedRunner) -> dict[str, int]:
+    """The counters of the whole fleet, summed over its days; zeros omitted."""
+    found: Counter[str] = Counter()
+    with reading(runtime.engine) as connection:
+        for counter, n in connection.execute(select(rollups.c.counter, rollups.c.n).where(rollups.c.dimension == "")):
+            found[counter] += n
+    return {counter: n for counter, n in found.items() if n}

@@ -281,6 +281,8 @@ class _Story:
             data["answered_at"] = None
         if rng.random() < 0.05:
             data["opt_out"] = True
+        if Random(f"{event_id}{time}").random() < 0.1:  # apart, so the rest of the stream does not depend on it
+            return answered(self._order_id, time, who, event_id, comment="Well...")  # states nothing codable
         return answered(self._order_id, time, who, event_id, **data)
 
     def _later(self, hours: int) -> datetime:

@@ -84,7 +84,7 @@ def _summary(page: Page, fleet: Figures) -> None:
         of = f"{fleet.perfect.n:,} orders with complete data"
         grid.add_row("Perfect orders", page.figure(fleet.perfect), of)
     if fleet.unhappy is not None:
-        of = f"{row.claimed_on_time_but_detractor:,} of {fleet.unhappy.n:,} answered"
+        of = f"{row.claimed_on_time_but_detractor:,} of {fleet.unhappy.n:,} with a score"
         grid.add_row("Unhappy, claimed on time", page.figure(fleet.unhappy), of)
     if row.mean_score is not None:
         score = page.figure(row.mean_score, score_points)
@@ -153,7 +153,7 @@ def _mood(score: Score) -> str:
 
 
 def _coverage(page: Page, fleet: Figures) -> None:
-    """Print the steps from completed to answered orders. The losses before a step are indented, with their reason."""
+    """Print the steps from completed orders to understood replies. Losses are indented, with their reason."""
     coverage = fleet.coverage
     steps = [
         ("completed", coverage.completed),
@@ -162,7 +162,10 @@ def _coverage(page: Page, fleet: Figures) -> None:
         *((f"  {_reason(loss.reason)}", loss.orders) for loss in coverage.losses),
         ("asked", coverage.asked),
         ("  no answer", coverage.not_answered),
-        ("answered", coverage.answered),
+        ("replied", coverage.replied),
+        ("  not yet read", coverage.unread),
+        ("understood", coverage.understood),
+        *([("  by codes, not counted", coverage.qr_answers)] if coverage.qr_answers else []),
     ]
     lines: list[Line] = []
     for name, orders in steps:

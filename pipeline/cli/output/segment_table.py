@@ -17,7 +17,7 @@ _EXPLAINED = (
 )
 _EXPLAINED_UNHAPPY = (
     "No answer says when the goods arrived. Unhappy customers (0-6 of 10, 1-2 of 5) are therefore counted among the "
-    "answered orders that were claimed on time. The intervals (95%) hold however often you look."
+    "orders that were claimed on time and got a score. The intervals (95%) hold however often you look."
 )
 
 Segments = Mapping[str, Figures]
@@ -58,7 +58,7 @@ def _unhappy(page: Page, dimension: str, segments: Segments) -> None:
     lines: list[Line] = []
     for name in worst_first(segments, lambda figures: figures.unhappy):
         figures = segments[name]
-        n = figures.row.answered_claimed_on_time
+        n = figures.unhappy.n if figures.unhappy else 0
         cells = [page.short(name), _claimed(page, figures), page.figure(figures.unhappy), f"{n:,}"]
         lines.append((cells, _plot(page, marks[name], axis)))
     columns = [dimension, "claimed", "of these unhappy", "answers"]

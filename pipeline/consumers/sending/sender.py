@@ -6,7 +6,7 @@ Every failure is a value: an exception in such a thread would go unnoticed.
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pipeline.consumers.runtime import failpoints
@@ -21,7 +21,7 @@ from pipeline.notifiers.port import (
     ProviderAnswer,
     Unknown,
 )
-from pipeline.notifiers.wording.questions import question_text
+from pipeline.notifiers.wording.questions import OwnWords, question_text
 from pipeline.store.asks.claiming import Claimed, PendingLookup
 
 _RETRY_AFTER_BUG = timedelta(minutes=15)
@@ -30,10 +30,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MessageContext:
-    """What every message is written with: the company's name and the public address that links start with."""
+    """What every message is written with: the company's name, the public address that links start with, and its own
+    wording of the question.
+    """
 
     company: str
     public_url: str
+    own_words: OwnWords = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def message_of(claimed: Claimed, context: MessageContext) -> Message:
     link = f"{context.public_url}/f/{claimed.form_token}"
     return Message(
         to=claimed.to,
-        body=question_text(claimed.language, key.purpose, context.company, key.order_id, link),
+        body=question_text(
+            claimed.language, key.purpose, context.company, key.order_id, link, claimed.role, context.own_words
+        ),
         link_hash=hashed(claimed.form_token),
         callback_token=claimed.callback_token,
         valid_for=claimed.valid_for,

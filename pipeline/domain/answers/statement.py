@@ -21,6 +21,12 @@ class Statement(Struct, frozen=True, omit_defaults=True):
     arrived_at: datetime | None = None
 
     @property
+    def is_codable(self) -> bool:
+        """Whether it states anything besides words. What states nothing codable waits for a person to read it."""
+        stated = (self.arrival, self.complete, self.score, self.arrived_at)
+        return bool(self.conditions) or any(value is not None for value in stated)
+
+    @property
     def mentions_goods(self) -> bool:
         """Whether the statement says anything about the goods: `complete` and `conditions` are one subject."""
         return self.complete is not None or bool(self.conditions)

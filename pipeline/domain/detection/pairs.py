@@ -11,7 +11,7 @@ from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import CountedPair
 from pipeline.domain.orders.order import Order
 
-Verdict = Literal["agrees", "embellished", "understated"]
+Verdict = Literal["agrees", "embellished", "understated", "not_comparable"]
 
 ON_TIME = "on_time"
 IN_FULL = "in_full"
@@ -79,15 +79,24 @@ def observations(claim: Claim | None, experience: Experience) -> dict[str, float
 
 
 def verdict(claim: Claim | None, experience: Experience) -> Verdict:
-    """`embellished`: good claim, bad experience in any respect; `understated`: bad claim, good experience."""
-    if any(x >= 0.5 for x in observations(claim, experience).values()):
+    """`embellished`: good claim, bad experience in any respect; `understated`: bad claim, good experience.
+
+    `not_comparable`: the answers say nothing about what was claimed, so they neither contradict nor confirm it.
+    """
+    about_good, about_bad = observations(claim, experience).values(), _about_bad_claims(claim, experience)
+    if any(x >= 0.5 for x in about_good):
         return "embellished"
-    if claim is not None and (
-        (claim.on_time is False and experience.late is not None and experience.late < 0.5)
-        or (claim.in_full is False and experience.incomplete is not None and experience.incomplete < 0.5)
-    ):
+    if any(x < 0.5 for x in about_bad):
         return "understated"
-    return "agrees"
+    return "agrees" if about_good or about_bad else "not_comparable"
+
+
+def _about_bad_claims(claim: Claim | None, experience: Experience) -> list[float]:
+    """How bad the experience was in the respects that were claimed as bad, in [0, 1]; those not mentioned omitted."""
+    if claim is None:
+        return []
+    respects = ((claim.on_time, experience.late), (claim.in_full, experience.incomplete))
+    return [x for claimed, x in respects if claimed is False and x is not None]
 
 
 def pair_changes(

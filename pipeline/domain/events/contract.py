@@ -50,6 +50,8 @@ DeliveryStatus = Literal[
 ]
 Purpose = Literal["delivery", "missing_scan", "reminder"]
 Arrival = Literal["on_time", "late", "not_received"]
+QR = "qr"  # the channel of answers by the code on a delivery note, and the purpose of its link: anybody may scan it
+QR_CONTACT = "(qr)"  # who gave them, as no contact can be named
 Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
 
 
@@ -255,7 +257,7 @@ class FulfilmentCompared(Struct, frozen=True):
     dimensions: dict[str, str]
     claim: Any  # orders.claims.Claim
     experience: Any  # detection.pairs.Experience
-    verdict: Literal["agrees", "embellished", "understated"]
+    verdict: Literal["agrees", "embellished", "understated", "not_comparable"]
     observations: dict[str, Observation]
 
 

@@ -79,6 +79,8 @@ class Dialogue(Struct, omit_defaults=True):
     """Contacts who had another address shortly before we decided about them."""
     signs: dict[str, float] = field(default_factory=dict)
     """By signal, what the order said about a way to embellish when that was first known."""
+    qr_answers: int = 0
+    """Number of answers by the code on the delivery note. Who gave them is unknown, so they are no evidence."""
 
     def apply_answer(self, event: Event) -> None:
         """Apply a `feedback.received`, in whatever order they arrive."""
@@ -148,6 +150,10 @@ class Dialogue(Struct, omit_defaults=True):
     def current_answers(self) -> list[Answer]:
         """What each contact states now, sorted by the time of their latest answer (see `answer.current_answers`)."""
         return self.answers if len(self.answers) < 2 else current_answers(self.answers)
+
+    def is_understood(self) -> bool:
+        """Whether anybody has stated something codable, as far as their words were understood."""
+        return any(answer.statement.is_codable for answer in self.current_answers())
 
     def claim_when_asked(self) -> Claim | None:
         """The claim at the moment the first question was sent; None if none was sent."""

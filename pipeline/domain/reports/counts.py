@@ -17,10 +17,13 @@ from pipeline.domain.reports.embellishment import was_at_risk, was_missed, was_r
 Counts = Mapping[str, int]
 
 NOT_ASKED = "not_asked:"  # + eligibility.Reason
+UNREAD = "unread"  # replied, and nothing codable is known of it: a person has to read it
+UNSCORED = "on_time:unscored"  # claimed on time and understood, without a score
 PENDING = "pending"  # completed and neither delivered nor missed yet, or the question is not sent yet
 SCORE = "score:"  # + scale:score, delivered orders only
 CONDITION = "condition:"  # + events.Condition
 SHARED_ADDRESS = "shared_address"  # a contact's address serves other accounts, too
+QR_ANSWERS = "qr_answers"  # by the code on the delivery note: counted here and nowhere else
 CHANGED_ADDRESS = "changed_address"  # a contact had another address shortly before
 
 
@@ -33,13 +36,15 @@ def contribution(order: Order) -> dict[str, int]:
     _coverage(order, claim, names)
     experience = experience_of(order.dialogue.current_answers())
     _claimed(claim, experience, names)
-    if experience.stakeholders:
+    if order.dialogue.is_understood():
         _pairs(claim, experience, names)
         _answers(order, claim, experience, names)
     _signs(order, claim, experience, names)
     counts = dict.fromkeys(names, 1)
     if len(counts) < len(names):  # several people gave the same answer
         counts = {name: names.count(name) for name in counts}
+    if order.dialogue.qr_answers:
+        counts[QR_ANSWERS] = order.dialogue.qr_answers
     return counts
 
 
@@ -51,7 +56,9 @@ def difference(before: Counts, after: Counts) -> dict[str, int]:
 
 
 def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
-    """Completed -> contactable -> asked -> answered, the reason of a loss, and responses by late and other orders."""
+    """Completed -> contactable -> asked -> replied -> understood, the reason of a loss, and responses by late and other
+    orders. A reply that states nothing codable is no response there: it gives no pair either.
+    """
     dialogue = order.dialogue
     if _reachable(dialogue):
         names.append("contactable")
@@ -67,11 +74,14 @@ def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
         names.append(NOT_ASKED + ending)
     else:
         names.append(PENDING)
+    understood = dialogue.is_understood()
     if dialogue.answers:
         names.append("answered")
+        if not understood and any(not answer.opt_out for answer in dialogue.current_answers()):
+            names.append(UNREAD)
     if dialogue.asks and claim.on_time is not None:
         names.append("asked:on_time" if claim.on_time else "asked:late")
-        if dialogue.answers:
+        if understood:
             names.append("answered:on_time" if claim.on_time else "answered:late")
 
 
@@ -135,7 +145,10 @@ def _pairs(claim: Claim, experience: Experience, names: list[str]) -> None:
 
 
 def _answers(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
-    """Answers about delivered orders (the report's figures), and about those that were never delivered."""
+    """Answers about delivered orders (the report's figures), and about those that were never delivered.
+
+    Each states something codable: what nobody has understood is in no denominator.
+    """
     unhappy = experience.detractor is not None and experience.detractor >= 0.5
     delivered = claim.delivered_at is not None
     group = "delivered" if delivered else "undelivered"
@@ -144,6 +157,8 @@ def _answers(order: Order, claim: Claim, experience: Experience, names: list[str
         names.append(group + ":detractor")
     if claim.on_time:
         names.append("on_time:answered")
+        if experience.detractor is None:
+            names.append(UNSCORED)
         if unhappy:
             names.append("on_time:detractor")
     for answer in order.dialogue.current_answers() if delivered else ():

@@ -16,8 +16,11 @@ from pipeline.domain.reports.counts import (
     CONDITION,
     NOT_ASKED,
     PENDING,
+    QR_ANSWERS,
     SCORE,
     SHARED_ADDRESS,
+    UNREAD,
+    UNSCORED,
     Counts,
 )
 from pipeline.domain.reports.embellishment import (
@@ -81,20 +84,32 @@ class Loss(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True, kw_only=True):
-    """Completed -> contactable -> asked -> answered, in orders; `losses`: not asked, by reason, largest first."""
+    """Completed -> contactable -> asked -> replied -> understood, in orders.
+
+    `losses`: not asked, by reason, largest first.
+    """
 
     completed: int
     contactable: int
     asked: int
-    answered: int
+    replied: int
     losses: tuple[Loss, ...]
     pending: int
     """Neither delivered nor missed yet, or the question is not sent yet."""
+    unread: int = 0
+    """Replied, not yet read: no reply states anything codable, so a person has to read it."""
+    qr_answers: int = 0
+    """Answers by the code on the delivery note, from whoever scanned it: in no other figure."""
 
     @property
     def not_answered(self) -> int:
-        """Asked, without an answer so far."""
-        return max(self.asked - self.answered, 0)
+        """Asked, without a reply so far."""
+        return max(self.asked - self.replied, 0)
+
+    @property
+    def understood(self) -> int:
+        """Replied, and something codable is known of it."""
+        return self.replied - self.unread
 
 
 class Signs(Struct, frozen=True, kw_only=True):
@@ -140,7 +155,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     perfect: Figure | None
     """In full x on time for the customer x papers x condition, of the orders where all are known."""
     unhappy: Figure | None
-    """Detractors among the answered orders that were claimed on time."""
+    """Detractors among the orders that were claimed on time and got a score."""
     conditions: tuple[tuple[str, int], ...]
     """The conditions that customers report, with the number of answers, most frequent first."""
     scores: Histogram
@@ -186,7 +201,7 @@ def figures_of(counts: Counts) -> Figures:
         compared=_compared(counts, "on_time"),
         compared_in_full=_compared(counts, "in_full"),
         perfect=share(counts.get("perfect", 0), counts.get("perfect:stated", 0)),
-        unhappy=share(counts.get("on_time:detractor", 0), counts.get("on_time:answered", 0)),
+        unhappy=share(counts.get("on_time:detractor", 0), counts.get("on_time:answered", 0) - counts.get(UNSCORED, 0)),
         conditions=_named(counts, CONDITION),
         scores=histogram,
         scale=5 if {scale for scale, _ in histogram} == {5} else 10,
@@ -307,9 +322,11 @@ def _coverage(counts: Counts) -> Coverage:
         completed=counts.get("completed", 0),
         contactable=counts.get("contactable", 0),
         asked=counts.get("asked", 0),
-        answered=counts.get("answered", 0),
+        replied=counts.get("answered", 0),
+        unread=counts.get(UNREAD, 0),
         losses=tuple(Loss(reason, n) for reason, n in _named(counts, NOT_ASKED)),
         pending=counts.get(PENDING, 0),
+        qr_answers=counts.get(QR_ANSWERS, 0),
     )
 
 

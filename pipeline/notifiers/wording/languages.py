@@ -1,19 +1,26 @@
 """Languages of customers' texts. English is written in the code; one catalogue for each other language translates it.
 
-To add a language, add one file, `locales/<language>.po`; a test lists the sentences that are missing in it.
+To add a language, add one file, `locales/<language>.po`; a test lists the sentences that are missing in it. Catalogues
+are read as they are written, once for each process: there is no compiled copy that could be out of date.
 """
 
+from datetime import datetime
 from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from pipeline.notifiers.wording.gsm import plain
+
 SOURCE_LANGUAGE = "en"
 _LOCALES = files("pipeline.notifiers.wording").joinpath("locales")
+_LOCALE_OF = {"en": "en_GB"}  # international English: the day before the month, 24 hours
+_DIGITS = {"ar": "٠١٢٣٤٥٦٧٨٩", "fa": "۰۱۲۳۴۵۶۷۸۹"}  # default numbering systems of CLDR that are not 0-9
 
 
 def translatable(message: str) -> str:
@@ -52,8 +59,38 @@ def accepted_languages(header: str | None) -> list[str]:
 
 
 def translate(message: str, language: str | None) -> str:
-    """A translatable message in a person's language, or in English if there is no catalogue for it."""
-    return translations(best_language(language)).gettext(message)
+    """A translatable text message in a person's language, or in English if there is no catalogue for it.
+
+    It is spelled with the GSM alphabet where its script allows, because other characters double its price.
+    """
+    return plain(translations(best_language(language)).gettext(message))
+
+
+@lru_cache
+def is_right_to_left(language: str) -> bool:
+    """Whether the language is written from right to left."""
+    try:
+        return bool(Locale.parse(language).text_direction == "rtl")
+    except (UnknownLocaleError, ValueError):
+        return False
+
+
+def local_digits(number: object, language: str) -> str:
+    """A number, or a text with numbers, in the digits that the language is written with."""
+    digits = _DIGITS.get(language)
+    return (
+        str(number) if digits is None else str(number).translate({ord(str(n)): digit for n, digit in enumerate(digits)})
+    )
+
+
+def local_date(at: datetime, language: str) -> str:
+    """The day of a local time, as the language writes it: "2 March 2026", "2026年3月2日"."""
+    return local_digits(format_date(at, "long", locale=_LOCALE_OF.get(language, language)), language)
+
+
+def local_time(at: datetime, language: str) -> str:
+    """The hour and minute of a local time, as the language writes them: "13:00", "1:00 PM"."""
+    return local_digits(format_time(at, "short", locale=_LOCALE_OF.get(language, language)), language)
 
 
 @lru_cache

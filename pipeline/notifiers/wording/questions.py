@@ -1,46 +1,121 @@
-"""The text of a question: a fixed sentence with the company's name, the order's number and the link filled in.
+"""The text of a question: company, what is asked about which order, the options, the link, and how to end messages.
 
-No text that a customer or a colleague wrote enters a message; of the order's number only harmless characters do.
+The options, the link and the way out are fixed, so every reply can be read and everybody can opt out. What is asked
+depends on the purpose and the role of the contact, and a company may word it itself (`own_words`). No text that a
+customer or a colleague wrote enters a message; of the order's number only harmless characters do.
+
 A text of one segment in the GSM alphabet is charged once, and no part of it can get lost. So typographic characters are
-replaced by plain ones.
+replaced by plain ones, and a longer wording gives way to the general one. Scripts outside that alphabet need more.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import product
 
-from pipeline.domain.events.contract import Purpose
-from pipeline.notifiers.wording.gsm import plain, segments
-from pipeline.notifiers.wording.languages import translatable, translate
+from pipeline.domain.events.contract import ContactRole, Purpose
+from pipeline.notifiers.wording.gsm import plain, segments, unsupported
+from pipeline.notifiers.wording.languages import (
+    best_language,
+    is_right_to_left,
+    translatable,
+    translate,
+    translations,
+)
 
 QUESTIONS: Mapping[Purpose, str] = {
-    "delivery": translatable(
-        "%(company)s: how was order %(order)s? 1 OK 2 late 3 missing/damaged 4 not received %(link)s STOP=end"
-    ),
-    "missing_scan": translatable(
-        "%(company)s: is order %(order)s here? 1 OK 2 late 3 missing/damaged 4 not received %(link)s STOP=end"
-    ),
-    "reminder": translatable(
-        "%(company)s reminder: order %(order)s? 1 OK 2 late 3 missing/damaged 4 not received %(link)s STOP=end"
-    ),
+    "delivery": translatable("how was order %(order)s?"),
+    "missing_scan": translatable("is order %(order)s here?"),
+    "reminder": translatable("reminder: order %(order)s?"),
 }
+# The question about a delivery to roles that see another part of it than who receives the goods.
+ROLE_QUESTIONS: Mapping[ContactRole, str] = {
+    "user": translatable("is order %(order)s as you need it?"),
+    "purchaser": translatable("did order %(order)s go well?"),
+    "decision_maker": translatable("how did we do on order %(order)s?"),
+}
+OPTIONS = translatable("1 OK 2 late 3 missing/damaged 4 not received")
+WAY_OUT = translatable("STOP=end")
 MAX_COMPANY = 30  # characters
 MAX_ORDER, MIN_ORDER = 20, 8  # characters of an order's number: shown if there is room, and shown in any case
+MAX_SEGMENTS = 3  # of a text in a script that the GSM alphabet lacks
+RIGHT_TO_LEFT_MARK = "\u200f"  # first in a message, so that phones lay it out in its own direction
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._#-]")
 _INNER_DOTS = re.compile(r"\.+(?=[A-Za-z0-9_#-])")  # phones make a link of "4711.de"
 
+OwnWords = Mapping[str, Mapping[str, str]]
+"""A company's own wording of the question about a delivery, with `%(order)s`: by language, then by role or "all"."""
 
-def question_text(language: str | None, purpose: Purpose, company: str, order_id: str, link: str) -> str:
+
+def question_text(
+    language: str | None,
+    purpose: Purpose,
+    company: str,
+    order_id: str,
+    link: str,
+    role: ContactRole | None = None,
+    own_words: OwnWords | None = None,
+) -> str:
     """The question in the contact's language if there is a catalogue for it, else in English.
 
-    The order's number is cut to what fits into one segment with the company and the link, to `MIN_ORDER` at least.
+    The first wording that fits is used: the company's own for the role, its general one, ours for the role, ours. The
+    order's number is cut to what fits with the company and the link, to `MIN_ORDER` at least.
     """
-    template = plain(translate(QUESTIONS[purpose], language))
+    language = best_language(language)
     company, number = _one_line(plain(company), MAX_COMPANY), _order_number(order_id)
-    for length in range(len(number), MIN_ORDER, -1):
-        text = template % {"company": company, "order": number[:length].rstrip(), "link": link}
-        if segments(text) == 1:
-            return text
-    return template % {"company": company, "order": number[:MIN_ORDER].rstrip(), "link": link}
+    end = f"{translate(OPTIONS, language)} {link} {translate(WAY_OUT, language)}"
+    wordings = list(_wordings(language, purpose, role, own_words or {}))
+    lengths = range(len(number), min(MIN_ORDER, len(number)) - 1, -1)
+    text = ""
+    for affordable, words, length in product(_affordable(language), wordings, lengths):
+        asked = plain(words) % {"order": number[:length].rstrip()}
+        text = named(f"{asked} {end}", language, company)
+        if segments(text) <= affordable:
+            break
+    return text
+
+
+def subject(
+    language: str, purpose: Purpose, order_id: str, role: ContactRole | None, own_words: OwnWords | None = None
+) -> str:
+    """What is asked, without options: the subject of an e-mail. The order's number is whole."""
+    words = next(_wordings(language, purpose, role, own_words or {}, typographic=True))
+    asked = words % {"order": _order_number(order_id)}
+    return asked[:1].upper() + asked[1:]
+
+
+def named(text: str, language: str, company: str) -> str:
+    """A text message that begins with its sender: "Acme: how was ..."."""
+    mark = RIGHT_TO_LEFT_MARK if is_right_to_left(language) else ""
+    return f"{mark}{company}: {text}"
+
+
+def most_segments(language: str) -> int:
+    """The number of segments that a message may need: one, or `MAX_SEGMENTS` if its language lacks the GSM alphabet."""
+    return _affordable(language)[-1]
+
+
+@lru_cache
+def _affordable(language: str) -> tuple[int, ...]:
+    """The numbers of segments to try to fit a question into, the cheapest first."""
+    return (2, MAX_SEGMENTS) if unsupported(translate(OPTIONS, language)) else (1,)
+
+
+def _wordings(
+    language: str, purpose: Purpose, role: ContactRole | None, own_words: OwnWords, *, typographic: bool = False
+) -> Iterator[str]:
+    """The wordings of a question, the most specific first."""
+    say = _typographic if typographic else translate
+    if purpose == "delivery":
+        own = own_words.get(language, {})
+        yield from (own[name] for name in (role or "", "all") if name in own)
+        if role is not None and role in ROLE_QUESTIONS:
+            yield say(ROLE_QUESTIONS[role], language)
+    yield say(QUESTIONS[purpose], language)
+
+
+def _typographic(message: str, language: str) -> str:
+    return translations(language).gettext(message)
 
 
 def _order_number(order_id: str) -> str:

@@ -19,7 +19,7 @@ from pipeline.domain.asking.eligibility import is_answerable
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import zones_of
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
-from pipeline.domain.events.contract import Contact, FeedbackRequested
+from pipeline.domain.events.contract import Contact, ContactRole, FeedbackRequested
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts, contact_of
@@ -79,6 +79,7 @@ class Claimed:
     zones: frozenset[str]
     sending_at: datetime
     late: timedelta  # since it was due
+    role: ContactRole | None = None
 
 
 @dataclass(frozen=True)
@@ -319,6 +320,7 @@ class _Claiming:
             zones=zones,
             sending_at=self._now,
             late=self._now - ask.row.due_at,
+            role=request.role,
         )
         self.claims.to_send.append(claimed)
         self._committed.append(

@@ -66,6 +66,7 @@ def _size(order: Order) -> tuple[object, ...]:
         len(dialogue.due),
         len(dialogue.refusals),
         len(dialogue.answers),
+        dialogue.qr_answers,
     )
 
 

@@ -84,6 +84,7 @@ class Vault:
         self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
         self._content_digest = _Hmac(_derive(master, b"unvarnished event content"))
         self._word_digest = _Hmac(_derive(master, b"unvarnished words"))
+        self._link_digest = _Hmac(_derive(master, b"unvarnished links"))
 
     def new_key(self) -> tuple[str, bytes]:
         """A new key as it is stored: a random id, and the key wrapped by the master key."""
@@ -132,6 +133,10 @@ class Vault:
     def content_digest(self, content: bytes) -> str | None:
         """The digest of what an event says, which contains phone numbers; None: there is no content to compare."""
         return self._content_digest(content) if content else None
+
+    def link_token(self, purpose: str) -> str:
+        """The token of a link that can be made again: 128 bits of a keyed hash of what it is for."""
+        return urlsafe_b64encode(bytes.fromhex(self._link_digest(purpose.encode()))[:16]).decode().rstrip("=")
 
 
 class _Hmac:

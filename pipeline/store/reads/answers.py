@@ -32,11 +32,16 @@ class StoredAnswer(CommentedAnswer, frozen=True, array_like=True, kw_only=True):
 
 
 class CurrentAnswer(NamedTuple):
-    """What a contact states now about an order, when the latest answer was given, and the number of their answers."""
+    """What a contact states now about an order, when the latest answer was given, and the number of their answers.
+
+    `source` and `event_id` name the latest answer.
+    """
 
     statement: Statement
     answered_at: datetime | None
     number: int
+    source: str = ""
+    event_id: str = ""
 
 
 def verbatims(connection: Connection, principal: Principal, limit: int) -> list[StoredAnswer]:
@@ -71,7 +76,7 @@ def current_answer(
     if not given:
         return None
     [current] = answer.current_answers(given)
-    return CurrentAnswer(current.statement, current.answered_at, len(given))
+    return CurrentAnswer(current.statement, current.answered_at, len(given), current.source, current.id)
 
 
 def opened(connection: Connection, vault: Vault, found: Sequence[StoredAnswer]) -> list[StoredAnswer]:

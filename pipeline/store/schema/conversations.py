@@ -47,6 +47,16 @@ form_answers = Table(
     **WITHOUT_ROWID,
 )
 
+# The links of codes on delivery notes, one for an order.
+qr_links = Table(
+    "qr_links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),  # SHA-256 in hexadecimal
+    Column("order_id", String(200), nullable=False),
+    Column("made_at", Utc, nullable=False),
+    **WITHOUT_ROWID,
+)
+
 # What the provider reported of a message that we sent. Each status of a message counts once.
 provider_callbacks = Table(
     "provider_callbacks",

@@ -31,6 +31,7 @@ from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.orders import pages as order_pages
+from pipeline.web.internal.orders import qr
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form
@@ -42,13 +43,14 @@ AuthRoutes = Callable[[Auth], Sequence[ControllerRouterHandler]]
 # Open to the internet; each handler checks its key, link or signature.
 PUBLIC: tuple[Routes, ...] = (
     ingest.routes,  # POST /v1/events
-    form.routes,  # GET, POST /f/{token}
+    form.routes,  # GET /, /f; GET, POST /f/{token}
     assets.routes,  # GET /static/...
 )
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
+    qr.routes,  # GET /v1/qr/{order_id}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     assets.routes,  # GET /static/...
 )

@@ -137,4 +137,6 @@ def named(order: Order, contact_id: str) -> str:
 
 def channel_in_words(channel: str | None) -> str:
     """The channel of a question or an answer as people write it."""
-    return {"sms": "SMS", "email": "e-mail", None: "an unknown channel"}.get(channel, channel or "")
+    return {"sms": "SMS", "email": "e-mail", "qr": "the code on the delivery note", None: "an unknown channel"}.get(
+        channel, channel or ""
+    )

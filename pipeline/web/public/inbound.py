@@ -11,6 +11,7 @@ from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound, ReplyResult
 from pipeline.consumers.runtime.write_queue import NotStored
 from pipeline.domain.answers.replies import PlainReader, Reader
+from pipeline.notifiers.wording.reply_texts import Speaker
 from pipeline.web.http.services import Services
 
 READER: Reader = PlainReader()
@@ -23,10 +24,17 @@ async def handle_text(services: Services, text: Inbound, reader: Reader = READER
     """Handle a text. When this returns, the text and all that follows from it are durable, its answer processed."""
     result = await in_transaction(
         services,
-        lambda connection: conversation.handle_text(connection, services.store, text, reader, services.now()),
+        lambda connection: conversation.handle_text(
+            connection, services.store, text, reader, services.now(), speaker_of(services)
+        ),
     )
     await process(services, result)
     return result
+
+
+def speaker_of(services: Services) -> Speaker:
+    """Who speaks in the replies of this installation."""
+    return Speaker(services.settings.company_name, services.settings.contact_phone)
 
 
 async def process(services: Services, result: ReplyResult) -> None:

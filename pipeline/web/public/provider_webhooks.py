@@ -28,7 +28,7 @@ from pipeline.store.journal.spool import Spool, SpoolFull
 from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
-from pipeline.web.public.inbound import READER, TIMEOUT_SECONDS, in_transaction, process
+from pipeline.web.public.inbound import READER, TIMEOUT_SECONDS, in_transaction, process, speaker_of
 
 MAX_BODY = 64 << 10  # bytes
 _log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def _handle(
         status_reports.handle(connection, store.journal, content, now)
         return None
     text = conversation.inbound(store, provider.channel, content, answerable)
-    return conversation.handle_text(connection, store, text, provider.reader, now)
+    return conversation.handle_text(connection, store, text, provider.reader, now, speaker_of(services))
 
 
 async def _call(request: _Request, services: Services) -> HttpCall:

@@ -67,7 +67,7 @@ def test_a_conversation_asks_for_the_arrival_then_a_score_then_a_comment(runtime
     assert "0 (not at all) to 10" in (receive_text(runtime, "2", at(hours=3)).reply or "")
     assert "A word is enough" in (receive_text(runtime, "4", at(hours=3.1)).reply or "")
     done = receive_text(runtime, "The driver was in a hurry.", at(hours=3.2))
-    assert done.reply == "Thank you, your answer is recorded. To change it, open the link in our first message."
+    assert done.reply == "Your supplier: Thank you. Our team is looking into it."
     assert [(row["arrival"], row["score"], row["comment"]) for row in rows(runtime, answers)] == [
         ("late", None, None),
         ("late", 4, None),
@@ -82,29 +82,31 @@ def test_a_conversation_asks_for_the_arrival_then_a_score_then_a_comment(runtime
 def test_what_the_first_reply_contains_is_not_asked_again(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime)
     assert (receive_text(runtime, "2. 6. Nobody rang the bell").reply or "").startswith(
-        "Thank you, your answer is recorded."
+        "Your supplier: Thank you. Our team is looking into it."
     )
     assert (current(runtime)["score"], current(runtime)["comment"]) == (6, "2. 6. Nobody rang the bell")
 
 
 def test_questions_and_replies_are_in_the_contacts_language(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime, language="fr-FR")
-    assert (receive_text(runtime, "oui").reply or "").startswith("Merci. D'après cette livraison")
+    assert (receive_text(runtime, "oui").reply or "").startswith("Your supplier: Merci. D'après cette livraison")
     assert "Un mot suffit" in (receive_text(runtime, "neuf", at(hours=4)).reply or "")
     assert current(runtime)["score"] == 9
 
 
 def test_after_two_unreadable_replies_the_conversation_is_left_to_a_person(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime)
-    assert (receive_text(runtime, "9").reply or "").startswith("Sorry, did your order arrive")
-    assert receive_text(runtime, "hm", at(hours=4)).reply == "Thank you, a person will read what you wrote."
+    assert (receive_text(runtime, "9").reply or "").startswith("Your supplier: Sorry, did your order arrive")
+    assert (
+        receive_text(runtime, "hm", at(hours=4)).reply == "Your supplier: Thank you, a person will read what you wrote."
+    )
     assert rows(runtime, asks)[0]["state"] == "answered", "a comment is an answer"
     assert current(runtime)["comment"] == "hm"
 
 
 def test_a_reply_in_words_is_stored_and_the_question_is_repeated(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime)
-    assert (receive_text(runtime, "half of it is wet").reply or "").startswith("Thank you, noted.")
+    assert (receive_text(runtime, "half of it is wet").reply or "").startswith("Your supplier: Thank you, noted.")
     assert "0 (not at all)" in (receive_text(runtime, "3", at(hours=4)).reply or "")
     assert (current(runtime)["complete"], current(runtime)["comment"]) == (False, "half of it is wet")
 
@@ -194,7 +196,7 @@ def test_a_start_of_the_same_second_has_no_effect_and_says_so(runtime: EmbeddedR
     installation.sent(runtime, language="fr")
     receive_text(runtime, "STOP", at(hours=3))
     reply = receive_text(runtime, "START", at(hours=3) + timedelta(milliseconds=900)).reply or ""
-    assert (len(rows(runtime, opt_outs)), reply.startswith("Vous ne recevrez plus")) == (1, True)
+    assert (len(rows(runtime, opt_outs)), reply.startswith("Your supplier: Vous ne recevrez plus")) == (1, True)
     assert "nouveau" in (receive_text(runtime, "START", at(hours=3) + timedelta(seconds=1)).reply or "")
     assert rows(runtime, opt_outs) == []
 
@@ -211,7 +213,7 @@ def test_a_start_is_not_undone_by_a_later_correction_of_the_order(runtime: Embed
 def test_an_answer_and_an_opt_out_in_one_text_both_count(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime, language="fr")
     result = receive_text(runtime, "2. Merci de ne plus m'écrire")
-    assert (result.reply or "").startswith("Vous ne recevrez plus")
+    assert (result.reply or "").startswith("Your supplier: Vous ne recevrez plus")
     assert current(runtime)["arrival"] == "late"
     assert len(rows(runtime, opt_outs)) == 1
 

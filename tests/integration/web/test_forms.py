@@ -302,7 +302,7 @@ def test_the_form_is_in_the_contacts_language_unless_another_is_chosen(
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [("fr;q=0.4, en;q=0.9", "en"), ("de, fr-BE;q=0.8", "fr"), ("", "en"), ("fr;q=0", "en"), (",;q=,fr;q=x", "en")],
+    [("fr;q=0.4, en;q=0.9", "en"), ("nl, fr-BE;q=0.8", "fr"), ("", "en"), ("fr;q=0", "en"), (",;q=,fr;q=x", "en")],
 )
 def test_an_invalid_link_is_answered_in_the_browsers_language(
     client: TestClient[Litestar], header: str, language: str

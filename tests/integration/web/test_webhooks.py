@@ -74,7 +74,7 @@ def test_a_text_is_stored_answered_and_counted(runtime: EmbeddedRunner, client: 
     installation.sent(runtime)
     answer = call(client, "/twilio/sms", text("2 & trés <late>"))
     assert answer.status_code == 200
-    assert replies(answer)[0].startswith("Thank you, noted.")
+    assert replies(answer)[0].startswith("Your supplier: Thank you, noted.")
     assert "0 (not at all)" in replies(call(client, "/twilio/sms", text("2", "SM" + "1" * 32)))[0]
     assert {row["arrival"] for row in rows(runtime, answers)} == {None, "late"}
     assert rows(runtime, asks)[0]["state"] == "answered"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,12 +72,27 @@ def test_the_simulation_draws_an_image_where_it_can(tmp_path: Path) -> None:
 def test_the_preview_prints_every_message_with_its_segments(tmp_path: Path) -> None:
     known = {"UNVARNISHED_DATA_DIR": str(tmp_path / "none"), "UNVARNISHED_COMPANY_NAME": "L\u2019Atelier"}
     arguments = ["messages", "preview"]
-    env = known | {"UNVARNISHED_PUBLIC_URL": "https://a.example"}
+    env = known | {"UNVARNISHED_PUBLIC_URL": "https://a.example", "UNVARNISHED_SMS_SEGMENT_PRICE": "0.05"}
     found = json.loads(CliRunner().invoke(app, [*arguments, "--format", "json"], env=env).stdout)
-    assert {tuple(message) for message in found} == {("template", "language", "text", "segments")}
+    assert {tuple(message) for message in found} == {("template", "language", "text", "segments", "alphabet", "cost")}
     texts = {(message["template"], message["language"]): message["text"] for message in found}
     assert texts["delivery", "en"].startswith("L'Atelier: how was order SO-10001?")
     assert "https://a.example/f/" in texts["reminder", "fr"]
-    assert {message["segments"] for message in found} == {1}
-    assert "L'Atelier" in CliRunner().invoke(app, arguments, env=env).stdout
+    assert {message["segments"] for message in found if message["alphabet"] == "GSM-7"} == {1}
+    assert {message["segments"] for message in found if message["alphabet"] == "UCS-2"} == {1, 2}
+    assert {message["cost"] for message in found} == {0.05, 0.1}
+    assert len({language for _, language in texts}) == 9
+    table = CliRunner().invoke(app, arguments, env=env).stdout
+    assert "L'Atelier" in table
+    assert "Segments and cost by language" in table
     assert not (tmp_path / "none").exists(), "it needs no installation"
+
+
+def test_the_code_of_an_order_is_a_picture_or_a_link(tmp_path: Path) -> None:
+    env = {"UNVARNISHED_DATA_DIR": str(tmp_path), "UNVARNISHED_PUBLIC_URL": "https://a.example"}
+    link = CliRunner().invoke(app, ["qr", "SO-1", "--format", "link"], env=env).stdout
+    assert re.fullmatch(r"https://a\.example/f/[\w-]{22}\n", link)
+    picture = CliRunner().invoke(app, ["qr", "SO-1"], env=env)
+    assert picture.stdout_bytes.startswith(b"<?xml")
+    written = CliRunner().invoke(app, ["qr", "SO-1", "--format", "png", "--output", str(tmp_path / "qr.png")], env=env)
+    assert (written.exit_code, (tmp_path / "qr.png").read_bytes()[:4]) == (0, b"\x89PNG")

@@ -164,7 +164,7 @@ def facts(fleet: Figures) -> list[tuple[str, Cell, str, str]]:
         found.append(("Perfect orders", _cell(fleet.perfect, _bare, "%"), f"{fleet.perfect.n:,} orders", meaning))
     if fleet.unhappy is not None:
         meaning = "Claimed on time, but scored 0–6 of 10 or 1–2 of 5."
-        of = f"{row.claimed_on_time_but_detractor:,} of {fleet.unhappy.n:,} answered"
+        of = f"{row.claimed_on_time_but_detractor:,} of {fleet.unhappy.n:,} with a score"
         found.append(("Unhappy although claimed on time", _cell(fleet.unhappy, _bare, "%"), of, meaning))
     if row.nps is not None:
         meaning = "Share of happy customers (9–10) minus share of unhappy customers (0–6), in points from −100 to 100."
@@ -229,7 +229,7 @@ def _row(value: str, figures: Figures, mark: Mark, axis: Axis, by_arrival: bool,
         claimed,
         shown,
         gap(figures.compared),
-        figures.on_time.n if by_arrival else row.answered_claimed_on_time,
+        figures.on_time.n if by_arrival else figures.unhappy.n if figures.unhappy else 0,
         _cell(row.mean_score, lambda score: f"{score:.2f}"),
         _cell(row.nps, _whole),
         alerts,
@@ -269,7 +269,7 @@ def alert_groups(found: Sequence[Alert]) -> list[AlertGroup]:
 
 
 def funnel(fleet: Figures) -> list[Step]:
-    """The steps from completed to answered orders, and the orders lost before each step."""
+    """The steps from completed orders to understood replies, and the orders lost before each step."""
     coverage = fleet.coverage
     whole = max(coverage.completed, 1)
 
@@ -282,6 +282,12 @@ def funnel(fleet: Figures) -> list[Step]:
     reasons = [
         step(words.plain_word(loss.reason), loss.orders, words.why_not(loss.reason), True) for loss in coverage.losses
     ]
+    by_code = step(
+        "by code",
+        coverage.qr_answers,
+        "answers by the code on a delivery note, from whoever scanned it: in no other figure",
+        True,
+    )
     steps = [
         step("Completed", coverage.completed, "orders that operations reported as completed"),
         *([pending] if coverage.pending else []),
@@ -289,7 +295,10 @@ def funnel(fleet: Figures) -> list[Step]:
         *reasons,
         step("Asked", coverage.asked, "a question was sent"),
         step("no answer", coverage.not_answered, "asked, but no answer yet", True),
-        step("Answered", coverage.answered, "at least one person answered"),
+        step("Replied", coverage.replied, "at least one person replied"),
+        step("not yet read", coverage.unread, "replied in words that state nothing codable: in the inbox", True),
+        step("Understood", coverage.understood, "a reply states something that can be compared or counted"),
+        by_code,
     ]
     return [one for one in steps if one.orders or not one.lost]
 

@@ -3,7 +3,7 @@
 Names and addresses are encrypted and appear in neither; people appear by id and role.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from pipeline.domain.answers.answer import current_answers
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
-from pipeline.domain.events.contract import Contact
+from pipeline.domain.events.contract import QR, Contact
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.alerts import Alert
@@ -105,15 +105,23 @@ def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level
         claim_when_asked=_claim_view(frozen) if frozen is not None else None,
         verdict=judged,
         verdict_in_words=_verdict_in_words(order, frozen, judged),
-        answers=tuple(
-            AnswerView(named(order, answer.contact_id), statement_in_words(answer.statement), answer.comment)
-            for answer in current_answers(record.answers)
-        ),
+        answers=tuple(_answer_views(record)),
         alerts=tuple(
             SupportedAlert(alert.alert_id, alert.state, headline(alert), describe(alert)) for alert in supported
         ),
         timeline=timeline_of(record, supported, zone_of(zone_name)),
     )
+
+
+def _answer_views(record: OrderRecord) -> Iterator[AnswerView]:
+    """The current answer of each person, then every answer by the code on the delivery note."""
+    for answer in current_answers(answer for answer in record.answers if answer.channel != QR):
+        who = named(record.order, answer.contact_id)
+        yield AnswerView(who, statement_in_words(answer.statement), answer.comment)
+    for answer in record.answers:
+        if answer.channel == QR:
+            said = f"{statement_in_words(answer.statement)} (no evidence)"
+            yield AnswerView("by the code on the delivery note", said, answer.comment)
 
 
 def _contact_view(contact: Contact, order: Order) -> ContactView:
@@ -144,9 +152,13 @@ def _verdict_in_words(order: Order, frozen: Claim | None, judged: Verdict | None
             return "Nothing to compare yet: no customer has answered."
         return "Nothing to compare: no question was sent, so there is no frozen claim to compare the answer with."
     contradictions = observations(frozen, experience_of(order.dialogue.current_answers()))
+    if judged == "not_comparable":
+        if not order.dialogue.is_understood():
+            return "Not comparable: the reply states nothing that could be compared. It waits in the inbox to be read."
+        return "Not comparable: the answer says nothing about what was claimed."
     if judged == "agrees":
         if not contradictions:
-            return "Agrees: the answer is not about anything that was claimed as done well."
+            return "Agrees: the customer confirms what operations admits."
         return "Agrees: the customer does not contradict the claim."
     if judged == "understated":
         return "Understated: the customer’s experience was better than the claim."

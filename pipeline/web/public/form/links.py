@@ -5,7 +5,7 @@ import re
 from collections.abc import Set
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from anyio import to_thread
 from litestar import Request
@@ -13,11 +13,12 @@ from sqlalchemy import Engine
 
 from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.asking.ask_states import hashed
+from pipeline.domain.events.contract import QR
 from pipeline.store.asks import form_answers
 from pipeline.store.asks.links import known_hashes, question_of
 from pipeline.store.db.engine import reading
-from pipeline.store.orders.orders import language_and_timezone
 from pipeline.store.reads.answers import CurrentAnswer, current_answer, number_of_answers, opened_current
+from pipeline.store.reads.deliveries import Delivery, delivery_for_customer
 from pipeline.web.http.rate_limit import FailedAttempts
 from pipeline.web.http.services import Services
 
@@ -25,7 +26,8 @@ SOURCE = "unvarnished/form"
 MAX_ANSWERS = 20  # by one link, amendments included
 VALID = timedelta(days=14)  # from the time the link was sent
 _SHARED_SECONDS = 0.05  # between two reads for suspicious clients together: 20 a second at most
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)  # 128 bits
+QR_VALID = timedelta(days=180)  # from the time the code was made: it is printed before the goods leave
+_TOKEN = re.compile(r"([A-Za-z0-9_-]{22})[^A-Za-z0-9_-]*", re.ASCII)  # 128 bits, and the end of a sentence around it
 
 
 class Link(NamedTuple):
@@ -38,12 +40,21 @@ class Link(NamedTuple):
     language: str | None
     timezone: str | None
     current: CurrentAnswer | None
+    delivery: Delivery = Delivery("")
+    path: str = ""  # of the form, without what surrounded the link
+
+    @property
+    def by_anyone(self) -> bool:
+        """Whether whoever has the goods may answer, who may be anybody: the code on a delivery note."""
+        return self.purpose == QR
 
 
 class Closed(NamedTuple):
-    """A link that does not work. `expired`: it did once. `wait`: seconds after too many failed attempts, else 0."""
+    """A link that does not work. `expired`: it did once, as the link of a message or a code. `wait`: seconds after too
+    many failed attempts, else 0.
+    """
 
-    expired: bool = False
+    expired: Literal["message", "qr", ""] = ""
     wait: int = 0
 
 
@@ -61,8 +72,9 @@ class Links:
         """What a token opens now. Counts a failed attempt if there is no such link."""
         found: Link | Closed | None = None
         suspect = self._failed.exhausted(request)
-        if _TOKEN.fullmatch(token) and (not suspect or await self._shared.known(hashed(token))):
-            found = await to_thread.run_sync(partial(_open, self._services, hashed(token)))
+        written = _TOKEN.fullmatch(token)
+        if written and (not suspect or await self._shared.known(hashed(written[1]))):
+            found = await to_thread.run_sync(partial(_open, self._services, written[1]))
         return Closed(wait=self._failed.count(request)) if found is None else found
 
 
@@ -103,18 +115,22 @@ def _known(engine: Engine, hashes: Set[str]) -> Set[str]:
         return known_hashes(connection, hashes)
 
 
-def _open(services: Services, token_hash: str) -> Link | Closed | None:
-    """What a token of this hash opens; None: there is no such link."""
+def _open(services: Services, token: str) -> Link | Closed | None:
+    """What a token opens; None: there is no such link."""
     with reading(services.store.engine) as connection:
-        question = question_of(connection, token_hash)
+        question = question_of(connection, hashed(token))
         if question is None:
             return None
         order_id, contact_id, purpose, asked_at = question
-        if services.now() - asked_at > VALID:
-            return Closed(expired=True)
+        by_anyone = purpose == QR
+        if services.now() - asked_at > (QR_VALID if by_anyone else VALID):
+            return Closed(expired="qr" if by_anyone else "message")
         if number_of_answers(connection, SYSTEM, order_id, contact_id, SOURCE) >= MAX_ANSWERS:
             return Closed()
-        language, timezone = language_and_timezone(connection, order_id, contact_id)
-        current = current_answer(connection, SYSTEM, order_id, contact_id)
-        current = opened_current(connection, services.store.vault, current)
-    return Link(order_id, contact_id, purpose, token_hash, language, timezone, current)
+        delivery = delivery_for_customer(connection, order_id, contact_id)
+        current = None
+        if not by_anyone:  # of the answers by a code nobody knows whose they are, so nobody sees them
+            current = current_answer(connection, SYSTEM, order_id, contact_id)
+            current = opened_current(connection, services.store.vault, current)
+    person = delivery.language, delivery.timezone
+    return Link(order_id, contact_id, purpose, hashed(token), *person, current, delivery, f"/f/{token}")

@@ -9,12 +9,18 @@ from pipeline.consumers.intake import Incoming
 from pipeline.domain.answers.replies import MAX_TEXT
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.cloudevents import envelope
-from pipeline.domain.events.contract import Arrival, Condition, Score
+from pipeline.domain.events.contract import QR, Arrival, Condition, Score
 from pipeline.web.http.forms import printable
 from pipeline.web.public.form.links import SOURCE, Link
 
 ARRIVALS: tuple[Arrival, ...] = ("on_time", "late", "not_received")
 CONDITIONS: tuple[Condition, ...] = ("incomplete", "damaged", "wrong", "papers_missing")
+FINE = "fine"  # on time and complete, in one tap
+FIRST_CHOICES = (FINE, *ARRIVALS)
+# What the links in messages choose: the options of a text message, or their names.
+_ONE_TAP = dict(zip("1234", (FINE, "late", "on_time", "not_received"), strict=True)) | {
+    name: name for name in FIRST_CHOICES
+}
 
 
 class Submission(NamedTuple):
@@ -26,13 +32,15 @@ class Submission(NamedTuple):
     comment: str = ""
     errors: Mapping[str, str] = {}
 
+    @property
+    def first_choice(self) -> str | None:
+        """The option of the first question that is selected."""
+        return FINE if self.arrival == "on_time" and self.goods == ("complete",) else self.arrival
+
 
 def validate(fields: Sequence[tuple[str, str]], gettext: Callable[[str], str]) -> Submission:
     """The submission in these form fields, with its errors in the reader's language (`gettext` translates)."""
-    last = dict(fields)  # of a field that is sent twice, the last value counts
-    arrival, score = last.get("arrival") or None, last.get("score") or None
-    goods = tuple(dict.fromkeys(value for name, value in fields if name == "goods"))
-    comment = printable(last.get("comment", ""))
+    arrival, goods, score, comment, _ = entered(fields)
     errors: dict[str, str] = {}
     if arrival not in ARRIVALS:
         errors["arrival"] = gettext("Please tell us whether it arrived.")
@@ -46,6 +54,27 @@ def validate(fields: Sequence[tuple[str, str]], gettext: Callable[[str], str]) -
         too_long = gettext("Please use at most %(most)d characters. Your comment has %(n)d.")
         errors["comment"] = too_long % {"most": MAX_TEXT, "n": len(comment)}
     return Submission(arrival, goods, score, comment, errors)
+
+
+def entered(fields: Sequence[tuple[str, str]]) -> Submission:
+    """What these form fields contain, unchecked. Of a field that is sent twice, the last value counts."""
+    last = dict(fields)
+    arrival, score = last.get("arrival") or None, last.get("score") or None
+    goods = tuple(dict.fromkeys(value for name, value in fields if name == "goods"))
+    if arrival == FINE:  # the question about the goods is hidden then: what it may still hold does not count
+        arrival, goods = "on_time", ("complete",)
+    return Submission(arrival, goods, score, printable(last.get("comment", "")))
+
+
+def one_tap(option: str, current: Statement | None) -> Submission | None:
+    """The form with an option of a message selected, to be checked and sent; None: there is no such option."""
+    choice = _ONE_TAP.get(option)
+    if choice is None:
+        return None
+    shown = prefilled(current)
+    if choice == FINE:
+        return shown._replace(arrival="on_time", goods=("complete",))
+    return shown._replace(arrival=choice, goods=tuple(name for name in shown.goods if name != "complete"))
 
 
 def prefilled(current: Statement | None) -> Submission:
@@ -83,7 +112,7 @@ def event_of(link: Link, form_id: str, submission: Submission, stated: Statement
     data = {
         "order_id": link.order_id,
         "contact_id": link.contact_id,
-        "channel": "form",
+        "channel": QR if link.by_anyone else "form",
         "answered_at": now,
         "arrival": stated.arrival,
         "complete": stated.complete,

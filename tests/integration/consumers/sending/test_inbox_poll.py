@@ -108,7 +108,7 @@ def test_texts_of_the_list_continue_the_conversation(
     provider.text("4", PHONE, at(hours=2.6))
     assert poll.poll(NOW) == 2, "in the order in which they were written"
     reply = by_webhook(runtime, "SM-later", "Nobody rang the bell.", at(hours=4)).reply
-    assert (reply or "").startswith("Thank you, your answer is recorded.")
+    assert (reply or "").startswith("Your supplier: Thank you. Our team is looking into it.")
     last = max(rows(runtime, answers), key=lambda row: row["answered_at"])
     assert (last["arrival"], last["score"], last["comment"]) == ("late", 4, "Nobody rang the bell.")
 
@@ -167,7 +167,7 @@ def test_a_text_found_late_answers_the_question_of_its_time(
     [newest] = current_answers(runtime)
     assert (newest.arrival, newest.complete, newest.score) == ("late", True, None), "no score of 1"
     reply = by_webhook(runtime, "SM-score", "9", at(hours=4)).reply
-    assert (reply or "").startswith("Thank you. Is there anything"), "the score is still open"
+    assert (reply or "").startswith("Your supplier: Thank you. Is there anything"), "the score is still open"
 
 
 def test_a_score_found_late_counts_although_a_comment_was_read_before_it(

@@ -83,6 +83,11 @@ def answer(who: str = "ana", **more: Any) -> bytes:
     return answered(time=at(hours=9), contact_id=who, **more)
 
 
+def spoken(who: str = "ana") -> bytes:
+    """An answer that states something."""
+    return answer(who, arrival="on_time")
+
+
 def moved(hours: float, to: float) -> bytes:
     return repromised("SO-1", at(hours=hours), at(hours=to))
 
@@ -97,8 +102,9 @@ EXAMPLES: dict[str, list[Order]] = {
     **{f"not_asked:{reason}": [order_of(ORDER, refused=(reason,))] for reason in list(Reason)[1:]},
     "asked:on_time": [order_of(ORDER, IN_TIME, asked=True)],
     "asked:late": [order_of(ORDER, TOO_LATE, asked=True)],
-    "answered:on_time": [order_of(ORDER, IN_TIME, answer(), asked=True)],
-    "answered:late": [order_of(ORDER, TOO_LATE, answer(), asked=True)],
+    "answered:on_time": [order_of(ORDER, IN_TIME, spoken(), asked=True)],
+    "answered:late": [order_of(ORDER, TOO_LATE, spoken(), asked=True)],
+    "unread": [order_of(ORDER, answer()), order_of(ORDER, answer(comment="Hm."), answer("ben"))],
     "delivered": [order_of(ORDER, IN_TIME), order_of(ORDER, TOO_LATE)],
     "on_time_first": [order_of(ORDER, IN_TIME, moved(0.5, 1))],
     "on_time_first:stated": [order_of(ORDER, IN_TIME), order_of(ORDER, TOO_LATE)],
@@ -128,11 +134,12 @@ EXAMPLES: dict[str, list[Order]] = {
     "in_full:00": [
         order_of(completed(lines=[{"sku": "a", "ordered": 2, "delivered": 1}]), IN_TIME, answer(complete=False))
     ],
-    "delivered:answered": [order_of(ORDER, TOO_LATE, answer())],
+    "delivered:answered": [order_of(ORDER, TOO_LATE, spoken()), order_of(ORDER, TOO_LATE, spoken(), answer("ben"))],
     "delivered:detractor": [order_of(ORDER, TOO_LATE, answer(score={"value": 6}))],
-    "undelivered:answered": [order_of(ORDER, answer())],
+    "undelivered:answered": [order_of(ORDER, spoken())],
     "undelivered:detractor": [order_of(ORDER, answer(score={"value": 2, "scale": 5}))],
-    "on_time:answered": [order_of(ORDER, IN_TIME, answer())],
+    "on_time:answered": [order_of(ORDER, IN_TIME, spoken())],
+    "on_time:unscored": [order_of(ORDER, IN_TIME, spoken())],
     "on_time:detractor": [order_of(ORDER, IN_TIME, answer(score={"value": 0}))],
     "score:10:7": [order_of(ORDER, IN_TIME, answer(score={"value": 7}))],
     "score:5:3": [order_of(ORDER, TOO_LATE, answer(score={"value": 3, "scale": 5}))],
@@ -162,7 +169,20 @@ COUNTER_EXAMPLES: dict[str, list[Order]] = {
     "asked": [order_of(ORDER, refused=(Reason.SAMPLED_OUT,))],
     "not_asked:historic": [order_of(HISTORIC, asked=True)],
     "not_asked:no_consent": [order_of(ORDER, refused=(Reason.NO_CONSENT, Reason.SAMPLED_OUT))],
-    "answered:late": [order_of(ORDER, TOO_LATE, answer())],
+    "answered:on_time": [order_of(ORDER, IN_TIME, answer(), asked=True)],
+    "answered:late": [order_of(ORDER, TOO_LATE, spoken()), order_of(ORDER, TOO_LATE, answer(), asked=True)],
+    "unread": [
+        order_of(ORDER),
+        order_of(ORDER, spoken()),
+        order_of(ORDER, answer(), spoken("ben")),
+        order_of(ORDER, answer(opt_out=True)),
+    ],
+    "delivered:answered": [order_of(ORDER, IN_TIME, answer())],
+    "on_time:unscored": [
+        order_of(ORDER, IN_TIME, answer(score={"value": 9})),
+        order_of(ORDER, IN_TIME, answer()),
+        order_of(ORDER, TOO_LATE, spoken()),
+    ],
     "asked:late": [order_of(ORDER, asked=True), order_of(completed(promised_at=None), TOO_LATE, asked=True)],
     "on_time": [order_of(ORDER, TOO_LATE), order_of(ORDER, IN_TIME, moved(0.5, 1))],
     "on_time_first": [order_of(ORDER, TOO_LATE, moved(1, 5))],
@@ -176,7 +196,7 @@ COUNTER_EXAMPLES: dict[str, list[Order]] = {
     ],
     "on_time:10": [order_of(ORDER, answer(arrival="late"))],
     "score:10:7": [order_of(ORDER, answer(score={"value": 7}))],
-    "on_time:answered": [order_of(ORDER, TOO_LATE, answer())],
+    "on_time:answered": [order_of(ORDER, TOO_LATE, spoken()), order_of(ORDER, IN_TIME, answer())],
     "delivered:detractor": [
         order_of(ORDER, IN_TIME, answer(score={"value": 7})),
         order_of(ORDER, answer(score={"value": 1})),

@@ -106,6 +106,19 @@ def test_the_funnel_keeps_every_loss_with_its_reason_the_largest_first() -> None
     assert coverage.completed == coverage.asked + coverage.pending + sum(loss.orders for loss in coverage.losses)
 
 
+def test_a_reply_that_nobody_has_read_is_no_understood_one() -> None:
+    coverage = figures_of(REFERENCE | {"unread": 30}).coverage
+    assert (coverage.replied, coverage.unread, coverage.understood) == (1_020, 30, 990)
+
+
+def test_unhappy_customers_are_a_share_of_those_who_gave_a_score() -> None:
+    every, scored = figures_of(REFERENCE).unhappy, figures_of(REFERENCE | {"on_time:unscored": 50}).unhappy
+    assert every is not None
+    assert scored is not None
+    assert (every.n, every.value) == (850, pytest.approx(80 / 850))
+    assert (scored.n, scored.value) == (800, 0.1)
+
+
 def test_contactable_is_a_share_of_the_orders_that_were_decided() -> None:
     assert figures_of(REFERENCE).signs.contactable == 3_800 / 4_000
 

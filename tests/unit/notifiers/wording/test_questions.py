@@ -1,4 +1,4 @@
-"""The text of a question: one segment in every language, with its link and the opt-out, and without injected text."""
+"""The text of a question: short in every language, with its link and the opt-out, and without injected text."""
 
 import re
 from typing import get_args
@@ -8,10 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.answers.replies import PlainReader
-from pipeline.domain.events.contract import Purpose
+from pipeline.domain.events.contract import ContactRole, Purpose
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import languages
-from pipeline.notifiers.wording.questions import MAX_COMPANY, MAX_ORDER, MIN_ORDER, question_text
+from pipeline.notifiers.wording.questions import (
+    MAX_COMPANY,
+    MAX_ORDER,
+    MIN_ORDER,
+    RIGHT_TO_LEFT_MARK,
+    most_segments,
+    question_text,
+)
 
 LINK = "https://ask.example.com/f/" + "A" * 22
 ORDER = "SO-20261127-0001-FRA"
@@ -20,14 +27,45 @@ ORDER = "SO-20261127-0001-FRA"
 @pytest.mark.parametrize("language", languages())
 @pytest.mark.parametrize("purpose", get_args(Purpose))
 @pytest.mark.parametrize("company", ["Acme", "C" * MAX_COMPANY])
-def test_a_question_is_one_segment_with_its_link_and_the_way_out(language: str, purpose: Purpose, company: str) -> None:
+@pytest.mark.parametrize("role", [None, *get_args(ContactRole)])
+def test_a_question_is_short_with_its_sender_first_its_link_and_the_way_out(
+    language: str, purpose: Purpose, company: str, role: ContactRole | None
+) -> None:
     assert len(ORDER) == MAX_ORDER
-    text = question_text(language, purpose, company, ORDER, LINK)
-    assert segments(text) == 1, (len(text), text)
-    assert text.startswith(company)
+    text = question_text(language, purpose, company, ORDER, LINK, role)
+    assert segments(text) <= most_segments(language), (len(text), text)
+    assert text.lstrip(RIGHT_TO_LEFT_MARK).startswith(f"{company}: ")
     assert LINK in text
     assert "STOP" in text
-    assert (ORDER if company == "Acme" else ORDER[:MIN_ORDER]) in text
+    assert (ORDER if company == "Acme" and role is None and most_segments(language) == 1 else ORDER[:MIN_ORDER]) in text
+
+
+@pytest.mark.parametrize("language", languages())
+def test_with_a_short_name_a_question_costs_two_segments_at_most(language: str) -> None:
+    assert segments(question_text(language, "delivery", "Acme", "SO-10001", LINK)) <= 2
+
+
+def test_each_role_is_asked_about_what_it_sees() -> None:
+    asked = {role: question_text("en", "delivery", "Acme", "SO-1", LINK, role) for role in get_args(ContactRole)}
+    assert asked["receiver"].startswith("Acme: how was order SO-1? 1 OK")
+    assert asked["user"].startswith("Acme: is order SO-1 as you need it? 1 OK")
+    assert asked["purchaser"].startswith("Acme: did order SO-1 go well? 1 OK")
+    assert asked["decision_maker"].startswith("Acme: how did we do on order SO-1? 1 OK")
+
+
+def test_a_company_words_the_question_and_nothing_else() -> None:
+    own = {"en": {"all": "all fine with order %(order)s?", "user": "does order %(order)s work for you?"}}
+    text = question_text("en", "delivery", "Acme", "SO-1", LINK, "receiver", own)
+    assert text == f"Acme: all fine with order SO-1? 1 OK 2 late 3 missing/damaged 4 not received {LINK} STOP=end"
+    assert "does order SO-1 work for you? 1 OK" in question_text("en", "delivery", "Acme", "SO-1", LINK, "user", own)
+    assert "is order SO-1 here?" in question_text("en", "missing_scan", "Acme", "SO-1", LINK, "user", own)
+    assert "wie war Lieferung SO-1?" in question_text("de", "delivery", "Acme", "SO-1", LINK, None, own)
+
+
+def test_a_wording_that_is_too_long_gives_way_to_the_general_one() -> None:
+    own = {"en": {"all": "how satisfied were you altogether with order %(order)s?"}}
+    text = question_text("en", "delivery", "C" * MAX_COMPANY, "SO-1", LINK, "purchaser", own)
+    assert ": did order SO-1 go well?" in text
 
 
 def test_an_order_number_is_cut_only_as_far_as_the_segment_requires() -> None:

@@ -1,0 +1,355 @@
+"""What the words of a text state about a delivery: arrival, completeness, conditions. Negations apply in their clause.
+
+What is said of another delivery, of the future or of what might have been is left out.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from pipeline.domain.answers.reading.passage import Part, Passage
+
+Fact = Literal[
+    "on_time",
+    "late",
+    "not_received",
+    "arrived",
+    "complete",
+    "incomplete",
+    "damaged",
+    "wrong_item",
+    "papers_missing",
+    "all_good",
+    "yes",
+    "no",
+    "not_good",
+]
+_NEGATABLE = 6  # parts between a negation and what it negates
+_NEGATABLE_VERB = 3  # between a negation and "arrived"
+_KINDS = (
+    *("not_received", "not_late", "late", "early", "on_time", "complete", "missing", "damaged", "wrong", "arrived"),
+    *("problem", "all_good", "yes", "no", "ok"),
+)
+_TURNED: dict[str, Fact | None] = {
+    "on_time": "late",
+    "early": "late",
+    "late": "on_time",
+    "complete": "incomplete",
+    "missing": "complete",
+    "damaged": None,
+    "wrong": None,
+    "arrived": "not_received",
+    "not_received": None,
+    "not_late": None,
+    "problem": "all_good",
+    "all_good": "not_good",
+    "yes": "no",
+    "ok": "not_good",
+    "no": None,
+}
+_PLAIN: dict[str, Fact | None] = {
+    "on_time": "on_time",
+    "early": "on_time",
+    "late": "late",
+    "not_late": "on_time",
+    "complete": "complete",
+    "missing": "incomplete",
+    "damaged": "damaged",
+    "wrong": "wrong_item",
+    "arrived": "arrived",
+    "not_received": "not_received",
+    "problem": None,
+    "all_good": "all_good",
+    "yes": "yes",
+    "ok": "yes",
+    "no": "no",
+}
+_VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
+_MAX_CLAUSE = 60  # parts: a text without punctuation is divided
+_NEAR = 10  # parts between two numbers that belong together
+_SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
+_GOOD: frozenset[Fact] = frozenset({"on_time", "complete", "all_good", "yes", "arrived"})
+_OF_ARRIVAL = frozenset({"on_time", "early", "late", "complete", "missing", "damaged", "wrong", "not_received"})
+
+
+class Stated(NamedTuple):
+    """A fact and where it is stated. `part`: its place in the passage. `about_rest`: of what remains."""
+
+    fact: Fact
+    start: int
+    end: int
+    part: int
+    about_rest: bool = False
+
+
+class _Clause(NamedTuple):
+    parts: list[tuple[int, Part]]
+    after_but: bool
+    question: bool
+    sentence: int
+
+
+def stated(text: Passage) -> list[Stated]:
+    """The facts of a text, in their order."""
+    found: list[Stated] = []
+    if not text.says(*_KINDS, "not_yet", "papers", "goods", "packages"):
+        return found
+    elsewhere = False
+    sentence = -1
+    for clause in _clauses(text):
+        if clause.sentence != sentence:
+            sentence, elsewhere = clause.sentence, False
+        if any(part.means("other_time", "wish", "if") for _, part in clause.parts):
+            elsewhere = True
+        elif any(part.means("this_time") for _, part in clause.parts) or clause.after_but:
+            elsewhere = False
+        facts = _of_clause(clause)
+        if elsewhere:
+            facts = [one for one in facts if _stands_anyway(clause, one)]
+        if clause.question:
+            facts = [one for one in facts if one.fact not in _GOOD]
+        found += facts
+    counted = text.says("ordered", "score_of", "only") and text.says("digits", "number")
+    if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
+        found += _counted_short(text)
+    return found
+
+
+def _counted_short(text: Passage) -> list[Stated]:
+    """ "Of 24 packs 22 came": fewer arrived than were ordered, without a word for it."""
+    found: list[Stated] = []
+    offset = 0
+    for sentence in text.sentences():
+        counts = [
+            position
+            for position, part in enumerate(sentence)
+            if part.number is not None and not _names_other(sentence, position)
+        ]
+        for first, last in pairwise(counts):
+            if _is_short(sentence, first, last):
+                parts = sentence[first], sentence[last]
+                found.append(Stated("incomplete", parts[0].start, parts[1].end, offset + first))
+        offset += len(sentence)
+    return found
+
+
+def _is_short(parts: Sequence[Part], first: int, last: int) -> bool:
+    """Whether two numbers are those of what was ordered and what came."""
+    if parts[first].number == parts[last].number or last - first > _NEAR:
+        return False
+    said = {name for part in parts[max(0, first - 3) : last + 5] for name in part.meanings}
+    if not (said & {"arrived", "only"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
+        return False
+    return _counts_packages(parts, first) or _counts_packages(parts, last)
+
+
+def _counts_packages(parts: Sequence[Part], position: int) -> bool:
+    return any(part.means("packages", "goods") for part in parts[position + 1 : position + 3])
+
+
+def _names_other(parts: Sequence[Part], position: int) -> bool:
+    """Whether a number is a time, a date, or the number of a gate."""
+    around = [*parts[max(0, position - 1) : position], *parts[position + 1 : position + 2]]
+    return any(part.means("unit", "place", "day") or part.text == ":" for part in around)
+
+
+def _stands_anyway(clause: _Clause, one: Stated) -> bool:
+    """Whether a fact in a wish stands: "please send the missing box" says that a box is missing."""
+    if any(part.means("other_time", "if") for _, part in clause.parts):
+        return False
+    if one.fact == "not_received":
+        return True
+    return one.fact in ("incomplete", "damaged", "wrong_item", "papers_missing") and not any(
+        part.means("not", "not_after") for _, part in clause.parts
+    )
+
+
+def _clauses(text: Passage) -> list[_Clause]:
+    clauses: list[_Clause] = []
+    current: list[tuple[int, Part]] = []
+    after_but, number = False, 0
+
+    def _close(question: bool, ends: bool) -> None:
+        nonlocal current, after_but, number
+        if current:
+            clauses.append(_Clause(current, after_but, question, number))
+        current, after_but = [], False
+        number += ends
+
+    for index, part in enumerate(text.parts):
+        if part.new_line and current:
+            _close(False, True)
+        if part.ends_clause:
+            _close(part.text == "?", part.ends_sentence)
+        elif len(current) >= _MAX_CLAUSE:
+            _close(False, False)
+            current.append((index, part))
+        elif part.means("but", "correct") and not part.means(*_OF_ARRIVAL):
+            _close(False, False)
+            after_but = True
+            current.append((index, part))
+        else:
+            current.append((index, part))
+    _close(False, True)
+    return clauses
+
+
+def _of_clause(clause: _Clause) -> list[Stated]:
+    parts = clause.parts
+    kinds = [_kind(part) for _, part in parts]
+    negated = _negations(parts, kinds)
+    partial = _is_partial(parts)
+    papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
+    used_papers = False
+    found: list[Stated] = []
+    rest, only = False, any(part.means("only") for _, part in parts)
+    for position, (index, part) in enumerate(parts):
+        rest = rest or part.means("rest")
+        kind = kinds[position]
+        if kind is None or _is_elsewhere(parts, kinds, position):
+            continue
+        if kind == "ok" and (_is_acknowledged(parts) or partial):
+            continue
+        fact = _TURNED[kind] if position in negated else _PLAIN[kind]
+        if fact in ("not_received", "arrived") and _has_better(kinds, position, negated):
+            continue
+        if fact in ("incomplete", "not_received") and papers and not used_papers:
+            fact, used_papers = "papers_missing", True
+        elif partial and (fact == "not_received" or (fact == "arrived" and only)):
+            fact = "incomplete"
+        if kind == "on_time" and part.means("complete") and position not in negated:
+            found.append(Stated("complete", part.start, part.end, index))
+        if fact is not None:
+            found.append(Stated(fact, part.start, part.end, index, rest))
+    if papers and not used_papers:
+        found += _no_papers(clause, papers)
+    return found or _no_goods(clause) or _not_yet(clause)
+
+
+def _not_yet(clause: _Clause) -> list[Stated]:
+    """ "Not yet" as all that a clause says."""
+    words = [
+        (index, part)
+        for index, part in clause.parts
+        if not part.means("light", "thanks", "please", "goods", "this_time")
+    ]
+    if len(words) == 1 and words[0][1].means("not_yet"):
+        index, part = words[0]
+        return [Stated("not_received", part.start, part.end, index)]
+    return []
+
+
+def _no_goods(clause: _Clause) -> list[Stated]:
+    """ "No delivery": a negation directly at the goods, with nothing after it."""
+    words = [(index, part) for index, part in clause.parts if not part.means("this_time", "thanks", "please", "emoji")]
+    if len(words) == 2 and words[0][1].means("not", "no") and words[1][1].means("goods"):
+        index, part = words[1]
+        return [Stated("not_received", words[0][1].start, part.end, index)]
+    return []
+
+
+def _is_acknowledged(parts: Sequence[tuple[int, Part]]) -> bool:
+    """Whether "ok" comes with thanks or a greeting only: it then says that our message arrived."""
+    return any(one.means("thanks", "greeting") for _, one in parts)
+
+
+def _no_papers(clause: _Clause, papers: list[int]) -> list[Stated]:
+    """ "No delivery note": a negation directly at the papers."""
+    for position in papers:
+        index, part = clause.parts[position]
+        near = [*clause.parts[max(0, position - 3) : position]]
+        after = clause.parts[position + 1 : position + 4]
+        if any(one.means("not", "no") for _, one in near) or any(one.means("not_after") for _, one in after):
+            return [Stated("papers_missing", part.start, part.end, index)]
+    return []
+
+
+def _kind(part: Part) -> str | None:
+    return next((kind for kind in _KINDS if part.means(kind)), None)
+
+
+def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
+    """The positions of the facts that are negated."""
+    negated: set[int] = set()
+    since: int | None = None
+    last_fact: int | None = None
+    for position, (_, part) in enumerate(parts):
+        kind = kinds[position]
+        if kind == "not_received":
+            since, last_fact = None, None  # it has its own negation
+            continue
+        if kind is not None and kind != "no":
+            if since is not None and position - since <= (_NEGATABLE if kind != "arrived" else _NEGATABLE_VERB):
+                negated.add(position)
+                since = position  # "not late or damaged": it goes on to the next
+            last_fact = position
+            continue
+        if part.means("not"):
+            since = position
+        elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
+            negated ^= {last_fact}
+            last_fact = None
+        elif since is not None and part.means("and", "only"):
+            since = None
+    return negated | _not_arrived_so(parts, kinds)
+
+
+def _not_arrived_so(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
+    """Facts next to a "did not arrive" that say how it did not: "did not arrive on time"."""
+    negated: set[int] = set()
+    for position, kind in enumerate(kinds):
+        if kind != "not_received":
+            continue
+        after = _next_fact(parts, kinds, position, 1)
+        before = _next_fact(parts, kinds, position, -1) if parts[position][1].language in _VERB_LAST else None
+        negated |= {
+            one for one in (after, before) if one is not None and kinds[one] in ("on_time", "early", "complete", "late")
+        }
+    return negated
+
+
+def _next_fact(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int, step: int) -> int | None:
+    """The fact next to a position, with at most two function words between."""
+    for distance in range(1, 4):
+        other = position + step * distance
+        if not 0 <= other < len(parts):
+            return None
+        if kinds[other] is not None:
+            return other
+        if not parts[other][1].means("light", "goods"):
+            return None
+    return None
+
+
+def _has_better(kinds: Sequence[str | None], position: int, negated: set[int]) -> bool:
+    """Whether another fact of the clause says what "arrived" or "not arrived" is about."""
+    others = [other for other in range(len(kinds)) if other != position and kinds[other] in _OF_ARRIVAL]
+    if position in negated or kinds[position] == "not_received":
+        return any(other in negated for other in others)
+    return False
+
+
+def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
+    """Whether a clause speaks of a part of the goods: "two boxes", "half", "one of them"."""
+    for position, (_, part) in enumerate(parts):
+        if part.means("partial"):
+            return True
+        if part.number is not None and any(
+            one.means("goods", "packages") for _, one in parts[position + 1 : position + 4]
+        ):
+            return True
+        if part.means("packages") and position + 1 < len(parts) and parts[position + 1][1].number is not None:
+            return True
+    return False
+
+
+def _is_elsewhere(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int) -> bool:
+    """Whether a condition is that of a number, an address, a gate or a truck."""
+    if kinds[position] not in ("wrong", "damaged", "missing"):
+        return False
+    near = [one for _, one in parts[max(0, position - 3) : position + 4]]
+    if any(one.means("goods", "packages", "papers") for one in near):
+        return False
+    return any(
+        one.means("place", "vehicle", "wrong_number", "message", "day") and not one.means("light") for one in near
+    )

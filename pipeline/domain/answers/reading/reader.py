@@ -1,0 +1,176 @@
+"""Replies to our questions, read: options, scores, facts in words, control words, and what is left for a person.
+
+The numbers are read against the question that was open; the words are read in the same way after any question.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from pipeline.domain.answers.parsed_reply import MAX_TEXT, ParsedReply, Question, ReadSpan
+from pipeline.domain.answers.reading.codes import Codes, codes_of
+from pipeline.domain.answers.reading.controls import FoundControl, control_of
+from pipeline.domain.answers.reading.envelope import Envelope, opened
+from pipeline.domain.answers.reading.facts import Stated, stated
+from pipeline.domain.answers.reading.numerals import Numeral, numerals
+from pipeline.domain.answers.reading.options import Numbers, corrects_option, marked_score, options, score
+from pipeline.domain.answers.reading.passage import CONTROLS, EMPTY, SAYS_MORE, Part, Passage
+
+_NOTHING_TO_ADD = (
+    *("no", "not", "nothing_more", "thanks", "ok", "yes", "all_good", "likely", "greeting", "complete", "problem"),
+)
+_MIN_STUCK = 6  # letters from which a text of one or two different letters is a stuck key
+
+
+class PlainReader:
+    """Reads a text in any of the languages, by rules. Stateless."""
+
+    def read(self, text: str, question: Question, language: str | None) -> ParsedReply:
+        """Parse one text as the answer to a question. `language`: the contact's; it decides only ties."""
+        envelope, passage = opened(text[:MAX_TEXT], language)
+        if envelope.automatic:
+            return ParsedReply(automatic=True, language=passage.languages[0])
+        parsed = _Reading(envelope, passage, question).result()
+        return structs.replace(parsed, spans=_in_the_text(text, envelope.words, parsed.spans))
+
+
+def _in_the_text(text: str, words: str, spans: Sequence[ReadSpan]) -> tuple[ReadSpan, ...]:
+    """The spans as positions in the whole text; none if the words of its writer are in several pieces of it."""
+    offset = text.find(words)
+    return tuple(ReadSpan(one.code, one.start + offset, one.end + offset) for one in spans if offset >= 0)
+
+
+class _Reading:
+    """The reading of one text."""
+
+    def __init__(self, envelope: Envelope, passage: Passage, question: Question) -> None:
+        self._envelope = envelope
+        self._passage = passage
+        self._parts = passage.parts
+        self._question = question
+        self._used: set[int] = set()  # parts that became a code, or a number without a meaning of its own
+
+    def result(self) -> ParsedReply:
+        language = self._passage.languages[0]
+        if self._envelope.injected:
+            return ParsedReply(comment=self._envelope.words, language=language)
+        control = control_of(self._passage, self._question == "comment")
+        facts = self._facts()
+        found = numerals(self._passage)
+        codes = self._codes(facts, found)
+        if control is not None:
+            return self._controlled(control, codes, language)
+        sarcastic = self._passage.says("sarcasm")
+        if sarcastic and not codes.conditions and codes.arrival in (None, "on_time") and codes.score is None:
+            return ParsedReply(unclear=True, language=language)
+        comment = self._envelope.words if self._says_more() and not codes.contradictory else None
+        unclear = self._is_unclear(codes, comment)
+        return ParsedReply(
+            arrival=codes.arrival,
+            conditions=codes.conditions,
+            complete=codes.complete,
+            score=codes.score,
+            comment=None if unclear else comment,
+            unclear=unclear,
+            spans=codes.spans,
+            language=language,
+        )
+
+    def _controlled(self, control: FoundControl, codes: Codes, language: str) -> ParsedReply:
+        self._used.update(index for index, part in enumerate(self._parts) if part.means(*CONTROLS))
+        inside = any(span.start < control.end and span.end > control.start for span in codes.spans)
+        if inside or control.control == "help":
+            codes = Codes()
+        more = (
+            self._says_more()
+            and control.control == "stop"
+            and len(self._envelope.words) > control.end - control.start + 20
+        )
+        return ParsedReply(
+            arrival=codes.arrival,
+            conditions=codes.conditions,
+            complete=codes.complete,
+            score=codes.score,
+            control=control.control,
+            comment=self._envelope.words if more else None,
+            spans=(*codes.spans, ReadSpan("control", control.start, control.end)),
+            language=language,
+        )
+
+    def _facts(self) -> list[Stated]:
+        """The facts; after the last question "nothing" is no delivery that failed."""
+        facts = stated(self._passage)
+        if self._question != "comment":
+            return facts
+        return [one for one in facts if not self._parts[one.part].means("nothing_more")]
+
+    def _codes(self, facts: Sequence[Stated], found: Sequence[Numeral]) -> Codes:
+        correction = _correction(self._parts)
+        facts = _after_correction(facts, found, correction)
+        numbers = self._numbers(facts, found, correction)
+        if numbers.odd or numbers.used:
+            self._used.update(index for one in found if one.kind != "quantity" for index in range(one.first, one.last))
+        return codes_of(self._parts, facts, self._question, numbers)
+
+    def _numbers(self, facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> Numbers:
+        usable = self._usable(facts, found, correction)
+        if self._question == "arrival" or corrects_option(found, correction):
+            return options(self._parts, usable, facts)
+        return score(usable) if self._question == "score" else marked_score(usable)
+
+    def _usable(self, facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> list[Numeral]:
+        """The numbers that may be answers: not taken back, not counting anything, not what would have been."""
+        usable = [one for one in found if one.kind != "quantity" and not one.negated]
+        later = [one for one in usable if correction is not None and one.first > correction]
+        if later:
+            usable = later
+        elif correction is not None and self._question == "arrival" and any(one.part > correction for one in facts):
+            usable = [one for one in usable if one.kind == "marked"]
+        if self._passage.says("if"):
+            usable = [one for one in usable if one.kind == "bare" and self._question == "arrival"]
+        return usable
+
+    def _says_more(self) -> bool:
+        """Whether a text says more than its codes: which, how many, why, a wish."""
+        content = [
+            part
+            for index, part in enumerate(self._parts)
+            if index not in self._used and not part.is_sign and _is_content(part)
+        ]
+        return bool(content) and not _is_stuck(content)
+
+    def _is_unclear(self, codes: Codes, comment: str | None) -> bool:
+        if codes.contradictory:
+            return True
+        if codes.any or comment is not None:
+            return False
+        return self._question != "comment" or not self._passage.says(*_NOTHING_TO_ADD)
+
+
+def _correction(parts: Sequence[Part]) -> int | None:
+    """The index of the last correction. "Sorry" at the start may be an apology; "I meant" is none."""
+    at = [index for index, part in enumerate(parts) if part.means("correct") and (index > 0 or " " in part.text)]
+    return at[-1] if at else None
+
+
+def _after_correction(facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> list[Stated]:
+    """The facts without those that a later "sorry, I meant" takes back."""
+    if correction is None:
+        return list(facts)
+    later = [one for one in facts if one.part > correction]
+    corrected = later or any(one.first > correction and one.kind != "quantity" for one in found)
+    return later if corrected else list(facts)
+
+
+def _is_content(part: Part) -> bool:
+    if part.means(*SAYS_MORE):
+        return True
+    if part.meanings & EMPTY:
+        return False
+    return len(part.text) > 1 or part.digits is not None or part.text > "\u3000"
+
+
+def _is_stuck(content: Sequence[Part]) -> bool:
+    """Whether the only content is a key that was held down."""
+    text = "".join(part.text for part in content)
+    return len(content) == 1 and len(set(text)) <= 2 and len(text) >= _MIN_STUCK
