@@ -106,7 +106,7 @@ def test_a_second_replay_of_the_same_files_changes_nothing(home: Path) -> None:
 
 def test_an_invalid_command_is_reported_in_one_sentence_without_a_traceback(home: Path) -> None:
     for arguments, sentence in (
-        (("report", "--by", "colour"), "its levels: consolidation, origin, region"),
+        (("report", "--by", "colour"), "its levels: region, origin, consolidation"),
         (("report", "--from", "yesterday"), "--from: 'yesterday' is not a date"),
         (("replay", "olist", str(home)), "olist_"),
         (("demo",), "this database contains real events"),

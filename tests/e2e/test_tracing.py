@@ -29,5 +29,5 @@ def test_an_alert_is_decided_in_the_domain_and_the_domain_reads_only_the_pairs_o
     calls = re.findall(r"^    (\w+)/\S+ -> (\w+)/\S+ (\S+)$", alert, re.MULTILINE)
     assert {function for caller, callee, function in calls if (caller, callee) == ("domain", "store")} == {"recent"}
     decided = {function for caller, callee, function in calls if (caller, callee) == ("consumers", "domain")}
-    assert decided == {"segments_of", "may_count", "observe", "alert_event"}
+    assert decided == {"segments_of", "levels", "on", "may_count", "observe", "alert_event"}
     assert not {function for caller, callee, function in calls if (caller, callee) == ("store", "domain")} & decided

@@ -11,13 +11,16 @@ from sqlalchemy import Engine, event, text
 def unavailable(engine: Engine) -> Iterator[None]:
     """Close all connections and refuse new ones with the driver's own error, as if the server were down."""
 
+    over = False
+
     def _refuse(dialect: Any, *_: Any) -> None:
-        raise dialect.loaded_dbapi.OperationalError("connection refused")
+        if not over:
+            raise dialect.loaded_dbapi.OperationalError("connection refused")
 
     event.listen(engine, "do_connect", _refuse)
     engine.dispose()
     yield
-    event.remove(engine, "do_connect", _refuse)
+    over = True  # the listener stays: removing it would disturb a thread that connects at this moment
 
 
 @contextmanager
