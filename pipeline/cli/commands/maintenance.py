@@ -37,11 +37,18 @@ def doctor_command(output: Output = Format.TABLE) -> None:
 
 @app.command("migrate")
 def migrate_command() -> None:
-    """Migrate the database schema to this version."""
-    from pipeline.settings import Settings
-    from pipeline.store.schema.upgrade import migrate
+    """Migrate the database to this version. If an earlier version stored words readable, no process may run meanwhile.
 
-    migrate(Settings().url)
+    A migration that was interrupted goes on where it stopped when the command is run again.
+    """
+    from rich.console import Console
+
+    from pipeline.app.maintenance import migrate_database
+    from pipeline.cli.session import progress_bar
+    from pipeline.settings import Settings
+
+    with progress_bar(Console(stderr=True), "Sealing words") as advance:
+        migrate_database(Settings(), advance)
 
 
 @app.command("cleanup")
