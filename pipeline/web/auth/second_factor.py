@@ -25,9 +25,7 @@ def matching_step(secret: str, code: str, now: datetime) -> int | None:
     if len(digits) != _DIGITS or not (digits.isascii() and digits.isdigit()):
         return None
     totp, current = TOTP(secret, digits=_DIGITS, interval=_STEP), int(now.timestamp()) // _STEP
-    return next(
-        (current + n for n in _TOLERATED if strings_equal(digits, totp.generate_otp(current + n))), None
-    )
+    return next((current + n for n in _TOLERATED if strings_equal(digits, totp.generate_otp(current + n))), None)
 
 
 def uri_of(secret: str, name: str) -> str:

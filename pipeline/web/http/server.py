@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.settings import ConfigurationError, Settings
-from pipeline.web.auth import guard, invitations, sign_in
+from pipeline.web.auth import guard, invitations, provider_sign_in, sign_in
 from pipeline.web.auth.access import OPEN, check_routes, needs
 from pipeline.web.auth.auth import Auth
 from pipeline.web.auth.tokens import Tokens
@@ -58,6 +58,7 @@ INTERNAL: tuple[Routes, ...] = (
 # The sign-in, and pages that act on users.
 USERS: tuple[AuthRoutes, ...] = (
     sign_in.routes,  # GET, POST /sign-in
+    provider_sign_in.routes,  # GET /sign-in/provider and back, with an identity provider
     invitations.routes,  # GET /invitation; GET, POST /welcome
     account.routes,  # GET /account and what it changes, POST /sign-out
     users.routes,  # GET, POST /users
