@@ -9,15 +9,29 @@ import msgspec
 from pipeline import __version__
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.detection.pairs import Experience
-from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, OWN_SOURCE, Envelope, WrittenQuantity
+from pipeline.domain.events.contract import (
+    KINDS,
+    MAX_EVENT_BYTES,
+    NEVER_RECEIVED,
+    OWN_SOURCE,
+    Envelope,
+    WrittenQuantity,
+)
 from pipeline.domain.orders.claims import Claim
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"
 
 # Events that the product sends. It receives every event that has a processor, except the pair, which only it creates.
-SENT = ("feedback.requested", "fulfilment.compared", "alert.opened", "alert.escalated", "alert.resolved")
-RECEIVED = tuple(kind for kind in PROCESSORS if kind != "fulfilment.compared")
+SENT = (
+    "feedback.requested",
+    "feedback.corrected",
+    "fulfilment.compared",
+    "alert.opened",
+    "alert.escalated",
+    "alert.resolved",
+)
+RECEIVED = tuple(kind for kind in PROCESSORS if kind not in NEVER_RECEIVED)
 
 TOPICS = {
     "orders": "Orders, as the supplier's systems report them.",

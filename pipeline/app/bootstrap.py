@@ -75,9 +75,9 @@ def write_queue(sink: BatchSink, settings: Settings) -> WriteQueue:
     return WriteQueue(sink, limits, now)
 
 
-def retention(store: Store, settings: Settings) -> Retention:
-    """The thread that deletes expired rows."""
-    return Retention(store, ages_of(settings), now)
+def retention(installation: Installation | SharedInstallation, settings: Settings) -> Retention:
+    """The thread that deletes expired rows and carries out erasures that are due."""
+    return Retention(installation.store, installation.setup.levels, ages_of(settings), now)
 
 
 def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None] = lambda: None) -> Dispatcher:

@@ -95,7 +95,7 @@ def delete_expired(settings: Settings) -> Deleted:
     """Delete the rows that are older than the settings allow. Raises DatabaseMismatch."""
     installation, _ = _open_with_sink(settings, "cleanup")
     try:
-        return retention.delete_expired(installation.store, ages_of(settings), now())
+        return retention.delete_expired(installation.store, installation.setup.levels, ages_of(settings), now())
     finally:
         installation.store.engine.dispose()
 

@@ -22,5 +22,5 @@ def run(settings: Settings, on_started: Callable[[serving.Addresses], None]) -> 
         settings = sockets.with_public_url(settings)
         queue = bootstrap.write_queue(OutboxWriter(shared.store), settings)
         http = bootstrap.http_parts(sockets, shared, settings, queue)
-        threads = [queue, *http.threads, bootstrap.retention(shared.store, settings)]
+        threads = [queue, *http.threads, bootstrap.retention(shared, settings)]
         serving.run(shared.store, http.listeners, threads, settings, partial(on_started, http.addresses))

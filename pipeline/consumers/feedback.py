@@ -4,7 +4,14 @@ from datetime import datetime
 
 from pipeline.consumers import asking, comparing
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackReceived, FeedbackRequested
+from pipeline.domain.events.contract import (
+    OWN_SOURCE,
+    BadEvent,
+    Event,
+    FeedbackCorrected,
+    FeedbackReceived,
+    FeedbackRequested,
+)
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
@@ -94,4 +101,17 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     )
     asking.close_asks(order, data.contact_id, work)
     asking.respect_opt_outs(order, work, now)
+    comparing.compare(order, work, now)
+
+
+def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """`feedback.corrected`: a person's reading of an answer counts, until the customer says something later.
+
+    Raises BadEvent if a later answer has replaced the answer meanwhile.
+    """
+    data: FeedbackCorrected = event.data
+    order = work.orders.get(data.order_id)
+    refused = order.dialogue.apply_correction(event)
+    if refused is not None:
+        raise BadEvent(refused, "data.answer")
     comparing.compare(order, work, now)

@@ -5,7 +5,6 @@ Then this version migrates the file, killed at random moments. Exit code 1: a wo
 report or alerts are not what they were.
 """
 
-import csv
 import os
 import signal
 import subprocess
@@ -17,11 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import msgspec
+
+from pipeline.sources.histories.olist.history import OlistHistory
 from tests.support.paths import ROOT
 
 KILLS = 6
 COMMENTS = 400  # that are searched for, spread over the history
-REVIEWS = "olist_order_reviews_dataset.csv"
 
 
 def run(source: Path, data: Path, *arguments: str) -> str:
@@ -55,8 +56,8 @@ def migrate(data: Path, kills: int) -> tuple[int, float]:
 
 def searched(history: Path) -> Iterator[bytes]:
     """Parts of comments that are longer than anything else could share with them, as text and in base64."""
-    with (history / REVIEWS).open(newline="", encoding="utf-8") as file:
-        texts = [row["review_comment_message"].strip() for row in csv.DictReader(file)]
+    read = (msgspec.json.decode(incoming.raw) for incoming in OlistHistory(history) if b'"comment"' in incoming.raw)
+    texts = [event["data"]["comment"] for event in read]
     long = [text for text in texts if len(text) >= 40 and "\n" not in text]
     for text in long[:: max(1, len(long) // COMMENTS)]:
         for start in (0, 1, 2):  # base64 of a part depends on where it begins

@@ -62,6 +62,9 @@ def cleanup_command(output: Output = Format.TABLE) -> None:
         print_json(deleted._asdict())
     else:
         print(f"{deleted.dead_letters} dead letters and {deleted.handled} marks of handled events deleted.")
+        print(
+            f"{deleted.texts} numbers with texts that belong to no question forgotten, {deleted.erased} persons erased."
+        )
 
 
 @app.command()

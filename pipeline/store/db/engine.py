@@ -199,6 +199,20 @@ def compact(engine: Engine, tables: Collection[str]) -> None:
         raw.close()
 
 
+def scrub(engine: Engine, tables: Collection[str]) -> None:
+    """Remove what was deleted a moment ago from the log (SQLite) or the tables (PostgreSQL), as far as nobody needs it.
+
+    While somebody reads, SQLite keeps its log: it is emptied with the next call.
+    """
+    if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            _truncate_log(engine)
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in sorted(tables):
+            connection.exec_driver_sql(f"VACUUM {table}")
+
+
 def is_in_use(engine: Engine) -> bool:
     """Whether another process is connected to the database. Closes the connections of this engine."""
     engine.dispose()

@@ -64,6 +64,8 @@ def _size(order: Order) -> tuple[object, ...]:
         len(dialogue.due),
         len(dialogue.refusals),
         len(dialogue.answers),
+        tuple(answer.correction and answer.correction.id for answer in dialogue.answers),
+        len(dialogue.erased),
     )
 
 

@@ -31,7 +31,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.account import account
 from pipeline.web.internal.acts import acts
-from pipeline.web.internal.api import read
+from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.users import users
@@ -52,6 +52,7 @@ PUBLIC: tuple[Routes, ...] = (
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
+    corrections.routes,  # GET, POST /v1/corrections
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     assets.routes,  # GET /static/...
 )
