@@ -34,6 +34,7 @@ from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.orders import pages as order_pages
+from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form
@@ -54,6 +55,7 @@ INTERNAL: tuple[Routes, ...] = (
     order_pages.routes,  # GET /orders, /orders/{order_id}
     corrections.routes,  # GET, POST /v1/corrections
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
+    persons.routes,  # GET, POST /persons; POST /persons/export, /persons/erase, /persons/confirm
     assets.routes,  # GET /static/...
 )
 # The sign-in, and pages that act on users.

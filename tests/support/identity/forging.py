@@ -74,7 +74,7 @@ class ForgingProvider:
         if request.url.path.endswith("/openid-configuration"):
             return httpx.Response(200, json=self._metadata())
         if request.url.path == "/keys":
-            return httpx.Response(200, json=KeySet(self.published).as_dict(private=False))
+            return httpx.Response(200, json=KeySet([*self.published]).as_dict(private=False))
         token = {"access_token": "a", "token_type": "Bearer", "id_token": self.sign(self.change(self.claims()))}
         return httpx.Response(200, json=token)
 
