@@ -19,10 +19,10 @@ from pipeline.notifiers.wording.preview import preview, why_long
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
-from pipeline.store.people import api_keys
+from pipeline.store.people import api_keys, erasure
 from pipeline.store.people.vault import KEY_BYTES, UnsealError, Vault
 from pipeline.store.reads import checks
-from pipeline.store.schema.upgrade import SchemaTooNew, revisions
+from pipeline.store.schema.upgrade import SchemaTooNew, WordsNotSealed, holds_words, revisions
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
 _MOST_LISTED = 20  # of the values that look alike
@@ -67,7 +67,7 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
     selected: list[tuple[str, _Examine]] = [("master key", partial(_master_key, settings))]
     if settings.default_country is not None:
         selected.append(("default country", partial(_default_country, settings)))
-    selected.append(("messages", partial(_messages, settings)))
+    selected += [("messages", partial(_messages, settings)), ("retention", partial(_retention, settings))]
     if settings.database_url is None or settings.master_key is None:  # one of them is stored in the data folder
         selected.insert(0, ("data folder", partial(_data_folder, settings)))
     if engine is None:
@@ -78,6 +78,7 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
             ("mode", partial(_in_database, engine, partial(_mode, settings))),
             ("clock", partial(_in_database, engine, _clock)),
             ("sealed data", partial(_in_database, engine, partial(_sealed_data, settings))),
+            ("erasures", partial(_in_database, engine, _erasures)),
             ("API keys", partial(_in_database, engine, _api_keys)),
             ("dimension values", partial(_in_database, engine, _dimension_values)),
             ("notifier", partial(_notifier, settings, engine)),
@@ -153,6 +154,8 @@ def _schema(engine: Engine) -> str:
         current, newest = revisions(engine)
     except SchemaTooNew as error:
         raise _Problem(error.found, "update Unvarnished") from None
+    if current is not None and holds_words(engine):
+        raise _Problem(WordsNotSealed.found, WordsNotSealed.advice)
     if current != newest:
         raise _Problem(
             f"its schema is {current or 'empty'}, this version needs {newest}",
@@ -202,6 +205,31 @@ def _sealed_data(settings: Settings, connection: Connection) -> str:
     except UnsealError:
         raise _Problem("the master key does not open it", "set the master key of this database's first start") from None
     return "opens with the master key"
+
+
+def _erasures(connection: Connection) -> str:
+    waiting = erasure.pending(connection)
+    alone = [one.due_at for one in waiting if one.due_at is not None]
+    if alone:
+        raise _Warning(
+            f"{len(alone)} take effect without a second user, the first {min(alone):%Y-%m-%d %H:%M} UTC",
+            "add a user in the role management who may confirm them (`unvarnished person erasures`)",
+        )
+    return f"{len(waiting)} wait for a second user" if waiting else "none waits"
+
+
+def _retention(settings: Settings) -> str:
+    """How long what is kept of people, by kind of data."""
+    persons = settings.person_retention_days
+    kept = [
+        f"contacts {'until they are erased' if persons is None else f'{persons:g} days after the last event'}",
+        f"texts of unknown numbers {settings.unmatched_text_retention_days:g} days",
+        f"dead letters {settings.dead_letter_retention_days:g} days",
+    ]
+    if settings.uses_kafka:
+        hours = settings.kafka_input_retention_hours, settings.kafka_dead_letter_retention_hours
+        kept.append(f"Kafka topics orders and deliveries {hours[0]:g} hours, dead-letters {hours[1]:g} hours")
+    return "; ".join(kept)
 
 
 def _api_keys(connection: Connection) -> str:

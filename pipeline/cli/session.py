@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sqlalchemy import Connection, Engine
 
+from pipeline.app.administration.users import record
 from pipeline.app.installation import journal_of, open_database, open_vault
-from pipeline.app.user_administration import record
 from pipeline.cli.permissions import running_command
 from pipeline.domain.access.acts import ActKind
 from pipeline.settings import Settings

@@ -22,7 +22,7 @@ from pipeline.sources.histories.olist.history import OlistHistory
 from tests.support.paths import ROOT
 
 KILLS = 6
-COMMENTS = 400  # that are searched for, spread over the history
+COMMENTS = 60  # that are searched for, spread over the history
 
 
 def run(source: Path, data: Path, *arguments: str) -> str:

@@ -29,7 +29,7 @@ def propose_command(
     """
     import msgspec
 
-    from pipeline.app.corrections import propose
+    from pipeline.app.administration.corrections import propose
     from pipeline.domain.events.contract import Reading
     from pipeline.settings import Settings
 

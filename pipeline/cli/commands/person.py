@@ -60,15 +60,15 @@ def export_command(
     target: Annotated[Path | None, typer.Option("--output", help="File to write. Without it, standard output.")] = None,
 ) -> None:
     """Export everything that is known about a person. It is recorded as an act."""
-    from pipeline.app import personal_data
     from pipeline.app.installation import now
     from pipeline.cli.output.person import export_html, export_json
     from pipeline.cli.session import open_store
     from pipeline.domain.access.principal import LOCAL
+    from pipeline.store.people import personal_data
 
     with open_store() as store:
         persons = _choose(store, who, chosen or [], everybody)
-        found = [personal_data.export(store.engine, store.vault, LOCAL, person, _ORIGIN, now()) for person in persons]
+        found = [personal_data.export(store, LOCAL, person, _ORIGIN, now()) for person in persons]
     text = export_json(found) if form is ExportFormat.JSON else export_html(found)
     if target is None:
         print(text)
@@ -84,11 +84,11 @@ def erase_command(who: Who, chosen: Chosen = None, everybody: All = False, outpu
     """
     from rich.console import Console
 
-    from pipeline.app import personal_data
     from pipeline.app.installation import now
     from pipeline.cli.output.person import show_erasures
     from pipeline.cli.session import open_store
     from pipeline.domain.access.principal import LOCAL
+    from pipeline.store.people import personal_data
 
     with open_store() as store:
         persons = _choose(store, who, chosen or [], everybody)
@@ -117,16 +117,15 @@ def erasures_command(output: Output = Format.TABLE) -> None:
 
 
 def _find(store: "Store", who: str) -> "list[PersonSummary]":
-    from pipeline.app import personal_data
     from pipeline.domain.access.principal import LOCAL
     from pipeline.store.db.engine import reading
-    from pipeline.store.people import persons
+    from pipeline.store.people import personal_data, persons
 
     person = _ids(who)
     with reading(store.engine) as connection:
         if person is not None and persons.exists(connection, person):
             return [persons.summary(connection, store.vault, person)]
-    return personal_data.find(store.engine, store.vault, LOCAL, who)
+    return personal_data.find(store, LOCAL, who)
 
 
 def _choose(store: "Store", who: str, chosen: list[str], everybody: bool) -> "list[PersonKey]":

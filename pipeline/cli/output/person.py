@@ -38,6 +38,14 @@ def show_erasures(console: Console, found: Sequence[Erasure]) -> None:
     console.print(table)
 
 
+def show_pending(console: Console, waiting: Sequence[Erasure]) -> None:
+    """Print the erasures that are not carried out yet, as the report shows them."""
+    if waiting:
+        alone = sum(one.due_at is not None for one in waiting)
+        text = f"Erasures that wait: {len(waiting)}, of which {alone} take effect without a second user."
+        console.print(f"\n{text} They are listed by: unvarnished person erasures", highlight=False)
+
+
 def _state(one: Erasure) -> str:
     if one.done_at is not None:
         return f"erased {one.done_at:%Y-%m-%d}, {one.orders} orders"

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from pipeline.app import personal_data
-from pipeline.app.personal_data import NotASecondUser, PersonUnknown
 from pipeline.cli.output.person import export_html, export_json
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.retention import Ages, delete_expired
@@ -20,7 +18,8 @@ from pipeline.domain.reports.contract import report_json
 from pipeline.store.asks import phone_messages
 from pipeline.store.asks.phone_messages import Recipient
 from pipeline.store.db.engine import reading
-from pipeline.store.people import erasure, persons, word_index
+from pipeline.store.people import erasure, personal_data, persons, word_index
+from pipeline.store.people.personal_data import NotASecondUser, PersonUnknown
 from pipeline.store.people.persons import PersonKey
 from pipeline.store.reads import reports
 from pipeline.store.schema.asks import asks
@@ -83,7 +82,7 @@ def opened(runtime: EmbeddedRunner) -> str:
 
 def test_an_export_shows_everything_that_is_known(runtime: EmbeddedRunner) -> None:
     known_ana(runtime)
-    found = personal_data.export(runtime.engine, VAULT, LOCAL, ANA, "command line", NOW)
+    found = personal_data.export(runtime.store, LOCAL, ANA, "command line", NOW)
     [data] = json.loads(export_json([found]))
     assert (data["name"], data["phone"], data["email"]) == ("Ana Canary", PHONE, "ana@canary.example")
     assert [order["other"] for order in data["orders"]] == [{"mobile": "Canary 7"}]
@@ -107,12 +106,10 @@ def test_everybody_who_shares_an_address_is_found_by_it(runtime: EmbeddedRunner)
     )
     both = {ANA, PersonKey("A-2", "ben")}
     for number in (PHONE, "+44 7700 900123", "0044 7700 900123"):
-        assert {one.key for one in personal_data.find(runtime.engine, VAULT, LOCAL, number)} == both
-    assert [one.key for one in personal_data.find(runtime.engine, VAULT, LOCAL, " Office@example.com")] == [
-        ("A-2", "ben")
-    ]
+        assert {one.key for one in personal_data.find(runtime.store, LOCAL, number)} == both
+    assert [one.key for one in personal_data.find(runtime.store, LOCAL, " Office@example.com")] == [("A-2", "ben")]
     with pytest.raises(PersonUnknown):
-        personal_data.find(runtime.engine, VAULT, LOCAL, "+447700900999")
+        personal_data.find(runtime.store, LOCAL, "+447700900999")
 
 
 def test_erasure_leaves_no_word_and_changes_no_figure(runtime: EmbeddedRunner) -> None:
@@ -138,7 +135,7 @@ def test_erasure_leaves_no_word_and_changes_no_figure(runtime: EmbeddedRunner) -
         ("otto", "erasure_proposed"),
         ("mia", "erasure_confirmed"),
     ]
-    data = personal_data.export(runtime.engine, VAULT, LOCAL, ANA, "", NOW)
+    data = personal_data.export(runtime.store, LOCAL, ANA, "", NOW)
     assert "canary" not in export_json([data]).casefold()
     assert data.answers[0]["score"] == 3, "scores stay"
 
@@ -197,7 +194,7 @@ def test_a_later_event_makes_a_new_person_and_joins_nothing_of_before(runtime: E
     )
     (ana,) = opened_people(runtime)
     assert (ana["name"], ana["phone"]) == ("Ana Again", PHONE)
-    data = personal_data.export(runtime.engine, VAULT, LOCAL, ANA, "", NOW)
+    data = personal_data.export(runtime.store, LOCAL, ANA, "", NOW)
     said = [answer["comment"] for answer in data.answers]
     assert said[-1] == "new words"
     assert set(said[:-1]) == {None}

@@ -20,7 +20,6 @@ from pipeline.store.db.engine import reading, scrub
 from pipeline.store.people import erasure, persons
 from pipeline.store.people.erasure import SCRUBBED, Erasure
 from pipeline.store.people.persons import PersonData, PersonKey, PersonSummary
-from pipeline.store.people.vault import Vault
 from pipeline.store.store import Store
 from pipeline.store.users import users
 
@@ -33,15 +32,15 @@ class NotASecondUser(UserError):
     """This principal may not confirm the erasure."""
 
 
-def find(engine: Engine, vault: Vault, principal: Principal, address: str) -> list[PersonSummary]:
+def find(store: Store, principal: Principal, address: str) -> list[PersonSummary]:
     """Everybody who shares a number or an e-mail address, as far as the principal sees an order of theirs.
 
     Raises PersonUnknown.
     """
-    with reading(engine) as connection:
+    with reading(store.engine) as connection:
         found = [
-            persons.summary(connection, vault, person)
-            for person in persons.at_address(connection, vault, address)
+            persons.summary(connection, store.vault, person)
+            for person in persons.at_address(connection, store.vault, address)
             if sees(connection, principal, person)
         ]
     if not found:
@@ -56,15 +55,13 @@ def sees(connection: Connection, principal: Principal, person: PersonKey) -> boo
     return all(principal.scope.sees_order(*order) for order in _memberships(connection, person))
 
 
-def export(
-    engine: Engine, vault: Vault, principal: Principal, person: PersonKey, origin: str, now: datetime
-) -> PersonData:
+def export(store: Store, principal: Principal, person: PersonKey, origin: str, now: datetime) -> PersonData:
     """Everything known about a person, recorded as an act. Raises PersonUnknown."""
-    with engine.begin() as connection:
+    with store.engine.begin() as connection:
         if not sees(connection, principal, person):
             raise PersonUnknown(f"no person {person} is known")
         _record(connection, principal, ActKind.PERSONAL_DATA_READ, str(person), origin, now)
-        return persons.export(connection, vault, person)
+        return persons.export(connection, store.vault, person)
 
 
 def request_erasure(
