@@ -23,9 +23,11 @@ from pipeline.store.people import api_keys, erasure
 from pipeline.store.people.vault import KEY_BYTES, UnsealError, Vault
 from pipeline.store.reads import checks
 from pipeline.store.schema.upgrade import SchemaTooNew, WordsNotSealed, holds_words, revisions
+from pipeline.store.users import users
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
 _MOST_LISTED = 20  # of the values that look alike
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OLDEST_KAFKA = (2, 1)  # Kafka's own clients support nothing older
 
 
@@ -80,6 +82,8 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
             ("sealed data", partial(_in_database, engine, partial(_sealed_data, settings))),
             ("erasures", partial(_in_database, engine, _erasures)),
             ("API keys", partial(_in_database, engine, _api_keys)),
+            ("users", partial(_in_database, engine, partial(_users, settings))),
+            ("internal URL", partial(_internal_url, settings)),
             ("dimension values", partial(_in_database, engine, _dimension_values)),
             ("notifier", partial(_notifier, settings, engine)),
         ]
@@ -239,6 +243,33 @@ def _api_keys(connection: Connection) -> str:
     return f"{working} valid"
 
 
+def _users(settings: Settings, connection: Connection) -> str:
+    number = len(users.all_users(connection))
+    if not users.admin_exists(connection):
+        raise _Warning(
+            f"{number}, and no admin has signed in: the start token opens everything",
+            "invite one with `unvarnished users add NAME --role admin`",
+        )
+    if settings.sign_in_token is not None:
+        raise _Warning(
+            f"{number}; UNVARNISHED_SIGN_IN_TOKEN opens everything besides, with every permission",
+            "remove that setting, unless it is needed",
+        )
+    return str(number)
+
+
+def _internal_url(settings: Settings) -> str:
+    """Whether session cookies are Secure, where the listener is not on loopback."""
+    if settings.internal_url is not None and settings.internal_url.startswith("https://"):
+        return settings.internal_url
+    if settings.internal_host not in _LOOPBACK:
+        raise _Warning(
+            f"the internal listener is on {settings.internal_host} without https, so session cookies are not Secure",
+            "put a proxy with TLS in front of it and set UNVARNISHED_INTERNAL_URL, unless only this machine reaches it",
+        )
+    return "loopback only"
+
+
 def _dimension_values(connection: Connection) -> str:
     values = checks.dimension_values(connection)
     alike = [
@@ -284,9 +315,11 @@ def _messages(settings: Settings) -> str:
 
 
 def _sign_in_token(settings: Settings) -> str:
-    if settings.sign_in_token is None:
+    if settings.sign_in_token is None and settings.metrics_token is None:
         raise _Problem(
-            "each process generates its own", "set UNVARNISHED_SIGN_IN_TOKEN, to the same value for every process"
+            "each process generates its own",
+            "set UNVARNISHED_METRICS_TOKEN, and until the first admin has signed in UNVARNISHED_SIGN_IN_TOKEN, to the "
+            "same value for every process",
         )
     return "set"
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Engine
 
+from pipeline.app.administration.users import record
 from pipeline.app.installation import (
     Installation,
     SharedInstallation,
@@ -13,7 +14,6 @@ from pipeline.app.installation import (
     open_shared,
     open_vault,
 )
-from pipeline.app.user_administration import record
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime import dead_letter_retry, retention
 from pipeline.consumers.runtime.retention import Deleted
