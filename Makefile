@@ -23,7 +23,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-BENCHES := embedded live start-up cluster api faults soak kills matrix guards history history-cluster
+BENCHES := embedded live start-up cluster api faults soak kills matrix guards history history-cluster sealing
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -70,6 +70,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "  guards                   remove each guard in turn: a test must fail; half a minute"
 	@echo "  history HISTORY=...      real history on both databases, repeated, killed and shuffled: the same in the end"
 	@echo "  history-cluster HISTORY=...  real history through a cluster: the same as in one process"
+	@echo "  sealing HISTORY=... EARLIER=...  the database of an earlier version (its source folder) migrates, killed on the way"
 	@test "$(WHAT)" = help
 else
 	@$(MAKE) --no-print-directory bench-$(WHAT)
@@ -102,6 +103,11 @@ bench-guards: .venv-dev/requirements-dev.lock
 bench-history: .venv-dev/requirements-dev.lock
 	$(call require,HISTORY,path/to/olist)
 	@$(DEV) -m tests.reliability.history "$(HISTORY)"
+
+bench-sealing: .venv-dev/requirements-dev.lock
+	$(call require,HISTORY,path/to/olist)
+	$(call require,EARLIER,path/to/source/of/an/earlier/version)
+	@$(DEV) -m tests.reliability.sealing "$(HISTORY)" "$(EARLIER)"
 
 bench-history-cluster: .venv-dev/requirements-dev.lock
 	$(call require,HISTORY,path/to/olist)

@@ -13,6 +13,7 @@ from pipeline.domain.events.contract import (
     EVIDENCE,
     KINDS,
     MAX_EVENT_BYTES,
+    NEVER_RECEIVED,
     OWN_SOURCE,
     Envelope,
     WrittenQuantity,
@@ -22,10 +23,10 @@ from pipeline.domain.orders.claims import Claim
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"
 
-# Events that the product sends. It receives every event with a processor, except the evidence, which only it creates.
+# Events that the product sends. It receives every event with a processor, except what only it creates.
 _CONCLUDED = tuple(name for name, kind in KINDS.items() if kind.topic in ("alerts", "cases"))
-SENT = ("feedback.requested", *EVIDENCE, *_CONCLUDED)
-RECEIVED = tuple(kind for kind in PROCESSORS if kind not in EVIDENCE)
+SENT = ("feedback.requested", "feedback.corrected", *EVIDENCE, *_CONCLUDED)
+RECEIVED = tuple(kind for kind in PROCESSORS if kind not in NEVER_RECEIVED)
 
 TOPICS = {
     "orders": "Orders, as the supplier's systems report them.",

@@ -78,9 +78,10 @@ def write_queue(store: Store, sink: BatchSink, settings: Settings) -> WriteQueue
     return WriteQueue(sink, limits, store.clock)
 
 
-def retention(store: Store, settings: Settings) -> Retention:
-    """The thread that deletes expired rows."""
-    return Retention(store, ages_of(settings), store.clock)
+def retention(installation: Installation | SharedInstallation, settings: Settings) -> Retention:
+    """The thread that deletes expired rows and carries out erasures that are due."""
+    store = installation.store
+    return Retention(store, installation.setup.levels, ages_of(settings), store.clock)
 
 
 def level_monitor(installation: Installation | SharedInstallation) -> LevelMonitor:

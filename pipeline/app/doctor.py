@@ -24,14 +24,16 @@ from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal import receipt_mark
-from pipeline.store.people import api_keys
+from pipeline.store.people import api_keys, erasure
 from pipeline.store.people.vault import KEY_BYTES, UnsealError, Vault
 from pipeline.store.reads import checks
 from pipeline.store.reads.levels import level_uses
-from pipeline.store.schema.upgrade import SchemaTooNew, revisions
+from pipeline.store.schema.upgrade import SchemaTooNew, WordsNotSealed, holds_words, revisions
+from pipeline.store.users import users
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
 _MOST_LISTED = 20  # of the values that look alike
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OLDEST_KAFKA = (2, 1)  # Kafka's own clients support nothing older
 
 
@@ -73,7 +75,7 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
     selected: list[tuple[str, _Examine]] = [("master key", partial(_master_key, settings))]
     if settings.default_country is not None:
         selected.append(("default country", partial(_default_country, settings)))
-    selected.append(("messages", partial(_messages, settings)))
+    selected += [("messages", partial(_messages, settings)), ("retention", partial(_retention, settings))]
     if settings.database_url is None or settings.master_key is None:  # one of them is stored in the data folder
         selected.insert(0, ("data folder", partial(_data_folder, settings)))
     if engine is None:
@@ -84,8 +86,11 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
             ("mode", partial(_in_database, engine, partial(_mode, settings))),
             ("clock", partial(_in_database, engine, _clock)),
             ("sealed data", partial(_in_database, engine, partial(_sealed_data, settings))),
+            ("erasures", partial(_in_database, engine, _erasures)),
             ("API keys", partial(_in_database, engine, _api_keys)),
             ("levels", partial(_in_database, engine, _levels)),
+            ("users", partial(_in_database, engine, partial(_users, settings))),
+            ("internal URL", partial(_internal_url, settings)),
             ("dimension values", partial(_in_database, engine, _dimension_values)),
             ("notifier", partial(_notifier, settings, engine)),
         ]
@@ -160,6 +165,8 @@ def _schema(engine: Engine) -> str:
         current, newest = revisions(engine)
     except SchemaTooNew as error:
         raise _Problem(error.found, "update Unvarnished") from None
+    if current is not None and holds_words(engine):
+        raise _Problem(WordsNotSealed.found, WordsNotSealed.advice)
     if current != newest:
         raise _Problem(
             f"its schema is {current or 'empty'}, this version needs {newest}",
@@ -215,6 +222,31 @@ def _sealed_data(settings: Settings, connection: Connection) -> str:
     return "opens with the master key"
 
 
+def _erasures(connection: Connection) -> str:
+    waiting = erasure.pending(connection)
+    alone = [one.due_at for one in waiting if one.due_at is not None]
+    if alone:
+        raise _Warning(
+            f"{len(alone)} take effect without a second user, the first {min(alone):%Y-%m-%d %H:%M} UTC",
+            "add a user in the role management who may confirm them (`unvarnished person erasures`)",
+        )
+    return f"{len(waiting)} wait for a second user" if waiting else "none waits"
+
+
+def _retention(settings: Settings) -> str:
+    """How long what is kept of people, by kind of data."""
+    persons = settings.person_retention_days
+    kept = [
+        f"contacts {'until they are erased' if persons is None else f'{persons:g} days after the last event'}",
+        f"texts of unknown numbers {settings.unmatched_text_retention_days:g} days",
+        f"dead letters {settings.dead_letter_retention_days:g} days",
+    ]
+    if settings.uses_kafka:
+        hours = settings.kafka_input_retention_hours, settings.kafka_dead_letter_retention_hours
+        kept.append(f"Kafka topics orders and deliveries {hours[0]:g} hours, dead-letters {hours[1]:g} hours")
+    return "; ".join(kept)
+
+
 def _api_keys(connection: Connection) -> str:
     working = len(api_keys.valid_keys(connection))
     if not working:
@@ -240,6 +272,33 @@ def _levels(connection: Connection) -> str:
             + ", with as many segments as you expect",
         )
     return f"segments and capacity: {listed}; own dimensions: `unvarnished levels add DIMENSION:CAPACITY`"
+
+
+def _users(settings: Settings, connection: Connection) -> str:
+    number = len(users.all_users(connection))
+    if not users.admin_exists(connection):
+        raise _Warning(
+            f"{number}, and no admin has signed in: the start token opens everything",
+            "invite one with `unvarnished users add NAME --role admin`",
+        )
+    if settings.sign_in_token is not None:
+        raise _Warning(
+            f"{number}; UNVARNISHED_SIGN_IN_TOKEN opens everything besides, with every permission",
+            "remove that setting, unless it is needed",
+        )
+    return str(number)
+
+
+def _internal_url(settings: Settings) -> str:
+    """Whether session cookies are Secure, where the listener is not on loopback."""
+    if settings.internal_url is not None and settings.internal_url.startswith("https://"):
+        return settings.internal_url
+    if settings.internal_host not in _LOOPBACK:
+        raise _Warning(
+            f"the internal listener is on {settings.internal_host} without https, so session cookies are not Secure",
+            "put a proxy with TLS in front of it and set UNVARNISHED_INTERNAL_URL, unless only this machine reaches it",
+        )
+    return "loopback only"
 
 
 def _dimension_values(connection: Connection) -> str:
@@ -288,9 +347,11 @@ def _messages(settings: Settings) -> str:
 
 
 def _sign_in_token(settings: Settings) -> str:
-    if settings.sign_in_token is None:
+    if settings.sign_in_token is None and settings.metrics_token is None:
         raise _Problem(
-            "each process generates its own", "set UNVARNISHED_SIGN_IN_TOKEN, to the same value for every process"
+            "each process generates its own",
+            "set UNVARNISHED_METRICS_TOKEN, and until the first admin has signed in UNVARNISHED_SIGN_IN_TOKEN, to the "
+            "same value for every process",
         )
     return "set"
 

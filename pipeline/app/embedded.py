@@ -34,7 +34,7 @@ def run(
         http = bootstrap.http_parts(sockets, installation, settings, queue, dispatcher.wake)
         # The channel's threads start before the dispatcher: an answer received earlier precedes the next question.
         watch = bootstrap.clock_watch(installation, settings)
-        threads = [watch, queue, *http.threads, dispatcher, bootstrap.retention(store, settings)]
+        threads = [watch, queue, *http.threads, dispatcher, bootstrap.retention(installation, settings)]
         threads.append(bootstrap.level_monitor(installation))
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

@@ -29,6 +29,7 @@ from pipeline.store.db.engine import connect, reading
 from pipeline.store.evidence import level_changes
 from pipeline.store.journal import state
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
+from pipeline.store.journal.journal import Journal
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.people.phone_numbers import country_code
 from pipeline.store.people.vault import Vault
@@ -156,6 +157,11 @@ def open_vault(settings: Settings) -> Vault:
     return Vault(settings.master(), default_country(settings))
 
 
+def journal_of(settings: Settings) -> Journal:
+    """The journal of an installation with these settings."""
+    return SharedJournal() if settings.uses_kafka else EmbeddedJournal()
+
+
 def default_country(settings: Settings) -> str | None:
     """The country of phone numbers without a country code. Raises ConfigurationError if it is none."""
     country = country_code(settings.default_country)
@@ -221,7 +227,13 @@ def policy_of(settings: Settings) -> Policy:
 
 def ages_of(settings: Settings) -> Ages:
     """How long rows are kept."""
-    return Ages(timedelta(days=settings.dead_letter_retention_days), timedelta(days=settings.handled_retention_days))
+    persons = settings.person_retention_days
+    return Ages(
+        dead_letters=timedelta(days=settings.dead_letter_retention_days),
+        handled=timedelta(days=settings.handled_retention_days),
+        texts=timedelta(days=settings.unmatched_text_retention_days),
+        persons=None if persons is None else timedelta(days=persons),
+    )
 
 
 def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> FrozenConfig:

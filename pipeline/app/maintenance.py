@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from pipeline.app.administration.users import record
 from pipeline.app.installation import (
     Installation,
     SharedInstallation,
@@ -15,17 +16,52 @@ from pipeline.app.installation import (
     open_shared,
     open_vault,
 )
-from pipeline.app.user_administration import record
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime import dead_letter_retry, retention
 from pipeline.consumers.runtime.retention import Deleted
 from pipeline.consumers.runtime.write_queue import BatchSink
 from pipeline.domain.access.acts import ActKind
 from pipeline.domain.events.spelling import normal
+from pipeline.errors import UserError
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.links import MAX_ORDER_ID, qr_token
+from pipeline.store.db.engine import connect, is_in_use, reading
 from pipeline.store.journal import receipt_mark
 from pipeline.store.people import api_keys
+from pipeline.store.people.existing_words import seal_existing
+from pipeline.store.people.vault import UnsealError, Vault
+from pipeline.store.reads.checks import any_sealed_phone
+from pipeline.store.schema.upgrade import WordsNotSealed, holds_words, migrate, revisions
+
+
+def migrate_database(settings: Settings, report: Callable[[int, int], None]) -> None:
+    """Migrate the schema, and seal the words that an earlier version stored readable.
+
+    `report` gets the number of rows sealed and of all rows. Raises UserError if another process uses a database whose
+    words are to be sealed, ConfigurationError if the master key is not that of the database.
+    """
+    engine = connect(settings.url)
+    try:
+        if revisions(engine)[0] is not None and holds_words(engine) and is_in_use(engine):
+            raise UserError(f"another process is connected to the database: {WordsNotSealed.advice}")
+        migrate(settings.url, sealing=True)
+        vault = open_vault(settings)
+        _check_master_key(engine, vault)
+        seal_existing(engine, vault, report)
+    finally:
+        engine.dispose()
+
+
+def _check_master_key(engine: Engine, vault: Vault) -> None:
+    with reading(engine) as connection:
+        sealed = any_sealed_phone(connection)
+    try:
+        if sealed is not None:
+            vault.open(sealed.wrapped_key, sealed.phone)
+    except UnsealError:
+        raise ConfigurationError(
+            "the master key is not that of this database: set UNVARNISHED_MASTER_KEY to the one of its first start"
+        ) from None
 
 
 def create_key(engine: Engine, name: str, history: bool) -> str:
@@ -78,7 +114,8 @@ def delete_expired(settings: Settings) -> Deleted:
     """Delete the rows that are older than the settings allow. Raises DatabaseMismatch."""
     installation, _ = _open_with_sink(settings, "cleanup")
     try:
-        return retention.delete_expired(installation.store, ages_of(settings), installation.clock())
+        levels = installation.setup.levels
+        return retention.delete_expired(installation.store, levels, ages_of(settings), installation.clock())
     finally:
         installation.store.engine.dispose()
 

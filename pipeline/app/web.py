@@ -23,6 +23,6 @@ def run(settings: Settings, on_started: Callable[[serving.Addresses], None]) -> 
         queue = bootstrap.write_queue(shared.store, OutboxWriter(shared.store), settings)
         http = bootstrap.http_parts(sockets, shared, settings, queue)
         watch = bootstrap.clock_watch(shared, settings)
-        threads = [watch, queue, *http.threads, bootstrap.retention(shared.store, settings)]
+        threads = [watch, queue, *http.threads, bootstrap.retention(shared, settings)]
         threads.append(bootstrap.level_monitor(shared))
         serving.run(shared.store, http.listeners, threads, settings, partial(on_started, http.addresses))

@@ -16,6 +16,7 @@ from pipeline.app.errors import user_errors
 from pipeline.cli.commands import (
     acts,
     bench,
+    corrections,
     dead_letters,
     delivery_notes,
     demo,
@@ -23,6 +24,7 @@ from pipeline.cli.commands import (
     levels,
     maintenance,
     messages,
+    person,
     reports,
     running,
     simulate,
@@ -60,6 +62,8 @@ for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.a
 app.add_typer(keys.app, name="keys")
 app.add_typer(levels.app, name="levels")
 app.add_typer(users.app, name="users")
+app.add_typer(person.app, name="person")
+app.add_typer(corrections.app, name="corrections")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(messages.app, name="messages")
 app.add_typer(topics.app, name="topics")

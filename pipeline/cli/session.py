@@ -7,12 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sqlalchemy import Connection, Engine
 
-from pipeline.app.installation import open_database
-from pipeline.app.user_administration import record
+from pipeline.app.administration.users import record
+from pipeline.app.installation import journal_of, open_database, open_vault
 from pipeline.cli.permissions import running_command
 from pipeline.domain.access.acts import ActKind
 from pipeline.settings import Settings
 from pipeline.store.db.engine import reading
+from pipeline.store.store import Store
 
 
 @contextmanager
@@ -26,6 +27,14 @@ def open_engine() -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def open_store() -> Iterator[Store]:
+    """The store of the installation in the settings, to read and change what belongs to persons."""
+    settings = Settings()
+    with open_engine() as engine:
+        yield Store(engine, open_vault(settings), journal_of(settings))
 
 
 def record_command(engine: Engine) -> None:

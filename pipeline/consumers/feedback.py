@@ -5,7 +5,15 @@ from datetime import datetime
 from pipeline.consumers import asking, comparing
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.domain.events.contract import OWN_SOURCE, QR, BadEvent, Event, FeedbackReceived, FeedbackRequested
+from pipeline.domain.events.contract import (
+    OWN_SOURCE,
+    QR,
+    BadEvent,
+    Event,
+    FeedbackCorrected,
+    FeedbackReceived,
+    FeedbackRequested,
+)
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
@@ -107,3 +115,17 @@ def _record(event: Event, work: UnitOfWork, now: datetime) -> None:
             "comment": data.comment,
         }
     )
+
+
+def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
+    """`feedback.corrected`: a person's reading of an answer counts, until the customer says something later.
+
+    Raises BadEvent if a later answer has replaced the answer meanwhile.
+    """
+    data: FeedbackCorrected = event.data
+    order = work.orders.get(data.order_id)
+    refused = order.dialogue.apply_correction(event)
+    if refused is not None:
+        raise BadEvent(refused, "data.answer")
+    comparing.compare(order, work, now)
+    comparing.observe_signs(order, work, now)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.events.contract import CONCLUSIONS, OWN_SOURCE, BadEvent, Event, key_of
+from pipeline.domain.events.contract import NEVER_RECEIVED, OWN_SOURCE, BadEvent, Event, key_of
 from pipeline.domain.events.received import Received, read
 from pipeline.store.db.bulk import Row
 from pipeline.store.journal import dead_letters
@@ -161,7 +161,7 @@ def _read(store: Store, incoming: Incoming) -> Received:
     received = incoming.checked or read(incoming.raw, incoming.topic, incoming.received_at, store.event_types)
     event = received.event
     store.check_not_ahead(event)
-    if event.type in CONCLUSIONS:
+    if event.type in NEVER_RECEIVED:
         raise BadEvent("is a conclusion of this installation and cannot be sent to it", "type", event.type)
     if event.source == OWN_SOURCE:
         raise BadEvent(f"the source {OWN_SOURCE!r} is reserved for this installation", "source")

@@ -19,6 +19,7 @@ PROCESSORS: Mapping[str, Processor] = {
     "delivery.retracted": deliveries.retracted,
     "feedback.requested": feedback.requested,
     "feedback.received": feedback.received,
+    "feedback.corrected": feedback.corrected,
     "fulfilment.compared": evidence.compared,
     "embellishment.observed": evidence.observed,
 }

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from pipeline.domain.events.contract import CONCLUSIONS, KINDS, MAX_EVENT_BYTES
+from pipeline.domain.events.contract import KINDS, MAX_EVENT_BYTES, NEVER_RECEIVED
 from pipeline.settings.base import SettingsGroup
 
 
@@ -88,7 +88,7 @@ class IntakeSettings(SettingsGroup):
     @field_validator("event_types")
     @classmethod
     def _check_types(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        allowed = KINDS.keys() - CONCLUSIONS
+        allowed = KINDS.keys() - NEVER_RECEIVED
         for theirs, ours in value.items():
             if ours not in allowed:
                 raise ValueError(f"{ours!r} is not one of {', '.join(sorted(allowed))}")

@@ -48,6 +48,20 @@ class StorageSettings(SettingsGroup):
         "UNVARNISHED_KAFKA_INPUT_RETENTION_HOURS: an event that a worker reads again later would count twice",
     )
 
+    unmatched_text_retention_days: float = Field(
+        365,
+        ge=1,
+        le=36_500,
+        description="days after which texts of a number that was never asked become unreadable, from its newest on",
+    )
+    person_retention_days: float | None = Field(
+        None,
+        ge=30,
+        le=36_500,
+        description="days after which a contact whom no event names any more is erased: name, addresses and words. "
+        "Without it, contacts are kept until they are erased on request",
+    )
+
     @property
     def url(self) -> str:
         """The database's SQLAlchemy URL, password included: never print it."""

@@ -29,7 +29,7 @@ from tests.support.servers.containers import MONITORING, Containers, servers
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 GRAFANA = ROOT / "deploy/grafana"
-TOKEN = CHOSEN["UNVARNISHED_SIGN_IN_TOKEN"]
+TOKEN = CHOSEN["UNVARNISHED_METRICS_TOKEN"]
 
 
 class Monitoring(NamedTuple):
@@ -153,7 +153,7 @@ def test_every_panel_of_the_dashboard_has_data_for_its_legend(
 def test_prometheus_is_authorised_by_the_token_its_container_writes_and_by_no_other(
     monitoring: Monitoring, containers: Containers
 ) -> None:
-    file = containers.folder / "tmp/sign-in-token"
+    file = containers.folder / "tmp/metrics-token"
     assert (file.read_text(), file.stat().st_mode & 0o777) == (TOKEN, 0o600)
     file.write_text("another")  # it is read for every scrape
     until(lambda: monitoring.all_roles_are("down"), "every role down")

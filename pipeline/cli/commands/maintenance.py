@@ -53,11 +53,18 @@ def doctor_command(
 
 @app.command("migrate")
 def migrate_command() -> None:
-    """Migrate the database schema to this version."""
-    from pipeline.settings import Settings
-    from pipeline.store.schema.upgrade import migrate
+    """Migrate the database to this version. If an earlier version stored words readable, no process may run meanwhile.
 
-    migrate(Settings().url)
+    A migration that was interrupted goes on where it stopped when the command is run again.
+    """
+    from rich.console import Console
+
+    from pipeline.app.maintenance import migrate_database
+    from pipeline.cli.session import progress_bar
+    from pipeline.settings import Settings
+
+    with progress_bar(Console(stderr=True), "Sealing words") as advance:
+        migrate_database(Settings(), advance)
 
 
 @app.command("cleanup")
@@ -71,6 +78,9 @@ def cleanup_command(output: Output = Format.TABLE) -> None:
         print_json(deleted._asdict())
     else:
         print(f"{deleted.dead_letters} dead letters and {deleted.handled} marks of handled events deleted.")
+        print(
+            f"{deleted.texts} numbers with texts that belong to no question forgotten, {deleted.erased} persons erased."
+        )
 
 
 @app.command()

@@ -25,11 +25,13 @@ def report(
     from rich.console import Console
 
     from pipeline.app.installation import history_of
+    from pipeline.cli.output.person import show_pending
     from pipeline.cli.output.report import show_report
     from pipeline.cli.session import read_database
     from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
+    from pipeline.store.people import erasure
     from pipeline.store.reads import reports
     from pipeline.store.reads.baselines import newest_baselines
 
@@ -51,7 +53,9 @@ def report(
             print_json(report_json(fleet, segments))
             return
         figures = {value: figures_of(counts) for value, counts in segments.items()}
-        show_report(Console(), figures_of(fleet), by, figures, newest_baselines(connection, LOCAL), period)
+        console = Console()
+        show_report(console, figures_of(fleet), by, figures, newest_baselines(connection, LOCAL), period)
+        show_pending(console, erasure.pending(connection))
 
 
 @app.command("alerts")

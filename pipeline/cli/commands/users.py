@@ -26,7 +26,7 @@ ScopeEntries = Annotated[
 @app.command("add")
 def add_command(name: Name, role: RoleName, scope: ScopeEntries = None) -> None:
     """Add a user and print a link that works once, with which they choose a password."""
-    from pipeline.app import user_administration
+    from pipeline.app.administration import users as user_administration
     from pipeline.cli.session import open_engine
     from pipeline.settings import Settings
 
@@ -67,7 +67,7 @@ def list_command(output: Output = Format.TABLE) -> None:
 @app.command("change")
 def change_command(name: Name, role: RoleName, scope: ScopeEntries = None) -> None:
     """Give a user another role and scope. They count from the next request on."""
-    from pipeline.app import user_administration
+    from pipeline.app.administration import users as user_administration
     from pipeline.cli.session import open_engine
 
     with open_engine() as engine:
@@ -77,7 +77,7 @@ def change_command(name: Name, role: RoleName, scope: ScopeEntries = None) -> No
 @app.command("disable")
 def disable_command(name: Name) -> None:
     """Disable a user: sessions end, and API tokens and links stop working."""
-    from pipeline.app import user_administration
+    from pipeline.app.administration import users as user_administration
     from pipeline.cli.session import open_engine
 
     with open_engine() as engine:
@@ -87,7 +87,7 @@ def disable_command(name: Name) -> None:
 @app.command("enable")
 def enable_command(name: Name) -> None:
     """Enable a disabled user."""
-    from pipeline.app import user_administration
+    from pipeline.app.administration import users as user_administration
     from pipeline.cli.session import open_engine
 
     with open_engine() as engine:
@@ -97,7 +97,7 @@ def enable_command(name: Name) -> None:
 @app.command("reset")
 def reset_command(name: Name) -> None:
     """Remove password and second factor of a user, end the sessions, and print a new invitation link."""
-    from pipeline.app import user_administration
+    from pipeline.app.administration import users as user_administration
     from pipeline.cli.session import open_engine
     from pipeline.settings import Settings
 
@@ -115,7 +115,7 @@ def token_command(
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the token with that label instead.")] = False,
 ) -> None:
     """Create an API token of a user and print it. It cannot be shown again, and never opens more than its user may."""
-    from pipeline.app import user_administration
+    from pipeline.app.administration import users as user_administration
     from pipeline.cli.session import open_engine
 
     with open_engine() as engine:

@@ -200,6 +200,10 @@ def _signs(page: Page, fleet: Figures) -> None:
     if grid.row_count:
         page.block(Text("Signs of embellishment", "bold"))
         page.console.print(grid)
+    if fleet.row.erased:
+        page.block(
+            Text(f"Erased contacts, counted in each of their orders: {fleet.row.erased:,}. Their scores still count.")
+        )
     if signs.shared_addresses or signs.changed_addresses:
         page.block(Text("Addresses of contacts, in orders", "bold"))
         counts = Table.grid(padding=(0, 2))

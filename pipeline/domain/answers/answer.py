@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 from msgspec import Struct, structs
 
 from pipeline.domain.answers.statement import Statement
-from pipeline.domain.events.contract import Arrival, Condition, Event, FeedbackReceived, Score
+from pipeline.domain.events.contract import Arrival, Condition, Event, FeedbackReceived, Reading, Score
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -19,6 +19,14 @@ def answered_at(event: Event) -> datetime | None:
     """
     data: FeedbackReceived = event.data
     return None if data.answered_at is None else min(data.answered_at.astimezone(UTC), event.received_at)
+
+
+class Correction(Struct, frozen=True, array_like=True):
+    """What a person read in an answer, and since when that counts. Stored with the answer: new fields go to the end."""
+
+    at: datetime
+    id: str
+    reading: Reading
 
 
 class Answer(Struct, frozen=True, array_like=True):
@@ -37,6 +45,7 @@ class Answer(Struct, frozen=True, array_like=True):
     condition: list[Condition] = []
     score: Score | None = None
     opt_out: bool = False
+    correction: Correction | None = None
 
     @property
     def statement(self) -> Statement:
@@ -48,6 +57,19 @@ class Answer(Struct, frozen=True, array_like=True):
             score=self.score,
             arrived_at=self.arrived_at,
         )
+
+    def as_corrected(self) -> Self:
+        """This answer with its correction, which amends it as a later answer of the customer would."""
+        if self.correction is None:
+            return self
+        reading = self.correction.reading
+        later = Statement(
+            arrival=reading.arrival,
+            complete=reading.complete,
+            conditions=tuple(reading.condition),
+            score=reading.score,
+        )
+        return self.with_statement(self.statement.amended_by(later))
 
     def with_statement(self, statement: Statement) -> Self:
         """This answer, stating `statement` instead."""
@@ -87,10 +109,10 @@ def answer_rank(answer: Answer) -> tuple[datetime, str, str]:
 def current_answers(answers: Iterable[_AnyAnswer]) -> list[_AnyAnswer]:
     """One answer per contact, sorted by the time of their latest: what each contact states now.
 
-    A contact's answers are folded in their order (`answer_rank`), each amending the one before; the result carries the
-    source, id and time of the latest. The order of `answers` does not matter.
+    A contact's answers, each as corrected, are folded in their order (`answer_rank`), each amending the one before; the
+    result carries the source, id and time of the latest. The order of `answers` does not matter.
     """
-    ordered = sorted(answers, key=answer_rank)
+    ordered = [answer.as_corrected() for answer in sorted(answers, key=answer_rank)]
     if len(ordered) < 2:
         return ordered
     current: dict[str, _AnyAnswer] = {}

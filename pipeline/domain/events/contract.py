@@ -241,6 +241,38 @@ class FeedbackReceived(Struct, frozen=True):
     has_comment: bool = False
 
 
+class AnswerRef(Struct, frozen=True):
+    """One answer: the `source` and `id` of its `feedback.received`."""
+
+    source: Id
+    id: EventId
+
+
+class Reading(Struct, frozen=True, omit_defaults=True):
+    """What a person reads in an answer. What it does not mention stays as it was."""
+
+    arrival: Arrival | None = None
+    complete: bool | None = None
+    condition: Annotated[list[Condition], Meta(max_length=4)] = []
+    score: Score | None = None
+
+
+class FeedbackCorrected(Struct, frozen=True):
+    """`feedback.corrected`: a person read an answer differently, and that counts.
+
+    `by` and `confirmed_by` are names of users; without the second, the first had no stake in the order, or nobody
+    without one could confirm it within seven days.
+    """
+
+    order_id: Id
+    contact_id: Id
+    answer: AnswerRef
+    reading: Reading
+    by: Word
+    at: Instant
+    confirmed_by: Word | None = None
+
+
 class Observation(Struct, frozen=True):
     """What one order's pair contributes to one signal: `x` in [0, 1], and the `previous` x if it was changed."""
 
@@ -302,6 +334,7 @@ KINDS: Mapping[str, Kind] = {
     "delivery.retracted": Kind("deliveries", DeliveryRetracted),
     "feedback.requested": Kind("feedback", FeedbackRequested),
     "feedback.received": Kind("feedback", FeedbackReceived),
+    "feedback.corrected": Kind("feedback", FeedbackCorrected),
     "fulfilment.compared": Kind("truth", FulfilmentCompared),
     "embellishment.observed": Kind("truth", EmbellishmentObserved),
     "alert.opened": Kind("alerts", AlertRaised),
@@ -324,6 +357,8 @@ KINDS: Mapping[str, Kind] = {
 EVIDENCE = ("fulfilment.compared", "embellishment.observed")
 # Only we emit evidence and alerts: from other sources they would be forged.
 CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts", "cases"))
+# Nor are corrections accepted from outside: the rule of two people decides when one counts.
+NEVER_RECEIVED = CONCLUSIONS | {"feedback.corrected"}
 OWN_SOURCE = "unvarnished"
 
 

@@ -18,9 +18,12 @@ from pipeline.domain.events.contract import (
     DeliveryUpdated,
     Envelope,
     Event,
+    FeedbackCorrected,
     FeedbackReceived,
     OrderCompleted,
     OrderRepromised,
+    Reading,
+    Score,
     WrittenQuantity,
 )
 from pipeline.domain.events.depth import check_depth
@@ -166,8 +169,20 @@ def _check_answer(data: FeedbackReceived) -> None:
         moment = getattr(data, name)
         if moment is not None:
             utc(moment, f"data.{name}")
-    if data.score is not None and data.score.scale == 5 and not 1 <= data.score.value <= 5:
-        raise BadEvent("is not on the scale 1 to 5", "data.score.value", data.score.value)
+    check_score(data.score, "data.score.value")
+
+
+def check_score(score: Score | None, field: str) -> None:
+    """Raises BadEvent if a score is not on its scale."""
+    if score is not None and score.scale == 5 and not 1 <= score.value <= 5:
+        raise BadEvent("is not on the scale 1 to 5", field, score.value)
+
+
+def _check_correction(data: FeedbackCorrected) -> None:
+    utc(data.at, "data.at")
+    check_score(data.reading.score, "data.reading.score.value")
+    if data.reading == Reading():
+        raise BadEvent("mentions nothing", "data.reading")
 
 
 _CHECKS: Mapping[type[Struct], Any] = {
@@ -176,6 +191,7 @@ _CHECKS: Mapping[type[Struct], Any] = {
     DeliveryUpdated: _check_delivery,
     DeliveryRetracted: _check_concerned,
     FeedbackReceived: _check_answer,
+    FeedbackCorrected: _check_correction,
 }
 
 

@@ -8,10 +8,10 @@ from bisect import insort
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from pipeline.domain.answers.answer import Answer, answer_rank, answered_at, current_answers
-from pipeline.domain.events.contract import Event, FeedbackReceived, Purpose
+from pipeline.domain.answers.answer import Answer, Correction, answer_rank, answered_at, current_answers
+from pipeline.domain.events.contract import Event, FeedbackCorrected, FeedbackReceived, Purpose
 from pipeline.domain.orders.claims import NO_CLAIM, Claim
 from pipeline.domain.orders.facts import Attribution
 
@@ -82,6 +82,9 @@ class Dialogue(Struct, omit_defaults=True):
     qr_answers: int = 0
     """Number of answers by the code on the delivery note. Who gave them is unknown, so they are no evidence."""
 
+    erased: list[str] = field(default_factory=list)
+    """Contacts who were erased, each as often as it happened: their scores and codes stay."""
+
     def apply_answer(self, event: Event) -> None:
         """Apply a `feedback.received`, in whatever order they arrive."""
         data: FeedbackReceived = event.data
@@ -100,6 +103,29 @@ class Dialogue(Struct, omit_defaults=True):
                 data.opt_out,
             ),
             key=answer_rank,
+        )
+
+    def apply_correction(self, event: Event) -> str | None:
+        """Apply a `feedback.corrected`; of two about one answer the later counts. Returns why it is refused, if it is:
+        the answer is unknown, or its contact has given a later one.
+        """
+        data: FeedbackCorrected = event.data
+        answers = [answer for answer in self.answers if answer.contact_id == data.contact_id]
+        if not any((answer.source, answer.id) == (data.answer.source, data.answer.id) for answer in answers):
+            return "names no answer of this contact to this order"
+        latest = max(answers, key=answer_rank)
+        if (latest.source, latest.id) != (data.answer.source, data.answer.id):
+            return "was replaced by a later answer of the same contact"
+        correction = Correction(data.at.astimezone(UTC), event.id, data.reading)
+        former = latest.correction
+        if former is None or (former.at, former.id) < (correction.at, correction.id):
+            self.answers[self.answers.index(latest)] = structs.replace(latest, correction=correction)
+        return None
+
+    def correction_of(self, source: str, answer_id: str) -> Correction | None:
+        """The correction of an answer that counts."""
+        return next(
+            (answer.correction for answer in self.answers if (answer.source, answer.id) == (source, answer_id)), None
         )
 
     def add_ask(self, ask: Ask) -> None:
@@ -149,7 +175,11 @@ class Dialogue(Struct, omit_defaults=True):
 
     def current_answers(self) -> list[Answer]:
         """What each contact states now, sorted by the time of their latest answer (see `answer.current_answers`)."""
-        return self.answers if len(self.answers) < 2 else current_answers(self.answers)
+        return current_answers(self.answers)
+
+    def original_answers(self) -> list[Answer]:
+        """The same without the corrections."""
+        return current_answers(structs.replace(answer, correction=None) for answer in self.answers)
 
     def is_understood(self) -> bool:
         """Whether anybody has stated something codable, as far as their words were understood."""

@@ -7,7 +7,7 @@ contributions: no report scans orders, and the order in which events arrive does
 from collections.abc import Mapping
 
 from pipeline.domain.asking.eligibility import WITHIN_REACH, Reason, nearest
-from pipeline.domain.detection.pairs import Experience, experience_of
+from pipeline.domain.detection.pairs import IN_FULL, ON_TIME, Experience, experience_of, observations
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.endings import could_hide, ending_of
@@ -24,7 +24,9 @@ SCORE = "score:"  # + scale:score, delivered orders only
 CONDITION = "condition:"  # + events.Condition
 SHARED_ADDRESS = "shared_address"  # a contact's address serves other accounts, too
 QR_ANSWERS = "qr_answers"  # by the code on the delivery note: counted here and nowhere else
+CORRECTED = ":corrected"  # after on_time, in_full: a denial that was corrected to agreement
 CHANGED_ADDRESS = "changed_address"  # a contact had another address shortly before
+ERASED = "erased"  # persons who were erased, counted for each of their orders
 
 
 def contribution(order: Order) -> dict[str, int]:
@@ -38,6 +40,7 @@ def contribution(order: Order) -> dict[str, int]:
     _claimed(claim, experience, names)
     if order.dialogue.is_understood():
         _pairs(claim, experience, names)
+        _corrected(order, claim, experience, names)
         _answers(order, claim, experience, names)
     _signs(order, claim, experience, names)
     counts = dict.fromkeys(names, 1)
@@ -144,6 +147,24 @@ def _pairs(claim: Claim, experience: Experience, names: list[str]) -> None:
             names.append(f"{name}:{int(claimed)}{int(bad_experience < 0.5)}")
 
 
+def _corrected(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
+    """Orders whose customer denies a claim as first read, and no longer as corrected."""
+    if all(answer.correction is None for answer in order.dialogue.answers):
+        return
+    first = observations(claim, experience_of(order.dialogue.original_answers()))
+    now = observations(claim, experience)
+    for signal in (ON_TIME, IN_FULL):
+        if first.get(signal, 0) >= 0.5 and now.get(signal, 0) < 0.5:
+            names.append(signal + CORRECTED)
+
+
+def corrected_share(counts: Counts, signal: str) -> float | None:
+    """The share of denials of a signal (on_time, in_full) that were corrected to agreement; None without denials."""
+    corrected = counts.get(signal + CORRECTED, 0)
+    denials = counts.get(f"{signal}:10", 0) + corrected
+    return corrected / denials if denials else None
+
+
 def _answers(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
     """Answers about delivered orders (the report's figures), and about those that were never delivered.
 
@@ -170,6 +191,7 @@ def _answers(order: Order, claim: Claim, experience: Experience, names: list[str
 def _signs(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:
     """The counts for the signs of embellishment (see `embellishment`)."""
     facts, dialogue = order.facts, order.dialogue
+    names += [ERASED] * len(dialogue.erased)
     if dialogue.shared_addresses:
         names.append(SHARED_ADDRESS)
     if dialogue.changed_addresses:

@@ -14,6 +14,7 @@ from pipeline.domain.detection.intervals import poststratified, rate_interval
 from pipeline.domain.reports.counts import (
     CHANGED_ADDRESS,
     CONDITION,
+    ERASED,
     NOT_ASKED,
     PENDING,
     QR_ANSWERS,
@@ -47,6 +48,8 @@ class Row(Struct, frozen=True, kw_only=True):
     mean_score: Figure | None
     nps: Figure | None
     experienced_on_time: Figure | None
+    erased: int = 0
+    """Persons who were erased, counted for each of their orders. Their scores and codes are still counted."""
 
 
 class Against(Struct, frozen=True):
@@ -187,6 +190,7 @@ def row_of(counts: Counts) -> Row:
         mean_score=mean_score(histogram),
         nps=nps(histogram),
         experienced_on_time=compared.experienced if compared else None,
+        erased=counts.get(ERASED, 0),
     )
 
 

@@ -14,6 +14,7 @@ from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, among
+from pipeline.store.people.erasure import erased_at
 from pipeline.store.schema.asks import asks
 
 SHARED_WITHIN = timedelta(days=30)
@@ -110,8 +111,10 @@ class AskHistory:
             self._asked[account] = []
         since = now - max(self._policy.contact_rest, self._policy.account_period)
         query = _ASKED_OF_ACCOUNT.where(among(self._connection, asks.c.account_id, accounts))
+        erased = erased_at(self._connection, accounts)
         for account, contact, at in self._connection.execute(query, {"since": since}):
-            self._asked[account].append((contact, at))
+            if (account, contact) not in erased or at > erased[account, contact]:
+                self._asked[account].append((contact, at))
         named = _ADDRESSES_OF_CONTACT.where(among(self._connection, asks.c.account_id, accounts))
         for account, contact, to, at in self._connection.execute(named, {"since": now - CHANGED_WITHIN}):
             self._contacts.setdefault((account, contact), {})[to] = at

@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from pipeline.settings import ConfigurationError, data_dir_errors
@@ -25,6 +25,10 @@ _IDLE_IN_TRANSACTION = 10
 # Parameters in the URL take precedence.
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 _URLS = "use postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:///FILE"
+_OTHERS = text(
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend' LIMIT 1"
+)
 _UNRESPONSIVE = {
     "connect_timeout": 10,  # seconds
     "keepalives_idle": 15,  # seconds without a byte until the server is probed
@@ -42,6 +46,7 @@ _PRAGMAS = (
     "cache_size=-65536",  # KiB
     "wal_autocheckpoint=16384",  # pages of 4 KiB; the default of 1,000 would mean a checkpoint with every batch
     f"journal_size_limit={_MAX_WAL_BYTES}",
+    "secure_delete=ON",  # what is deleted or replaced is overwritten with zeros
 )
 
 
@@ -176,6 +181,55 @@ def shrink_log(engine: Engine) -> None:
     with suppress(OSError):
         if os.stat(f"{engine.url.database}-wal").st_size > _MAX_WAL_BYTES:
             _truncate_log(engine)
+
+
+def compact(engine: Engine, tables: Collection[str]) -> None:
+    """Rewrite these tables without what was deleted or replaced in them; on SQLite the whole file and its log."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in sorted(tables):
+                connection.exec_driver_sql(f"VACUUM FULL {table}")
+        return
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            cursor.execute(statement).fetchall()
+    finally:
+        raw.close()
+
+
+def scrub(engine: Engine, tables: Collection[str]) -> None:
+    """Remove what was deleted a moment ago from the log (SQLite) or the tables (PostgreSQL), as far as nobody needs it.
+
+    While somebody reads, SQLite keeps its log: it is emptied with the next call.
+    """
+    if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            _truncate_log(engine)
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in sorted(tables):
+            connection.exec_driver_sql(f"VACUUM {table}")
+
+
+def is_in_use(engine: Engine) -> bool:
+    """Whether another process is connected to the database. Closes the connections of this engine."""
+    engine.dispose()
+    if engine.dialect.name == "postgresql":
+        with reading(engine) as connection:
+            return connection.execute(_OTHERS).first() is not None
+    if not engine.url.database or not os.path.exists(engine.url.database):
+        return False
+    file = sqlite3.connect(engine.url.database, timeout=0, isolation_level=None)
+    try:  # every connection to a file with a write-ahead log keeps others from locking it as a whole
+        for statement in ("PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE", "ROLLBACK"):
+            file.execute(statement)
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        file.close()
+    return False
 
 
 def _truncate_log(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from pipeline.store.schema.journal import state
 
 HEAD = "journal.head"  # the last sequence number of the journal, in embedded mode
 POSITION = "runner.position"  # the sequence number of the last event processed, in embedded mode
+SEALING = "sealing"  # words of an earlier version are to be sealed, and how far that is; missing: none
 CLOCK = "runner.clock"  # the time of the newest event or tick processed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,11 @@ def settle(connection: Connection, name: str, value: str) -> str:
     """Set a fact that never changes again. Returns the value that counts: this one, or the one that was set earlier."""
     insert_new(connection, state, [{"name": name, "value": value}])
     return get(connection, name) or value
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Forget a fact."""
+    connection.execute(state.delete().where(state.c.name == name))
 
 
 def advance(connection: Connection, name: str, moment: datetime) -> None:

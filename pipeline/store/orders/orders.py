@@ -67,6 +67,8 @@ def _size(order: Order) -> tuple[object, ...]:
         len(dialogue.refusals),
         len(dialogue.answers),
         dialogue.qr_answers,
+        tuple(answer.correction and answer.correction.id for answer in dialogue.answers),
+        len(dialogue.erased),
     )
 
 

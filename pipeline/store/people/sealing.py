@@ -24,6 +24,8 @@ from pipeline.store.people.people import has_personal_data, seal_contact
 from pipeline.store.people.vault import SealingKey, Vault
 from pipeline.store.people.word_index import digests_of
 
+_UNKNOWN = Shape(frozenset({"order_id"}), {}, {})  # of a type that this version does not know
+
 
 class SealedEvent(NamedTuple):
     """An event as it is stored, and what is stored with it."""
@@ -67,9 +69,34 @@ def seal_events(connection: Connection, vault: Vault, events: Sequence[tuple[Eve
 
     Waits for an erasure: call it before any other lock is acquired.
     """
+    return _seal_all(connection, vault, events, is_stored=False)
+
+
+def seal_stored(connection: Connection, vault: Vault, events: Sequence[tuple[Event, bytes]]) -> list[SealedEvent]:
+    """Seal the words of events that an earlier version stored: without names and addresses, its words readable."""
+    return _seal_all(connection, vault, events, is_stored=True)
+
+
+def seal_unreadable(connection: Connection, vault: Vault, stored: Sequence[tuple[str, bytes]]) -> list[str]:
+    """Seal the words of stored events that this version cannot read, given by type and text, with keys of orders."""
+    envelopes = [parse(raw) for _, raw in stored]
+    owners = [keys.order(str(envelope["data"].get("order_id", ""))) for envelope in envelopes]
+    found = keys.keys_for(connection, vault, set(owners))
+    for (kind, _), envelope, owner in zip(stored, envelopes, owners, strict=True):
+        shape = SHAPES.get(kind, _UNKNOWN)
+        for slot in _slots(envelope["data"], shape, owner):
+            _fill(slot, found[owner])
+    return [encode(envelope).decode() for envelope in envelopes]
+
+
+def _seal_all(
+    connection: Connection, vault: Vault, events: Sequence[tuple[Event, bytes]], is_stored: bool
+) -> list[SealedEvent]:
     keys.begin_sealing(connection)
     accounts = _accounts(connection, [event for event, _ in events])
     plans = [_plan(event, raw, accounts) for event, raw in events]
+    if is_stored:
+        plans = [plan._replace(contacts=()) for plan in plans]
     owners = {slot.owner for plan in plans for slot in plan.slots}
     owners |= {contact.owner for plan in plans for contact in plan.contacts}
     found = keys.keys_for(connection, vault, owners)
@@ -140,12 +167,12 @@ def _seal(vault: Vault, plan: _Plan, found: Mapping[Owner, SealingKey]) -> Seale
         words = digests_of(vault, data.comment)
     if not (plan.slots or plan.contacts or plan.changed):
         return SealedEvent(event, plan.raw.decode(), (), orders)
-    for slot in plan.slots:
-        _fill(slot, found[slot.owner])
     said_at = min(event.time, event.received_at)  # a clock that runs ahead wins over no correction
     people = [
         seal_contact(vault, found[contact.owner], data.account, said_at, contact.container) for contact in plan.contacts
     ]
+    for slot in plan.slots:
+        _fill(slot, found[slot.owner])
     text = encode(plan.envelope)
     return SealedEvent(_decoded(text, event), text.decode(), people, orders, words)
 

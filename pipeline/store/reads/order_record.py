@@ -115,7 +115,7 @@ def read_record(connection: Connection, principal: Principal, order_id: str) -> 
         order,
         _claims(connection, order_id),
         _asks(connection, order_id),
-        answers_to(connection, principal, order_id),
+        [_corrected(answer, order) for answer in answers_to(connection, principal, order_id)],
         _texts(connection, order_id, may_read_words),
         _pairs(connection, order),
     )
@@ -125,6 +125,11 @@ def _remove_words(facts: Facts) -> None:
     facts.promises = [structs.replace(promise, by=None, reason=None) for promise in facts.promises]
     facts.scans = [structs.replace(scan, note=None) for scan in facts.scans]
     facts.cancellations = [structs.replace(cancellation, reason=None) for cancellation in facts.cancellations]
+
+
+def _corrected(answer: StoredAnswer, order: Order) -> StoredAnswer:
+    """An answer with the correction that counts, which the table of answers does not have."""
+    return structs.replace(answer, correction=order.dialogue.correction_of(answer.source, answer.id))
 
 
 def _claims(connection: Connection, order_id: str) -> list[StoredClaim]:

@@ -8,6 +8,9 @@ from pipeline import __version__
 from pipeline.errors import UserError
 from pipeline.store.db.engine import connect, reading
 
+_SEALED_SINCE = "sealing_keys"  # the table that came with the sealing of words
+_PENDING = text("SELECT 1 FROM state WHERE name = 'sealing'")
+_WORDED = ("journal", "dead_letters")  # without rows in these there are no words
 _MIGRATIONS = files("pipeline.store.schema").joinpath("migrations")
 
 
@@ -19,18 +22,38 @@ class SchemaTooNew(UserError):
         super().__init__(f"the database's {self.found}: update Unvarnished")
 
 
-def migrate(url: str) -> None:
+class WordsNotSealed(UserError):
+    """An earlier version stored words in this database readable. Until they are sealed, no process may use it."""
+
+    found = "it holds words that an earlier version stored readable"
+    advice = "stop every process of Unvarnished, then run `unvarnished migrate`"
+
+    def __init__(self) -> None:
+        super().__init__(f"the database cannot be used yet: {self.found}; {self.advice}")
+
+
+def migrate(url: str, sealing: bool = False) -> None:
     """Upgrade the schema of that database to the newest version. Waits for no lock if it is up to date.
 
-    Raises SchemaTooNew.
+    `sealing`: the caller seals the words of earlier versions next. Raises SchemaTooNew, WordsNotSealed.
     """
     engine = connect(url)
     try:
         current, newest = revisions(engine)
+        if current is not None and not sealing and holds_words(engine):
+            raise WordsNotSealed
         if current != newest:
             _upgrade(engine)
     finally:
         engine.dispose()
+
+
+def holds_words(engine: Engine) -> bool:
+    """Whether words of an earlier version are to be sealed in a database that has a schema."""
+    with reading(engine) as connection:
+        if inspect(connection).has_table(_SEALED_SINCE):
+            return connection.execute(_PENDING).first() is not None
+        return any(connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first() for table in _WORDED)  # noqa: S608
 
 
 def revisions(engine: Engine) -> tuple[str | None, str]:

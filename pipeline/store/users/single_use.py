@@ -33,6 +33,19 @@ def create(
         earlier = single_use.c.user_name == user_name, single_use.c.kind == kind
         connection.execute(single_use.delete().where(*earlier))
     secret = new_secret()
+    keep(connection, kind, secret, ends_at, user_name, payload)
+    return secret
+
+
+def keep(
+    connection: Connection,
+    kind: SingleUseKind,
+    secret: str,
+    ends_at: datetime,
+    user_name: str | None = None,
+    payload: str = "",
+) -> None:
+    """Store a secret of the caller's."""
     row = {
         "digest": digest_of(secret),
         "kind": kind,
@@ -41,7 +54,6 @@ def create(
         "ends_at": ends_at,
     }
     connection.execute(single_use.insert(), row)
-    return secret
 
 
 def read(connection: Connection, kind: SingleUseKind, secret: str, now: datetime) -> SingleUse | None:

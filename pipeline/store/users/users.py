@@ -12,7 +12,7 @@ from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import RESERVED_NAMES, Principal, user_principal
 from pipeline.domain.access.scopes import EVERYTHING, Entry, Scope
 from pipeline.errors import UserError
-from pipeline.store.schema.users import single_use, users
+from pipeline.store.schema.users import single_use, user_tokens, users
 from pipeline.store.users import sessions
 
 _MAX_NAME = 100
@@ -147,6 +147,13 @@ def disable(connection: Connection, name: str, now: datetime) -> None:
 def enable(connection: Connection, name: str) -> None:
     """Enable a disabled user."""
     _update(connection, name, disabled_at=None)
+
+
+def withdraw(connection: Connection, name: str, now: datetime) -> None:
+    """End all sessions of a user and revoke their API tokens: the identity provider gives them no role any more."""
+    sessions.end_of(connection, name)
+    working = user_tokens.c.user_name == name, user_tokens.c.revoked_at.is_(None)
+    connection.execute(user_tokens.update().where(*working).values(revoked_at=now))
 
 
 def reset(connection: Connection, name: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.settings import ConfigurationError, Settings
-from pipeline.web.auth import guard, invitations, sign_in
+from pipeline.web.auth import guard, invitations, provider_sign_in, sign_in
 from pipeline.web.auth.access import OPEN, check_routes, needs
 from pipeline.web.auth.auth import Auth
 from pipeline.web.auth.tokens import Tokens
@@ -28,10 +28,11 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.account import account
 from pipeline.web.internal.acts import acts
-from pipeline.web.internal.api import read
+from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
+from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form
@@ -51,12 +52,15 @@ INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
     qr.routes,  # GET /v1/qr/{order_id}
+    corrections.routes,  # GET, POST /v1/corrections
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
+    persons.routes,  # GET, POST /persons; POST /persons/export, /persons/erase, /persons/confirm
     assets.routes,  # GET /static/...
 )
 # The sign-in, and pages that act on users.
 USERS: tuple[AuthRoutes, ...] = (
     sign_in.routes,  # GET, POST /sign-in
+    provider_sign_in.routes,  # GET /sign-in/provider and back, with an identity provider
     invitations.routes,  # GET /invitation; GET, POST /welcome
     account.routes,  # GET /account and what it changes, POST /sign-out
     users.routes,  # GET, POST /users

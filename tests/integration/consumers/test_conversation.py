@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import count
 from threading import Barrier, Thread
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound, ReplyResult
+from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.answers.replies import Control, PlainReader
 from pipeline.domain.asking.policy import Policy
@@ -24,33 +23,13 @@ from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.modes import EVERYWHERE
 from tests.support.requests import installation
+from tests.support.requests.conversations import receive_text
 from tests.support.requests.installation import PHONE
 from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.sending import sending_runner
 from tests.support.stored import published, rows
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
-
-_numbers = count(1)
-
-
-def receive_text(
-    runtime: EmbeddedRunner,
-    words: str,
-    when: datetime | None = None,
-    phone: str = PHONE,
-    message_id: str = "",
-    provider_action: Control | None = None,
-) -> ReplyResult:
-    """Receive and process a text."""
-    now = when or at(hours=3)
-    inbound = Inbound(
-        "twilio", message_id or f"SM{next(_numbers)}", VAULT.phone_digest(phone), words, now, provider_action
-    )
-    with runtime.engine.begin() as connection:
-        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), now)
-    runtime.ingest(result.events)
-    return result
 
 
 def current(runtime: EmbeddedRunner) -> dict[str, Any]:

@@ -12,6 +12,7 @@ CHOSEN = {
     "UNVARNISHED_DB_PASSWORD": "a-password-of-the-database",
     "UNVARNISHED_MASTER_KEY": "0" * 64,
     "UNVARNISHED_SIGN_IN_TOKEN": "a-token-to-sign-in-with",
+    "UNVARNISHED_METRICS_TOKEN": "a-token-that-reads-metrics",
     "GRAFANA_PASSWORD": "a-password-of-grafana",
 }
 FILES = ("docker-compose.yml", "deploy/compose.embedded.yml")

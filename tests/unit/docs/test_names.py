@@ -101,9 +101,22 @@ def test_every_route_that_is_named_exists() -> None:
     assert {each for each in found if not named.route_exists(each.text, known_routes())} == set()
 
 
+# With an identity provider there are more routes.
+PROVIDER: dict[str, Any] = {
+    "oidc_issuer": "https://id.example.com",
+    "oidc_client_id": "unvarnished",
+    "oidc_roles": {"boss": "management"},
+}
+
+
 def known_routes() -> set[tuple[str, str]]:
     """Method and path of every route of both listeners, with the pages and webhooks of every channel."""
-    services = cast(Services, SimpleNamespace(settings=Settings(), store=SimpleNamespace(engine=None), setup=None))
+    services = cast(
+        Services,
+        SimpleNamespace(
+            settings=Settings(**PROVIDER), store=SimpleNamespace(engine=None, vault=None), now=None, setup=None
+        ),
+    )
     apps = (server.public_app(services), server.internal_app(services, "token", tuple, *channel_pages.PAGES.values()))
     found = {(method, route.path_format) for each in apps for route in each.routes for method in route.methods}
     return found | {("POST", path) for path in (TEXT_PATH, STATUS_PATH)}

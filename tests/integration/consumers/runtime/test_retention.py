@@ -16,7 +16,7 @@ from pipeline.settings import Settings
 from pipeline.store.schema.journal import dead_letters, handled, journal, outbox
 from tests.support.builders import at, completed
 from tests.support.limits import until
-from tests.support.running.embedded import ingest
+from tests.support.running.embedded import LEVELS, ingest
 from tests.support.stored import rows
 
 AGES = Ages(timedelta(days=90), timedelta(days=30))
@@ -47,7 +47,7 @@ def seqs(runtime: EmbeddedRunner) -> list[int]:
 
 
 def run(runtime: EmbeddedRunner, now: datetime, chunk: int = 2) -> Deleted:
-    return delete_expired(runtime.store, AGES, now, rows=chunk)
+    return delete_expired(runtime.store, LEVELS, AGES, now, rows=chunk)
 
 
 def test_what_is_older_is_deleted_and_counted(runtime: EmbeddedRunner) -> None:
@@ -85,7 +85,7 @@ def test_the_thread_deletes_at_its_start_and_survives_an_unavailable_database(
 ) -> None:
     runtime = start()
     fill(runtime, 0, 100)
-    thread = Retention(runtime.store, AGES, lambda: at(days=100))
+    thread = Retention(runtime.store, LEVELS, AGES, lambda: at(days=100))
     thread.start()
     until(lambda: days_of(runtime) == [100], "the old one is deleted")
     thread.stop()

@@ -63,10 +63,8 @@ def upgrade() -> None:
     _protect("erasures", "id, account_id, contact_id, requested_at, requested_by")
     _move_keys()
     _change_phone_messages()
-    found = op.get_bind().execute(sa.text("SELECT 1 FROM journal LIMIT 1")).first()
-    texts = op.get_bind().execute(sa.text("SELECT 1 FROM inbound_messages LIMIT 1")).first()
-    letters = op.get_bind().execute(sa.text("SELECT 1 FROM dead_letters LIMIT 1")).first()
-    if found or texts or letters:
+    tables = ("journal", "dead_letters", "inbound_messages", "phone_messages")
+    if any(op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first() for table in tables):  # noqa: S608
         op.execute(sa.text("INSERT INTO state (name, value) VALUES (:name, '')").bindparams(name=PENDING))
 
 

@@ -1,0 +1,1 @@
+"""What commands do about users and answers, as the principal `local`."""

@@ -1,0 +1,169 @@
+"""Corrections of how an answer was read: proposed by a person, counting by the rule of two people.
+
+When one counts, `feedback.corrected` is appended to the journal in the same transaction; the runner processes it like
+any other event.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from pipeline.domain.access.acts import Act, ActKind
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import SYSTEM, Principal
+from pipeline.domain.access.two_people import (
+    DAYS_WITHOUT_A_SECOND,
+    Membership,
+    Outcome,
+    decide_correction,
+    may_be_second,
+)
+from pipeline.domain.answers.answer import answer_rank
+from pipeline.domain.events.cloudevents import envelope
+from pipeline.domain.events.contract import OWN_SOURCE, AnswerRef, BadEvent, FeedbackCorrected, Reading
+from pipeline.domain.events.decoding import check_score
+from pipeline.domain.orders.order import Order
+from pipeline.store.acts import acts, corrections
+from pipeline.store.acts.corrections import StoredCorrection
+from pipeline.store.journal.journal import Entry
+from pipeline.store.journal.retention import trusted_time
+from pipeline.store.reads.order_record import read_orders
+from pipeline.store.store import Store
+from pipeline.store.users import users
+
+_KIND = "feedback.corrected"
+
+
+class Unknown(Exception):
+    """There is no such order or correction, or the person does not see it."""
+
+
+class Refused(Exception):
+    """The correction cannot be proposed or confirmed. `field` names what is wrong."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Wish(NamedTuple):
+    """What somebody reads in the newest answer of a contact to an order."""
+
+    order_id: str
+    contact_id: str
+    reading: Reading
+
+
+class Proposed(NamedTuple):
+    """What became of a proposal. `due_at`: when it counts although nobody confirms it."""
+
+    correction_id: str
+    outcome: Outcome
+    due_at: datetime | None
+
+
+def propose(
+    connection: Connection, store: Store, author: Principal, wish: Wish, origin: str, now: datetime
+) -> Proposed:
+    """Propose a correction of the contact's newest answer. Raises Unknown, Refused."""
+    order = read_orders(connection, author, [wish.order_id]).get(wish.order_id)
+    if order is None:
+        raise Unknown(wish.order_id)
+    answer = _newest_answer(order, wish)
+    proposal = StoredCorrection(
+        uuid4().hex, wish.order_id, wish.contact_id, answer.source, answer.id, wish.reading, author.name, now
+    )
+    corrections.add(connection, proposal)
+    _record(connection, Act(now, author.name, ActKind.CORRECTION_PROPOSED, _subject(proposal), origin))
+    decision = decide_correction(author, _membership(order), users.enabled_principals(connection), now)
+    if decision.outcome == "counts":
+        _count(connection, store, proposal, None, now)
+    return Proposed(proposal.correction_id, decision.outcome, decision.due_at)
+
+
+def confirm(
+    connection: Connection, store: Store, second: Principal, correction_id: str, origin: str, now: datetime
+) -> None:
+    """Confirm a correction that somebody else proposed. Raises Unknown, Refused."""
+    proposal = corrections.find(connection, second, correction_id)
+    if proposal is None:
+        raise Unknown(correction_id)
+    if proposal.counted_at is not None:
+        raise Refused("correction", "counts already")
+    order = read_orders(connection, SYSTEM, [proposal.order_id])[proposal.order_id]
+    if not may_be_second(second, Permission.CORRECT, proposal.by, _membership(order)):
+        raise Refused("correction", "is to be confirmed by another user, who has no stake in the order")
+    _newest_answer(order, Wish(proposal.order_id, proposal.contact_id, proposal.reading), proposal)
+    _record(connection, Act(now, second.name, ActKind.CORRECTION_CONFIRMED, _subject(proposal), origin))
+    _count(connection, store, proposal, second.name, now)
+
+
+def count_waited(store: Store, now: datetime) -> int:
+    """Let those count that have waited seven days, and that nobody without a stake could confirm. Returns how many."""
+    with store.engine.begin() as connection:
+        return _count_waited(connection, store, trusted_time(connection, now))
+
+
+def _count_waited(connection: Connection, store: Store, now: datetime) -> int:
+    due = corrections.waiting(connection, SYSTEM, now - DAYS_WITHOUT_A_SECOND)
+    known = read_orders(connection, SYSTEM, [proposal.order_id for proposal in due])
+    everybody = users.enabled_principals(connection) if due else []
+    counted = 0
+    for proposal in due:
+        order = known[proposal.order_id]
+        if not any(may_be_second(one, Permission.CORRECT, proposal.by, _membership(order)) for one in everybody):
+            _count(connection, store, proposal, None, now)
+            counted += 1
+    return counted
+
+
+def _newest_answer(order: Order, wish: Wish, proposal: StoredCorrection | None = None) -> AnswerRef:
+    """The contact's newest answer. With a proposal it has to be the one that was proposed to be corrected."""
+    answers = [answer for answer in order.dialogue.answers if answer.contact_id == wish.contact_id]
+    if not answers:
+        raise Refused("contact_id", "has not answered about this order")
+    if wish.reading == Reading():
+        raise Refused("reading", "mentions nothing")
+    try:
+        check_score(wish.reading.score, "reading.score")
+    except BadEvent as bad:
+        raise Refused(bad.field, bad.reason) from None
+    newest = max(answers, key=answer_rank)
+    if proposal is not None and (newest.source, newest.id) != (proposal.source, proposal.answer_id):
+        raise Refused("answer", "was replaced by a later answer of the same contact")
+    return AnswerRef(newest.source, newest.id)
+
+
+def _count(connection: Connection, store: Store, proposal: StoredCorrection, second: str | None, now: datetime) -> None:
+    if not corrections.mark_counted(connection, proposal.correction_id, second, now):
+        return
+    data = FeedbackCorrected(
+        proposal.order_id,
+        proposal.contact_id,
+        AnswerRef(proposal.source, proposal.answer_id),
+        proposal.reading,
+        proposal.by,
+        now,
+        second,
+    )
+    payload = envelope(OWN_SOURCE, proposal.correction_id, _KIND, now, data).decode()
+    store.journal.append(
+        connection, [Entry(OWN_SOURCE, proposal.correction_id, _KIND, False, now, payload, proposal.order_id)]
+    )
+
+
+def _membership(order: Order) -> Membership:
+    if not order.facts.known:
+        return Membership("", {})
+    return Membership(order.facts.latest.account.id, order.facts.latest.dimensions)
+
+
+def _subject(proposal: StoredCorrection) -> str:
+    return f"{proposal.order_id}:{proposal.contact_id}:{proposal.correction_id}"
+
+
+def _record(connection: Connection, act: Act) -> None:
+    acts.append(connection, act)

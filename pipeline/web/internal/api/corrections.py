@@ -1,0 +1,115 @@
+"""Corrections of how an answer was read: propose, confirm, and list those that wait."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from anyio import to_thread
+from litestar import Request, Router, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+from sqlalchemy import Connection
+
+from pipeline.consumers import corrections
+from pipeline.consumers.corrections import Refused, Unknown, Wish
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
+from pipeline.domain.access.two_people import Outcome
+from pipeline.domain.events.contract import Id, Reading
+from pipeline.store.acts import corrections as stored
+from pipeline.store.db.engine import reading
+from pipeline.web.auth.access import needs, principal_of
+from pipeline.web.http.problems import Problem
+from pipeline.web.http.services import Services
+
+_NEEDS = needs(Permission.CORRECT)
+_Request = Request[Any, Any, Any]
+_T = TypeVar("_T")
+
+
+class CorrectionIn(Struct, frozen=True):
+    """What somebody reads in the newest answer of a contact. What `reading` does not mention stays as it was."""
+
+    order_id: Id
+    contact_id: Id
+    reading: Reading
+
+
+class ProposedOut(Struct, frozen=True):
+    """What became of a proposal: `counts`, `waits_for_second` (another user without a stake in the order has to confirm
+    it), or `waits_seven_days` (there is no such user; it counts at `due_at`).
+    """
+
+    id: str
+    outcome: Outcome
+    due_at: datetime | None
+
+
+class WaitingOut(Struct, frozen=True):
+    """A correction that waits."""
+
+    id: str
+    order_id: str
+    contact_id: str
+    reading: Reading
+    by: str
+    proposed_at: datetime
+
+
+def routes(services: Services) -> list[Router]:
+    """`GET` and `POST /v1/corrections`, `POST /v1/corrections/{id}/confirm`."""
+
+    @get("/", opt=_NEEDS, sync_to_thread=True, summary="Corrections that wait for a second user")
+    def waiting(request: _Request) -> list[WaitingOut]:
+        with reading(services.store.engine) as connection:
+            found = stored.waiting(connection, principal_of(request))
+        return [
+            WaitingOut(one.correction_id, one.order_id, one.contact_id, one.reading, one.by, one.proposed_at)
+            for one in found
+        ]
+
+    @post("/", opt=_NEEDS, status_code=200, summary="Propose how the newest answer of a contact is to be read")
+    async def propose(request: _Request, data: JSONBody[CorrectionIn]) -> ProposedOut:
+        wish = Wish(data.order_id, data.contact_id, data.reading)
+        proposed = await to_thread.run_sync(partial(_propose, services, principal_of(request), wish, _origin(request)))
+        return ProposedOut(*proposed)
+
+    @post("/{correction_id:str}/confirm", opt=_NEEDS, status_code=204, summary="Confirm a correction of somebody else")
+    async def confirm(request: _Request, correction_id: FromPath[Annotated[str, Meta(max_length=64)]]) -> None:
+        do = partial(_confirm, services, principal_of(request), correction_id, _origin(request))
+        await to_thread.run_sync(do)
+
+    handlers: list[Any] = [waiting, propose, confirm]
+    return [Router("/v1/corrections", route_handlers=handlers, tags=["corrections"])]
+
+
+def _propose(services: Services, author: Principal, wish: Wish, origin: str) -> corrections.Proposed:
+    def _do(connection: Connection) -> corrections.Proposed:
+        return corrections.propose(connection, services.store, author, wish, origin, services.now())
+
+    return _in_transaction(services, _do)
+
+
+def _confirm(services: Services, second: Principal, correction_id: str, origin: str) -> None:
+    _in_transaction(
+        services,
+        lambda connection: corrections.confirm(
+            connection, services.store, second, correction_id, origin, services.now()
+        ),
+    )
+
+
+def _in_transaction(services: Services, do: Callable[[Connection], _T]) -> _T:
+    try:
+        with services.store.engine.begin() as connection:
+            return do(connection)
+    except Unknown:
+        raise NotFoundException("there is no such order or correction") from None
+    except Refused as refused:
+        raise Problem(409, str(refused), refused.field) from None
+
+
+def _origin(request: _Request) -> str:
+    return request.client.host if request.client else ""

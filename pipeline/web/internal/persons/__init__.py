@@ -1,0 +1,1 @@
+"""The pages of persons: find, export, ask for an erasure, confirm one."""

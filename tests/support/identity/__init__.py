@@ -1,0 +1,1 @@
+"""Identity providers for the tests of the sign-in: a real one, and one that forges."""
