@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pipeline.app.installation import Installation, SharedInstallation, ages_of, now, policy_of, sign_in_token
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.notifying.sender import NoticeSender
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retention import Retention
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
@@ -22,6 +23,7 @@ from pipeline.consumers.sending.inbox_poll import InboxPoll
 from pipeline.consumers.sending.sender import MessageContext
 from pipeline.domain.asking.channels import SMS, Channel
 from pipeline.notifiers import registry
+from pipeline.notifiers.receivers import registry as receiver_registry
 from pipeline.notifiers.registry import ConfiguredChannel
 from pipeline.settings import Settings
 from pipeline.store.asks import phone_messages as phone_store
@@ -93,6 +95,12 @@ def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None
         concurrency=settings.dispatcher_concurrency,
         on_committed=on_committed,
     )
+
+
+def notice_sender(store: Store, settings: Settings) -> NoticeSender:
+    """The thread that sends incidents to the configured receivers. Raises ConfigurationError that names the field."""
+    receivers = receiver_registry.configured(settings)
+    return NoticeSender(store, receivers, now, concurrency=settings.receiver_concurrency)
 
 
 def http_parts(

@@ -33,6 +33,7 @@ def run(
         dispatcher = bootstrap.dispatcher(store, settings, queue.wake)
         http = bootstrap.http_parts(sockets, installation, settings, queue, dispatcher.wake)
         # The channel's threads start before the dispatcher: an answer received earlier precedes the next question.
-        threads = [queue, *http.threads, dispatcher, bootstrap.retention(store, settings)]
+        notices = bootstrap.notice_sender(store, settings)
+        threads = [queue, *http.threads, dispatcher, notices, bootstrap.retention(store, settings)]
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

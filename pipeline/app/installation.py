@@ -166,7 +166,11 @@ def policy_of(settings: Settings) -> Policy:
 
 def ages_of(settings: Settings) -> Ages:
     """How long rows are kept."""
-    return Ages(timedelta(days=settings.dead_letter_retention_days), timedelta(days=settings.handled_retention_days))
+    return Ages(
+        timedelta(days=settings.dead_letter_retention_days),
+        timedelta(days=settings.handled_retention_days),
+        timedelta(days=settings.receiver_retention_days),
+    )
 
 
 def _freeze(engine: Engine, settings: Settings, suggested: str | None, simulated: bool, cluster: bool) -> FrozenConfig:

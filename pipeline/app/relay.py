@@ -19,4 +19,4 @@ def run(settings: Settings) -> None:
     open_producer = partial(client.producer, settings)
     relay = RelayThread(shared.store, shared.setup.levels, settings.kafka_topic_prefix, open_producer, now)
     with server.bind(settings.internal_host, settings.relay_port, ProcessRole.RELAY) as bound:
-        serving.run_with_health(ProcessRole.RELAY, shared.store, settings, bound, relay, relay.problems)
+        serving.run_with_health(ProcessRole.RELAY, shared.store, settings, bound, [relay], relay.problems)

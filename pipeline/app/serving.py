@@ -88,15 +88,15 @@ def run_with_health(
     store: Store,
     settings: Settings,
     bound: socket,
-    thread: Background,
+    threads: Sequence[Background],
     problems: health.ReadinessCheck = tuple,
 ) -> None:
-    """Run the one thread of a process without pages, and a listener with its health and metrics.
+    """Run the threads of a process without pages, and a listener with its health and metrics.
 
-    `problems` returns why the thread cannot work now.
+    `problems` returns why they cannot work now.
     """
     app = server.health_app(store.engine, sign_in_token(settings), problems)
-    run(store, [server.Listener(app, bound)], [thread], settings, partial(print_health_address, role, bound))
+    run(store, [server.Listener(app, bound)], threads, settings, partial(print_health_address, role, bound))
 
 
 def print_health_address(role: ProcessRole, bound: socket) -> None:

@@ -20,6 +20,7 @@ from pipeline.cli.commands import (
     keys,
     maintenance,
     messages,
+    receivers,
     reports,
     running,
     simulate,
@@ -40,6 +41,7 @@ for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.a
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(messages.app, name="messages")
+app.add_typer(receivers.app, name="receivers")
 app.add_typer(topics.app, name="topics")
 app.add_typer(bench.app, name="bench")
 

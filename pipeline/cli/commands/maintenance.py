@@ -46,7 +46,7 @@ def migrate_command() -> None:
 
 @app.command("cleanup")
 def cleanup_command(output: Output = Format.TABLE) -> None:
-    """Delete dead letters and marks of handled events that are older than the settings allow. Also done hourly."""
+    """Delete dead letters, marks of handled events and sent notices older than the settings allow. Also done hourly."""
     from pipeline.app.maintenance import delete_expired
     from pipeline.settings import Settings
 
@@ -54,7 +54,10 @@ def cleanup_command(output: Output = Format.TABLE) -> None:
     if output is Format.JSON:
         print_json(deleted._asdict())
     else:
-        print(f"{deleted.dead_letters} dead letters and {deleted.handled} marks of handled events deleted.")
+        print(
+            f"{deleted.dead_letters} dead letters, {deleted.handled} marks of handled events and {deleted.notices} "
+            "notices to receivers deleted."
+        )
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pipeline import metrics
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.store.journal import retention
+from pipeline.store.notices import notices
 from pipeline.store.store import Store
 
 _ROWS = 2_000  # a transaction
@@ -23,6 +24,7 @@ class Ages(NamedTuple):
 
     dead_letters: timedelta
     handled: timedelta
+    notices: timedelta = timedelta(days=90)
 
 
 class Deleted(NamedTuple):
@@ -30,6 +32,7 @@ class Deleted(NamedTuple):
 
     dead_letters: int
     handled: int
+    notices: int = 0
 
 
 def delete_expired(
@@ -49,6 +52,7 @@ def delete_expired(
     return Deleted(
         _delete("dead_letters", ages.dead_letters, retention.delete_dead_letters),
         _delete("handled", ages.handled, retention.delete_handled),
+        _delete("notices", ages.notices, notices.delete_expired),
     )
 
 
@@ -72,5 +76,5 @@ class Retention(Background):
                 _log.warning("expired rows are not deleted (%s), to be retried", type(error).__name__)
             else:
                 if any(deleted):
-                    _log.info("expired rows deleted: %d dead letters, %d marks of handled events", *deleted)
+                    _log.info("expired rows deleted: %d dead letters, %d marks of handled events, %d notices", *deleted)
             goes_on = self._pause(_EVERY_SECONDS)
