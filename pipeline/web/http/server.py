@@ -27,6 +27,8 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.incidents import api as incident_api
+from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form
@@ -43,6 +45,8 @@ PUBLIC: tuple[Routes, ...] = (
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
+    incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}
+    incident_api.routes,  # GET /v1/incidents, /v1/incidents/{id}, POST /v1/incidents/{id}/{act}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     assets.routes,  # GET /static/...
 )

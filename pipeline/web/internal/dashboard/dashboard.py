@@ -21,7 +21,7 @@ from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.journal import Journal, Version
 from pipeline.store.journal.state import clock_of
-from pipeline.store.reads.alerts import alerts_as_of
+from pipeline.store.reads.alerts import newest_alerts
 from pipeline.store.reads.answers import verbatims
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.reads.order_record import read_orders
@@ -34,6 +34,7 @@ from pipeline.web.internal.layout import Page, error_page, html, page_environmen
 COMMENTS = 12
 UNRESOLVED_DAYS = 7  # how long an unresolved question is shown
 _MOST_ORDERS = 10  # with unresolved questions, listed by id
+_MOST_ALERTS = 20  # of each group; the page of alerts lists all
 _CACHED_PAGES = 32  # rendered dashboards: one per filter in use
 
 _environment = page_environment("pipeline.web.internal.dashboard")
@@ -101,7 +102,7 @@ def _state(connection: Connection, journal: Journal) -> _State:
 def _render(services: Services, report_filter: ReportFilter, connection: Connection, state: _State) -> str:
     level, today = report_filter.by or "", state.today
     segments = report_filter.segments(connection)
-    alerts = alerts_as_of(connection, today)
+    alerts = newest_alerts(connection, today, _MOST_ALERTS)
     fleet = _figures(report_filter.fleet(connection))
     findings = diagnose(level, segments, alerts, report_filter.last)
     comments = verbatims(connection, COMMENTS)
@@ -120,6 +121,7 @@ def _render(services: Services, report_filter: ReportFilter, connection: Connect
         facts=panels.facts(fleet),
         table=panels.segment_table({value: _figures(counts) for value, counts in segments.items()}, alerted),
         groups=panels.alert_groups(alerts),
+        most_alerts=_MOST_ALERTS,
         opening=sentences.conclude(level, findings),
         findings=[(finding, sentences.explain(finding)) for finding in findings],
         funnel=panels.funnel(fleet),
