@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import sqrt
 
 from pipeline.domain.detection import alerting, baseline, intervals
-from pipeline.simulation import detection
+from pipeline.simulation import detection, fleets, segments
 
 YEAR = baseline.DAYS_PER_YEAR
 ACCOUNTS = 40  # of a segment, each as likely to answer
@@ -111,8 +111,16 @@ def one_bad_day() -> Rows:
         yield _row(_percent(rate, 0), _percent(len(kinds) / 1000), _percent(kinds.count("divergence") / 1000))
 
 
+def delays() -> Rows:
+    """Answers and days until the evidence crosses, before any gate: 80 % and 40 % of the late orders are hidden."""
+    for per_day in (0.3, 1, 3, 10, 30):
+        found = detection.run(segments=200, days=1, seeds=1, pairs_per_day=per_day, hidden=(0.8, 0.4)).delays
+        shown = [figure for delay in found for figure in (delay.median_pairs, delay.median_days)]
+        yield _row(per_day, *("-" if figure is None else f"{figure:.0f}" for figure in shown))
+
+
 def one_bet() -> Rows:
-    """The delays of `unvarnished simulate`, had the best single bet for the very change been known beforehand."""
+    """The delays of `delays`, had the best single bet for the very change been known beforehand."""
     threshold = baseline.threshold(200, 1, 1.0)
     for per_day in (1, 3, 10, 30):
         shown = []
@@ -175,48 +183,30 @@ def _days_to_resolve(seed: int, rate: float, afterwards: float, per_day: int, th
     return None
 
 
-def experience() -> Rows:
-    """Honest fleets on the experience signal, whose baseline is the fleet's own mean of 90 days."""
-    fleets = {
-        "20 depots, all 12 % unhappy": [0.12] * 20,
-        "20 depots, 8 to 18 % unhappy": [0.08 + 0.10 * each / 19 for each in range(20)],
-        "20 depots, all 12 %, twice that for six weeks": [0.12] * 20,
-        "3 depots: 8, 12 and 18 %": [0.08, 0.12, 0.18],
-    }
-    for name, rates in fleets.items():
-        season = "twice" in name
-        alerts = sum(_fleet_alerts(generator(seed), rates, season) for seed in range(20))
-        yield _row(name, f"{alerts / 20:.2f}")
+def honest_fleets() -> Rows:
+    """False pages of honest fleets a year, by signal, and the causes among them; 50 fleets of two years a row."""
+    for fleet in fleets.FLEETS:
+        count = fleets.honest(fleet, range(50))
+        by_signal = [count.per_year(count.pages[signal]) for signal in fleets.SIGNALS]
+        shown = (*by_signal, sum(by_signal), count.per_year(count.incidents))
+        yield _row(fleet.name, *(f"{figure:.2f}" for figure in shown))
 
 
-def _fleet_alerts(rng: random.Random, rates: list[float], season: bool) -> int:
-    """Divergences in a fleet in one year, after 90 days that give the first baseline; three answers a day."""
-    threshold = baseline.threshold(len(rates), 1, 1.0)
-    drawn = [
-        [
-            (day, float(rng.random() < rate * (1 + (season and 200 <= day < 242))))
-            for day in range(90 + YEAR)
-            for _ in range(3)
-        ]
-        for rate in rates
-    ]
-    totals = [0.0] * (90 + YEAR)
-    for answers in drawn:
-        for day, x in answers:
-            totals[day] += x
-    nulls = {month: _experience_null(totals, 30 * month, 3 * len(rates)) for month in range(3, 16)}
-    counted = 0
-    for answers in drawn:
-        after = [each for each in answers if each[0] >= 90]
-        counted += sum(opened(each) for _, each in observe(after, lambda day: nulls[day // 30], threshold, rng))
-    return counted
-
-
-def _experience_null(totals: list[float], first: int, per_day: int) -> float:
-    null = baseline.experience_baseline(90 * per_day, sum(totals[first - 90 : first]))
-    if null is None:
-        raise AssertionError("90 days hold enough pairs")
-    return null
+def power() -> Rows:
+    """A depot of fifty at three levels: 20 % late, 80 % of it hidden; and a fault of 5 points that lasts."""
+    company, threshold = segments.Company(late=0.2), baseline.threshold(50, 3, 1.0)
+    found = [segments.time_to_alert(company, 0.8, threshold, seed) for seed in range(1000)]
+    pairs, days = (
+        statistics.median(getattr(each, name) if each else float("inf") for each in found) for name in ("pairs", "days")
+    )
+    yield _row("median answers until the alert", f"{pairs:.0f}")
+    yield _row("median days until the alert", f"{days:.0f}")
+    ended = [segments.resolved_within_a_year(company, 0.10, threshold, seed) for seed in range(1000)]
+    for name, column in zip(("at 400", "at 100"), zip(*ended, strict=True), strict=True):
+        yield _row(f"lasting fault of 5 points called resolved within a year, {name}", _percent(sum(column) / 1000))
+    repaired = [segments.days_to_confirm_repair(company, 0.10, threshold, seed) for seed in range(300)]
+    middle = statistics.median(float("inf") if each is None else each for each in repaired)
+    yield _row("median days until a repair is confirmed", f"{middle:.0f}")
 
 
 def coverage() -> Rows:
@@ -261,7 +251,18 @@ def widths() -> Rows:
         yield _row(f"{n:,}", _range(low, high), _range(one, two), score, promoters)
 
 
-EXPERIMENTS = (one_bet, wrong_baseline, correlated, one_bad_day, resolving, experience, coverage, widths)
+EXPERIMENTS = (
+    delays,
+    one_bet,
+    wrong_baseline,
+    correlated,
+    one_bad_day,
+    resolving,
+    power,
+    honest_fleets,
+    coverage,
+    widths,
+)
 
 if __name__ == "__main__":
     for experiment in EXPERIMENTS:

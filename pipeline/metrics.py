@@ -54,6 +54,26 @@ REQUESTS = Counter(
     ["listener", "route", "method", "status"],
 )
 
+# Receivers of incidents. Their names come from the configuration file.
+NOTICES = Counter(
+    "unvarnished_notices",
+    "Notices of incidents, by receiver and outcome of an attempt: delivered, retried, dead, superseded, muted",
+    ["receiver", "outcome"],
+)
+NOTICE_SECONDS = Histogram(
+    "unvarnished_notice_seconds",
+    "Seconds from a notice's routing to the receiver's acceptance",
+    ["receiver"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200),
+)
+NOTICES_WAITING = Gauge("unvarnished_notices_waiting", "Notices that a receiver has not accepted yet", ["receiver"])
+NOTICES_OLDEST = Gauge(
+    "unvarnished_notices_oldest_seconds",
+    "Seconds for which the longest overdue notice of a receiver has waited; 0: none is overdue",
+    ["receiver"],
+)
+NOTICES_DEAD = Gauge("unvarnished_notices_dead", "Notices that were given up: dead letters of a receiver", ["receiver"])
+
 # The roles of a cluster.
 CONSUMED = Counter("unvarnished_consumed_records", "Records whose effect is durable, by topic", ["topic"])
 BATCH_RECORDS = Histogram(

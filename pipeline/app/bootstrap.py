@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pipeline.app.installation import Installation, SharedInstallation, ages_of, policy_of, sign_in_token
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
+from pipeline.consumers.notifying.sender import NoticeSender
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.level_monitor import LevelMonitor
 from pipeline.consumers.runtime.receipt_clock import ClockWatch
@@ -25,6 +26,7 @@ from pipeline.consumers.sending.sender import MessageContext
 from pipeline.domain.asking.channels import SMS, Channel
 from pipeline.domain.detection.segments import format_levels
 from pipeline.notifiers import registry
+from pipeline.notifiers.receivers import registry as receiver_registry
 from pipeline.notifiers.registry import ConfiguredChannel
 from pipeline.settings import Settings
 from pipeline.store.asks import phone_messages as phone_store
@@ -110,6 +112,12 @@ def dispatcher(store: Store, settings: Settings, on_committed: Callable[[], None
         concurrency=settings.dispatcher_concurrency,
         on_committed=on_committed,
     )
+
+
+def notice_sender(store: Store, settings: Settings) -> NoticeSender:
+    """The thread that sends incidents to the configured receivers. Raises ConfigurationError that names the field."""
+    receivers = receiver_registry.configured(settings)
+    return NoticeSender(store, receivers, store.clock, concurrency=settings.receiver_concurrency)
 
 
 def http_parts(

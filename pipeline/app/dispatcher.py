@@ -1,4 +1,4 @@
-"""The dispatcher of a cluster: sends the questions that are due, and serves its health."""
+"""The dispatcher of a cluster: sends due questions, and incidents to receivers, and serves its health."""
 
 from pipeline import logs
 from pipeline.app import bootstrap, serving
@@ -13,6 +13,7 @@ def run(settings: Settings) -> None:
     logs.configure(ProcessRole.DISPATCHER, settings.log_level)
     shared = wait_for_shared(settings)
     dispatcher = bootstrap.dispatcher(shared.store, settings)
+    notices = bootstrap.notice_sender(shared.store, settings)
     with server.bind(settings.internal_host, settings.dispatcher_port, ProcessRole.DISPATCHER) as bound:
-        threads = [bootstrap.clock_watch(shared, settings), dispatcher]
+        threads = [bootstrap.clock_watch(shared, settings), dispatcher, notices]
         serving.run_with_health(ProcessRole.DISPATCHER, shared.store, settings, bound, threads, shared.clock.problems)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -18,12 +19,14 @@ from pipeline.domain.events.receipt_time import step_doubt
 from pipeline.domain.events.spelling import look_alikes
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
+from pipeline.notifiers.receivers import registry as receiver_registry
 from pipeline.notifiers.wording.preview import preview, why_long
 from pipeline.notifiers.wording.questions import most_segments
 from pipeline.settings import ConfigurationError, Settings
 from pipeline.store.asks.phone_messages import PhoneStore
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal import receipt_mark
+from pipeline.store.notices.deliveries import backlogs
 from pipeline.store.people import api_keys, erasure
 from pipeline.store.people.vault import KEY_BYTES, UnsealError, Vault
 from pipeline.store.reads import checks
@@ -32,6 +35,7 @@ from pipeline.store.schema.upgrade import SchemaTooNew, WordsNotSealed, holds_wo
 from pipeline.store.users import users
 
 _MAX_CLOCK_DIFFERENCE = 2.0  # seconds; leases and quiet hours tolerate more, comparing logs does not
+_NOTICE_OVERDUE = timedelta(minutes=10)
 _MOST_LISTED = 20  # of the values that look alike
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OLDEST_KAFKA = (2, 1)  # Kafka's own clients support nothing older
@@ -93,6 +97,7 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
             ("internal URL", partial(_internal_url, settings)),
             ("dimension values", partial(_in_database, engine, _dimension_values)),
             ("notifier", partial(_notifier, settings, engine)),
+            ("receivers", partial(_in_database, engine, partial(_receivers, settings))),
         ]
     if settings.uses_kafka:
         selected += [
@@ -326,6 +331,25 @@ def _notifier(settings: Settings, engine: Engine) -> str:
         if problem is not None:
             raise _Problem(problem.found, problem.advice)
     return settings.notifier
+
+
+def _receivers(settings: Settings, connection: Connection) -> str:
+    """The configured receivers, and what they have not accepted."""
+    configured = receiver_registry.configured(settings).by_name
+    if not configured:
+        return "none: incidents are on the pages and the topic alerts only"
+    found = backlogs(connection)
+    dead = {name: backlog.dead for name, backlog in found.items() if backlog.dead and name in configured}
+    if dead:
+        raise _Problem(
+            "gave up notices: " + ", ".join(f"{name} {n}" for name, n in dead.items()),
+            "`unvarnished receivers list` says why; then `unvarnished receivers retry NAME`",
+        )
+    limit = now() - _NOTICE_OVERDUE
+    late = [name for name, backlog in found.items() if name in configured and (backlog.oldest or limit) < limit]
+    if late:
+        raise _Problem(f"do not accept notices: {', '.join(late)}", "`unvarnished receivers test NAME` says why")
+    return ", ".join(configured)
 
 
 def _default_country(settings: Settings) -> str:

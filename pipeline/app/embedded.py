@@ -33,8 +33,8 @@ def run(
         dispatcher = bootstrap.dispatcher(store, settings, queue.wake)
         http = bootstrap.http_parts(sockets, installation, settings, queue, dispatcher.wake)
         # The channel's threads start before the dispatcher: an answer received earlier precedes the next question.
-        watch = bootstrap.clock_watch(installation, settings)
-        threads = [watch, queue, *http.threads, dispatcher, bootstrap.retention(installation, settings)]
+        watch, notices = bootstrap.clock_watch(installation, settings), bootstrap.notice_sender(store, settings)
+        threads = [watch, queue, *http.threads, dispatcher, notices, bootstrap.retention(installation, settings)]
         threads.append(bootstrap.level_monitor(installation))
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

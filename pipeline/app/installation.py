@@ -232,6 +232,7 @@ def ages_of(settings: Settings) -> Ages:
         dead_letters=timedelta(days=settings.dead_letter_retention_days),
         handled=timedelta(days=settings.handled_retention_days),
         texts=timedelta(days=settings.unmatched_text_retention_days),
+        notices=timedelta(days=settings.receiver_retention_days),
         persons=None if persons is None else timedelta(days=persons),
     )
 

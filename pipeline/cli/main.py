@@ -25,6 +25,7 @@ from pipeline.cli.commands import (
     maintenance,
     messages,
     person,
+    receivers,
     reports,
     running,
     simulate,
@@ -66,6 +67,7 @@ app.add_typer(person.app, name="person")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(messages.app, name="messages")
+app.add_typer(receivers.app, name="receivers")
 app.add_typer(topics.app, name="topics")
 app.add_typer(bench.app, name="bench")
 

@@ -15,6 +15,8 @@ from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
 from pipeline.settings.kafka import KafkaSettings
 from pipeline.settings.logging import LoggingSettings
+from pipeline.settings.mail import MailSettings
+from pipeline.settings.receivers import ReceiverSettings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.settings.roles import RoleSettings
 from pipeline.settings.sending import SendingSettings
@@ -28,7 +30,9 @@ class Settings(
     AskingSettings,
     SendingSettings,
     TwilioSettings,
+    MailSettings,
     DetectionSettings,
+    ReceiverSettings,
     HttpSettings,
     AccessSettings,
     IntakeSettings,

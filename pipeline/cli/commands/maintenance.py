@@ -69,7 +69,7 @@ def migrate_command() -> None:
 
 @app.command("cleanup")
 def cleanup_command(output: Output = Format.TABLE) -> None:
-    """Delete dead letters and marks of handled events that are older than the settings allow. Also done hourly."""
+    """Delete dead letters, marks of handled events and sent notices older than the settings allow. Also done hourly."""
     from pipeline.app.maintenance import delete_expired
     from pipeline.settings import Settings
 
@@ -79,7 +79,8 @@ def cleanup_command(output: Output = Format.TABLE) -> None:
     else:
         print(f"{deleted.dead_letters} dead letters and {deleted.handled} marks of handled events deleted.")
         print(
-            f"{deleted.texts} numbers with texts that belong to no question forgotten, {deleted.erased} persons erased."
+            f"{deleted.texts} numbers with texts that belong to no question forgotten, {deleted.erased} persons erased, "
+            f"{deleted.notices} notices to receivers deleted."
         )
 
 

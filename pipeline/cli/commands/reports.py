@@ -76,3 +76,23 @@ def alerts_command(output: Output = Format.TABLE) -> None:
             print_json(alerts_json(alerts))
         else:
             show_alerts(Console(), alerts)
+
+
+@app.command("incidents")
+def incidents_command(output: Output = Format.TABLE) -> None:
+    """List the incidents: one cause each, those that affect most orders first, then those that ended."""
+    import msgspec
+    from rich.console import Console
+
+    from pipeline.cli.output.incidents import show_incidents
+    from pipeline.cli.session import read_database
+    from pipeline.domain.access.principal import LOCAL
+    from pipeline.domain.reports.incidents import incident_of
+    from pipeline.store.reads import incidents
+
+    with read_database() as connection:
+        going_on, ended = incidents.going_on(connection, LOCAL), incidents.ended(connection, LOCAL)
+    if output is Format.JSON:
+        print_json([msgspec.to_builtins(incident_of(each)) for each in (*going_on, *ended)])
+    else:
+        show_incidents(Console(), going_on, ended)

@@ -14,6 +14,7 @@ from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.detection.segments import Level
 from pipeline.store.db.engine import scrub
 from pipeline.store.journal import retention
+from pipeline.store.notices import notices
 from pipeline.store.people import erasure
 from pipeline.store.store import Store
 
@@ -29,6 +30,7 @@ class Ages(NamedTuple):
     dead_letters: timedelta
     handled: timedelta
     texts: timedelta = timedelta(days=365)  # of numbers that were never asked
+    notices: timedelta = timedelta(days=90)
     persons: timedelta | None = None  # since an event named them; None: for good
 
 
@@ -38,6 +40,7 @@ class Deleted(NamedTuple):
     dead_letters: int
     handled: int
     texts: int = 0
+    notices: int = 0
     erased: int = 0
 
 
@@ -67,6 +70,7 @@ def delete_expired(
         _delete("dead_letters", ages.dead_letters, retention.delete_dead_letters),
         _delete("handled", ages.handled, retention.delete_handled),
         _delete("texts", ages.texts, erasure.forget_strangers),
+        _delete("notices", ages.notices, notices.delete_expired),
         _erase(store, levels, ages, now, goes_on),
     )
 
@@ -110,5 +114,8 @@ class Retention(Background):
                 _log.warning("expired rows are not deleted (%s), to be retried", type(error).__name__)
             else:
                 if any(deleted):
-                    _log.info("expired: %d dead letters, %d marks of handled events, %d texts, %d persons", *deleted)
+                    _log.info(
+                        "expired: %d dead letters, %d marks of handled events, %d texts, %d notices, %d persons",
+                        *deleted,
+                    )
             goes_on = self._pause(_EVERY_SECONDS)

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     WORDS = "words"
     ADDRESSES = "addresses"
     CORRECT = "correct"
+    INCIDENTS = "incidents"
     ERASE = "erase"
     ACTS = "acts"
     USERS = "users"
@@ -29,6 +30,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.WORDS: "read the words of customers",
     Permission.ADDRESSES: "show the number or e-mail address of a person; each time is an act",
     Permission.CORRECT: "propose and confirm corrections of how an answer was read",
+    Permission.INCIDENTS: "act on incidents: acknowledge, assign, snooze, close, reopen",
     Permission.ERASE: "ask for the erasure of a person, and confirm one",
     Permission.ACTS: "read the record of acts",
     Permission.USERS: "manage users",
@@ -71,6 +73,7 @@ _OF_ORDERS = frozenset(
         Permission.ORDERS,
         Permission.WORDS,
         Permission.CORRECT,
+        Permission.INCIDENTS,
         Permission.ERASE,
     }
 )

@@ -39,6 +39,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     """Number of accounts among the pairs that contradict the claim."""
     breakdown_rho: float | None
     orders: tuple[str, ...]
+    incident: str | None = None
+    """The incident that has it, or had it last; None: it notified no one."""
 
     @property
     def notifies(self) -> bool:

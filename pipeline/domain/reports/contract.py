@@ -36,6 +36,7 @@ class AlertOut(Struct, frozen=True):
     run_rate: float
     null: float
     log10_e: float
+    incident: str | None
 
 
 def report_of(fleet: Counts, segments: Mapping[str, Counts]) -> ReportOut:

@@ -1,5 +1,6 @@
 """The alerts of each segment and signal, as they were published last."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -8,8 +9,10 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from pipeline.domain.detection.publication import PublishedAlert
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.events.contract import AlertRaised
-from pipeline.store.db.bulk import upsert
-from pipeline.store.schema.evidence import alerts
+from pipeline.store.db.bulk import among_rows, upsert
+from pipeline.store.schema.evidence import alerts, evidence
+
+_SERIES = 5_000  # asked for at once: SQLite limits the parameters of a statement
 
 
 def read_open(connection: Connection, series: Series) -> PublishedAlert | int:
@@ -37,6 +40,17 @@ def store(connection: Connection, alert: AlertRaised, opened_at: datetime, now: 
         "evidence": msgspec.json.encode(alert.evidence).decode(),
     }
     upsert(connection, alerts, [row])
+
+
+def newest_pair_days(connection: Connection, wanted: Collection[Series]) -> dict[Series, int]:
+    """The newest day of each of these series that has a pair."""
+    listed, found = sorted(wanted), dict[Series, int]()
+    key = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
+    for first in range(0, len(listed), _SERIES):
+        some = among_rows(connection, key, listed[first : first + _SERIES])
+        query = select(*key, func.max(evidence.c.day)).where(some).group_by(*key)
+        found.update({Series(*series): day for *series, day in connection.execute(query)})
+    return found
 
 
 def _of(series: Series) -> tuple[ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.alerting import Pair, is_unverified, top_account
 from pipeline.domain.detection.explanation import OpenRun, OrderPlace
@@ -15,6 +15,7 @@ from pipeline.domain.incidents.incident import AlertFacts
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
 from pipeline.store.db.bulk import among, among_rows, insert_new
+from pipeline.store.evidence.alerts import newest_pair_days
 from pipeline.store.schema.evidence import alerts, evidence, pairs
 from pipeline.store.schema.incidents import order_places
 from pipeline.store.schema.orders import orders, rollups
@@ -65,11 +66,11 @@ def open_divergences(connection: Connection, today: int) -> dict[str, AlertFacts
     """The open divergences of all signals, by id. `today`: ordinal of the day on which alerts count as unverified."""
     query = select(*_ALERT, alerts.c.opened_at, alerts.c.evidence)
     found = connection.execute(query.where(alerts.c.state == "open", alerts.c.kind == "divergence")).all()
-    newest = _newest_days(connection, {Series(row.dimension, row.value, row.signal) for row in found})
+    newest = newest_pair_days(connection, {Series(row.dimension, row.value, row.signal) for row in found})
     return {row.alert_id: _facts_of(row, newest, today) for row in found}
 
 
-def _facts_of(row: Row[Any], newest: Mapping[Series, int], today: int) -> AlertFacts:
+def _facts_of(row: Any, newest: Mapping[Series, int], today: int) -> AlertFacts:
     published = _published.decode(row.evidence)
     last_day = newest.get(Series(row.dimension, row.value, row.signal))
     return AlertFacts(
@@ -83,14 +84,6 @@ def _facts_of(row: Row[Any], newest: Mapping[Series, int], today: int) -> AlertF
         published.null,
         is_unverified(last_day, today),
     )
-
-
-def _newest_days(connection: Connection, wanted: Collection[Series]) -> dict[Series, int]:
-    if not wanted:
-        return {}
-    key = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
-    query = select(*key, func.max(evidence.c.day)).where(among_rows(connection, key, wanted)).group_by(*key)
-    return {Series(*series): day for *series, day in connection.execute(query)}
 
 
 def runs_of(connection: Connection, signal: str, thresholds: Mapping[str, float]) -> list[OpenRun]:
@@ -127,7 +120,7 @@ def runs_of(connection: Connection, signal: str, thresholds: Mapping[str, float]
 
 
 def pairs_since(connection: Connection, series: Series, first_day: int) -> CountedRun:
-    """The counted pairs of a series from a day on. An earlier state says where to begin: earlier pairs stay unread."""
+    """The counted pairs of a series from a day on. A stored state says where to begin."""
     state = (
         select(evidence.c.state)
         .where(*(evidence.c[name] == item for name, item in series._asdict().items()), evidence.c.day < first_day)

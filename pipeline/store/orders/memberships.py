@@ -3,14 +3,15 @@
 Each entry is escaped and stands between spaces, so that one entry is never part of another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, false, func, or_, true
+from sqlalchemy import ColumnElement, Connection, false, func, or_, select, true
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.scopes import ACCOUNT
 from pipeline.domain.orders.facts import Facts
+from pipeline.store.db.bulk import among
 from pipeline.store.schema.orders import orders
 
 
@@ -37,6 +38,14 @@ def visible(connection: Connection, principal: Principal) -> ColumnElement[bool]
         return true()
     position = func.instr if connection.dialect.name == "sqlite" else func.strpos
     return or_(false(), *(position(orders.c.memberships, f"{_escaped(entry)} ") > 0 for entry in entries))
+
+
+def visible_orders(connection: Connection, principal: Principal, order_ids: Collection[str]) -> set[str]:
+    """Those of these orders that the principal sees."""
+    query = select(orders.c.order_id).where(
+        among(connection, orders.c.order_id, sorted(order_ids)), visible(connection, principal)
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _escaped(entry: tuple[str, str]) -> str:

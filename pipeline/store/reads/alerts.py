@@ -5,16 +5,22 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.alerting import is_unverified
+from pipeline.domain.detection.segments import Series
+from pipeline.domain.incidents.incident import PREFIX
 from pipeline.domain.reports.alerts import Alert
-from pipeline.store.db.bulk import among
-from pipeline.store.orders.memberships import visible
-from pipeline.store.schema.evidence import alerts, evidence
-from pipeline.store.schema.orders import orders
+from pipeline.store.evidence.alerts import newest_pair_days
+from pipeline.store.orders.memberships import visible_orders
+from pipeline.store.reads.visible_segments import segment_visible
+from pipeline.store.schema.evidence import alerts
+from pipeline.store.schema.incidents import incident_alerts
 
+_ALERTS = select(alerts, incident_alerts.c.number).outerjoin(
+    incident_alerts, incident_alerts.c.alert_id == alerts.c.alert_id
+)
 _NOT_STORED_EARLIER = {"breakdown_rho": None, "orders": ()}  # the first versions stored evidence without these
 
 
@@ -23,50 +29,60 @@ def alerts_as_of(connection: Connection, principal: Principal, day: date) -> lis
 
     The orders of its evidence that they do not see, because they were moved to other segments since, are left out.
     """
-    last_days = _last_pair_days(connection)
-    query = select(alerts).order_by(alerts.c.opened_at, alerts.c.alert_id)
-    found = []
-    for row in connection.execute(query):
-        if not principal.scope.sees_segment(row.dimension, row.value):
-            continue
-        last_day = last_days.get((row.signal, row.dimension, row.value))
-        found.append(_alert(row, unverified=is_unverified(last_day, day.toordinal())))
-    return found if principal.scope.is_everything else _with_visible_orders(connection, principal, found)
+    return _read(connection, principal, _ALERTS.order_by(alerts.c.opened_at, alerts.c.alert_id), day)
 
 
 def _with_visible_orders(connection: Connection, principal: Principal, found: Sequence[Alert]) -> list[Alert]:
     named = {order_id for alert in found for order_id in alert.orders}
-    query = select(orders.c.order_id).where(
-        among(connection, orders.c.order_id, sorted(named)), visible(connection, principal)
-    )
-    seen = set(connection.execute(query).scalars())
+    seen = visible_orders(connection, principal, named)
     return [
         msgspec.structs.replace(alert, orders=tuple(order_id for order_id in alert.orders if order_id in seen))
         for alert in found
     ]
 
 
-def _last_pair_days(connection: Connection) -> dict[tuple[str, str, str], int]:
-    """The newest day that has a pair, for each (signal, dimension, value) that ever had an alert."""
-    segment = (evidence.c.signal, evidence.c.dimension, evidence.c.value)
-    alerted = select(alerts.c.signal, alerts.c.dimension, alerts.c.value).distinct().subquery()
-    query = (
-        select(*segment, func.max(evidence.c.day))
-        .join(
-            alerted,
-            and_(
-                evidence.c.signal == alerted.c.signal,
-                evidence.c.dimension == alerted.c.dimension,
-                evidence.c.value == alerted.c.value,
-            ),
+def newest_alerts(connection: Connection, principal: Principal, day: date, resolved: int) -> list[Alert]:
+    """The open alerts and the `resolved` newest of the others, oldest first."""
+    query = _ALERTS.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
+    found = _read(connection, principal, query.where(alerts.c.state == "open"), day)
+    found += _read(connection, principal, query.where(alerts.c.state != "open").limit(resolved), day)
+    return sorted(found, key=lambda alert: (alert.opened_at, alert.alert_id))
+
+
+def alerts_page(
+    connection: Connection, principal: Principal, day: date, limit: int, before: str | None = None
+) -> list[Alert]:
+    """Up to `limit` alerts, the newest first. `before`: id of the last one of the page before."""
+    query = _ALERTS
+    if before is not None:
+        opened_at = connection.execute(select(alerts.c.opened_at).where(alerts.c.alert_id == before)).scalar()
+        if opened_at is None:
+            return []
+        query = query.where(
+            or_(alerts.c.opened_at < opened_at, and_(alerts.c.opened_at == opened_at, alerts.c.alert_id < before))
         )
-        .group_by(*segment)
+    newest_first = query.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
+    return _read(connection, principal, newest_first.limit(limit), day)
+
+
+def _read(connection: Connection, principal: Principal, query: Select[Any], day: date) -> list[Alert]:
+    rows = connection.execute(query.where(segment_visible(connection, alerts, principal))).all()
+    last_days = newest_pair_days(
+        connection, {Series(r.dimension, r.value, r.signal) for r in rows if r.state == "open"}
     )
-    return {(signal, dimension, value): day for signal, dimension, value, day in connection.execute(query)}
+    found = [
+        _alert(
+            row, unverified=is_unverified(last_days.get(Series(row.dimension, row.value, row.signal)), day.toordinal())
+        )
+        for row in rows
+    ]
+    return found if principal.scope.is_everything else _with_visible_orders(connection, principal, found)
 
 
 def _alert(row: Row[Any], *, unverified: bool) -> Alert:
     evidence = _NOT_STORED_EARLIER | msgspec.json.decode(row.evidence)
-    shared = {name: getattr(row, name) for name in Alert.__struct_fields__ if name not in evidence}
+    incident = None if row.number is None else f"{PREFIX}{row.number}"
+    names = [name for name in Alert.__struct_fields__ if name not in evidence and name != "incident"]
+    shared = {name: getattr(row, name) for name in names} | {"incident": incident}
     state = "unverified" if row.state == "open" and unverified else row.state
     return msgspec.convert(evidence | shared | {"state": state}, Alert)

@@ -30,6 +30,8 @@ from pipeline.web.internal.account import account
 from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.incidents import api as incident_api
+from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
@@ -53,6 +55,8 @@ INTERNAL: tuple[Routes, ...] = (
     order_pages.routes,  # GET /orders, /orders/{order_id}
     qr.routes,  # GET /v1/qr/{order_id}
     corrections.routes,  # GET, POST /v1/corrections
+    incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}
+    incident_api.routes,  # GET /v1/incidents, /v1/incidents/{id}, POST /v1/incidents/{id}/{act}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     persons.routes,  # GET, POST /persons; POST /persons/export, /persons/erase, /persons/confirm
     assets.routes,  # GET /static/...

@@ -111,6 +111,7 @@ def test_alerts_are_oldest_first_and_have_the_form_of_the_contract(connection: C
         "run_rate": 21 / 127,
         "null": 0.05,
         "log10_e": 5.01,
+        "incident": None,
     }
     assert alerts_json(found)[0]["severity"] is None
 

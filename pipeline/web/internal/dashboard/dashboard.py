@@ -24,7 +24,7 @@ from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.journal import Version
 from pipeline.store.journal.state import clock_of
-from pipeline.store.reads.alerts import alerts_as_of
+from pipeline.store.reads.alerts import newest_alerts
 from pipeline.store.reads.answers import opened, verbatims
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.reads.levels import level_uses
@@ -41,6 +41,7 @@ from pipeline.web.internal.layout import Page, error_page, html, page_environmen
 COMMENTS = 12
 UNRESOLVED_DAYS = 7  # how long an unresolved question is shown
 _MOST_ORDERS = 10  # with unresolved questions, listed by id
+_MOST_ALERTS = 20  # of each group; the page of alerts lists all
 _CACHED_PAGES = 32  # rendered dashboards: one per filter in use
 
 _environment = page_environment("pipeline.web.internal.dashboard")
@@ -126,7 +127,7 @@ def _render(
 ) -> str:
     level, today = report_filter.by or "", state.today
     segments = report_filter.segments(connection, viewer)
-    alerts = alerts_as_of(connection, viewer, today)
+    alerts = newest_alerts(connection, viewer, today, _MOST_ALERTS)
     fleet = _figures(report_filter.fleet(connection, viewer))
     findings = diagnose(level, segments, alerts, report_filter.last)
     comments = opened(connection, store.vault, verbatims(connection, viewer, COMMENTS))
@@ -148,6 +149,7 @@ def _render(
         facts=panels.facts(fleet),
         table=panels.segment_table({value: _figures(counts) for value, counts in segments.items()}, alerted),
         groups=panels.alert_groups(alerts),
+        most_alerts=_MOST_ALERTS,
         opening=sentences.conclude(level, findings),
         findings=[(finding, sentences.explain(finding)) for finding in findings],
         funnel=panels.funnel(fleet),

@@ -54,6 +54,8 @@ class Line(NamedTuple):
 
 PUBLIC = {
     ("POST", "/v1/events"): Line(Protection.API_KEY),
+    ("GET", "/"): Line(Protection.OPEN),
+    ("GET", "/f"): Line(Protection.OPEN),
     ("GET", "/f/{token:str}"): Line(Protection.LINK),
     ("POST", "/f/{token:str}"): Line(Protection.LINK),
     ("POST", "/twilio/sms"): Line(Protection.SIGNATURE),
@@ -94,6 +96,16 @@ INTERNAL = {
     ("GET", "/v1/orders"): Line(Permission.ORDERS, ("/v1/orders?id={own}", "/v1/orders?id={other}")),
     ("GET", "/v1/orders/{order_id:path}"): Line(Permission.ORDERS, ("/v1/orders/{own}", "/v1/orders/{other}")),
     ("GET", "/v1/version"): Line(Permission.FIGURES, ("/v1/version",)),
+    ("GET", "/incidents"): Line(Permission.FIGURES, ("/incidents",)),
+    ("GET", "/incidents/{incident_id:str}"): Line(Permission.FIGURES, ("/incidents/INC-1", "/incidents/INC-2")),
+    ("POST", "/incidents/{incident_id:str}/{act:str}"): Line(Permission.INCIDENTS),
+    ("GET", "/alerts"): Line(Permission.FIGURES, ("/alerts",)),
+    ("GET", "/v1/incidents"): Line(Permission.FIGURES, ("/v1/incidents",)),
+    ("GET", "/v1/incidents/{incident_id:str}"): Line(
+        Permission.FIGURES, ("/v1/incidents/INC-1", "/v1/incidents/INC-2")
+    ),
+    ("POST", "/v1/incidents/{incident_id:str}/{act:str}"): Line(Permission.INCIDENTS),
+    ("GET", "/v1/qr/{order_id:path}"): Line(Permission.ORDERS, ("/v1/qr/{own}", "/v1/qr/{other}")),
     ("GET", "/v1/corrections"): Line(Permission.CORRECT, ("/v1/corrections",)),
     ("POST", "/v1/corrections"): Line(Permission.CORRECT),
     ("POST", "/v1/corrections/{correction_id:str}/confirm"): Line(Permission.CORRECT),

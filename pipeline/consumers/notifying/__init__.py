@@ -1,0 +1,1 @@
+"""Sends notices of incidents to receivers."""

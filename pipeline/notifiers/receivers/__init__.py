@@ -1,0 +1,1 @@
+"""Receivers: where incidents are sent. One folder each behind one contract (`port.py`); `registry.py` lists them."""

@@ -1,0 +1,1 @@
+"""The receiver Alertmanager: incidents as alerts of its API v2."""

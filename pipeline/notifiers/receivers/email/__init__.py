@@ -1,0 +1,1 @@
+"""The receiver e-mail: messages over SMTP with the trend as an image."""

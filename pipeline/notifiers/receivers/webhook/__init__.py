@@ -1,0 +1,1 @@
+"""The receiver webhook: signed requests in the form of Standard Webhooks."""

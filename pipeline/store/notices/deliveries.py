@@ -1,0 +1,293 @@
+"""Deliveries of notices to receivers: claimed with a lease, recorded with their outcome.
+
+Every unfinished delivery has a `wake_at`: when it may be sent, or when the lease on it ends.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select
+
+from pipeline.domain.notices.notice import Notice
+from pipeline.domain.notices.routes import Decision, Send, Told, Traits
+from pipeline.store.db import bulk
+from pipeline.store.db.bulk import among, insert_new
+from pipeline.store.db.locks import try_lock
+from pipeline.store.notices import notices
+from pipeline.store.schema.notices import deliveries, told
+
+MAX_REASON = 200
+
+
+class Delivery(NamedTuple):
+    """A claimed delivery. `attempt`: from 1. `told`, `memory`: what the receiver has been told of this incident."""
+
+    receiver: str
+    notice: Notice
+    route: int | None
+    digest: bool
+    attempt: int
+    created_at: datetime
+    told: Told = Told()
+    memory: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of an attempt. `wake_at`: when to try again; None: finished. `memory`: to be kept of the incident."""
+
+    delivery: Delivery
+    state: str
+    reason: str
+    wake_at: datetime | None
+    memory: str | None = None
+    refresh_at: datetime | None = None
+
+
+class Backlog(NamedTuple):
+    """The unfinished and the dead deliveries of a receiver, and when the oldest unfinished one was due."""
+
+    pending: int
+    oldest: datetime | None
+    dead: int
+
+
+def add(
+    connection: Connection, receiver: str, routed: Iterable[tuple[Notice, Decision, int | None]], now: datetime
+) -> None:
+    """Store what was decided about notices for a receiver. What was decided before stays."""
+    rows = [_row(receiver, *one, now) for one in routed]
+    insert_new(connection, deliveries, rows)
+    sent = {row["incident_id"] for row in rows if row["wake_at"] is not None}
+    known = [{"receiver": receiver, "incident_id": each, "act": 0} for each in sorted(sent)]
+    insert_new(connection, told, known)
+
+
+def known(connection: Connection, receiver: str, incidents: Collection[str]) -> dict[str, Told]:
+    """What a receiver knows of these incidents."""
+    query = select(told.c.incident_id, told.c.act).where(
+        told.c.receiver == receiver, among(connection, told.c.incident_id, incidents)
+    )
+    return {incident: Told(routed=True, act=act) for incident, act in connection.execute(query)}
+
+
+def next_wake(connection: Connection, receivers: Collection[str]) -> datetime | None:
+    """When the next delivery or refresh of these receivers is due; None: there is none."""
+    waking = select(func.min(deliveries.c.wake_at)).where(deliveries.c.receiver.in_(receivers))
+    refreshing = select(func.min(told.c.refresh_at)).where(told.c.receiver.in_(receivers))
+    found = [connection.execute(query).scalar() for query in (waking, refreshing)]
+    return min((moment for moment in found if moment is not None), default=None)
+
+
+def claim(
+    connection: Connection, receiver: str, traits: Traits, owner: str, now: datetime, lease: timedelta, limit: int
+) -> list[Delivery]:
+    """Claim up to `limit` deliveries, and all of a digest that is due. One at a time for each incident.
+
+    A receiver of every change gets them in their order. For others an older change is superseded by a newer one.
+    """
+    if not try_lock(connection, "receiver", {receiver}):
+        return []
+    rows = connection.execute(_due(receiver, traits, now, limit)).all()
+    if not traits.every_change:
+        rows = _newest(connection, receiver, rows, now)
+    if any(row.digest for row in rows):
+        rows = [row for row in rows if not row.digest] + [*connection.execute(_due_digest(receiver, now))]
+    found = notices.read(connection, [row.event_id for row in rows])
+    claimed = [row for row in rows if row.event_id in found]
+    _lease(connection, receiver, [row.event_id for row in claimed], owner, now + lease)
+    memories = _memories(connection, receiver, {row.incident_id for row in claimed})
+    return [
+        Delivery(
+            receiver,
+            found[row.event_id],
+            row.route,
+            row.digest,
+            row.attempt + 1,
+            row.created_at,
+            *memories.get(row.incident_id, (Told(), None)),
+        )
+        for row in claimed
+    ]
+
+
+def record(connection: Connection, outcomes: Sequence[Outcome], owner: str, now: datetime) -> None:
+    """Record outcomes of claimed deliveries. One whose lease another process has meanwhile is left to that one."""
+    for outcome in outcomes:
+        changed = connection.execute(
+            deliveries.update()
+            .where(_this(outcome.delivery), deliveries.c.owner == owner)
+            .values(
+                state=outcome.state,
+                reason=outcome.reason[:MAX_REASON],
+                wake_at=outcome.wake_at,
+                owner=None,
+                finished_at=now if outcome.wake_at is None else None,
+            )
+        )
+        if changed.rowcount and outcome.state == "delivered":
+            _remember(connection, outcome)
+
+
+def claim_refresh(
+    connection: Connection, receiver: str, now: datetime, every: timedelta, limit: int
+) -> list[tuple[str, str]]:
+    """Claim the incidents, with memories, whose state the receiver has to be told again. Due again after `every`."""
+    query = (
+        select(told.c.incident_id, told.c.memory)
+        .where(told.c.receiver == receiver, told.c.refresh_at <= now)
+        .order_by(told.c.refresh_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = [(incident, memory) for incident, memory in connection.execute(query) if memory is not None]
+    _set_refresh(connection, receiver, [incident for incident, _ in found], now + every)
+    return found
+
+
+def end_refresh(connection: Connection, receiver: str, incidents: Collection[str]) -> None:
+    """No longer tell the receiver these incidents' state."""
+    _set_refresh(connection, receiver, incidents, None)
+
+
+def backlogs(connection: Connection) -> dict[str, Backlog]:
+    """The backlog of every receiver that ever had a delivery."""
+    pending = func.count(deliveries.c.wake_at)
+    dead = func.count().filter(deliveries.c.state == "dead")
+    query = select(deliveries.c.receiver, pending, func.min(deliveries.c.wake_at), dead).group_by(deliveries.c.receiver)
+    return {receiver: Backlog(*rest) for receiver, *rest in connection.execute(query)}
+
+
+def last_failures(connection: Connection) -> dict[str, str]:
+    """Why the newest dead delivery of each receiver failed, or the newest that is retried."""
+    query = (
+        select(deliveries.c.receiver, deliveries.c.reason)
+        .where(deliveries.c.state.in_(["pending", "sending", "dead"]), deliveries.c.reason != "")
+        .order_by(deliveries.c.created_at)
+    )
+    return {receiver: reason for receiver, reason in connection.execute(query)}
+
+
+def retry_dead(connection: Connection, receiver: str, now: datetime) -> int:
+    """Make the dead letters of a receiver pending again. Returns their number."""
+    changed = connection.execute(
+        deliveries.update()
+        .where(deliveries.c.receiver == receiver, deliveries.c.state == "dead")
+        .values(state="pending", wake_at=now, created_at=now, attempt=0, finished_at=None)
+    )
+    return changed.rowcount
+
+
+def _row(receiver: str, notice: Notice, decision: Decision, route: int | None, now: datetime) -> bulk.Row:
+    send = decision if isinstance(decision, Send) else None
+    return {
+        "receiver": receiver,
+        "event_id": notice.id,
+        "incident_id": notice.data.incident_id,
+        "act": notice.data.act,
+        "state": "pending" if send else "muted",
+        "reason": "" if send else str(decision),
+        "route": route,
+        "digest": send is not None and send.digest,
+        "attempt": 0,
+        "created_at": now,
+        "wake_at": send.at if send else None,
+        "finished_at": None if send else now,
+    }
+
+
+def _due(receiver: str, traits: Traits, now: datetime, limit: int) -> Any:
+    """Due deliveries, oldest first, without those whose incident has one on its way or, in order, an earlier one."""
+    other = deliveries.alias("other")
+    same = and_(
+        other.c.receiver == receiver,
+        other.c.incident_id == deliveries.c.incident_id,
+        other.c.event_id != deliveries.c.event_id,
+        other.c.wake_at.is_not(None),
+    )
+    on_its_way = and_(other.c.state == "sending", other.c.wake_at > now)
+    blocking = and_(same, other.c.act < deliveries.c.act) if traits.every_change else and_(same, on_its_way)
+    return (
+        select(deliveries)
+        .where(deliveries.c.receiver == receiver, deliveries.c.wake_at <= now, ~exists().where(blocking))
+        .order_by(deliveries.c.wake_at, deliveries.c.act)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=deliveries)
+    )
+
+
+def _due_digest(receiver: str, now: datetime) -> Any:
+    """Every due delivery of the receiver's digest, the newest of each incident first."""
+    return (
+        select(deliveries)
+        .where(deliveries.c.receiver == receiver, deliveries.c.wake_at <= now, deliveries.c.digest.is_(True))
+        .order_by(deliveries.c.act.desc())
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _newest(connection: Connection, receiver: str, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
+    """Those that no newer change supersedes: one that waits, or that the receiver was told. Finishes the others."""
+    incidents = {row.incident_id for row in rows}
+    in_incidents = among(connection, deliveries.c.incident_id, incidents)
+    waiting = (deliveries.c.receiver == receiver, deliveries.c.wake_at.is_not(None), in_incidents)
+    query = select(deliveries.c.incident_id, func.max(deliveries.c.act).label("newest")).where(*waiting)
+    newest = {row.incident_id: row.newest for row in connection.execute(query.group_by(deliveries.c.incident_id))}
+    for incident, each in known(connection, receiver, incidents).items():
+        newest[incident] = max(newest.get(incident, 0), each.act + 1)
+    superseded = [row for row in rows if row.act < newest[row.incident_id] and not row.digest]
+    for row in (row for row in superseded if row.attempt):  # an attempt may have reached the receiver
+        same = (told.c.receiver == receiver, told.c.incident_id == row.incident_id, told.c.act < row.act)
+        connection.execute(told.update().where(*same).values(act=row.act))
+    if superseded:
+        connection.execute(
+            deliveries.update()
+            .where(
+                deliveries.c.receiver == receiver,
+                among(connection, deliveries.c.event_id, [row.event_id for row in superseded]),
+            )
+            .values(state="superseded", reason="a newer change", wake_at=None, owner=None, finished_at=now)
+        )
+    return [row for row in rows if row.digest or row.act >= newest[row.incident_id]]
+
+
+def _lease(connection: Connection, receiver: str, event_ids: Collection[str], owner: str, until: datetime) -> None:
+    if event_ids:
+        connection.execute(
+            deliveries.update()
+            .where(deliveries.c.receiver == receiver, among(connection, deliveries.c.event_id, event_ids))
+            .values(state="sending", owner=owner, wake_at=until, attempt=deliveries.c.attempt + 1)
+        )
+
+
+def _memories(connection: Connection, receiver: str, incidents: Collection[str]) -> dict[str, tuple[Told, str | None]]:
+    query = select(told.c.incident_id, told.c.act, told.c.memory).where(
+        told.c.receiver == receiver, among(connection, told.c.incident_id, incidents)
+    )
+    return {incident: (Told(True, act), memory) for incident, act, memory in connection.execute(query)}
+
+
+def _remember(connection: Connection, outcome: Outcome) -> None:
+    data = outcome.delivery.notice.data
+    connection.execute(
+        told.update()
+        .where(
+            told.c.receiver == outcome.delivery.receiver,
+            told.c.incident_id == data.incident_id,
+            told.c.act <= data.act,
+        )
+        .values(act=data.act, memory=outcome.memory, refresh_at=outcome.refresh_at)
+    )
+
+
+def _set_refresh(connection: Connection, receiver: str, incidents: Collection[str], at: datetime | None) -> None:
+    if incidents:
+        connection.execute(
+            told.update()
+            .where(told.c.receiver == receiver, among(connection, told.c.incident_id, incidents))
+            .values(refresh_at=at)
+        )
+
+
+def _this(delivery: Delivery) -> ColumnElement[bool]:
+    return and_(deliveries.c.receiver == delivery.receiver, deliveries.c.event_id == delivery.notice.id)

@@ -1,0 +1,139 @@
+"""The pages of incidents and alerts: lists by key, one incident with its acts as forms."""
+
+from datetime import date, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from anyio import to_thread
+from litestar import MediaType, Request, Response, get, post
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from pipeline.consumers.incidents import number_of
+from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
+from pipeline.domain.events.incidents import Rate
+from pipeline.domain.incidents.lifecycle import CLOSING_CAUSES, MAX_SNOOZE
+from pipeline.notifiers.wording import sentences
+from pipeline.store.db.engine import reading
+from pipeline.store.journal.state import clock_of
+from pipeline.store.reads import incidents as read
+from pipeline.store.reads.alerts import alerts_page
+from pipeline.store.reads.version import version_of
+from pipeline.web.auth.access import needs, principal_of
+from pipeline.web.auth.guard import csrf_of
+from pipeline.web.http.forms import read_form
+from pipeline.web.http.problems import Problem
+from pipeline.web.http.services import Services
+from pipeline.web.internal.incidents import acts
+from pipeline.web.internal.layout import Page, error_page, html, page_environment
+
+PAGE = 50  # rows of a list
+_ENDED = 20  # ended incidents below those that go on
+_MAX_FIELDS = 10
+_Request = Request[Any, Any, Any]
+_READ = needs(Permission.FIGURES)
+_environment = page_environment("pipeline.web.internal.incidents")
+_environment.globals["segment_name"] = sentences.segment_name
+
+
+def _rate(rate: Rate | None) -> str:
+    """ "40.0% (30.0% to 50.0%, 40 answers)"."""
+    if rate is None:
+        return "no answers"
+    low, high = sentences.percent(rate.low), sentences.percent(rate.high)
+    return f"{sentences.percent(rate.value)} ({low} to {high}, {rate.n:,} answers)"
+
+
+def _day_of(text: str | date) -> str:
+    return sentences.day(datetime.fromisoformat(text) if isinstance(text, str) else text)
+
+
+_environment.filters |= {"rate": _rate, "day_of": _day_of}
+
+
+def routes(services: Services) -> list[Any]:
+    """`GET /incidents`, `GET /incidents/{id}`, `POST /incidents/{id}/{act}` and `GET /alerts`."""
+
+    @get("/incidents", opt=_READ, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def incident_list(request: _Request, after: FromQuery[str] = "") -> Page:
+        viewer = principal_of(request)
+        with reading(services.store.engine) as connection:
+            found = read.going_on(connection, viewer, PAGE + 1, number_of(after))
+            ended = [] if after else read.ended(connection, viewer, _ENDED)
+            version = version_of(connection, viewer, services.store)
+        template = _environment.get_template("incidents.html.j2")
+        more = found[PAGE - 1].incident_id if len(found) > PAGE else None
+        return html(
+            template.render(viewer=viewer, incidents=found[:PAGE], ended=ended, more=more, after=after, version=version)
+        )
+
+    @get(
+        "/incidents/{incident_id:str}",
+        opt=_READ,
+        media_type=MediaType.HTML,
+        sync_to_thread=True,
+        include_in_schema=False,
+    )
+    def incident_page(request: _Request, incident_id: FromPath[str]) -> Page:
+        return _page(services, request, incident_id)
+
+    @post("/incidents/{incident_id:str}/{act:str}", opt=needs(Permission.INCIDENTS), include_in_schema=False)
+    async def act_on_incident(request: _Request, incident_id: FromPath[str], act: FromPath[str]) -> Response[Any]:
+        fields = dict(await read_form(request, _MAX_FIELDS))
+        try:
+            await to_thread.run_sync(acts.perform, services, principal_of(request), incident_id, act, fields)
+        except Problem as problem:
+            status = HTTPStatus(problem.status_code)
+            return await to_thread.run_sync(_page, services, request, incident_id, problem.detail, status)
+        return Redirect(f"/incidents/{quote(incident_id, safe='')}", status_code=303)
+
+    @get("/alerts", opt=_READ, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def alert_list(request: _Request, before: FromQuery[str] = "") -> Page:
+        viewer = principal_of(request)
+        with reading(services.store.engine) as connection:
+            found = alerts_page(connection, viewer, clock_of(connection).date(), PAGE + 1, before or None)
+            version = version_of(connection, viewer, services.store)
+        template = _environment.get_template("alerts.html.j2")
+        more = quote(found[PAGE - 1].alert_id, safe="") if len(found) > PAGE else None
+        return html(template.render(viewer=viewer, alerts=found[:PAGE], more=more, before=before, version=version))
+
+    return [incident_list, incident_page, act_on_incident, alert_list]
+
+
+def _page(
+    services: Services, request: _Request, incident_id: str, problem: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> Page:
+    number, viewer = number_of(incident_id), principal_of(request)
+    with reading(services.store.engine) as connection:
+        values = None if number is None else _values(services, viewer, connection, number)
+    if values is None:
+        return error_page(
+            viewer, HTTPStatus.NOT_FOUND, "Incident not found", f"No incident “{incident_id[:40]}” found."
+        )
+    template = _environment.get_template("incident.html.j2")
+    shown = template.render(
+        **values,
+        viewer=viewer,
+        causes=CLOSING_CAUSES,
+        max_snooze=MAX_SNOOZE.days,
+        csrf=csrf_of(request),
+        problem=problem,
+    )
+    return html(shown, status)
+
+
+def _values(services: Services, viewer: Principal, connection: Connection, number: int) -> dict[str, Any] | None:
+    incident = read.find(connection, viewer, number)
+    if incident is None:
+        return None
+    affected = read.accounts_and_orders(connection, viewer, incident)
+    return {
+        "incident": incident,
+        "acts": read.acts(connection, viewer, number, services.store.vault),
+        "accounts": affected.accounts[:PAGE],
+        "orders": affected.orders,
+        "version": version_of(connection, viewer, services.store),
+    }

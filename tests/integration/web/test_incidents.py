@@ -1,0 +1,131 @@
+"""The lists and pages of incidents and alerts, and what people do on them."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from typer.testing import CliRunner
+
+from pipeline.cli import app as command
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.web.internal.api import read
+from pipeline.web.internal.incidents import api, pages
+from tests.support.builders import answered, asked, at, completed, contact, scanned
+from tests.support.requests.installation import Clock, client, services
+from tests.support.running.embedded import ingest
+from tests.support.statistics.alert_rows import OPENED, raise_alert
+from tests.support.stored import HISTORIC
+
+
+@pytest.fixture
+def web(runtime: EmbeddedRunner) -> Iterator[TestClient[Litestar]]:
+    known = services(runtime, Clock(at(days=20)))
+    with client(*api.routes(known), *pages.routes(known), *read.routes(known)) as made:
+        yield made
+
+
+@pytest.fixture
+def incident(runtime: EmbeddedRunner) -> EmbeddedRunner:
+    for n in range(14):
+        known: dict[str, Any] = {"account": {"id": f"A-{n % 5}"}, "contacts": [contact("ana")]}
+        ingest(
+            runtime,
+            completed(f"SO-{n}", at(days=n), dimensions={"depot": "Lyon <b>", "carrier": f"C{n}"}, **known, **HISTORIC),
+            scanned(f"SO-{n}", at(days=n, hours=1)),
+            asked(f"SO-{n}", at(days=n, hours=2), account_id=f"A-{n % 5}"),
+            answered(f"SO-{n}", at(days=n, hours=3), arrival="late"),
+        )
+    return runtime
+
+
+def printed(database_url: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    monkeypatch.setenv("UNVARNISHED_DATABASE_URL", database_url)
+    done = CliRunner().invoke(command, [*arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_list_is_that_of_the_command_line_and_alerts_name_their_incident(
+    incident: EmbeddedRunner, web: TestClient[Litestar], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = web.get("/v1/incidents").json()
+    assert found == json.loads(printed(database_url, monkeypatch, "incidents", "--format", "json"))
+    (one,) = found
+    assert (one["id"], one["state"], one["explains"]) == ("I-1", "open", [])
+    assert one["cause"] == {"signal": "on_time", "dimension": "depot", "value": "Lyon <b>"}
+    assert set(one["then"]["rate"]) == set(one["now"]["last_30_days"]) == {"value", "low", "high", "n"}
+    assert [alert["incident"] for alert in web.get("/v1/alerts").json()] == ["I-1"]
+    assert "I-1" in printed(database_url, monkeypatch, "incidents")
+
+
+def test_an_incident_shows_accounts_orders_and_every_act(incident: EmbeddedRunner, web: TestClient[Litestar]) -> None:
+    assert web.post("/v1/incidents/I-1/assign", json={"owner": "ben"}).json()["state"] == "assigned"
+    done = web.post("/v1/incidents/I-1/close", json={"cause": "carrier", "words": "Nordex changes the route"})
+    assert (done.status_code, done.json()["state"]) == (200, "closed")
+
+    found = web.get("/v1/incidents/I-1").json()
+    assert [(act["what"], act["by"]) for act in found["acts"]][-2:] == [("assigned", "local"), ("closed", "local")]
+    assert found["acts"][-1]["words"] == "Nordex changes the route"
+    assert {account["account"] for account in found["accounts"]} == {f"A-{n}" for n in range(5)}
+    assert found["orders"][0] == "SO-13"
+    assert web.get("/v1/incidents").json() == []
+
+
+@pytest.mark.parametrize(
+    ("act", "body", "status", "field"),
+    [
+        ("assign", {}, 422, "owner"),
+        ("snooze", {"until": "tomorrow", "reason": "x"}, 422, "until"),
+        ("snooze", {"until": "2026-03-23T09:00:00", "reason": "x"}, 422, "until"),
+        ("snooze", {"until": "2026-05-23T09:00:00Z", "reason": "x"}, 422, "until"),
+        ("close", {"cause": "luck", "words": "x"}, 422, "cause"),
+        ("close", {"cause": "data"}, 422, "words"),
+        ("reopen", {}, 409, None),
+        ("explode", {}, 404, None),
+    ],
+)
+def test_a_refused_act_names_the_field(
+    incident: EmbeddedRunner, web: TestClient[Litestar], act: str, body: dict[str, str], status: int, field: str | None
+) -> None:
+    done = web.post(f"/v1/incidents/I-1/{act}", json=body)
+    assert (done.status_code, done.json().get("field")) == (status, field)
+
+
+@pytest.mark.parametrize("incident_id", ["I-9", "I-", "1", "I-x", "I-1٣"])
+def test_an_unknown_incident_is_not_found(web: TestClient[Litestar], incident_id: str) -> None:
+    assert web.get(f"/v1/incidents/{incident_id}").status_code == 404
+    assert web.get(f"/incidents/{incident_id}").status_code == 404
+    assert web.post(f"/v1/incidents/{incident_id}/acknowledge", json={}).status_code == 404
+
+
+def test_people_act_on_the_page(incident: EmbeddedRunner, web: TestClient[Litestar]) -> None:
+    shown = web.get("/incidents").text
+    assert "I-1" in shown
+    assert "<b>" not in shown
+    page = web.post("/incidents/I-1/snooze", data={"days": "3", "reason": "waits for <i>Friday</i>", "csrf": ""}).text
+    assert "Snoozed" in page
+    assert "waits for &lt;i&gt;Friday" in page
+    refused = web.post("/incidents/I-1/close", data={"cause": "carrier", "words": ""})
+    assert refused.status_code == 422
+    assert "words: is required" in refused.text
+    assert "Reopen" in web.post("/incidents/I-1/close", data={"cause": "carrier", "words": "agreed"}).text
+
+
+def test_the_page_of_alerts_is_read_by_key_and_stays_small(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:
+    with runtime.engine.begin() as connection:
+        for n in range(120):
+            raise_alert(connection, f"on_time/depot/D{n:03}/1", OPENED + timedelta(hours=n // 2), value=f"D{n:03}")
+    seen: list[str] = []
+    address: str | None = "/alerts"
+    while address:
+        page = web.get(address).text
+        assert len(page) < 200_000
+        seen += [part.split("<")[0] for part in page.split("depot D")[1:]]
+        address = (
+            "/alerts?before=" + page.split("/alerts?before=")[1].split('"')[0] if "/alerts?before=" in page else None
+        )
+    assert [name[:3] for name in seen] == [f"{n:03}" for n in reversed(range(120))]
