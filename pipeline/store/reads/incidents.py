@@ -87,7 +87,7 @@ def acts(connection: Connection, principal: Principal, number: int, vault: Vault
 
 
 def accounts_and_orders(connection: Connection, principal: Principal, incident: Incident) -> Affected:
-    """The accounts and orders that the principal sees among the pairs of the cause since the day from which the fault is seen."""
+    """The accounts and orders that the principal sees, of the pairs of the cause since its fault is seen."""
     cause = incident.cause
     run = pairs_since(
         connection, Series(cause.dimension, cause.value, cause.signal), incident.then.since.toordinal()

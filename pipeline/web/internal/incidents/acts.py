@@ -24,7 +24,10 @@ _NEVER = datetime.min.replace(tzinfo=UTC)  # timers fire elsewhere
 
 
 def perform(services: Services, principal: Principal, incident_id: str, act: str, fields: Fields) -> Incident:
-    """Record an act of the principal about an incident that they see, and return the incident after it. Raises Problem 404, 409 or 422."""
+    """Record an act of the principal about an incident that they see, and return the incident after it.
+
+    Raises Problem 404, 409 or 422.
+    """
     number = acting.number_of(incident_id)
     make = _ACTS.get(act)
     if number is None or make is None:
