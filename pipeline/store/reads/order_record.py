@@ -13,6 +13,7 @@ from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
 from pipeline.domain.orders.order import Order
+from pipeline.store.people.vault import UnsealError, Vault
 from pipeline.store.reads.answers import StoredAnswer, answers_to
 from pipeline.store.schema.asks import asks, refusals
 from pipeline.store.schema.conversations import inbound_messages
@@ -60,12 +61,13 @@ class StoredClaim(NamedTuple):
 
 
 class StoredText(NamedTuple):
-    """One inbound text about the order. Its content stays sealed; the answer it became says what it states."""
+    """One inbound text about the order. `words`: its content; None: it is sealed, or there are none."""
 
     received_at: datetime
     contact_id: str | None
     outcome: str
     reply: str | None
+    words: str | None = None
 
 
 class StoredPair(NamedTuple):
@@ -96,8 +98,11 @@ def read_orders(connection: Connection, order_ids: Collection[str]) -> dict[str,
     }
 
 
-def read_record(connection: Connection, order_id: str) -> OrderRecord | None:
-    """One order and everything about it; None if there is no such order."""
+def read_record(connection: Connection, order_id: str, vault: Vault | None = None) -> OrderRecord | None:
+    """One order and everything about it; None if there is no such order.
+
+    `vault` opens the words of texts, opt-outs among them; without it they stay sealed.
+    """
     order = read_orders(connection, [order_id]).get(order_id)
     if order is None:
         return None
@@ -106,7 +111,7 @@ def read_record(connection: Connection, order_id: str) -> OrderRecord | None:
         _claims(connection, order_id),
         _asks(connection, order_id),
         answers_to(connection, order_id),
-        _texts(connection, order_id),
+        _texts(connection, order_id, vault),
         _pairs(connection, order),
     )
 
@@ -133,10 +138,21 @@ def _refused(contact_id: str, purpose: str, decided_at: datetime, reason: str) -
     return StoredAsk(contact_id, purpose, decided_at, reason, None, AskState.NOT_ASKED, None, 0, None, None, None, None)
 
 
-def _texts(connection: Connection, order_id: str) -> list[StoredText]:
-    columns = [inbound_messages.c[name] for name in StoredText._fields]
-    query = select(*columns).where(inbound_messages.c.order_id == order_id)
-    return [StoredText(*row) for row in connection.execute(query.order_by(inbound_messages.c.received_at))]
+def _texts(connection: Connection, order_id: str, vault: Vault | None) -> list[StoredText]:
+    names = ("received_at", "contact_id", "outcome", "reply", "text")
+    query = select(*(inbound_messages.c[name] for name in names)).where(inbound_messages.c.order_id == order_id)
+    return [
+        StoredText(*row, words=None if vault is None else _opened(vault, sealed))
+        for *row, sealed in connection.execute(query.order_by(inbound_messages.c.received_at))
+    ]
+
+
+def _opened(vault: Vault, sealed: bytes) -> str | None:
+    """The words of a text; None if there are none, or if they were sealed with another key."""
+    try:
+        return vault.open_bytes(sealed).decode() or None
+    except UnsealError:
+        return None
 
 
 def _pairs(connection: Connection, order: Order) -> list[StoredPair]:

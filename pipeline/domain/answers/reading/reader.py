@@ -108,7 +108,11 @@ class _Reading:
         correction = _correction(self._parts)
         facts = _after_correction(facts, found, correction)
         numbers = self._numbers(facts, found, correction)
-        if numbers.odd or numbers.used:
+        # A number alone in a comment may be an answer to an earlier question: it says nothing by itself.
+        alone = self._question == "comment" and all(
+            one.kind in ("bare", "odd", "marked") and self._parts[one.first].digits for one in found
+        )
+        if numbers.odd or numbers.used or alone:
             self._used.update(index for one in found if one.kind != "quantity" for index in range(one.first, one.last))
         return codes_of(self._parts, facts, self._question, numbers)
 

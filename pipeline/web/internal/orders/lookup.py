@@ -11,7 +11,7 @@ from pipeline.web.internal.orders.order import OrderView, view_of
 def find_order(services: Services, order_id: str) -> OrderView | None:
     """Everything known about an order; None if no event has named it."""
     with reading(services.store.engine) as connection:
-        record = read_record(connection, order_id)
+        record = read_record(connection, order_id, services.store.vault)
         if record is None:
             return None
         alerts = alerts_as_of(connection, clock_of(connection).date()) if record.order.dialogue.pairs else []
