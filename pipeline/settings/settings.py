@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from pipeline.settings.asking import AskingSettings
 from pipeline.settings.base import PREFIX, SettingsGroup
+from pipeline.settings.channels.mail import MailSettings
 from pipeline.settings.channels.twilio import TwilioSettings
 from pipeline.settings.company import CompanySettings
 from pipeline.settings.detection import DetectionSettings
@@ -27,6 +28,7 @@ class Settings(
     AskingSettings,
     SendingSettings,
     TwilioSettings,
+    MailSettings,
     DetectionSettings,
     HttpSettings,
     IntakeSettings,

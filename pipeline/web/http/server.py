@@ -30,7 +30,7 @@ from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.public.events import ingest
-from pipeline.web.public.form import form
+from pipeline.web.public.form import form, unsubscribe
 
 Routes = Callable[[Services], Sequence[ControllerRouterHandler]]
 
@@ -40,6 +40,7 @@ PUBLIC: tuple[Routes, ...] = (
     form.routes,  # GET /, /f; GET, POST /f/{token}
     assets.routes,  # GET /static/...
 )
+    unsubscribe.routes,  # GET, POST /u/{token}
 # Behind the sign-in. `internal_app` adds /livez, /readyz, /metrics and /sign-in, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
