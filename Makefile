@@ -23,7 +23,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-BENCHES := embedded live start-up cluster api faults soak kills matrix guards history history-cluster sealing
+BENCHES := embedded live start-up cluster api faults soak kills matrix guards readers history history-cluster sealing
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -67,6 +67,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "  soak                     a million events through a cluster, whose processes must not grow"
 	@echo "  kills [ARGS=N]           kill the live demo 50 times under load and compare with an undisturbed one; 10 minutes"
 	@echo "  matrix                   every crash x provider outcome x callback x dispatchers of sending; 20 minutes"
+	@echo "  readers                  how long reading hostile texts takes; a minute"
 	@echo "  guards                   remove each guard in turn: a test must fail; half a minute"
 	@echo "  history HISTORY=...      real history on both databases, repeated, killed and shuffled: the same in the end"
 	@echo "  history-cluster HISTORY=...  real history through a cluster: the same as in one process"
@@ -96,6 +97,9 @@ bench-kills: .venv-dev/requirements-dev.lock
 
 bench-matrix: .venv-dev/requirements-dev.lock
 	@UNVARNISHED_MATRIX=full $(DEV) -m pytest tests/reliability/test_send_matrix.py $(ARGS)
+
+bench-readers: .venv/requirements.lock
+	@$(RUN) -m tests.reliability.reader_times
 
 bench-guards: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.reliability.guards $(ARGS)

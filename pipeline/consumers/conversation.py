@@ -9,13 +9,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+import msgspec
 from msgspec import structs
 from sqlalchemy import Connection
 
 from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.access.principal import SYSTEM
-from pipeline.domain.answers.replies import NOTHING, Control, ParsedReply, Question, Reader
+from pipeline.domain.answers.replies import MAX_TEXT, Control, ParsedReply, Question, Reader
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.asking.channels import Channel
 from pipeline.domain.events.cloudevents import envelope
@@ -53,6 +54,8 @@ class Inbound(NamedTuple):
     provider_action: Control | None = None  # what the provider did about the text itself, its reply included
     answerable: bool = True  # False: the text was acknowledged before it was handled, so no reply can go with it
     channel: str = "sms"
+    same_phone: tuple[str, ...] = ()  # digests of other spellings of the sender's number
+    media: tuple[str, ...] = ()  # where the pictures that came with the text are at the provider
 
 
 class MatchingQuestion(NamedTuple):
@@ -96,6 +99,8 @@ def inbound(store: Store, channel: Channel, text: InboundText, answerable: bool 
         provider_action=text.provider_action,
         answerable=answerable,
         channel=channel.name,
+        same_phone=store.vault.other_digests(channel.address_kind, text.sender),
+        media=text.media,
     )
 
 
@@ -118,8 +123,10 @@ def handle_text(
         result = _handle_stranger(text, control, speaker)
     else:
         result = _answer(connection, store, text, question, reader, now, speaker)
+    if _is_silenced(connection, text, control):
+        result = result._replace(reply=None)
     # Last: the runner locks the journal's head before it writes opt-outs, and so does this transaction.
-    if not _apply_control(connection, text, control) and result.reply is not None:
+    if not _apply_control(connection, text, control, question) and result.reply is not None:
         result = result._replace(reply=_translated(connection, reply_texts.STOPPED, question, speaker))
     if not text.answerable:
         result = result._replace(reply=None)
@@ -142,6 +149,7 @@ def _store(connection: Connection, text: Inbound, key: SealingKey) -> bool:
         "sender": text.sender,
         "text": key.seal(text.text).encode(),
         "outcome": "quarantined",
+        "media": key.seal(msgspec.json.encode(text.media).decode()).encode() if text.media else None,
     }
     return inbound_messages.store_text(connection, row)
 
@@ -156,15 +164,33 @@ def _outcome(connection: Connection, result: ReplyResult, question: MatchingQues
     return columns | {"order_id": order_id, "contact_id": contact_id, "next_question": open_now}
 
 
-def _apply_control(connection: Connection, text: Inbound, control: Control | None) -> bool:
-    """Record a STOP or a START. False: a START without effect, because a STOP is newer or of the same second."""
+def _is_silenced(connection: Connection, text: Inbound, control: Control | None) -> bool:
+    """Whether nothing may be sent back: the sender opted out before, and does not ask for help or for a new start.
+
+    A STOP from an address that cannot be recorded is not confirmed either.
+    """
+    if text.sender is None:
+        return control in ("stop", "start")
+    return control not in ("start", "help") and bool(opt_outs.opted_out(connection, [text.sender, *text.same_phone]))
+
+
+def _apply_control(
+    connection: Connection, text: Inbound, control: Control | None, question: MatchingQuestion | None
+) -> bool:
+    """Record a STOP or a START of the sender, and of all addresses of the contact that the sender is.
+
+    False: a START without effect, because a STOP is newer or of the same second.
+    """
     if text.sender is None:
         return True
     undeliverable.reached(connection, text.sender, text.received_at)
     if control not in ("stop", "start"):
         return True
-    change = OptChange(text.sender, EVENT_SOURCE, _event_id(text), control == "stop", text.received_at)
-    opt_outs.record(connection, [change])
+    addresses = {text.sender, *text.same_phone}
+    if question is not None:
+        addresses |= conversations.addresses_of(connection, question.asked)
+    stops, event_id = control == "stop", _event_id(text)
+    opt_outs.record(connection, [OptChange(one, EVENT_SOURCE, event_id, stops, text.received_at) for one in addresses])
     return control == "stop" or not opt_outs.opted_out(connection, [text.sender])
 
 
@@ -181,6 +207,8 @@ def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestio
     if text.sender is None:
         return None
     found = conversations.asked_questions(connection, text.sender)
+    for other in text.same_phone:
+        found = found or conversations.asked_questions(connection, other)
     course, at = Course(connection, found), text.received_at
     is_late = not text.answerable  # otherwise it is being received now, whatever the clocks say
     earlier = [asked for asked in found if asked.asked_at <= at]
@@ -218,8 +246,14 @@ def _answer(
     open_then = question.open_then or before.question
     parsed = reader.read(text.text, _question_answered(open_then), language)
     control = text.provider_action or parsed.control
-    if control is None and parsed == NOTHING and open_then == "arrival":
-        return ReplyResult(True, "ignored")  # an automatic reply
+    if control is None and parsed.automatic and not text.media:
+        return ReplyResult(True, "ignored")
+    if text.media:
+        parsed = _with_pictures(parsed, len(text.media))
+    elif parsed.unclear and (before.question == DONE or before.tries >= _MAX_REPEATS):
+        parsed = structs.replace(
+            parsed, comment=_printable(text.text) or None
+        )  # it is not asked again: a person reads it
     stated, answered_at = _statement(before.statement, parsed), text.received_at
     if question.open_then is None:
         statement = before.statement.amended_by(stated)
@@ -229,6 +263,8 @@ def _answer(
         after, reply = _next_after_late(before, statement, now), None
         added_comment = stated.comment != before.statement.comment
         answered_at = _time_of_late(connection, text, asked, added_comment=added_comment)
+    if text.media and not text.text.strip() and question.open_then is None:
+        after, reply = before._replace(statement=statement, changed_at=now), reply_texts.PICTURE
     if control is not None:
         # A person who wants help or silence gets no further question; what else the text states still counts.
         after = before._replace(statement=statement, changed_at=now)
@@ -270,13 +306,28 @@ def _statement(before: Statement, parsed: ParsedReply) -> Statement:
     return Statement(parsed.arrival, parsed.complete, parsed.conditions, score, comment)
 
 
+def _printable(text: str) -> str:
+    """A text without characters that databases and screens cannot represent."""
+    return "".join(char for char in text[:MAX_TEXT] if char.isprintable() or char in "\n\t").strip()
+
+
+def _with_pictures(parsed: ParsedReply, number: int) -> ParsedReply:
+    """A reading with the note that pictures came, which a person has to look at."""
+    note = "[a picture was sent]" if number == 1 else f"[{number} pictures were sent]"
+    words = None if parsed.automatic else parsed.comment
+    return structs.replace(parsed, comment="\n".join(filter(None, [words, note])), unclear=False)
+
+
 def _next(
     before: Conversation, statement: Statement, parsed: ParsedReply, now: datetime
 ) -> tuple[Conversation, str | None]:
     """The conversation after a text, and the reply to it; None: no reply."""
     missing = _missing(before, statement)
     if before.question == DONE:
-        return before._replace(statement=statement, changed_at=now), None
+        # A number after the end may mean anything: a person reads it, and that is said once.
+        reply = reply_texts.READ_BY_PERSON if parsed.unclear and before.tries == 0 else None
+        tries = before.tries + (reply is not None)
+        return before._replace(tries=tries, statement=statement, changed_at=now), reply
     if missing == before.question:
         if before.tries < _MAX_REPEATS:
             again = before._replace(tries=before.tries + 1, statement=statement, changed_at=now)

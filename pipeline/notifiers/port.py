@@ -22,8 +22,31 @@ from pipeline.domain.asking.ask_states import AskState, hashed
 
 
 @dataclass(frozen=True)
+class MailContent:
+    """What an e-mail has beyond its text. `unsubscribe_url` takes one click of the reader's program (RFC 8058)."""
+
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    unsubscribe_url: str = field(repr=False)
+
+
+class TemplateContent(NamedTuple):
+    """What a provider's approved template is chosen by and filled in with: its text is kept at the provider."""
+
+    language: str
+    purpose: str
+    company: str
+    order: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Message:
-    """One message to one person. `link_hash` identifies it at the provider. Its repr shows no personal data."""
+    """One message to one person. `link_hash` identifies it at the provider. Its repr shows no personal data.
+
+    `body` is the text of a text message. Of an e-mail `mail` is sent, of a template `template`.
+    """
 
     to: str = field(repr=False)
     body: str = field(repr=False)
@@ -34,6 +57,8 @@ class Message:
     account_id: str
     contact_id: str
     order_id: str
+    mail: MailContent | None = field(default=None, repr=False)
+    template: TemplateContent | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,6 +128,7 @@ class InboundText(msgspec.Struct, frozen=True, tag="inbound_text"):
     text: str
     received_at: datetime
     provider_action: Control | None = None  # what the provider did about the text itself, its reply included
+    media: tuple[str, ...] = ()  # addresses of pictures and other files that came with it, at the provider
 
     def __repr__(self) -> str:
         """Without personal data."""

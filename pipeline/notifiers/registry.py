@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline.domain.asking.channels import SMS, Channel
+from pipeline.domain.asking.channels import EMAIL, SMS, Channel
 from pipeline.notifiers.channels.console import notifier as console
 from pipeline.notifiers.channels.demo_phone import notifier as demo_phone
 from pipeline.notifiers.channels.demo_phone.notifier import PhoneStore
+from pipeline.notifiers.channels.email import channel as email
 from pipeline.notifiers.channels.twilio import channel as twilio
 from pipeline.notifiers.port import Adapter
 from pipeline.settings import ConfigurationError, Settings
@@ -29,6 +30,7 @@ class ConfiguredChannel(NamedTuple):
 # By value of UNVARNISHED_NOTIFIER.
 CHANNELS = {
     "twilio_sms": Registration(SMS, lambda settings, _: twilio.configure(settings)),
+    "email": Registration(EMAIL, lambda settings, _: email.configure(settings)),
     "phone": Registration(SMS, lambda _, phones: demo_phone.configure(phones)),
     "console": Registration(SMS, lambda *_: console.configure()),
 }
@@ -36,17 +38,22 @@ CHANNELS = {
 
 def channels_of(settings: Settings) -> tuple[Channel, ...]:
     """The channels of this installation, in order of preference. Raises ConfigurationError if one is not registered."""
-    return (_registered(settings).channel,)
+    return tuple(found.channel for found in _registered(settings))
 
 
 def configured_channels(settings: Settings, phones: PhoneStore) -> tuple[ConfiguredChannel, ...]:
     """The channels of this installation, connected to their providers. Raises ConfigurationError."""
-    found = _registered(settings)
-    return (ConfiguredChannel(found.channel, found.build(settings, phones)),)
+    return tuple(ConfiguredChannel(found.channel, found.build(settings, phones)) for found in _registered(settings))
 
 
-def _registered(settings: Settings) -> Registration:
-    found = CHANNELS.get(settings.notifier)
-    if found is None:
+def _registered(settings: Settings) -> list[Registration]:
+    """The registrations that the settings name. Each way to reach people may be named once."""
+    names = [name.strip() for name in settings.notifier.split(",")]
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown:
         raise ConfigurationError(f"UNVARNISHED_NOTIFIER is {settings.notifier!r}; valid values: {', '.join(CHANNELS)}")
+    found = [CHANNELS[name] for name in names]
+    ways = [registration.channel.name for registration in found]
+    if len(set(ways)) < len(ways):
+        raise ConfigurationError(f"UNVARNISHED_NOTIFIER is {settings.notifier!r}, which names one way to ask twice")
     return found

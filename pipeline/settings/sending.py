@@ -14,8 +14,8 @@ class SendingSettings(SettingsGroup):
 
     notifier: str = Field(
         "phone",
-        description="channel that questions are sent through: twilio_sms; phone: the demo's page of customers' phones; "
-        "console: standard output",
+        description="channels that questions are sent through, separated by commas, the preferred one first: "
+        "twilio_sms, email; phone: the demo's page of customers' phones; console: standard output",
     )
     sms_segment_price: float | None = Field(
         None,

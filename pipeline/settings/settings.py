@@ -8,6 +8,7 @@ from pydantic import model_validator
 from pipeline.settings.access import AccessSettings
 from pipeline.settings.asking import AskingSettings
 from pipeline.settings.base import PREFIX, SettingsGroup
+from pipeline.settings.channels.mail import MailSettings
 from pipeline.settings.channels.twilio import TwilioSettings
 from pipeline.settings.company import CompanySettings
 from pipeline.settings.detection import DetectionSettings
@@ -15,7 +16,6 @@ from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
 from pipeline.settings.kafka import KafkaSettings
 from pipeline.settings.logging import LoggingSettings
-from pipeline.settings.mail import MailSettings
 from pipeline.settings.receivers import ReceiverSettings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.settings.roles import RoleSettings

@@ -1,7 +1,8 @@
 """After any fault every ask has at most one message and a final state.
 
-{failpoint} x {response of the provider} x {time of its callbacks} x {1, 4 dispatchers}, on both databases. The suite
-runs a selection that contains every value; `UNVARNISHED_MATRIX=full`, set by `make bench WHAT=matrix`, runs all.
+{failpoint} x {response of the provider} x {time of its callbacks} x {1, 4 dispatchers}, on both databases; by e-mail
+{failpoint} x {what the mail server does} x {dispatchers}. The suite runs selections that contain every value;
+`UNVARNISHED_MATRIX=full`, set by `make bench WHAT=matrix`, runs all.
 """
 
 import os
@@ -19,7 +20,10 @@ from sqlalchemy import Engine, func, select
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.failpoints import FAILPOINTS
+from pipeline.consumers.sending import status_reports
 from pipeline.domain.asking.ask_states import LOOK_AFTER, TERMINAL, AskState
+from pipeline.notifiers.channels.email.reports import REPORT_PATH, MailReports
+from pipeline.notifiers.port import HttpCall, StatusReport
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.schema.asks import asks
@@ -28,8 +32,10 @@ from pipeline.store.store import Store
 from tests.support.builders import at
 from tests.support.provider import MADE, Answer, Provider, When
 from tests.support.running.embedded import VAULT, embedded
-from tests.support.running.sending import states, webhook
-from tests.support.running.sending_process import number, order_id, run
+from tests.support.running.sending import states, stored, webhook
+from tests.support.running.sending_process import mailbox, number, order_id, run
+from tests.support.servers.bounces import bounce
+from tests.support.servers.mail import TAKEN, Behaviour, MailServer, mail_server
 
 pytestmark = [pytest.mark.reliability, pytest.mark.slow]
 
@@ -142,6 +148,106 @@ def _check_runtime(case: Case, provider: Provider, runtime: EmbeddedRunner, orde
             assert case.failpoint not in ("", "after_decision")
     if not case.failpoint and case.answer in REFUSED:
         assert set(states(runtime.engine)) == {"not_asked"}
+
+
+class MailCase(NamedTuple):
+    """One cell of the matrix of e-mail. `bounces`: the server takes the message, and reports later that it failed."""
+
+    failpoint: str
+    behaviour: Behaviour
+    bounces: bool
+    dispatchers: int
+    store: str
+
+
+MAIL_REFUSED_FOR_NOW = frozenset({"later", "sender", "content_later"})
+
+
+def _all_mail() -> Iterator[MailCase]:
+    for failpoint, behaviour, dispatchers, store in product(("", *FAILPOINTS), get_args(Behaviour), (1, 4), STORES):
+        yield MailCase(failpoint, behaviour, False, dispatchers, store)
+        if behaviour in TAKEN:
+            yield MailCase(failpoint, behaviour, True, dispatchers, store)
+
+
+def _mail_selection() -> Iterator[MailCase]:
+    """Each behaviour once, each failpoint with a message that was taken, and bounces of known and unknown outcomes."""
+    failpoints = ("", *FAILPOINTS)
+    for n, behaviour in enumerate(get_args(Behaviour)):
+        yield MailCase(failpoints[n % 6], behaviour, False, (1, 4)[n // 2 % 2], STORES[n % 2])
+    for n, failpoint in enumerate(FAILPOINTS):
+        yield MailCase(failpoint, "accept", n % 2 == 0, (4, 1)[n % 2], STORES[n % 2])
+    yield MailCase("", "accept", True, 1, "sqlite")
+    yield MailCase("", "reset", True, 1, "postgresql")
+
+
+MAIL_CASES = list(_all_mail() if os.environ.get("UNVARNISHED_MATRIX") == "full" else _mail_selection())
+
+
+@pytest.mark.parametrize("case", MAIL_CASES, ids=lambda case: "-".join(map(str, case)).replace("--", "-"))
+def test_every_ask_has_at_most_one_email_and_a_final_state(case: MailCase, request: pytest.FixtureRequest) -> None:
+    url: str = request.getfixturevalue(f"{case.store}_database_url")
+    orders = 1 + case.dispatchers
+    with closing_engine(url) as engine, mail_server(case.behaviour) as server:
+        address = f"smtp:{server.port}"
+        (code,) = run((url, address, case.failpoint, orders, case.dispatchers, [DELIVERED], DELIVERED))
+        assert code == (-signal.SIGKILL if case.failpoint else 0)
+        if case.behaviour in MAIL_REFUSED_FOR_NOW:
+            server.behaviour = "accept"
+        if case.bounces:
+            _report_bounces(engine, server)
+        again = (url, address, "", orders, 1, [DELIVERED, *AFTERWARDS], THE_END)
+        assert run(*[again] * case.dispatchers) == [0] * case.dispatchers
+        if case.bounces:
+            _report_bounces(engine, server)
+        _check_mail(case, server, url, orders)
+
+
+def _report_bounces(engine: Engine, server: MailServer) -> None:
+    """Every message that was taken comes back; reports are repeated, and may be those of another database's asks."""
+    store = Store(engine, VAULT, EmbeddedJournal())
+    for _, message in [*server.taken]:
+        body = bounce(str(message["Message-ID"]).strip("<>"), "failed", "5.1.1")
+        call = HttpCall(REPORT_PATH, "", {"authorization": "Bearer not-a-secret-at-all"}, body, DELIVERED)
+        report = MailReports("not-a-secret-at-all").parse(call)
+        assert isinstance(report, StatusReport)
+        with engine.begin() as connection:
+            status_reports.handle(connection, store.journal, report, DELIVERED)
+
+
+def _check_mail(case: MailCase, server: MailServer, url: str, orders: int) -> None:
+    taken = Counter(to for to, _ in server.taken)
+    assert max(taken.values(), default=0) <= 1
+    runtime = embedded(url)
+    try:
+        runtime.process_pending()
+        runtime.tick(THE_END + timedelta(days=1))
+        found = {row["order_id"]: row for row in stored(runtime.engine)}
+    finally:
+        runtime.engine.dispose()
+    assert len(found) == orders
+    for n in range(orders):
+        ask, was_taken = found[order_id(n)], taken[mailbox(n)]
+        state = AskState(ask["state"])
+        assert ask["wake_at"] is None
+        if was_taken and case.bounces:
+            late = case.failpoint == "after_decision"  # sent by the second process only, and reported after the expiry
+            assert state is (AskState.EXPIRED if late else AskState.FAILED), "it also resolves an unknown outcome"
+        elif was_taken and ask["provider_id"] is not None:
+            assert state is AskState.EXPIRED, "it was accepted, and no answer arrived"
+        elif was_taken:
+            assert state is AskState.UNRESOLVED, "it was taken without a word, and is never sent again"
+        else:
+            assert state in (AskState.NOT_ASKED, AskState.UNRESOLVED)
+            assert state is AskState.NOT_ASKED or case.failpoint not in ("", "after_decision")
+
+
+def test_the_selection_of_email_contains_every_value() -> None:
+    chosen = list(_mail_selection())
+    assert {case.failpoint for case in chosen} == {"", *FAILPOINTS}
+    assert {case.behaviour for case in chosen} == set(get_args(Behaviour))
+    assert {(case.dispatchers, case.store) for case in chosen} == set(product((1, 4), STORES))
+    assert {case.bounces for case in chosen} == {True, False}
 
 
 def test_the_selection_contains_every_value() -> None:

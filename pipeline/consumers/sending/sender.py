@@ -19,8 +19,11 @@ from pipeline.notifiers.port import (
     NotAccepted,
     Notifier,
     ProviderAnswer,
+    TemplateContent,
     Unknown,
 )
+from pipeline.notifiers.wording.languages import best_language
+from pipeline.notifiers.wording.mails import AskedQuestion, question_mail
 from pipeline.notifiers.wording.questions import OwnWords, question_text
 from pipeline.store.asks.claiming import Claimed, PendingLookup
 
@@ -101,14 +104,15 @@ class Sender:
 
 
 def message_of(claimed: Claimed, context: MessageContext) -> Message:
-    """The message of a claimed ask."""
+    """The message of a claimed ask, with what each kind of channel needs of it."""
     key = claimed.key
     link = f"{context.public_url}/f/{claimed.form_token}"
+    language = best_language(claimed.language)
+    asked = AskedQuestion(language, key.purpose, context.company, key.order_id, link, claimed.role, context.own_words)
+    unsubscribe_url = f"{context.public_url}/u/{claimed.unsubscribe_token}"
     return Message(
         to=claimed.to,
-        body=question_text(
-            claimed.language, key.purpose, context.company, key.order_id, link, claimed.role, context.own_words
-        ),
+        body=question_text(*asked),
         link_hash=hashed(claimed.form_token),
         callback_token=claimed.callback_token,
         valid_for=claimed.valid_for,
@@ -116,4 +120,6 @@ def message_of(claimed: Claimed, context: MessageContext) -> Message:
         account_id=claimed.account_id,
         contact_id=key.contact_id,
         order_id=key.order_id,
+        mail=question_mail(asked, unsubscribe_url) if "@" in claimed.to else None,
+        template=TemplateContent(language, key.purpose, context.company, key.order_id, link),
     )

@@ -54,6 +54,10 @@ class Reader(Protocol):
     (BCP 47) or None: a hint that decides between words that mean different things in several languages.
     """
 
+    def prepare(self) -> None:
+        """Load what reading needs, so that the first text does not wait for it."""
+        ...
+
     def read(self, text: str, question: Question, language: str | None) -> ParsedReply:
         """Parse one text."""
         ...

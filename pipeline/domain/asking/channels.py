@@ -44,6 +44,7 @@ class Channel:
 
 
 SMS = Channel("sms", address_kind="phone", consent_kind="sms")
+EMAIL = Channel("email", address_kind="email", consent_kind="email")
 
 
 def consents_to_any(contact: Contact) -> bool:

@@ -56,8 +56,10 @@ def experience_of(answers: Sequence[Answer]) -> Experience:
 
 
 def _incomplete(answer: Answer) -> bool:
-    """Missing papers alone do not count: the goods did arrive."""
-    return answer.complete is False or any(condition != "papers_missing" for condition in answer.condition)
+    """Missing papers alone do not count, whatever the reading says of completeness: the goods did arrive."""
+    if answer.condition:
+        return any(condition != "papers_missing" for condition in answer.condition)
+    return answer.complete is False
 
 
 def _mean(values: Sequence[float]) -> float | None:

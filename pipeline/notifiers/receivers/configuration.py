@@ -56,7 +56,7 @@ class WebhookConfig(ReceiverConfig, frozen=True, kw_only=True, tag="webhook"):
 
 
 class EmailConfig(ReceiverConfig, frozen=True, kw_only=True, tag="email"):
-    """Addresses that get e-mail through UNVARNISHED_SMTP_URL."""
+    """Addresses that get e-mail through UNVARNISHED_SMTP_HOST."""
 
     to: Annotated[list[Text], Meta(min_length=1, max_length=50)]
 

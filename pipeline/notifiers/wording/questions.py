@@ -9,7 +9,7 @@ replaced by plain ones, and a longer wording gives way to the general one. Scrip
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 
@@ -33,6 +33,11 @@ ROLE_QUESTIONS: Mapping[ContactRole, str] = {
     "user": translatable("is order %(order)s as you need it?"),
     "purchaser": translatable("did order %(order)s go well?"),
     "decision_maker": translatable("how did we do on order %(order)s?"),
+}
+_SUBJECTS: Mapping[Purpose, str] = {  # of e-mails, as the form's titles
+    "delivery": translatable("How was your delivery?"),
+    "missing_scan": translatable("Your order should have arrived"),
+    "reminder": translatable("How was your delivery?"),
 }
 OPTIONS = translatable("1 OK 2 late 3 missing/damaged 4 not received")
 WAY_OUT = translatable("STOP=end")
@@ -79,9 +84,12 @@ def subject(
     language: str, purpose: Purpose, order_id: str, role: ContactRole | None, own_words: OwnWords | None = None
 ) -> str:
     """What is asked, without options: the subject of an e-mail. The order's number is whole."""
-    words = next(_wordings(language, purpose, role, own_words or {}, typographic=True))
-    asked = words % {"order": _order_number(order_id)}
-    return asked[:1].upper() + asked[1:]
+    say, number = translations(language).gettext, _order_number(order_id)
+    special = list(_special_wordings(language, purpose, role, own_words or {}, say))
+    if special:
+        asked = special[0] % {"order": number}
+        return asked[:1].upper() + asked[1:]
+    return f"{say(_SUBJECTS[purpose])} ({say('Order %(order)s') % {'order': number}})"
 
 
 def named(text: str, language: str, company: str) -> str:
@@ -101,21 +109,21 @@ def _affordable(language: str) -> tuple[int, ...]:
     return (2, MAX_SEGMENTS) if unsupported(translate(OPTIONS, language)) else (1,)
 
 
-def _wordings(
-    language: str, purpose: Purpose, role: ContactRole | None, own_words: OwnWords, *, typographic: bool = False
+def _wordings(language: str, purpose: Purpose, role: ContactRole | None, own_words: OwnWords) -> Iterator[str]:
+    """The wordings of a question in a text message, the most specific first."""
+    yield from _special_wordings(language, purpose, role, own_words, lambda message: translate(message, language))
+    yield translate(QUESTIONS[purpose], language)
+
+
+def _special_wordings(
+    language: str, purpose: Purpose, role: ContactRole | None, own_words: OwnWords, say: Callable[[str], str]
 ) -> Iterator[str]:
-    """The wordings of a question, the most specific first."""
-    say = _typographic if typographic else translate
+    """The wordings of the company and for the role; `say` translates."""
     if purpose == "delivery":
         own = own_words.get(language, {})
         yield from (own[name] for name in (role or "", "all") if name in own)
         if role is not None and role in ROLE_QUESTIONS:
-            yield say(ROLE_QUESTIONS[role], language)
-    yield say(QUESTIONS[purpose], language)
-
-
-def _typographic(message: str, language: str) -> str:
-    return translations(language).gettext(message)
+            yield say(ROLE_QUESTIONS[role])
 
 
 def _order_number(order_id: str) -> str:

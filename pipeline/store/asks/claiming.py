@@ -57,6 +57,7 @@ _COMMIT_TO_SEND = (
                 "address",
                 "form_token_hash",
                 "callback_token_hash",
+                "unsubscribe_token_hash",
             )
         },
     )
@@ -75,6 +76,7 @@ class Claimed:
     to: str = field(repr=False)
     form_token: str = field(repr=False)
     callback_token: str = field(repr=False)
+    unsubscribe_token: str = field(repr=False)
     valid_for: timedelta
     zones: frozenset[str]
     sending_at: datetime
@@ -316,6 +318,7 @@ class _Claiming:
             to=to,
             form_token=secrets.token_urlsafe(TOKEN_BYTES),
             callback_token=secrets.token_urlsafe(TOKEN_BYTES),
+            unsubscribe_token=secrets.token_urlsafe(TOKEN_BYTES),
             valid_for=valid_for,
             zones=zones,
             sending_at=self._now,
@@ -335,6 +338,7 @@ class _Claiming:
                 "v_address": ask.digest,
                 "v_form_token_hash": hashed(claimed.form_token),
                 "v_callback_token_hash": hashed(claimed.callback_token),
+                "v_unsubscribe_token_hash": hashed(claimed.unsubscribe_token),
             }
         )
 

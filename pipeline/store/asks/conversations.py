@@ -65,6 +65,15 @@ def asked_questions(connection: Connection, sender: str) -> list[AskedQuestion]:
     return [AskedQuestion(*row) for row in connection.execute(select(both).order_by(*newest_first).limit(_MOST_ASKS))]
 
 
+def addresses_of(connection: Connection, asked: AskedQuestion) -> set[str]:
+    """The digests of the addresses that the contact of a question has now, and of the one it was sent to."""
+    contact = asks.c.order_id == asked.order_id, asks.c.contact_id == asked.contact_id
+    same_contact = and_(people.c.account_id == asks.c.account_id, people.c.contact_id == asks.c.contact_id)
+    columns = asks.c.recipient, people.c.phone_digest, people.c.email_digest
+    rows = connection.execute(select(*columns).outerjoin_from(asks, people, same_contact).where(*contact))
+    return {digest for row in rows for digest in row if digest is not None}
+
+
 class Course:
     """The course of some conversations: which question was open when, and which still is."""
 

@@ -12,6 +12,7 @@ from pipeline.store.db.bulk import insert_once
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.asks import ASKED_AT, asks
 from pipeline.store.schema.conversations import qr_links
+from pipeline.store.schema.people import people
 
 MAX_ORDER_ID = 200  # characters
 
@@ -51,3 +52,18 @@ def qr_token(connection: Connection, vault: Vault, order_id: str, now: datetime)
     token = vault.link_token(f"{QR}\n{order_id}")
     insert_once(connection, qr_links, {"token_hash": hashed(token), "order_id": order_id, "made_at": now})
     return token
+
+
+def unsubscribable(connection: Connection, token_hash: str, since: datetime) -> frozenset[str]:
+    """The digests of all addresses of the person whom a link that ends messages belongs to, sent after `since`.
+
+    Empty: there is no such link.
+    """
+    columns = asks.c.account_id, asks.c.contact_id, asks.c.recipient
+    query = select(*columns).where(asks.c.unsubscribe_token_hash == token_hash, asks.c.sending_at >= since)
+    sent = connection.execute(query).first()
+    if sent is None:
+        return frozenset()
+    of = people.c.account_id == sent.account_id, people.c.contact_id == sent.contact_id
+    person = connection.execute(select(people.c.phone_digest, people.c.email_digest).where(*of)).first()
+    return frozenset(digest for digest in (sent.recipient, *(person or ())) if digest is not None)

@@ -55,6 +55,22 @@ def e164(text: str, country: str | None = None) -> str | None:
     return _formatted(found[0] if len(found) == 1 else next(filter(_may_be_mobile, found), found[0]))
 
 
+# Numbers that reach the same phone in two spellings, by the plans of their countries. Providers and people use both.
+_EQUIVALENT: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\+521(\d{10})"), r"+52\1"),  # Mexico: 1 before mobile numbers until 2019
+    (re.compile(r"\+52(\d{10})"), r"+521\1"),
+    (re.compile(r"\+549(\d{10})"), r"+54\1"),  # Argentina: 9 before mobile numbers from abroad
+    (re.compile(r"\+54([1-8]\d{9})"), r"+549\1"),
+    (re.compile(r"\+55([1-9]{2})9([6-9]\d{7})"), r"+55\1\2"),  # Brazil: 9 before mobile numbers since 2012
+    (re.compile(r"\+55([1-9]{2})([6-9]\d{7})"), r"+55\g<1>9\2"),
+)
+
+
+def equivalents(number: str) -> tuple[str, ...]:
+    """Other spellings in E.164 that reach the phone with this number."""
+    return tuple(match.expand(other) for pattern, other in _EQUIVALENT if (match := pattern.fullmatch(number)))
+
+
 def _plain(text: str) -> str:
     """The text without extensions and invisible characters, its digits those of ASCII."""
     visible = (char for char in text if unicodedata.category(char) != "Cf")
@@ -129,7 +145,11 @@ def _parse(written: str, country: str | None) -> PhoneNumber | None:
         number = phonenumbers.parse(written, country)
     except phonenumbers.NumberParseException:
         return None
-    return number if phonenumbers.is_possible_number(number) else None
+    if phonenumbers.is_possible_number(number):
+        return number
+    # A spelling that its plan no longer has, as "+521" of Mexico, is that of today.
+    today = equivalents(_formatted(number))
+    return phonenumbers.parse(today[0]) if today else None
 
 
 def _plausible(number: PhoneNumber | None) -> PhoneNumber | None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipeline.domain.asking.channels import AddressKind
-from pipeline.store.people.phone_numbers import country_code, e164
+from pipeline.store.people.phone_numbers import country_code, e164, equivalents
 
 _NONCE = 12  # bytes, the size recommended for AES-GCM
 KEY_BYTES = 32
@@ -114,6 +114,11 @@ class Vault:
     def digest(self, kind: AddressKind, address: str | None) -> str | None:
         """The digest of an address of that kind; None if it is not one that can be written to."""
         return self.phone_digest(address) if kind == "phone" else self.email_digest(address)
+
+    def other_digests(self, kind: AddressKind, address: str | None) -> tuple[str, ...]:
+        """The digests of other spellings that reach the same phone; none for another kind of address."""
+        number = self.read_phone(address) if kind == "phone" else None
+        return () if number is None else tuple(self._digest(f"tel:{one}".encode()) for one in equivalents(number))
 
     def read_phone(self, phone: str | None, country: str | None = None) -> str | None:
         """A phone number in E.164; None if it cannot be written to. `country`: as its account states it."""

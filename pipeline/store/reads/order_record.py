@@ -64,12 +64,13 @@ class StoredClaim(NamedTuple):
 
 
 class StoredText(NamedTuple):
-    """One inbound text about the order. Its content stays sealed; the answer it became says what it states."""
+    """One inbound text about the order. `words`: its content, sealed; None: they may not be read, or are gone."""
 
     received_at: datetime
     contact_id: str | None
     outcome: str
     reply: str | None
+    words: str | None = None
 
 
 class StoredPair(NamedTuple):
@@ -155,10 +156,11 @@ def _refused(contact_id: str, purpose: str, decided_at: datetime, reason: str) -
 
 
 def _texts(connection: Connection, order_id: str, may_read_words: bool) -> list[StoredText]:
-    columns = [inbound_messages.c[name] for name in StoredText._fields]
-    query = select(*columns).where(inbound_messages.c.order_id == order_id)
-    found = [StoredText(*row) for row in connection.execute(query.order_by(inbound_messages.c.received_at))]
-    return found if may_read_words else [text._replace(reply=None) for text in found]
+    names = ("received_at", "contact_id", "outcome", "reply", "text")
+    query = select(*(inbound_messages.c[name] for name in names)).where(inbound_messages.c.order_id == order_id)
+    rows = connection.execute(query.order_by(inbound_messages.c.received_at)).all()
+    found = [StoredText(*row[:4], words=row.text.decode()) for row in rows]
+    return found if may_read_words else [text._replace(reply=None, words=None) for text in found]
 
 
 def _pairs(connection: Connection, order: Order) -> list[StoredPair]:

@@ -25,7 +25,9 @@ def open_record(connection: Connection, vault: Vault, record: OrderRecord) -> Or
     facts.promises = [_open(promise, texts, "by", "reason") for promise in facts.promises]
     facts.scans = [_open(scan, texts, "note") for scan in facts.scans]
     facts.cancellations = [_open(cancellation, texts, "reason") for cancellation in facts.cancellations]
-    return record._replace(answers=opened(connection, vault, record.answers))
+    words = open_words(connection, vault, [text.words for text in record.texts])
+    shown = [text._replace(words=words.get(text.words or "") or None) for text in record.texts]
+    return record._replace(answers=opened(connection, vault, record.answers), texts=shown)
 
 
 def _sealed(facts: Facts) -> list[str | None]:

@@ -33,12 +33,14 @@ asks = Table(
     Column("sent_at", Utc),  # when we learned that the provider had it
     Column("delivered_at", Utc),  # when we learned that the phone had it
     Column("address", String(64)),  # digest of the address that the decision is about; once sent, that it went to
+    Column("unsubscribe_token_hash", String(64)),  # SHA-256 in hexadecimal of the token that ends messages
     Column("send_by", Utc),  # latest time of sending; null: by the policy, after the decision
     PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
     Index("asks_by_account", "account_id", "decided_at"),
     Index("asks_by_wake_at", "wake_at"),
     Index("asks_by_form_token", "form_token_hash", unique=True),
     Index("asks_by_callback_token", "callback_token_hash", unique=True),
+    Index("asks_by_unsubscribe_token", "unsubscribe_token_hash", unique=True),
     Index("asks_by_recipient", "recipient"),
     Index("asks_by_address", "address", "decided_at"),
     **WITHOUT_ROWID,

@@ -18,6 +18,7 @@ inbound_messages = Table(
     Column("order_id", String(200)),
     Column("contact_id", String(200)),
     Column("reply", Text),  # what we sent back; null: nothing
+    Column("media", LargeBinary),  # sealed: where the pictures that came with it are at the provider, as JSON
     Column("next_question", String(20)),  # of the conversation, after this text; null: stored by an earlier version
     PrimaryKeyConstraint("source", "message_id"),
     Index("inbound_by_sender", "sender", "received_at"),

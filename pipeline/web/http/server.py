@@ -37,7 +37,7 @@ from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
-from pipeline.web.public.form import form
+from pipeline.web.public.form import form, unsubscribe
 
 Routes = Callable[[Services], Sequence[ControllerRouterHandler]]
 AuthRoutes = Callable[[Auth], Sequence[ControllerRouterHandler]]
@@ -47,6 +47,7 @@ AuthRoutes = Callable[[Auth], Sequence[ControllerRouterHandler]]
 PUBLIC: tuple[Routes, ...] = (
     ingest.routes,  # POST /v1/events
     form.routes,  # GET /, /f; GET, POST /f/{token}
+    unsubscribe.routes,  # GET, POST /u/{token}
     assets.routes,  # GET /static/...
 )
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.

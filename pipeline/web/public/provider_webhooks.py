@@ -47,6 +47,7 @@ class ProviderWebhooks(NamedTuple):
 
 def routes(services: Services, provider: ProviderWebhooks, spool: Spool) -> list[HTTPRouteHandler]:
     """The handlers of the provider's paths."""
+    provider.reader.prepare()
     spool_limiter = CapacityLimiter(1)  # the spool's own thread, as all others may be waiting for the database
 
     @post(list(provider.webhooks.paths), opt=_SIGNED, request_max_body_size=MAX_BODY, include_in_schema=False)

@@ -11,9 +11,14 @@ from sqlalchemy import text
 from pipeline.consumers import conversation
 from pipeline.consumers.conversation import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.answers.replies import Control, PlainReader
+from pipeline.domain.asking.channels import SMS
 from pipeline.domain.asking.policy import Policy
+from pipeline.notifiers.port import InboundText
 from pipeline.store.asks.claiming import Claimer
+from pipeline.store.reads.order_record import read_record
+from pipeline.store.reads.words import open_record
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import conversations, inbound_messages
@@ -27,7 +32,7 @@ from tests.support.requests.conversations import receive_text
 from tests.support.requests.installation import PHONE
 from tests.support.running.embedded import VAULT, ingest
 from tests.support.running.sending import sending_runner
-from tests.support.stored import published, rows
+from tests.support.stored import opened, published, rows
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
 
@@ -85,9 +90,9 @@ def test_after_two_unreadable_replies_the_conversation_is_left_to_a_person(runti
 
 def test_a_reply_in_words_is_stored_and_the_question_is_repeated(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime)
-    assert (receive_text(runtime, "half of it is wet").reply or "").startswith("Your supplier: Thank you, noted.")
+    assert (receive_text(runtime, "Ana counts it tomorrow").reply or "").startswith("Your supplier: Thank you, noted.")
     assert "0 (not at all)" in (receive_text(runtime, "3", at(hours=4)).reply or "")
-    assert (current(runtime)["complete"], current(runtime)["comment"]) == (False, "half of it is wet")
+    assert (current(runtime)["complete"], current(runtime)["comment"]) == (False, "Ana counts it tomorrow")
 
 
 def test_an_automatic_reply_changes_nothing(runtime: EmbeddedRunner) -> None:
@@ -152,10 +157,10 @@ def test_a_text_from_a_reassigned_number_answers_nothing(runtime: EmbeddedRunner
 def test_an_answer_by_form_ends_the_conversation(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime)
     ingest(runtime, answered(time=at(hours=3), arrival="late", score={"value": 2}, comment="Too late."))
-    result = receive_text(runtime, "and no papers at all", at(hours=4))
+    result = receive_text(runtime, "and nobody rang the bell", at(hours=4))
     assert result.reply is None
     last = current(runtime)
-    assert (last["arrival"], last["score"], last["comment"]) == ("late", 2, "Too late.\n\nand no papers at all")
+    assert (last["arrival"], last["score"], last["comment"]) == ("late", 2, "Too late.\n\nand nobody rang the bell")
 
 
 def test_stop_applies_at_once_to_all_orders_until_start(runtime: EmbeddedRunner) -> None:
@@ -332,3 +337,129 @@ def test_an_answer_by_text_is_one_event_of_ours_in_the_journal(runtime: Embedded
     receive_text(runtime, "1", message_id="SM-d")
     received = [row for row in rows(runtime, journal) if row["type"] == "feedback.received"]
     assert [(row["source"], row["id"]) for row in received] == [("unvarnished/text", "twilio:SM-d")]
+
+
+def test_the_last_word_counts_after_the_end_and_after_the_form(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    for hour, words in enumerate(("1", "9", "no"), 3):
+        receive_text(runtime, words, at(hours=hour))
+    receive_text(runtime, "Sorry, it came late", at(hours=7))
+    assert (current(runtime)["arrival"], current(runtime)["score"]) == ("late", 9)
+    assert published(runtime, "fulfilment.compared")[-1]["verdict"] == "embellished"
+    ingest(runtime, answered(time=at(hours=8), arrival="on_time", complete=True))
+    receive_text(runtime, "late", at(hours=9))
+    assert current(runtime)["arrival"] == "late"
+    assert [row["arrival"] for row in rows(runtime, answers)].count("on_time") >= 2, "both are kept"
+
+
+def test_a_correction_of_the_option_is_no_score(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    receive_text(runtime, "1", at(hours=3))
+    receive_text(runtime, "2, not 1", at(hours=4))
+    assert (current(runtime)["arrival"], current(runtime)["score"]) == ("late", None)
+
+
+def test_a_bare_number_after_the_end_is_left_to_a_person_and_not_dropped_without_a_word(
+    runtime: EmbeddedRunner,
+) -> None:
+    installation.sent(runtime)
+    for hour, words in enumerate(("1", "9", "no"), 3):
+        receive_text(runtime, words, at(hours=hour))
+    assert "a person will read" in (receive_text(runtime, "2", at(hours=7)).reply or "")
+    assert (current(runtime)["arrival"], current(runtime)["comment"]) == ("on_time", "2")
+    assert receive_text(runtime, "ok thanks", at(hours=8)).reply is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "I'm driving with Focus turned on. I'll see your message when I get where I'm going.",
+        "Abwesenheitsnotiz: ich bin bis 3.6. nicht im Büro",
+        "Liked “Your supplier: how was order SO-1? 1 OK 2 late 3 missing/damaged 4 not received”",
+        "「ありがとうございます」にいいねしました",
+    ],
+)
+def test_what_a_device_wrote_is_no_answer_at_any_question(runtime: EmbeddedRunner, words: str) -> None:
+    installation.sent(runtime)
+    result = receive_text(runtime, words)
+    assert (result.outcome, result.reply, rows(runtime, answers)) == ("ignored", None, [])
+    assert rows(runtime, asks)[0]["state"] == "sent", "the reminder stays"
+    receive_text(runtime, "1", at(hours=4))
+    assert receive_text(runtime, words, at(hours=5)).outcome == "ignored"
+    assert len(rows(runtime, answers)) == 1
+
+
+def test_after_an_opt_out_texts_count_and_get_no_reply(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert "no more messages" in (receive_text(runtime, "STOP").reply or "")
+    for hour, words in enumerate(("2", "3", "Why do you still write", "STOP"), 4):
+        assert receive_text(runtime, words, at(hours=hour)).reply is None, words
+    assert (current(runtime)["arrival"], current(runtime)["complete"]) == ("late", None)
+    assert "STOP" in (receive_text(runtime, "HELP", at(hours=9)).reply or ""), "help was asked for"
+    assert "again" in (receive_text(runtime, "START", at(hours=10)).reply or "")
+
+
+def test_an_opt_out_covers_every_address_of_the_contact(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime, phone=PHONE, email="ana@roux.example")
+    receive_text(runtime, "please no more messages")
+    stopped = {row["digest"] for row in rows(runtime, opt_outs)}
+    assert stopped == {VAULT.phone_digest(PHONE), VAULT.email_digest("ana@roux.example")}
+
+
+@pytest.mark.parametrize(
+    ("known", "sender"),
+    [("+525512345678", "+5215512345678"), ("+551187654321", "+5511987654321"), ("+5491123456789", "+541123456789")],
+)
+def test_a_number_in_the_other_spelling_of_its_plan_is_the_same_phone(
+    runtime: EmbeddedRunner, known: str, sender: str
+) -> None:
+    installation.sent(runtime, phone=known)
+    text = InboundText("twilio", "SM-1", sender, "late. STOP", at(hours=3))
+    inbound = conversation.inbound(runtime.store, SMS, text)
+    with runtime.engine.begin() as connection:
+        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), at(hours=3))
+    runtime.ingest(result.events)
+    assert current(runtime)["arrival"] == "late"
+    stopped = {row["digest"] for row in rows(runtime, opt_outs)}
+    assert {VAULT.phone_digest(known), VAULT.phone_digest(sender)} <= stopped
+
+
+def test_an_opt_out_that_cannot_be_recorded_is_not_confirmed(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    assert receive_text(runtime, "STOP", phone="short code").reply is None
+    assert rows(runtime, opt_outs) == []
+    assert "no more messages" in (receive_text(runtime, "STOP", phone="+447700900999").reply or "")
+    assert [row["digest"] for row in rows(runtime, opt_outs)] == [VAULT.phone_digest("+447700900999")]
+
+
+def test_feedback_with_the_words_of_an_opt_out_stays_feedback(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    for hour, words in enumerate(("2", "3", "Your drivers never contact us"), 3):
+        receive_text(runtime, words, at(hours=hour))
+    assert rows(runtime, opt_outs) == []
+    assert current(runtime)["comment"] == "Your drivers never contact us"
+
+
+def test_a_picture_is_noted_thanked_for_and_its_address_kept_sealed(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    receive_text(runtime, "3", at(hours=3))
+    inbound = Inbound("twilio", "MM-1", VAULT.phone_digest(PHONE), "", at(hours=4), media=("https://m.example/1",))
+    with runtime.engine.begin() as connection:
+        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), at(hours=4))
+    runtime.ingest(result.events)
+    assert "Thank you for the picture" in (result.reply or "")
+    assert current(runtime)["comment"] == "[a picture was sent]"
+    (row,) = [row for row in rows(runtime, inbound_messages) if row["message_id"] == "MM-1"]
+    with runtime.engine.connect() as connection:
+        assert opened(connection, row["media"]) == b'["https://m.example/1"]'
+    assert "0 (not at all)" in (receive_text(runtime, "hm", at(hours=5)).reply or ""), "the question is still open"
+
+
+def test_the_words_of_an_opt_out_can_be_read_beside_the_order(runtime: EmbeddedRunner) -> None:
+    installation.sent(runtime)
+    receive_text(runtime, "Stop texting me, I never signed up")
+    with runtime.engine.connect() as connection:
+        sealed = read_record(connection, LOCAL, "SO-1")
+        assert sealed is not None
+        record = open_record(connection, VAULT, sealed)
+    assert [text.words for text in record.texts] == ["Stop texting me, I never signed up"]

@@ -44,6 +44,11 @@ class MailServer:
         self._controller.stop()
 
     @property
-    def url(self) -> str:
-        """Its address as a setting."""
-        return f"smtp://127.0.0.1:{self.port}?tls=none"
+    def settings(self) -> dict[str, Any]:
+        """The settings that lead to it."""
+        return settings_of(self.port)
+
+
+def settings_of(port: int) -> dict[str, Any]:
+    """The settings of a server on this machine."""
+    return {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}

@@ -16,9 +16,11 @@ from pipeline.consumers.sending.status_reports import UnknownMessage
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.setup import Setup
+from pipeline.notifiers.channels.email.notifier import Email
 from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.channels.twilio.webhooks import status_report
 from pipeline.notifiers.port import Notifier
+from pipeline.notifiers.smtp import SmtpServer, SmtpTransport
 from pipeline.store.db.engine import reading
 from pipeline.store.schema.asks import asks
 from pipeline.store.store import Store
@@ -47,10 +49,17 @@ def twilio(url: str, total: float = 0.5) -> TwilioSms:
     )
 
 
+def email(port: int, total: float = 2.0) -> Email:
+    """The real notifier for e-mail, with a server on this machine."""
+    transport = SmtpTransport(SmtpServer("127.0.0.1", port, "none", total))
+    return Email(transport, "ask@supplier.example", CONTEXT.company, None)
+
+
 def dispatcher(store: Store, notifier: Notifier, policy: Policy | None = None, **options: Any) -> Dispatcher:
-    """A dispatcher for text messages. Only its thread reads its clock; tests pass the time themselves."""
+    """A dispatcher for one channel. Only its thread reads its clock; tests pass the time themselves."""
     now = options.pop("now", None) or _no_clock
-    return Dispatcher(store, policy or Policy(), {"sms": notifier}, CONTEXT, now, **options)
+    policy = policy or Policy()
+    return Dispatcher(store, policy, {policy.channels[0].name: notifier}, CONTEXT, now, **options)
 
 
 def _no_clock() -> datetime:

@@ -10,11 +10,12 @@ from typing import Any
 
 from pipeline.consumers.runtime import failpoints
 from pipeline.consumers.sending.dispatcher import LEASE
+from pipeline.domain.asking.channels import EMAIL, SMS
 from pipeline.domain.asking.policy import Policy
 from tests.support.builders import completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.running.embedded import ingest
-from tests.support.running.sending import dispatcher, sending_runner, twilio
+from tests.support.running.sending import dispatcher, email, sending_runner, twilio
 
 # Forked from a process that has imported everything and has no threads: fast, and without locks of other threads.
 context = multiprocessing.get_context("forkserver")
@@ -24,6 +25,11 @@ context.set_forkserver_preload(["tests.support.running.sending_process"])
 def number(n: int) -> str:
     """The phone number of the n-th order's contact."""
     return f"+4477009003{n:02}"
+
+
+def mailbox(n: int) -> str:
+    """The e-mail address of the n-th order's contact."""
+    return f"ana{n}@customer.example"
 
 
 def order_id(n: int) -> str:
@@ -45,17 +51,31 @@ def send_through(
 ) -> None:
     """Ingest the deliveries, dispatch at each moment, and let time pass until `end`. Dies at `failpoint`, if any.
 
-    `together`: a barrier for several processes, which enter each moment together.
+    `provider`: the address of the provider's stub, or "smtp:" and the port of a mail server. `together`: a barrier for
+    several processes, which enter each moment together.
     """
     failpoints.arm(failpoint)
-    runtime = sending_runner(url, Policy(remind_after=None))  # one message each, so that every second one is a fault
+    by_mail = provider.startswith("smtp:")
+    # One message each, so that every second one is a fault.
+    policy = Policy(remind_after=None, channels=(EMAIL if by_mail else SMS,))
+    runtime = sending_runner(url, policy)
     deliveries = []
     for n in range(orders):
-        person, account = [contact(phone=number(n))], {"id": f"A-{n}"}
+        consent = {"sms": True, "email": True, "source": "contract"}
+        person, account = [contact(phone=number(n), email=mailbox(n), consent=consent)], {"id": f"A-{n}"}
         deliveries.append(completed(order_id(n), time=moments[0], contacts=person, account=account))
         deliveries.append(scanned(order_id(n), time=moments[0]))
     ingest(runtime, *deliveries, received_at=moments[0])
-    several = [dispatcher(runtime.store, twilio(provider), concurrency=2, lease=lease) for _ in range(dispatchers)]
+    several = [
+        dispatcher(
+            runtime.store,
+            email(int(provider.removeprefix("smtp:"))) if by_mail else twilio(provider),
+            policy,
+            concurrency=2,
+            lease=lease,
+        )
+        for _ in range(dispatchers)
+    ]
     for moment in moments:
         if together is not None:
             together.wait(PATIENCE)

@@ -44,6 +44,13 @@ def test_a_channel_is_connected_or_names_the_settings_that_it_needs(notifier: st
         assert set(configured.adapter.pages) <= set(PAGES)
 
 
+def test_several_channels_are_in_the_order_of_preference() -> None:
+    settings = Settings.model_validate({"notifier": "email, phone"})
+    assert [channel.name for channel in registry.channels_of(settings)] == ["email", "sms"]
+    with pytest.raises(ConfigurationError, match="one way to ask twice"):
+        registry.channels_of(Settings.model_validate({"notifier": "phone,console"}))
+
+
 def test_a_channel_that_does_not_exist_is_refused_with_those_that_do() -> None:
     settings = Settings.model_validate({"notifier": "pigeon"})
     expected = f"'pigeon'; valid values: {', '.join(registry.CHANNELS)}"

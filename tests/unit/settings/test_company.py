@@ -25,7 +25,7 @@ from pipeline.settings.company import MAX_LOGO_BYTES
 )
 def test_what_cannot_be_shown_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(**{name: value})
+        Settings.model_validate({name: value})
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]
 
 

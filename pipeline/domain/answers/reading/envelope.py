@@ -40,17 +40,20 @@ class Envelope(NamedTuple):
 def opened(text: str, hint: str | None) -> tuple[Envelope, Passage]:
     """Take a text out of what devices put around it."""
     clean = _CONTROL_CHARACTERS.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n"))
-    whole = passage(clean[:_LOOKED_AT], hint)
+    words = _own_words(clean)
+    parts = passage(words, hint)
+    whole = parts if words == clean else passage(clean[:_LOOKED_AT], hint)
     if _is_reaction(clean, whole) or _is_automatic(whole):
         return Envelope("", automatic=True), whole
-    words = _own_words(clean)
-    parts = whole if words == clean and len(clean) <= _LOOKED_AT else passage(words, hint)
     injected = bool(_CODE.search(words)) or parts.says("injection")
     return Envelope(words, injected=injected), parts
 
 
 def _is_automatic(whole: Passage) -> bool:
-    return whole.says("auto") or {"away", "later"} <= whole.said
+    if not whole.says("auto", "later"):
+        return False
+    said = {name for part in whole.parts if part.start < _LOOKED_AT for name in part.meanings}
+    return "auto" in said or {"away", "later"} <= said
 
 
 def _is_reaction(text: str, whole: Passage) -> bool:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.domain.answers.reading.tokens import Token, words_of
 
@@ -18,6 +18,7 @@ _MAX_TYPO_SEARCHES = 25  # of one text: words that are in no vocabulary and may 
 _MIN_TYPO_LENGTH = 5
 _MAX_WORD = 24  # characters of a word that are compared
 _STEM = "*"
+_MAX_BRANCHES = 8  # readings of one phrase with misspelled words that are followed
 _UNSPACED = ("ja", "zh")
 _SET_PHRASES = ("stop_phrase", "help_phrase", "auto", "wrong_number")  # read as a whole wherever they begin
 _ANSWERS = ("yes", "no", "ok")  # in scripts without spaces: only where a sentence begins
@@ -42,6 +43,10 @@ class Node:
         self.next: dict[str, Node] = {}
         self.stems: dict[str, Node] = {}
         self.meanings: dict[str, tuple[str, ...]] = {}
+
+
+Matches: TypeAlias = dict[int, dict[str, tuple[str, ...]]]
+_NO_MATCHES: Matches = {}
 
 
 class Found(NamedTuple):
@@ -182,9 +187,11 @@ class Matcher:
         meanings = frozenset({"digits"}) if token.isdigit() and token.isascii() else frozenset()
         return Found(meanings, index, index + 1, None, number)
 
-    def _length(self, index: int, matches: dict[int, dict[str, tuple[str, ...]]]) -> int:
+    def _length(self, index: int, matches: Matches) -> int:
         """The length of the phrase that counts: the longest, unless it would cut off the start of a set phrase."""
         length = max(matches)
+        if length == 1:
+            return 1
         for later in range(index + 1, index + length):
             for reach, by_language in self._found[later].items():
                 if later + reach > index + length and any(
@@ -205,26 +212,34 @@ class Matcher:
                 )
         return Found(frozenset(names), index, index + length, language, number)
 
-    def _matches(self, index: int) -> dict[int, dict[str, tuple[str, ...]]]:
+    def _matches(self, index: int) -> Matches:
         """What the phrases that begin at a token mean, by their length and language."""
-        found: dict[int, dict[str, tuple[str, ...]]] = {}
-        nodes = [self._lexicon.root]
-        position = index
-        while nodes and position < len(self._tokens):
-            token = self._tokens[position].text
-            nodes = [after for node in nodes for after in self._steps(node, token)]
-            position += 1
+        nodes = self._steps(self._lexicon.root, self._tokens[index].text)
+        if not nodes:
+            return _NO_MATCHES
+        found: Matches = {}
+        length = 1
+        while nodes:
             for node in nodes:
-                for language, names in node.meanings.items():
-                    if language in _UNSPACED and self._is_inside(index):
-                        names = tuple(name for name in names if name not in _ANSWERS)
-                        if not names:
-                            continue
-                    by_language = found.setdefault(position - index, {})
-                    by_language[language] = tuple(dict.fromkeys((*by_language.get(language, ()), *names)))
-            if len(nodes) > 8:
-                nodes = nodes[:8]
+                if node.meanings:
+                    self._note(found, index, length, node)
+            position = index + length
+            if position == len(self._tokens):
+                break
+            token = self._tokens[position].text
+            nodes = [after for node in nodes[:_MAX_BRANCHES] for after in self._steps(node, token)]
+            length += 1
         return found
+
+    def _note(self, found: Matches, index: int, length: int, node: Node) -> None:
+        by_language = found.setdefault(length, {})
+        for language, names in node.meanings.items():
+            if language in _UNSPACED and self._is_inside(index):
+                names = tuple(name for name in names if name not in _ANSWERS)
+            if names:
+                by_language[language] = tuple(dict.fromkeys((*by_language.get(language, ()), *names)))
+        if not by_language:
+            del found[length]
 
     def _is_inside(self, index: int) -> bool:
         """Whether a token stands within a run of characters without spaces."""

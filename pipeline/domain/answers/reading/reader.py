@@ -12,6 +12,7 @@ from pipeline.domain.answers.reading.codes import Codes, codes_of
 from pipeline.domain.answers.reading.controls import FoundControl, control_of
 from pipeline.domain.answers.reading.envelope import Envelope, opened
 from pipeline.domain.answers.reading.facts import Stated, stated
+from pipeline.domain.answers.reading.lexicon import lexicon
 from pipeline.domain.answers.reading.numerals import Numeral, numerals
 from pipeline.domain.answers.reading.options import Numbers, corrects_option, marked_score, options, score
 from pipeline.domain.answers.reading.passage import CONTROLS, EMPTY, SAYS_MORE, Part, Passage
@@ -24,6 +25,10 @@ _MIN_STUCK = 6  # letters from which a text of one or two different letters is a
 
 class PlainReader:
     """Reads a text in any of the languages, by rules. Stateless."""
+
+    def prepare(self) -> None:
+        """Load the vocabularies: a third of a second, once in a process."""
+        lexicon()
 
     def read(self, text: str, question: Question, language: str | None) -> ParsedReply:
         """Parse one text as the answer to a question. `language`: the contact's; it decides only ties."""
@@ -108,7 +113,11 @@ class _Reading:
         correction = _correction(self._parts)
         facts = _after_correction(facts, found, correction)
         numbers = self._numbers(facts, found, correction)
-        if numbers.odd or numbers.used:
+        # A number alone in a comment may be an answer to an earlier question: it says nothing by itself.
+        alone = self._question == "comment" and all(
+            one.kind in ("bare", "odd", "marked") and self._parts[one.first].digits for one in found
+        )
+        if numbers.odd or numbers.used or alone:
             self._used.update(index for one in found if one.kind != "quantity" for index in range(one.first, one.last))
         return codes_of(self._parts, facts, self._question, numbers)
 

@@ -24,7 +24,8 @@ _FOLDED = str.maketrans(
         "☑": "✅",
     }
 )
-MAX_TOKENS = 400  # words, signs and ideographs that are read; the rest of a longer text is for a person
+MAX_TOKENS = 300  # words, signs and ideographs that are read; the rest of a longer text is for a person
+_MAX_FOLDED = 4  # characters that one becomes; a ligature of a whole sentence is no answer
 _DROPPED = frozenset({"Mn", "Me", "Cf", "Sk"})
 _KANA_MARKS = "\u3099\u309a\uff9e\uff9f"
 # Hiragana, katakana, Han: one token for each character.
@@ -67,7 +68,7 @@ def _folded(char: str) -> str:
         plain = "".join(kept).translate(_FOLDED)
     if any(unicodedata.category(one) in ("Cc", "Cs") for one in plain):
         return " "
-    return " " if plain.isspace() else plain
+    return " " if plain.isspace() else plain[:_MAX_FOLDED]
 
 
 def fold(text: str) -> tuple[str, list[int]]:
@@ -78,13 +79,8 @@ def fold(text: str) -> tuple[str, list[int]]:
         composed = _composed_kana(text)
         if composed is not None:
             text = composed
-    folded: list[str] = []
-    origin: list[int] = []
-    for position, char in enumerate(text):
-        plain = _folded(char)
-        folded.append(plain)
-        origin += [position] * len(plain)
-    return "".join(folded), origin
+    folded = [_folded(char) for char in text]
+    return "".join(folded), [position for position, plain in enumerate(folded) for _ in plain]
 
 
 def _composed_kana(text: str) -> str | None:

@@ -123,7 +123,8 @@ class TwilioSms:
                 elsewhere = self._service is not None and one.messaging_service_sid not in (None, self._service)
                 moment = one.date_sent or one.date_created
                 if one.status == "received" and moment is not None and not elsewhere:
-                    yield InboundText(SOURCE, str(one.sid), str(one.from_), one.body or "", moment)
+                    media = ("",) * (_number(one.num_media) or 0)  # the list states how many, not where
+                    yield InboundText(SOURCE, str(one.sid), str(one.from_), one.body or "", moment, media=media)
         except (NotSent, TwilioException, *_FAILURES) as error:
             raise LookupUnavailable(type(error).__name__) from error
 

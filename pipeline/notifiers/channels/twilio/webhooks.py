@@ -26,6 +26,8 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     TEXT_PATH: ("AccountSid", "Body", "From", "MessageSid", "To"),
     STATUS_PATH: ("AccountSid", "MessageSid", "MessageStatus"),
 }
+_MOST_MEDIA = 10  # files of one message, as documented
+_MAX_ADDRESS = 1_000  # characters
 # Twilio's Advanced Opt-Out has replied to these itself.
 _CONTROLS: Mapping[str, Control] = {"STOP": "stop", "START": "start", "HELP": "help"}
 
@@ -98,7 +100,15 @@ def inbound_text(parameters: Mapping[str, str], received_at: datetime) -> Inboun
         text=parameters["Body"],
         received_at=received_at,
         provider_action=_CONTROLS.get(parameters.get("OptOutType", "").upper()),
+        media=_media(parameters),
     )
+
+
+def _media(parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """The addresses of the files that came with a text; empty texts for those without one."""
+    number = parameters.get("NumMedia", "0")
+    count = min(int(number), _MOST_MEDIA) if _CODE.fullmatch(number) else 0
+    return tuple(parameters.get(f"MediaUrl{index}", "")[:_MAX_ADDRESS] for index in range(count))
 
 
 def status_report(parameters: Mapping[str, str], token: str, received_at: datetime) -> StatusReport:

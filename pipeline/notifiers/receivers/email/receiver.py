@@ -10,18 +10,20 @@ from datetime import datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.policy import SMTP as WIRE_FORMAT
+from email.utils import format_datetime
 from hashlib import sha256
 
 import jinja2
 
 from pipeline.domain.notices.routes import Traits
-from pipeline.notifiers import smtp
+from pipeline.notifiers.mail_server import smtp_server
 from pipeline.notifiers.port import Accepted, NotAccepted, Rejected
 from pipeline.notifiers.receivers import text
 from pipeline.notifiers.receivers.configuration import EmailConfig, wrong_receiver
 from pipeline.notifiers.receivers.email.trend import trend_image
 from pipeline.notifiers.receivers.port import Delivered, Delivery, Failed, Refused, Result
+from pipeline.notifiers.smtp import Envelope, SmtpServer, SmtpTransport
 from pipeline.settings import ConfigurationError, Settings
 
 _page = jinja2.Environment(
@@ -39,11 +41,11 @@ class EmailReceiver:
     traits = Traits()
 
     def __init__(
-        self, config: EmailConfig, server: smtp.SmtpServer, sender: str, to: Sequence[str], incident_url: str | None
+        self, config: EmailConfig, server: SmtpServer, sender: str, to: Sequence[str], incident_url: str | None
     ) -> None:
         self.name = config.name
-        self.target = f"{len(to)} address{'es' if len(to) > 1 else ''} through {server.name}"
-        self._server = server
+        self.target = f"{len(to)} address{'es' if len(to) > 1 else ''} through {server.host}:{server.port}"
+        self._transport = SmtpTransport(server)
         self._sender = sender
         self._to = to
         self._incident_url = incident_url
@@ -51,7 +53,8 @@ class EmailReceiver:
     async def deliver(self, delivery: Delivery) -> Result:
         """Make one attempt."""
         message = await asyncio.to_thread(self.message, delivery)
-        answer = await smtp.send(self._server, parseaddr(self._sender)[1], self._to, message)
+        content = message.as_bytes(policy=WIRE_FORMAT)
+        answer = await self._transport.hand_over(Envelope(self._sender, self._to, content), message["Message-ID"])
         match answer:
             case Accepted():
                 return Delivered()
@@ -80,7 +83,7 @@ class EmailReceiver:
         message["To"] = ", ".join(self._to)
         message["Subject"] = text.title(delivery)
         message["Date"] = format_datetime(delivery.now)
-        domain = parseaddr(self._sender)[1].rpartition("@")[2]
+        domain = self._sender.rpartition("@")[2]
         message["Message-ID"] = f"<{sha256(delivery.key.encode()).hexdigest()[:40]}@{domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(text.body(delivery, self._incident_url))
@@ -104,15 +107,14 @@ class EmailReceiver:
 
 def configure(config: EmailConfig, settings: Settings, incident_url: str | None) -> EmailReceiver:
     """The receiver of a configuration. Raises ConfigurationError."""
-    if settings.smtp_url is None or settings.mail_from is None:
-        raise ConfigurationError(f"receiver {config.name}: e-mail needs UNVARNISHED_SMTP_URL and UNVARNISHED_MAIL_FROM")
-    if not _is_address(parseaddr(settings.mail_from)[1]):
-        raise ConfigurationError("UNVARNISHED_MAIL_FROM is not an e-mail address")
+    if settings.smtp_host is None or settings.mail_from is None:
+        raise ConfigurationError(
+            f"receiver {config.name}: e-mail needs UNVARNISHED_SMTP_HOST and UNVARNISHED_MAIL_FROM"
+        )
     for address in config.to:
         if not _is_address(address):
             raise wrong_receiver(config, "to", "one of them is not an e-mail address")
-    server = smtp.parse(settings.smtp_url.get_secret_value())
-    return EmailReceiver(config, server, settings.mail_from, config.to, incident_url)
+    return EmailReceiver(config, smtp_server(settings), settings.mail_from, config.to, incident_url)
 
 
 def _is_address(text: str) -> bool:

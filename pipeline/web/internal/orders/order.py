@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.domain.answers.answer import current_answers
+from pipeline.domain.answers.reading.comments import CommentLabel, CommentReader
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
 from pipeline.domain.events.contract import QR, Contact
@@ -20,6 +21,8 @@ from pipeline.notifiers.wording.sentences import describe, headline
 from pipeline.store.reads.order_record import OrderRecord
 from pipeline.web.internal.orders.timeline import TimelineEntry, timeline_of
 from pipeline.web.internal.words import claim_in_words, named, plain_word, statement_in_words, zone_of
+
+_comments = CommentReader()
 
 
 class ClaimView(Struct, frozen=True):
@@ -54,11 +57,12 @@ class ContactView(Struct, frozen=True):
 
 
 class AnswerView(Struct, frozen=True):
-    """The current answer of one person. `words`: the comment."""
+    """The current answer of one person. `words`: the comment. `about`: its labels."""
 
     who: str
     said: str
     words: str | None
+    about: tuple[CommentLabel, ...] = ()
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
@@ -117,11 +121,16 @@ def _answer_views(record: OrderRecord) -> Iterator[AnswerView]:
     """The current answer of each person, then every answer by the code on the delivery note."""
     for answer in current_answers(answer for answer in record.answers if answer.channel != QR):
         who = named(record.order, answer.contact_id)
-        yield AnswerView(who, statement_in_words(answer.statement), answer.comment)
+        yield AnswerView(who, statement_in_words(answer.statement), answer.comment, _about(answer.comment))
     for answer in record.answers:
         if answer.channel == QR:
             said = f"{statement_in_words(answer.statement)} (no evidence)"
-            yield AnswerView("by the code on the delivery note", said, answer.comment)
+            yield AnswerView("by the code on the delivery note", said, answer.comment, _about(answer.comment))
+
+
+def _about(comment: str | None) -> tuple[CommentLabel, ...]:
+    """What a comment is about, by its words."""
+    return () if comment is None else tuple(one.label for one in _comments.read(comment))
 
 
 def _contact_view(contact: Contact, order: Order) -> ContactView:

@@ -350,7 +350,9 @@ def _text(order: Order, text: StoredText) -> TimelineEntry:
     who = "an unknown sender" if text.contact_id is None else named(order, text.contact_id)
     reply = () if text.reply is None else (f"our reply: {text.reply}",)
     title = f"Text message from {who}, {_READ_AS.get(text.outcome, plain_word(text.outcome))}"
-    return TimelineEntry(at=text.received_at, what="text", voice="customer", title=title, details=reply)
+    return TimelineEntry(
+        at=text.received_at, what="text", voice="customer", title=title, details=reply, words=text.words
+    )
 
 
 def _pairs(record: OrderRecord) -> Iterator[TimelineEntry]:

@@ -105,6 +105,10 @@ class Pages:
         """What somebody reads who has no link."""
         return self._page("start.html.j2", language, {})
 
+    def unsubscribe(self, language: str, *, stopped: bool) -> Response[str]:
+        """The page that asks whether messages should end, or says that they have."""
+        return self._page("unsubscribe.html.j2", language, {"stopped": stopped})
+
     def problem(self, language: str, status: int) -> Response[str]:
         """An error while a form was opened or sent. Nothing was recorded."""
         again_later = status >= HTTPStatus.INTERNAL_SERVER_ERROR

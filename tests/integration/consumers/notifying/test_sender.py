@@ -1,8 +1,9 @@
 """Notices reach their receivers at least once and in order, whatever hangs, fails or is killed meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -16,7 +17,7 @@ from pipeline.store.notices import deliveries, notices
 from tests.support.limits import until
 from tests.support.receiving.hooks import HookServer
 from tests.support.receiving.incidents import change, publish, resolved
-from tests.support.receiving.mail import MailServer
+from tests.support.receiving.mail import MailServer, settings_of
 from tests.support.running.embedded import embedded
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -52,16 +53,24 @@ class Clock:
 
 
 def sender(
-    engine: Engine, file: str, now: Callable[[], datetime] | None = None, smtp: str | None = None, **how: object
+    engine: Engine,
+    file: str,
+    now: Callable[[], datetime] | None = None,
+    smtp: Mapping[str, Any] | None = None,
+    **how: object,
 ) -> NoticeSender:
-    settings = Settings(smtp_url=smtp, mail_from="quality@example.com")
+    settings = Settings(mail_from="quality@example.com", **(smtp or {}))
     store = embedded(engine.url.render_as_string(hide_password=False)).store
     return NoticeSender(store, registry.build(parse(file), settings), now or Clock(), **how)  # type: ignore[arg-type]
 
 
 @contextmanager
 def sending(
-    engine: Engine, file: str, now: Callable[[], datetime] | None = None, smtp: str | None = None, **how: object
+    engine: Engine,
+    file: str,
+    now: Callable[[], datetime] | None = None,
+    smtp: Mapping[str, Any] | None = None,
+    **how: object,
 ) -> Iterator[NoticeSender]:
     running = sender(engine, file, now, smtp, **how)
     running.start()
@@ -177,14 +186,14 @@ def test_two_senders_deliver_each_notice_once(engine: Engine) -> None:
 def test_people_get_only_the_newest_of_what_waited_and_no_end_of_what_they_never_heard_of(engine: Engine) -> None:
     clock = Clock()
     with MailServer() as server:
-        with sending(engine, desk(), clock, "smtp://127.0.0.1:1?tls=none"):
+        with sending(engine, desk(), clock, settings_of(1)):
             publish(engine, change(), change("I-2"))
             until(lambda: [reason for _, reason in states(engine, "desk") if reason], "an attempt failed")
             publish(engine, change(act=2, kind="incident.changed", change="escalated", severity="critical", rises=True))
         with engine.begin() as connection:
             connection.execute(text("UPDATE deliveries SET attempt = 0 WHERE wake_at IS NOT NULL"))
         publish(engine, resolved("I-2"))
-        with sending(engine, desk(), clock, server.url):
+        with sending(engine, desk(), clock, server.settings):
             clock.ahead = timedelta(minutes=5)
             until(lambda: server.messages, "a mail")
             until(lambda: not [state for state, _ in states(engine, "desk") if state in ("pending", "sending")], "done")
@@ -200,7 +209,7 @@ def test_people_get_only_the_newest_of_what_waited_and_no_end_of_what_they_never
 def test_minor_incidents_come_in_one_digest(engine: Engine) -> None:
     clock = Clock()
     digest = 'severity = ["minor"]\ndigest = "08:00"\n[[routes]]\nreceivers = ["desk"]\n'
-    with MailServer() as server, sending(engine, desk(digest), clock, server.url):
+    with MailServer() as server, sending(engine, desk(digest), clock, server.settings):
         publish(engine, change("I-1", severity="minor"), change("I-2", severity="minor"), change("I-3"))
         until(lambda: len(server.messages) == 1, "the major one at once")
         clock.ahead = timedelta(days=1)

@@ -175,13 +175,13 @@ def test_a_score_found_late_counts_although_a_comment_was_read_before_it(
 ) -> None:
     installation.sent(runtime)
     by_webhook(runtime, "SM-a", "2", at(hours=2.2))
-    provider.text("3, the pallet was wet", PHONE, at(hours=2.3))
-    by_webhook(runtime, "SM-b", "And no papers.", at(hours=2.4))
+    provider.text("3, the driver left it in the rain", PHONE, at(hours=2.3))
+    by_webhook(runtime, "SM-b", "And Ana was alone.", at(hours=2.4))
     assert poll.poll(NOW) == 1
     [newest] = current_answers(runtime)
     assert (newest.arrival, newest.score and newest.score.value) == ("late", 3)
-    assert "no papers" in (newest.comment or "")
-    assert "the pallet was wet" in (newest.comment or ""), "no word is lost"
+    assert "Ana was alone" in (newest.comment or "")
+    assert "in the rain" in (newest.comment or ""), "no word is lost"
 
 
 def test_a_form_filled_in_after_a_lost_text_takes_precedence(

@@ -1,6 +1,7 @@
 """Which notice goes to which receiver, and when."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -99,7 +100,11 @@ def test_a_value_with_a_slash_is_shown_to_the_scope_that_names_it() -> None:
 
 
 def test_people_are_spared_acts_of_colleagues_and_regrouping_and_machines_get_them() -> None:
-    for kind, extra in (("incident.acknowledged", {}), ("incident.changed", {"change": "regrouped"})):
+    acts: list[tuple[str, dict[str, Any]]] = [
+        ("incident.acknowledged", {}),
+        ("incident.changed", {"change": "regrouped"}),
+    ]
+    for kind, extra in acts:
         notice = change(kind=kind, **extra)
         assert decided(notice, route(), told=TOLD) is Muted.NOT_NOTABLE
         assert decided(notice, route(), MACHINE, TOLD) == Send(AT)
@@ -107,13 +112,17 @@ def test_people_are_spared_acts_of_colleagues_and_regrouping_and_machines_get_th
 
 
 def test_a_change_of_the_cause_reaches_people_only_if_the_severity_rises() -> None:
-    regrouped = {"kind": "incident.changed", "change": "regrouped", "cause": Cause("on_time", "region", "ARA")}
+    regrouped: dict[str, Any] = {
+        "kind": "incident.changed",
+        "change": "regrouped",
+        "cause": Cause("on_time", "region", "ARA"),
+    }
     assert decided(change(**regrouped), route(), told=TOLD) is Muted.NOT_NOTABLE
     assert decided(change(**regrouped, rises=True), route(), told=TOLD) == Send(AT)
 
 
 def test_a_snoozed_incident_is_quiet_unless_its_severity_rises() -> None:
-    notable = {"kind": "incident.changed", "change": "escalated", "state": "snoozed"}
+    notable: dict[str, Any] = {"kind": "incident.changed", "change": "escalated", "state": "snoozed"}
     assert decided(change(**notable), route(), told=TOLD) is Muted.SNOOZED
     assert decided(change(**notable, rises=True), route(), told=TOLD) == Send(AT)
 

@@ -8,26 +8,20 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from pipeline.notifiers import smtp
-from pipeline.notifiers.port import Accepted, NotAccepted, ProviderAnswer, Rejected, Unknown
 from pipeline.notifiers.receivers.configuration import EmailConfig
 from pipeline.notifiers.receivers.email.receiver import EmailReceiver, configure
-from pipeline.notifiers.receivers.port import Delivered, Delivery
+from pipeline.notifiers.receivers.port import Delivered, Delivery, Failed, Refused, Result
 from pipeline.settings import Settings
 from tests.support.receiving.incidents import NOW, change
-from tests.support.receiving.mail import MailServer
+from tests.support.receiving.mail import MailServer, settings_of
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 LINK = "https://unvarnished.example.com/incidents/{id}"
 
 
-def receiver(url: str = "smtp://mail.example.com") -> EmailReceiver:
-    settings = Settings(smtp_url=url, mail_from="Quality <quality@example.com>")
+def receiver(port: int = 25) -> EmailReceiver:
+    settings = Settings(mail_from="quality@example.com", **settings_of(port))
     return configure(EmailConfig(name="desk", to=["a@example.com", "b@example.com"]), settings, LINK)
-
-
-def sent(message: EmailMessage, server: smtp.SmtpServer) -> ProviderAnswer:
-    return asyncio.run(smtp.send(server, "quality@example.com", ["a@example.com"], message))
 
 
 def a_message() -> EmailMessage:
@@ -36,7 +30,7 @@ def a_message() -> EmailMessage:
 
 def test_a_mail_arrives_with_text_html_and_the_trend() -> None:
     with MailServer() as server:
-        assert asyncio.run(receiver(server.url).deliver(Delivery("I-1:1", (change(),), AT))) == Delivered()
+        assert asyncio.run(receiver(server.port).deliver(Delivery("I-1:1", (change(),), AT))) == Delivered()
     [message] = server.messages
     assert server.recipients == [["a@example.com", "b@example.com"]]
     assert message["Subject"] == "[major] depot Lyon: opened (on_time)"
@@ -83,49 +77,8 @@ def test_a_digest_lists_its_incidents() -> None:
     assert {"Incident I-1", "Incident I-2"} <= {line[:12] for line in plain.get_content().splitlines()}
 
 
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [(None, Accepted), ("451 later", NotAccepted), ("554 never", Rejected)],
-)
-def test_what_a_reply_means(reply: str | None, expected: type[ProviderAnswer]) -> None:
+@pytest.mark.parametrize(("reply", "expected"), [(None, Delivered), ("451 later", Failed), ("554 never", Refused)])
+def test_what_a_reply_means(reply: str | None, expected: type[Result]) -> None:
     with MailServer(lambda _: reply) as server:
-        assert isinstance(sent(a_message(), smtp.parse(server.url)), expected)
-
-
-def test_no_server_means_certainly_not_sent() -> None:
-    with MailServer() as server:
-        pass
-    assert isinstance(sent(a_message(), smtp.parse(server.url)), NotAccepted)
-
-
-def test_no_response_after_the_message_leaves_the_outcome_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp, "_SECONDS", 0.3)
-    with MailServer() as server:
-        real = server.handle_DATA
-
-        async def _silent(*arguments: object) -> str:
-            await real(*arguments)
-            await asyncio.sleep(5)
-            return "250 OK"
-
-        server.handle_DATA = _silent  # type: ignore[method-assign]
-        assert isinstance(sent(a_message(), smtp.parse(server.url)), Unknown)
-
-
-def test_a_server_without_encryption_is_refused_unless_it_is_wanted() -> None:
-    with MailServer() as server:
-        assert isinstance(sent(a_message(), smtp.SmtpServer("127.0.0.1", server.port, "starttls")), NotAccepted)
-    assert not server.messages
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("smtp://mail", smtp.SmtpServer("mail", 587, "starttls")),
-        ("smtps://u:p%40ss@mail", smtp.SmtpServer("mail", 465, "tls", "u", "p@ss")),
-        ("smtp://mail:2525?tls=none", smtp.SmtpServer("mail", 2525, "none")),
-    ],
-)
-def test_urls_of_mail_servers(url: str, expected: smtp.SmtpServer) -> None:
-    assert smtp.parse(url) == expected
-    assert "p@ss" not in repr(expected)
+        result = asyncio.run(receiver(server.port).deliver(Delivery("I-1:1", (change(),), AT)))
+    assert isinstance(result, expected)

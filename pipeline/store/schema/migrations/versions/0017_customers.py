@@ -1,10 +1,10 @@
-"""The links of codes on delivery notes."""
+"""The links of codes on delivery notes, and those that end messages."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
@@ -18,6 +18,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash"),
         sqlite_with_rowid=False,
     )
+    op.add_column("asks", sa.Column("unsubscribe_token_hash", sa.String(length=64), nullable=True))
+    op.create_index("asks_by_unsubscribe_token", "asks", ["unsubscribe_token_hash"], unique=True)
 
 
 def downgrade() -> None:
