@@ -159,7 +159,7 @@ def _texts(connection: Connection, order_id: str, may_read_words: bool) -> list[
     names = ("received_at", "contact_id", "outcome", "reply", "text")
     query = select(*(inbound_messages.c[name] for name in names)).where(inbound_messages.c.order_id == order_id)
     rows = connection.execute(query.order_by(inbound_messages.c.received_at)).all()
-    found = [StoredText(*row[:4], words=row.text.decode()) for row in rows]
+    found = [StoredText(row.received_at, row.contact_id, row.outcome, row.reply, row.text.decode()) for row in rows]
     return found if may_read_words else [text._replace(reply=None, words=None) for text in found]
 
 
