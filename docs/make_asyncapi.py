@@ -84,7 +84,7 @@ def _channel(topic: str, description: str) -> dict[str, Any]:
 
 
 def _dead_letters() -> dict[str, Any]:
-    """The topic of records that cannot be processed: their original bytes, not events."""
+    """The topic of records that cannot be processed: encrypted, because their content is unknown."""
     named = {
         "topic": "topic of the record",
         "partition": "partition of the record",
@@ -97,7 +97,7 @@ def _dead_letters() -> dict[str, Any]:
     message = {
         "name": "dead.letter",
         "title": "dead.letter",
-        "summary": "A record as it was received, with its own headers, and why it cannot be processed.",
+        "summary": "A record that cannot be processed, encrypted with its key and headers, and why.",
         "contentType": "application/octet-stream",
         "headers": {"type": "object", "properties": headers, "required": ["topic", "reason", "field"]},
         "payload": {"type": "string", "format": "binary"},

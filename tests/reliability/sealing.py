@@ -5,6 +5,7 @@ Then this version migrates the file, killed at random moments. Exit code 1: a wo
 report or alerts are not what they were.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -72,6 +73,14 @@ def readable(data: Path, history: Path) -> int:
     return sum(part in contents for part in searched(history))
 
 
+def known(text: str) -> object:
+    """A report or alerts without the figures that the earlier version does not have."""
+    found = json.loads(text)
+    for row in (found["total"], *found["segments"].values()) if "total" in found else ():
+        row.pop("erased", None)
+    return found
+
+
 def main(history: Path, earlier: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
@@ -81,6 +90,7 @@ def main(history: Path, earlier: Path) -> int:
         print(f"earlier version: {found} parts of comments readable")
         killed, seconds = migrate(data, KILLS)
         after = [run(ROOT, data, name, "--format", "json") for name in ("report", "alerts")]
+        before, after = [known(text) for text in before], [known(text) for text in after]
         left = readable(data, history)
         print(f"migrated in {seconds:.0f} s, killed {killed} times: {left} parts of comments readable")
         print("report and alerts: " + ("unchanged" if before == after else "CHANGED"))

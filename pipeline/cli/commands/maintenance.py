@@ -1,7 +1,10 @@
 """Commands that set up, check and fill an installation."""
 
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -63,8 +66,13 @@ def migrate_command() -> None:
     from pipeline.cli.session import progress_bar
     from pipeline.settings import Settings
 
-    with progress_bar(Console(stderr=True), "Sealing words") as advance:
-        migrate_database(Settings(), advance)
+    with ExitStack() as stack:
+
+        def _start_bar() -> Callable[[int, int], None]:
+            return stack.enter_context(progress_bar(Console(stderr=True), "Sealing words"))
+
+        bar = cache(_start_bar)  # most migrations seal nothing
+        migrate_database(Settings(), lambda done, total: bar()(done, total))
 
 
 @app.command("cleanup")

@@ -19,11 +19,11 @@ from pipeline.store.people import existing_words, word_index
 from pipeline.store.schema.upgrade import WordsNotSealed
 from tests.support.builders import answered, at, cancelled, completed, contact, repromised, scanned, tracked
 from tests.support.dump import dump, raw_dump
-from tests.support.earlier import downgrade
 from tests.support.paths import ROOT
 from tests.support.requests import installation
 from tests.support.requests.conversations import receive_text
 from tests.support.requests.installation import PHONE
+from tests.support.running.earlier import downgrade
 from tests.support.running.embedded import VAULT, ingest
 
 MASTER = bytes(range(32)).hex()
