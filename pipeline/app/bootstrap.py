@@ -15,6 +15,7 @@ from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.notifying.sender import NoticeSender
 from pipeline.consumers.runtime.background import Background
+from pipeline.consumers.runtime.figure_metrics import FigureMetrics
 from pipeline.consumers.runtime.retention import Retention
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
 from pipeline.consumers.runtime.write_queue import BatchSink, QueueLimits, WriteQueue
@@ -101,6 +102,11 @@ def notice_sender(store: Store, settings: Settings) -> NoticeSender:
     """The thread that sends incidents to the configured receivers. Raises ConfigurationError that names the field."""
     receivers = receiver_registry.configured(settings)
     return NoticeSender(store, receivers, now, concurrency=settings.receiver_concurrency)
+
+
+def figure_metrics(store: Store, settings: Settings) -> FigureMetrics:
+    """The thread that sets the metrics of incidents and figures."""
+    return FigureMetrics(store, settings.measured_levels, settings.metric_segments, now)
 
 
 def http_parts(

@@ -34,6 +34,7 @@ def run(
         http = bootstrap.http_parts(sockets, installation, settings, queue, dispatcher.wake)
         # The channel's threads start before the dispatcher: an answer received earlier precedes the next question.
         notices = bootstrap.notice_sender(store, settings)
-        threads = [queue, *http.threads, dispatcher, notices, bootstrap.retention(store, settings)]
+        upkeep = (bootstrap.figure_metrics(store, settings), bootstrap.retention(store, settings))
+        threads = [queue, *http.threads, dispatcher, notices, *upkeep]
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

@@ -14,6 +14,7 @@ from pipeline.settings.intake import IntakeSettings
 from pipeline.settings.kafka import KafkaSettings
 from pipeline.settings.logging import LoggingSettings
 from pipeline.settings.mail import MailSettings
+from pipeline.settings.monitoring import MonitoringSettings
 from pipeline.settings.receivers import ReceiverSettings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.settings.roles import RoleSettings
@@ -30,6 +31,7 @@ class Settings(
     MailSettings,
     DetectionSettings,
     ReceiverSettings,
+    MonitoringSettings,
     HttpSettings,
     IntakeSettings,
     KafkaSettings,

@@ -17,7 +17,7 @@ NOW = Now(date(2026, 11, 20), Rate(0.28, 0.2, 0.37, 70), Rate(0.3, 0.23, 0.38, 1
 
 def change(incident: str = "I-1", act: int = 1, kind: str = "incident.opened", **fields: Any) -> Notice:
     """A change of an incident whose cause is the depot Lyon, unless `fields` say otherwise."""
-    given = {
+    given: dict[str, Any] = {
         "incident_id": incident,
         "act": act,
         "at": AT + timedelta(minutes=act),

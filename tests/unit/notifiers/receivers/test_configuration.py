@@ -2,6 +2,7 @@
 
 from datetime import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ HOOK = f'[[receivers]]\nname = "erp"\ntype = "webhook"\nurl = "https://erp.examp
 ROUTE = '[[routes]]\nreceivers = ["erp"]\n'
 
 
-def message_of(text: str, **settings: object) -> str:
+def message_of(text: str, **settings: Any) -> str:
     with pytest.raises(ConfigurationError) as found:
         registry.build(parse(text, {}), Settings(**settings))
     return str(found.value)
@@ -110,7 +111,7 @@ SMTP = "smtp://mail.example.com"
         ),
     ],
 )
-def test_an_e_mail_receiver_needs_a_server_and_addresses(settings: dict[str, object], text: str, expected: str) -> None:
+def test_an_e_mail_receiver_needs_a_server_and_addresses(settings: dict[str, Any], text: str, expected: str) -> None:
     assert expected in message_of(text, **settings)
 
 

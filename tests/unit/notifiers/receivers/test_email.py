@@ -108,7 +108,7 @@ def test_no_response_after_the_message_leaves_the_outcome_unknown(monkeypatch: p
             await asyncio.sleep(5)
             return "250 OK"
 
-        server.handle_DATA = _silent  # type: ignore[method-assign]
+        server.handle_DATA = _silent  # type: ignore[method-assign, assignment]
         assert isinstance(sent(a_message(), smtp.parse(server.url)), Unknown)
 
 
