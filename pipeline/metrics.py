@@ -1,4 +1,4 @@
-"""Every metric. The values of labels come from closed lists: no order, person or segment is ever one."""
+"""Every metric. The values of labels come from closed or bounded lists: no order, person or account is ever one."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -57,7 +57,7 @@ REQUESTS = Counter(
 # Receivers of incidents. Their names come from the configuration file.
 NOTICES = Counter(
     "unvarnished_notices",
-    "Notices of incidents, by receiver and outcome of an attempt: delivered, retried, dead, superseded, muted",
+    "Notices of incidents, by receiver and outcome: delivered, retried, dead, superseded, muted, refreshed",
     ["receiver", "outcome"],
 )
 NOTICE_SECONDS = Histogram(
@@ -72,7 +72,19 @@ NOTICES_OLDEST = Gauge(
     "Seconds for which the longest overdue notice of a receiver has waited; 0: none is overdue",
     ["receiver"],
 )
-NOTICES_DEAD = Gauge("unvarnished_notices_dead", "Notices that were given up: dead letters of a receiver", ["receiver"])
+NOTICES_DEAD = Gauge("unvarnished_notices_dead", "Notices to a receiver that were given up", ["receiver"])
+
+# Incidents and figures, read once a minute. Severities and signals are closed lists. Levels come from a setting, and
+# each has a bounded number of segments.
+INCIDENTS = Gauge("unvarnished_incidents_open", "Incidents that go on, by severity and signal", ["severity", "signal"])
+_SEGMENT = ["level", "segment"]
+CLAIMED = Gauge("unvarnished_claimed_on_time_ratio", "Orders claimed on time, of the last 30 days", _SEGMENT)
+EXPERIENCED = Gauge(
+    "unvarnished_experienced_on_time_ratio", "Orders on time for customers, of the last 30 days", _SEGMENT
+)
+GAP = Gauge("unvarnished_on_time_gap_ratio", "Claimed minus experienced on time, of the last 30 days", _SEGMENT)
+COVERAGE = Gauge("unvarnished_coverage_ratio", "Completed orders with an answer, of the last 30 days", _SEGMENT)
+FOLDED = Gauge("unvarnished_segments_folded", "Segments of a level that share the series `other`", ["level"])
 
 # The roles of a cluster.
 CONSUMED = Counter("unvarnished_consumed_records", "Records whose effect is durable, by topic", ["topic"])

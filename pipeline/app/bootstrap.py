@@ -15,6 +15,7 @@ from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.notifying.sender import NoticeSender
 from pipeline.consumers.runtime.background import Background
+from pipeline.consumers.runtime.figure_metrics import FigureMetrics
 from pipeline.consumers.runtime.level_monitor import LevelMonitor
 from pipeline.consumers.runtime.receipt_clock import ClockWatch
 from pipeline.consumers.runtime.retention import Retention
@@ -118,6 +119,11 @@ def notice_sender(store: Store, settings: Settings) -> NoticeSender:
     """The thread that sends incidents to the configured receivers. Raises ConfigurationError that names the field."""
     receivers = receiver_registry.configured(settings)
     return NoticeSender(store, receivers, store.clock, concurrency=settings.receiver_concurrency)
+
+
+def figure_metrics(store: Store, settings: Settings) -> FigureMetrics:
+    """The thread that sets the metrics of incidents and figures."""
+    return FigureMetrics(store, settings.measured_levels, settings.metric_segments, store.clock)
 
 
 def http_parts(

@@ -1,4 +1,4 @@
-"""The dispatcher of a cluster: sends due questions, and incidents to receivers, and serves its health."""
+"""The dispatcher of a cluster: sends due questions, and incidents to receivers; serves health and metrics."""
 
 from pipeline import logs
 from pipeline.app import bootstrap, serving
@@ -12,8 +12,11 @@ def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises UserError, UnexpectedExit."""
     logs.configure(ProcessRole.DISPATCHER, settings.log_level)
     shared = wait_for_shared(settings)
-    dispatcher = bootstrap.dispatcher(shared.store, settings)
-    notices = bootstrap.notice_sender(shared.store, settings)
+    threads = [
+        bootstrap.dispatcher(shared.store, settings),
+        bootstrap.notice_sender(shared.store, settings),
+        bootstrap.figure_metrics(shared.store, settings),
+    ]
     with server.bind(settings.internal_host, settings.dispatcher_port, ProcessRole.DISPATCHER) as bound:
-        threads = [bootstrap.clock_watch(shared, settings), dispatcher, notices]
+        threads.append(bootstrap.clock_watch(shared, settings))
         serving.run_with_health(ProcessRole.DISPATCHER, shared.store, settings, bound, threads, shared.clock.problems)

@@ -34,7 +34,11 @@ def run(
         http = bootstrap.http_parts(sockets, installation, settings, queue, dispatcher.wake)
         # The channel's threads start before the dispatcher: an answer received earlier precedes the next question.
         watch, notices = bootstrap.clock_watch(installation, settings), bootstrap.notice_sender(store, settings)
-        threads = [watch, queue, *http.threads, dispatcher, notices, bootstrap.retention(installation, settings)]
-        threads.append(bootstrap.level_monitor(installation))
+        upkeep = (
+            bootstrap.figure_metrics(store, settings),
+            bootstrap.retention(installation, settings),
+            bootstrap.level_monitor(installation),
+        )
+        threads = [watch, queue, *http.threads, dispatcher, notices, *upkeep]
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

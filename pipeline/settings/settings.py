@@ -16,6 +16,7 @@ from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
 from pipeline.settings.kafka import KafkaSettings
 from pipeline.settings.logging import LoggingSettings
+from pipeline.settings.monitoring import MonitoringSettings
 from pipeline.settings.receivers import ReceiverSettings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.settings.roles import RoleSettings
@@ -33,6 +34,7 @@ class Settings(
     MailSettings,
     DetectionSettings,
     ReceiverSettings,
+    MonitoringSettings,
     HttpSettings,
     AccessSettings,
     IntakeSettings,

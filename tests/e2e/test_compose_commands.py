@@ -110,7 +110,9 @@ def test_every_rule_is_evaluated_without_errors(monitoring: Monitoring) -> None:
             rule["name"]: rule["health"] for group in monitoring.query("rules")["groups"] for rule in group["rules"]
         }
 
-    written = re.findall(r"- alert: (\w+)", (ROOT / "deploy/prometheus/rules.yml").read_text(encoding="utf-8"))
+    written = re.findall(
+        r"- (?:alert|record): ([\w:]+)", (ROOT / "deploy/prometheus/rules.yml").read_text(encoding="utf-8")
+    )
     until(lambda: _health() == dict.fromkeys(written, "ok"), "every rule evaluated")
 
 

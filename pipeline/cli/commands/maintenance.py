@@ -87,8 +87,8 @@ def cleanup_command(output: Output = Format.TABLE) -> None:
     else:
         print(f"{deleted.dead_letters} dead letters and {deleted.handled} marks of handled events deleted.")
         print(
-            f"{deleted.texts} numbers with texts that belong to no question forgotten, {deleted.erased} persons erased, "
-            f"{deleted.notices} notices to receivers deleted."
+            f"{deleted.texts} numbers with texts that belong to no question forgotten, {deleted.erased} persons "
+            f"erased, {deleted.notices} notices to receivers deleted."
         )
 
 

@@ -26,7 +26,7 @@ def list_receivers_command(output: Output = Format.TABLE) -> None:
 
 
 @app.command("test")
-def test_receivers_command(
+def send_test_command(
     name: Annotated[str | None, typer.Argument(help="Name of one receiver. Default: all of them.")] = None,
     output: Output = Format.TABLE,
 ) -> None:

@@ -86,6 +86,7 @@ class NoticeSender(Background):
         asyncio.run(self._main())
 
     async def _main(self) -> None:
+        stages.create_series(self._receivers.by_name)
         self._signal = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         try:

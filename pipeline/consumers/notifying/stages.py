@@ -1,7 +1,7 @@
 """The stages of a notice, each one step: route (with mute), deduplicate, send, retry, record."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -18,6 +18,7 @@ from pipeline.store.notices.deliveries import Delivery, Outcome
 
 Group = Sequence[Delivery]
 """Deliveries that are sent at once: one, or those of a digest."""
+_COUNTED = ("delivered", "retried", "dead", "superseded", "muted", "refreshed")
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +84,14 @@ def _outcome(delivery: Delivery, result: Result, now: datetime) -> Outcome:
             if now - delivery.created_at > GIVE_UP_AFTER:
                 return Outcome(delivery, "dead", f"given up: {why}", None)
             return Outcome(delivery, "pending", why, now + max(wait or timedelta(0), wait_before(delivery.attempt)))
+
+
+def create_series(receivers: Collection[str]) -> None:
+    """Create the time series of these receivers: the first event of a new series would not count as an increase."""
+    for name in receivers:
+        metrics.NOTICE_SECONDS.labels(name)
+        for outcome in _COUNTED:
+            metrics.NOTICES.labels(name, outcome)
 
 
 def count(outcomes: Sequence[Outcome], now: datetime) -> None:

@@ -1,11 +1,11 @@
 """What the grouping of alerts reads: the open alerts, the pairs of their runs, and where each order belongs."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, literal, select
 
 from pipeline.domain.detection.alerting import Pair, is_unverified, top_account
 from pipeline.domain.detection.explanation import OpenRun, OrderPlace
@@ -20,7 +20,7 @@ from pipeline.store.schema.evidence import alerts, evidence, pairs
 from pipeline.store.schema.incidents import order_places
 from pipeline.store.schema.orders import orders, rollups
 
-_ROWS = 5_000  # orders asked for at once: SQLite limits the parameters of a statement
+_ROWS = 20_000  # orders read at once
 
 
 class _Published(msgspec.Struct):
@@ -46,7 +46,20 @@ _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
 _dimensions = msgspec.json.Decoder(dict[str, str])
 _ALERT = (alerts.c.alert_id, alerts.c.signal, alerts.c.dimension, alerts.c.value, alerts.c.kind, alerts.c.severity)
-_BY_SERIES = (pairs.c.day, pairs.c.x, pairs.c.delta, pairs.c.account_id, pairs.c.order_id)
+
+
+# Built once: executed for every open alert.
+_STATE_BEFORE = (
+    select(evidence.c.state)
+    .where(*(evidence.c[name] == bindparam(name) for name in Series._fields), evidence.c.day < bindparam("first_day"))
+    .order_by(evidence.c.day.desc())
+    .limit(1)
+)
+_PAIRS_AFTER = (
+    select(pairs.c.n, pairs.c.day, pairs.c.x, pairs.c.delta, pairs.c.account_id, pairs.c.order_id)
+    .where(*(pairs.c[name] == bindparam(name) for name in Series._fields), pairs.c.n > bindparam("after"))
+    .order_by(pairs.c.n)
+)
 
 
 class CountedRun(NamedTuple):
@@ -120,21 +133,11 @@ def runs_of(connection: Connection, signal: str, thresholds: Mapping[str, float]
 
 
 def pairs_since(connection: Connection, series: Series, first_day: int) -> CountedRun:
-    """The counted pairs of a series from a day on. A stored state says where to begin."""
-    state = (
-        select(evidence.c.state)
-        .where(*(evidence.c[name] == item for name, item in series._asdict().items()), evidence.c.day < first_day)
-        .order_by(evidence.c.day.desc())
-        .limit(1)
-    )
-    stored = connection.execute(state).scalar()
+    """The counted pairs of a series from a day on, in order of receipt. A stored state says where to begin."""
+    key = series._asdict()
+    stored = connection.execute(_STATE_BEFORE, {**key, "first_day": first_day}).scalar()
     after = 0 if stored is None else _counted.decode(stored).pairs
-    query = (
-        select(pairs.c.n, *_BY_SERIES)
-        .where(*(pairs.c[name] == item for name, item in series._asdict().items()), pairs.c.n > after)
-        .order_by(pairs.c.n)
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(_PAIRS_AFTER, {**key, "after": after}).all()
     return CountedRun([Pair(*row[1:]) for row in rows if row[1] >= first_day], rows[-1][0] if rows else after)
 
 
@@ -151,18 +154,12 @@ def disputed_orders(connection: Connection, runs: Iterable[OpenRun]) -> set[str]
 
 def places(connection: Connection, order_ids: Collection[str], levels: Sequence[Level]) -> dict[str, OrderPlace]:
     """Where each order belongs, at every level. What was read from an order once is kept."""
-    known = _stored_places(connection, order_ids)
+    known = _stored_places(connection, order_ids, levels)
     missing = sorted(set(order_ids) - known.keys())
     if missing:
         _store_places(connection, missing)
-        known |= _stored_places(connection, missing)
-    segments: dict[str, tuple[Segment, ...]] = {}  # by text: thousands of orders share a few
-    found = {}
-    for order_id, (account, text) in known.items():
-        if text not in segments:
-            segments[text] = tuple(segments_of(_dimensions.decode(text), levels))
-        found[order_id] = OrderPlace(account, segments[text])
-    return found
+        known |= _stored_places(connection, missing, levels)
+    return known
 
 
 def is_historic(connection: Connection, series: Series) -> bool:
@@ -195,20 +192,42 @@ def completed(
     return {Segment(dimension, value): int(n) for dimension, value, n in connection.execute(query)}
 
 
-def _stored_places(connection: Connection, order_ids: Collection[str]) -> dict[str, tuple[str, str]]:
-    listed, found = sorted(order_ids), dict[str, tuple[str, str]]()
-    for first in range(0, len(listed), _ROWS):
+def _stored_places(
+    connection: Connection, order_ids: Collection[str], levels: Sequence[Level]
+) -> dict[str, OrderPlace]:
+    found: dict[str, OrderPlace] = {}
+    by_text: dict[str, tuple[Segment, ...]] = {}  # thousands of orders share a few
+    for some in _portions(order_ids):
         query = select(order_places.c.order_id, order_places.c.account_id, order_places.c.dimensions)
-        query = query.where(among(connection, order_places.c.order_id, listed[first : first + _ROWS]))
-        found.update({order_id: (account, text) for order_id, account, text in connection.execute(query)})
+        for order_id, account, text in connection.execute(
+            query.where(_is_one_of(connection, order_places.c.order_id, some))
+        ):
+            segments = by_text.get(text)
+            if segments is None:
+                segments = by_text[text] = tuple(segments_of(_dimensions.decode(text), levels))
+            found[order_id] = OrderPlace(account, segments)
     return found
 
 
 def _store_places(connection: Connection, order_ids: Sequence[str]) -> None:
-    for first in range(0, len(order_ids), _ROWS):
+    for some in _portions(order_ids):
         query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue)
-        query = query.where(among(connection, orders.c.order_id, order_ids[first : first + _ROWS]))
-        insert_new(connection, order_places, [_place(*row) for row in connection.execute(query)])
+        rows = connection.execute(query.where(_is_one_of(connection, orders.c.order_id, some)))
+        insert_new(connection, order_places, [_place(*row) for row in rows])
+
+
+def _portions(order_ids: Collection[str]) -> Iterator[list[str]]:
+    listed = list(order_ids)
+    for first in range(0, len(listed), _ROWS):
+        yield listed[first : first + _ROWS]
+
+
+def _is_one_of(connection: Connection, column: Column[str], values: list[str]) -> ColumnElement[bool]:
+    """As `among`, with one parameter on SQLite, too: thousands of values would be a statement of thousands."""
+    if connection.dialect.name != "sqlite":
+        return among(connection, column, values)
+    given = func.json_each(literal(msgspec.json.encode(values).decode())).table_valued("value")
+    return column.in_(select(given.c.value))
 
 
 def _place(order_id: str, facts_text: str, dialogue_text: str) -> dict[str, object]:

@@ -165,7 +165,7 @@ def last_failures(connection: Connection) -> dict[str, str]:
         .where(deliveries.c.state.in_(["pending", "sending", "dead"]), deliveries.c.reason != "")
         .order_by(deliveries.c.created_at)
     )
-    return {receiver: reason for receiver, reason in connection.execute(query)}
+    return {row.receiver: row.reason for row in connection.execute(query)}
 
 
 def retry_dead(connection: Connection, receiver: str, now: datetime) -> int:
@@ -227,28 +227,31 @@ def _due_digest(receiver: str, now: datetime) -> Any:
 
 
 def _newest(connection: Connection, receiver: str, rows: Sequence[Row[Any]], now: datetime) -> list[Row[Any]]:
-    """Those that no newer change supersedes: one that waits, or that the receiver was told. Finishes the others."""
+    """Those that no newer change supersedes: one that waits, or that the receiver was told. Finishes all older ones."""
     incidents = {row.incident_id for row in rows}
     in_incidents = among(connection, deliveries.c.incident_id, incidents)
-    waiting = (deliveries.c.receiver == receiver, deliveries.c.wake_at.is_not(None), in_incidents)
-    query = select(deliveries.c.incident_id, func.max(deliveries.c.act).label("newest")).where(*waiting)
-    newest = {row.incident_id: row.newest for row in connection.execute(query.group_by(deliveries.c.incident_id))}
-    for incident, each in known(connection, receiver, incidents).items():
-        newest[incident] = max(newest.get(incident, 0), each.act + 1)
-    superseded = [row for row in rows if row.act < newest[row.incident_id] and not row.digest]
-    for row in (row for row in superseded if row.attempt):  # an attempt may have reached the receiver
+    query = select(deliveries).where(deliveries.c.receiver == receiver, deliveries.c.wake_at.is_not(None), in_incidents)
+    waiting = connection.execute(query).all()
+    newest = {incident: each.act + 1 for incident, each in known(connection, receiver, incidents).items()}
+    for row in waiting:
+        newest[row.incident_id] = max(newest.get(row.incident_id, 0), row.act)
+    _supersede(connection, receiver, [row for row in waiting if row.act < newest[row.incident_id]], now)
+    return [row for row in rows if row.digest or row.act >= newest[row.incident_id]]
+
+
+def _supersede(connection: Connection, receiver: str, rows: Sequence[Row[Any]], now: datetime) -> None:
+    """Finish these, except for a digest, which takes the newest, and those on their way."""
+    older = [row for row in rows if not row.digest and (row.state == "pending" or row.wake_at <= now)]
+    for row in (row for row in older if row.state == "sending"):  # its sender died: the receiver may have it
         same = (told.c.receiver == receiver, told.c.incident_id == row.incident_id, told.c.act < row.act)
         connection.execute(told.update().where(*same).values(act=row.act))
-    if superseded:
+    if older:
+        event_ids = among(connection, deliveries.c.event_id, [row.event_id for row in older])
         connection.execute(
             deliveries.update()
-            .where(
-                deliveries.c.receiver == receiver,
-                among(connection, deliveries.c.event_id, [row.event_id for row in superseded]),
-            )
+            .where(deliveries.c.receiver == receiver, event_ids)
             .values(state="superseded", reason="a newer change", wake_at=None, owner=None, finished_at=now)
         )
-    return [row for row in rows if row.digest or row.act >= newest[row.incident_id]]
 
 
 def _lease(connection: Connection, receiver: str, event_ids: Collection[str], owner: str, until: datetime) -> None:

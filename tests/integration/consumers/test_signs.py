@@ -121,6 +121,7 @@ def kinds(runtime: EmbeddedRunner) -> dict[str, str]:
     return {row["signal"]: row["kind"] for row in rows(runtime, alerts) if row["dimension"] == "depot"}
 
 
+@everywhere
 @pytest.mark.parametrize(("arrival", "kind"), [("late", "divergence"), ("on_time", "watch")])
 def test_a_depot_that_moves_promises_is_called_only_if_its_customers_disagree(
     database_url: str, arrival: str, kind: str

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from time import process_time
 from typing import Any
 
 import pytest
@@ -129,3 +130,18 @@ def test_the_page_of_alerts_is_read_by_key_and_stays_small(runtime: EmbeddedRunn
             "/alerts?before=" + page.split("/alerts?before=")[1].split('"')[0] if "/alerts?before=" in page else None
         )
     assert [name[:3] for name in seen] == [f"{n:03}" for n in reversed(range(120))]
+
+
+def test_the_page_of_twenty_five_thousand_alerts_is_quick_and_small(
+    runtime: EmbeddedRunner, web: TestClient[Litestar]
+) -> None:
+    with runtime.engine.begin() as connection:
+        for n in range(25_000):
+            name = f"a depot with a long name {n:05}"
+            raise_alert(connection, f"on_time/depot/{name}/1", OPENED + timedelta(minutes=n), value=name)
+    web.get("/alerts")
+    started = process_time()
+    page = web.get(f"/alerts?before=on_time/depot/a depot with a long name {12_000:05}/1")
+    assert (page.status_code, page.text.count("card-title")) == (200, pages.PAGE)
+    assert process_time() - started < 0.2
+    assert len(page.content) < 200_000

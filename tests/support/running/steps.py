@@ -16,7 +16,7 @@ from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.detection.segments import Level, segments_of
-from pipeline.domain.events.contract import BadEvent
+from pipeline.domain.events.contract import EVIDENCE, BadEvent
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import connect
@@ -67,9 +67,10 @@ def relay(engine: Engine, levels: Sequence[Level]) -> list[RelayedEvent]:
         gone = list(connection.execute(delete(outbox).where(events).returning(outbox.c.seq)).scalars())
         for row in connection.execute(select(journal).where(journal.c.seq.in_(gone)).order_by(journal.c.seq)):
             parts = [] if row.outgoing else [""]
-            if row.type == "fulfilment.compared":
+            if row.type in EVIDENCE:
                 dimensions = decode(row.payload.encode()).data.dimensions
-                parts += [FLEET, *map(part_of, segments_of(dimensions, levels))]
+                parts += [FLEET] if row.type == "fulfilment.compared" else []
+                parts += map(part_of, segments_of(dimensions, levels))
             relayed += [RelayedEvent(row.seq, part, row.payload.encode(), row.received_at) for part in parts]
     return relayed
 

@@ -13,6 +13,7 @@ _PACKAGES = {
     "promtool": "prometheus",
     "prometheus": "prometheus",
     "alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
     "curl": "curl",
     "java": "openjdk-17-jdk-headless",
 }

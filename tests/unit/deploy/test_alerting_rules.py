@@ -34,8 +34,23 @@ def test_each_alert_states_its_urgency_and_an_action() -> None:
 
 def test_every_metric_of_the_rules_is_exported() -> None:
     families = [family for family in REGISTRY.collect() if family.name.startswith("unvarnished_")]
-    exported = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    endings = {"counter": "_total", "histogram": "_bucket"}
+    exported = {family.name + endings.get(family.type, "") for family in families}
     assert set(re.findall(r"unvarnished_\w+", "".join(re.findall(r"expr: .*?labels:", RULES, re.DOTALL)))) <= exported
+
+
+ROUTES = {
+    "page": ["severity=page", "incident=I-1 signal=on_time severity=critical"],
+    "ticket": ["severity=ticket", "incident=I-1 signal=on_time severity=major", "alertname=Other"],
+}
+
+
+@pytest.mark.parametrize(("receiver", "labels"), [(name, each) for name, all_ in ROUTES.items() for each in all_])
+def test_alerts_and_incidents_are_routed_by_their_urgency(receiver: str, labels: str) -> None:
+    config = "--config.file=alertmanager.yml"
+    folder = ROOT / "deploy" / "alertmanager"
+    assert "SUCCESS" in tools.run("amtool", "check-config", "alertmanager.yml", folder=folder)
+    assert tools.run("amtool", "config", "routes", "test", config, *labels.split(), folder=folder).strip() == receiver
 
 
 @pytest.mark.parametrize("outcome", ["unresolved", "not_accepted", "unknown", "accepted"])

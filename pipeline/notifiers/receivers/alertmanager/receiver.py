@@ -111,7 +111,8 @@ def after(notice: Notice, before: Memory | None, incident_url: str | None = None
 
 
 def _written(alert: Alert, now: datetime) -> dict[str, object]:
-    ends_at = now + _EXPIRES_AFTER if alert.ends_at is None else alert.ends_at
+    # Alertmanager refuses an alert that ends before it starts: the clocks of two machines may differ.
+    ends_at = now + _EXPIRES_AFTER if alert.ends_at is None else max(alert.ends_at, alert.starts_at)
     found = {"labels": alert.labels, "annotations": alert.annotations, "startsAt": alert.starts_at, "endsAt": ends_at}
     link = alert.annotations.get("url")
     return found if link is None else {**found, "generatorURL": link}

@@ -1,26 +1,20 @@
 """Notices reach their receivers at least once and in order, whatever hangs, fails or is killed meanwhile."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from pipeline.consumers.notifying.sender import LEASE, NoticeSender
-from pipeline.notifiers.receivers import registry
-from pipeline.notifiers.receivers.configuration import parse
-from pipeline.settings import Settings
+from pipeline.consumers.notifying.sender import LEASE
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.notices import deliveries, notices
 from tests.support.limits import until
 from tests.support.receiving.hooks import HookServer
 from tests.support.receiving.incidents import change, publish, resolved
 from tests.support.receiving.mail import MailServer, settings_of
-from tests.support.running.embedded import embedded
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+from tests.support.receiving.sending import Clock, all_are, desk, hook, sender, sending, states
 
 
 @pytest.fixture
@@ -28,69 +22,6 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = connect(database_url)
     yield engine
     engine.dispose()
-
-
-def hook(server: HookServer, name: str = "erp") -> str:
-    return (
-        f'[[receivers]]\nname = "{name}"\ntype = "webhook"\nurl = "{server.url}/"\nsecret = "{SECRET}"\n'
-        f'allow_private_addresses = true\n[[routes]]\nreceivers = ["{name}"]\n'
-    )
-
-
-def desk(extra: str = "") -> str:
-    receiver = '[[receivers]]\nname = "desk"\ntype = "email"\nto = ["a@example.com"]\n'
-    return f'{receiver}[[routes]]\nreceivers = ["desk"]\n{extra}'
-
-
-class Clock:
-    """The time, which a test moves on."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta(0)
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
-def sender(
-    engine: Engine,
-    file: str,
-    now: Callable[[], datetime] | None = None,
-    smtp: Mapping[str, Any] | None = None,
-    **how: object,
-) -> NoticeSender:
-    settings = Settings(mail_from="quality@example.com", **(smtp or {}))
-    store = embedded(engine.url.render_as_string(hide_password=False)).store
-    return NoticeSender(store, registry.build(parse(file), settings), now or Clock(), **how)  # type: ignore[arg-type]
-
-
-@contextmanager
-def sending(
-    engine: Engine,
-    file: str,
-    now: Callable[[], datetime] | None = None,
-    smtp: Mapping[str, Any] | None = None,
-    **how: object,
-) -> Iterator[NoticeSender]:
-    running = sender(engine, file, now, smtp, **how)
-    running.start()
-    try:
-        yield running
-        assert running.alive
-    finally:
-        running.stop()
-        running._store.engine.dispose()
-
-
-def states(engine: Engine, receiver: str) -> list[tuple[str, str]]:
-    """State and reason of each delivery, in the order of the acts."""
-    query = text("SELECT state, reason FROM deliveries WHERE receiver = :receiver ORDER BY incident_id, act")
-    with reading(engine) as connection:
-        return [(state, reason) for state, reason in connection.execute(query, {"receiver": receiver})]
-
-
-def all_are(engine: Engine, receiver: str, state: str, n: int) -> bool:
-    return [each for each, _ in states(engine, receiver)] == [state] * n
 
 
 def test_every_change_of_every_incident_arrives_once_and_in_order(engine: Engine) -> None:
@@ -190,8 +121,6 @@ def test_people_get_only_the_newest_of_what_waited_and_no_end_of_what_they_never
             publish(engine, change(), change("I-2"))
             until(lambda: [reason for _, reason in states(engine, "desk") if reason], "an attempt failed")
             publish(engine, change(act=2, kind="incident.changed", change="escalated", severity="critical", rises=True))
-        with engine.begin() as connection:
-            connection.execute(text("UPDATE deliveries SET attempt = 0 WHERE wake_at IS NOT NULL"))
         publish(engine, resolved("I-2"))
         with sending(engine, desk(), clock, server.settings):
             clock.ahead = timedelta(minutes=5)

@@ -1,4 +1,7 @@
-"""Notices of incidents to receivers: the outbox, one delivery per receiver, and what each receiver knows."""
+"""Notices of incidents to receivers: the outbox, one delivery per receiver, and what each receiver knows.
+
+On PostgreSQL also views for dashboards and reports (docs/monitoring.md): no personal data, and their columns stay.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +10,39 @@ revision = "0021"
 down_revision = "0019"
 branch_labels = None
 depends_on = None
+
+_DAY = "DATE '0001-01-01' + (day - 1)"
+# Accounts, contacts and orders are no segments here, whatever levels an installation has.
+_SEGMENTS = "NOT (string_to_array(dimension, '+') && ARRAY['account', 'contact', 'order'])"
+_COUNTERS = {
+    "completed": "completed",
+    "delivered": "delivered",
+    "stated_on_time": "on_time:stated",
+    "claimed_on_time": "on_time",
+    "contactable": "contactable",
+    "asked": "asked",
+    "answered": "answered",
+    "claimed_and_experienced_on_time": "on_time:11",
+    "claimed_on_time_experienced_late": "on_time:10",
+    "claimed_late_experienced_on_time": "on_time:01",
+    "claimed_and_experienced_late": "on_time:00",
+    "claimed_on_time_but_detractor": "on_time:detractor",
+}
+_SUMS = ", ".join(
+    f"COALESCE(SUM(n) FILTER (WHERE counter = '{counter}'), 0)::bigint AS {name}" for name, counter in _COUNTERS.items()
+)
+_LEVEL = "CASE dimension WHEN '' THEN 'fleet' ELSE dimension END AS level, value AS segment"
+VIEWS = (  # fixed names only
+    f"CREATE VIEW reporting.segment_days AS SELECT {_LEVEL}, {_DAY} AS day, {_SUMS} "
+    f"FROM rollups WHERE {_SEGMENTS} GROUP BY dimension, value, day",
+    "CREATE VIEW reporting.alerts AS SELECT alert_id, signal, dimension AS level, value AS segment, kind, state, "
+    f"severity, opened_at, resolved_at FROM alerts WHERE {_SEGMENTS}",
+    "CREATE VIEW reporting.incidents AS SELECT 'I-' || number AS incident_id, status, unverified, signal, "
+    "dimension AS level, value AS segment, COALESCE(severity, 'minor') AS severity, opened_at, changed_at, ended_at, "
+    f"closing_cause, rank FROM incidents WHERE {_SEGMENTS}",
+    "CREATE VIEW reporting.notices AS SELECT receiver, incident_id, state, reason, attempt, created_at, finished_at "
+    "FROM deliveries",
+)
 
 
 def upgrade() -> None:
@@ -51,9 +87,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receiver", "incident_id"),
     )
     op.create_index("told_refreshing", "told", ["receiver", "refresh_at"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE SCHEMA reporting")
+        for view in VIEWS:
+            op.execute(view)
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP SCHEMA reporting CASCADE")
     op.drop_table("told")
     op.drop_table("deliveries")
     op.drop_table("notices")
