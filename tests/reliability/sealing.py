@@ -90,11 +90,11 @@ def main(history: Path, earlier: Path) -> int:
         print(f"earlier version: {found} parts of comments readable")
         killed, seconds = migrate(data, KILLS)
         after = [run(ROOT, data, name, "--format", "json") for name in ("report", "alerts")]
-        was, now = [known(text) for text in before], [known(text) for text in after]
         left = readable(data, history)
         print(f"migrated in {seconds:.0f} s, killed {killed} times: {left} parts of comments readable")
-        print("report and alerts: " + ("unchanged" if was == now else "CHANGED"))
-    return 0 if found and not left and was == now else 1
+        same = [*map(known, before)] == [*map(known, after)]
+        print("report and alerts: " + ("unchanged" if same else "CHANGED"))
+    return 0 if found and not left and same else 1
 
 
 if __name__ == "__main__":

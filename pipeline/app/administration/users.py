@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from pipeline.app.installation import now
 from pipeline.domain.access.acts import Act, ActKind
+from pipeline.domain.access.links import invitation_path
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.access.scopes import Scope, parse_scope
@@ -17,7 +18,6 @@ from pipeline.store.users import single_use, tokens, users
 from pipeline.store.users.single_use import SingleUseKind
 from pipeline.store.users.tokens import NewToken
 from pipeline.store.users.users import User, UserProblem
-from pipeline.web.auth.invitations import path_of
 
 _ORIGIN = "command line"
 
@@ -101,7 +101,7 @@ def revoke_token(engine: Engine, name: str, label: str) -> None:
 def _invitation(connection: Connection, settings: Settings, name: str) -> str:
     ends_at = now() + timedelta(hours=settings.invitation_hours)
     home = settings.internal_url or f"http://127.0.0.1:{settings.internal_port}"
-    return home + path_of(single_use.create(connection, SingleUseKind.INVITATION, ends_at, name))
+    return home + invitation_path(single_use.create(connection, SingleUseKind.INVITATION, ends_at, name))
 
 
 def _role_and_scope(role: str, scope: Sequence[str]) -> tuple[Role, Scope]:

@@ -48,7 +48,7 @@ class Row(Struct, frozen=True, kw_only=True):
     mean_score: Figure | None
     nps: Figure | None
     experienced_on_time: Figure | None
-    erased: int = 0
+    erased: int
     """Persons who were erased, counted for each of their orders. Their scores and codes are still counted."""
 
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 from anyio import to_thread
 from litestar import Request, Response, get, post
@@ -14,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy import Connection
 
 from pipeline.domain.access.acts import ActKind
+from pipeline.domain.access.links import INVITATION, invitation_path
 from pipeline.store.db.engine import reading
 from pipeline.store.users import single_use, users
 from pipeline.store.users.single_use import SingleUseKind
@@ -27,7 +27,6 @@ from pipeline.web.auth.sign_in import begin
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.templating import environment
 
-PATH = "/invitation"
 _CHOOSING = timedelta(hours=1)  # to choose the password
 _MAX_FIELDS = 10
 _SIGN_IN = protected_by(Protection.SIGN_IN)
@@ -38,7 +37,7 @@ _environment = environment("pipeline.web.auth")
 def routes(auth: Auth) -> list[ControllerRouterHandler]:
     """`GET /invitation` with the key of a link, and `GET`, `POST /welcome`."""
 
-    @get(PATH, opt=_SIGN_IN, include_in_schema=False)
+    @get(INVITATION, opt=_SIGN_IN, include_in_schema=False)
     async def open_invitation(request: _Request) -> Response[Any]:
         """Use the link up, and continue without its key in the address."""
         key = request.query_params.get("key", "")
@@ -80,12 +79,7 @@ def routes(auth: Auth) -> list[ControllerRouterHandler]:
 def invite(connection: Connection, auth: Auth, name: str) -> str:
     """A new invitation of a user: the path and query of its link, which replaces earlier ones."""
     ends_at = auth.now() + timedelta(hours=auth.settings.invitation_hours)
-    return path_of(single_use.create(connection, SingleUseKind.INVITATION, ends_at, name))
-
-
-def path_of(key: str) -> str:
-    """Path and query of the link with that key."""
-    return f"{PATH}?{urlencode({'key': key})}"
+    return invitation_path(single_use.create(connection, SingleUseKind.INVITATION, ends_at, name))
 
 
 def _exchange(auth: Auth, connection: Connection, key: str) -> str | None:
