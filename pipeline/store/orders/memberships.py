@@ -40,6 +40,13 @@ def visible(connection: Connection, principal: Principal) -> ColumnElement[bool]
     return or_(false(), *(position(orders.c.memberships, f"{_escaped(entry)} ") > 0 for entry in entries))
 
 
+def may_see(connection: Connection, principal: Principal, order_id: str) -> bool:
+    """Whether the principal sees the order; of an order that is not known yet, whether their scope is everything."""
+    if principal.scope.is_everything:
+        return True
+    return bool(visible_orders(connection, principal, [order_id]))
+
+
 def visible_orders(connection: Connection, principal: Principal, order_ids: Collection[str]) -> set[str]:
     """Those of these orders that the principal sees."""
     query = select(orders.c.order_id).where(

@@ -22,6 +22,7 @@ _DESCRIPTIONS = {
     _NOT_SIGNED_IN: "The credentials are missing or wrong",
     "403": "Not permitted",
     "404": "Not found",
+    "409": "The present state does not allow it",
     _TOO_LARGE: "The body is too large",
     "415": "This content type or encoding is not supported",
     "422": "The content is invalid",

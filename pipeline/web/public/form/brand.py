@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from pipeline.settings import Settings
 from pipeline.settings.company import LOGO_TYPES
+from pipeline.web.auth.access import OPEN
 
 LOGO_PATH, STYLESHEET_PATH = "/f/brand/logo", "/f/brand/colours.css"
 CONTRAST = 4.5  # WCAG 2.2, criterion 1.4.3
@@ -81,7 +82,7 @@ def contrast(one: Sequence[int], other: Sequence[int]) -> float:
 
 
 def _file(path: str, content: bytes, media_type: str) -> HTTPRouteHandler:
-    @get(path, name=path, include_in_schema=False)
+    @get(path, opt=OPEN, name=path, include_in_schema=False)
     async def show() -> Response[bytes]:
         return Response(content, media_type=media_type, headers=_CACHED)
 

@@ -17,6 +17,7 @@ from pipeline.store.asks.links import unsubscribable
 from pipeline.store.db.engine import reading
 from pipeline.store.people import opt_outs
 from pipeline.store.people.opt_outs import OptChange
+from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http.rate_limit import FailedAttempts
 from pipeline.web.http.services import Services
 from pipeline.web.public.form.brand import brand_of
@@ -34,7 +35,9 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
     """`GET` and `POST /u/{token}`."""
     pages, failed = Pages(brand_of(services.settings)), FailedAttempts(services.settings.max_wrong_links_per_minute)
 
-    @get("/u/{token:str}", media_type=MediaType.HTML, exception_handlers=PROBLEMS, opt={"pages": pages})
+    by_link = {**protected_by(Protection.LINK), "pages": pages}
+
+    @get("/u/{token:str}", media_type=MediaType.HTML, exception_handlers=PROBLEMS, opt=by_link)
     async def show_unsubscribe(request: _Request, token: FromPath[str]) -> Response[str]:
         """The page that asks whether messages should end."""
         return await _answer(request, token, partial(_is_open, services, token), stopped=False)
@@ -45,7 +48,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         status_code=200,
         request_max_body_size=MAX_BODY,
         exception_handlers=PROBLEMS,
-        opt={"pages": pages},
+        opt=by_link,
     )
     async def unsubscribe(request: _Request, token: FromPath[str]) -> Response[str]:
         """Records that a person wants no messages on any of their addresses. Twice is as good as once."""

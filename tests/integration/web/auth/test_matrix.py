@@ -60,6 +60,8 @@ PUBLIC = {
     ("POST", "/f/{token:str}"): Line(Protection.LINK),
     ("POST", "/twilio/sms"): Line(Protection.SIGNATURE),
     ("POST", "/twilio/status"): Line(Protection.SIGNATURE),
+    ("GET", "/u/{token:str}"): Line(Protection.LINK),
+    ("POST", "/u/{token:str}"): Line(Protection.LINK),
     ("GET", "/static/{file_path:path}"): Line(Protection.OPEN),
     ("GET", "/openapi.json"): Line(Protection.OPEN),
     ("GET", "/openapi.json/openapi.json"): Line(Protection.OPEN),
