@@ -18,6 +18,7 @@ from pipeline.cli.commands import (
     dead_letters,
     delivery_notes,
     demo,
+    inbox,
     keys,
     maintenance,
     messages,
@@ -40,6 +41,7 @@ for commands in (running.app, demo.app, reports.app, simulate.app, maintenance.a
     app.add_typer(commands)
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(inbox.app, name="inbox")
 app.add_typer(messages.app, name="messages")
 app.add_typer(topics.app, name="topics")
 app.add_typer(bench.app, name="bench")

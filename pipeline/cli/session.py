@@ -7,9 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sqlalchemy import Connection, Engine
 
-from pipeline.app.installation import open_database
+from pipeline.app.installation import open_database, open_vault
 from pipeline.settings import Settings
 from pipeline.store.db.engine import reading
+from pipeline.store.journal.embedded_journal import EmbeddedJournal
+from pipeline.store.journal.shared_journal import SharedJournal
+from pipeline.store.store import Store
 
 
 @contextmanager
@@ -18,6 +21,18 @@ def open_engine() -> Iterator[Engine]:
     engine = open_database(Settings())
     try:
         yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def open_store() -> Iterator[Store]:
+    """The installation with its vault, for commands that read or write words."""
+    settings = Settings()
+    engine = open_database(settings)
+    try:
+        journal = SharedJournal() if settings.uses_kafka else EmbeddedJournal()
+        yield Store(engine, open_vault(settings), journal)
     finally:
         engine.dispose()
 

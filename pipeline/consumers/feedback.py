@@ -3,12 +3,18 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
+from pipeline.domain.answers.replies import PlainReader, Reader
+from pipeline.domain.answers.review import InboxReason, suggested
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import OWN_SOURCE, QR, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
+from pipeline.store.asks.conversations import TEXT_SOURCE
+from pipeline.store.asks.inbox import Clarified, item_row
 from pipeline.store.unit_of_work import UnitOfWork
+
+READER: Reader = PlainReader()
 
 
 def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -78,9 +84,38 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
         order.dialogue.qr_answers += 1
         return
     order.dialogue.apply_answer(event)
+    if event.source != TEXT_SOURCE:  # the conversation knows what was asked, and has decided
+        _leave_to_person(event, order, work, now)
     asking.close_asks(order, data.contact_id, work)
     asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)
+
+
+def _leave_to_person(event: Event, order: Order, work: UnitOfWork, now: datetime) -> None:
+    """Have a person read an answer that states nothing codable, until its author states something that is."""
+    data: FeedbackReceived = event.data
+    given = [answer for answer in order.dialogue.answers if answer.contact_id == data.contact_id]
+    if any(answer.statement.is_codable for answer in given):
+        if len(given) > 1:
+            work.record_clarified(Clarified(data.order_id, data.contact_id, now))
+    elif not data.opt_out:
+        read = suggested(READER, data.comment or "", _language(order, data.contact_id))
+        row = item_row(
+            InboxReason.UNCODED,
+            event.source,
+            event.id,
+            data.channel,
+            now,
+            order_id=data.order_id,
+            contact_id=data.contact_id,
+            language=read.language,
+        )
+        work.record_unread(row)
+
+
+def _language(order: Order, contact_id: str) -> str | None:
+    contact = contact_of(order.facts, contact_id)
+    return None if contact is None else contact.language
 
 
 def _record(event: Event, work: UnitOfWork, now: datetime) -> None:

@@ -10,7 +10,9 @@ from sqlalchemy import Connection, Table
 from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Event, key_of
 from pipeline.domain.setup import Setup
+from pipeline.store.asks import inbox as inbox_rows
 from pipeline.store.asks.ask_store import AskStore
+from pipeline.store.asks.inbox import Clarified
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.journal.journal import Entry, Journal
@@ -18,6 +20,7 @@ from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
 from pipeline.store.orders.tracking import TrackingStore
 from pipeline.store.schema.answers import answers
+from pipeline.store.schema.inbox import inbox
 from pipeline.store.schema.orders import claims
 
 
@@ -37,6 +40,7 @@ class UnitOfWork:
         self._emitted: deque[Event] = deque()
         self._entries: list[Entry] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
+        self._clarified: list[Clarified] = []
 
     @cached_property
     def evidence(self) -> EvidenceStore:
@@ -61,12 +65,22 @@ class UnitOfWork:
         """Append an answer."""
         self._rows[answers].append(row)
 
+    def record_unread(self, row: Row) -> None:
+        """Add a reply that a person has to read (`asks.inbox.item_row`)."""
+        self._rows[inbox].append(row)
+
+    def record_clarified(self, clarified: Clarified) -> None:
+        """Record that a person has stated something codable: what they wrote before need not be read any more."""
+        self._clarified.append(clarified)
+
     def flush(self) -> None:
         """Write everything. The caller commits."""
         self.orders.flush()
         for table, rows in self._rows.items():
             insert(self.connection, table, rows)
         self._rows.clear()
+        inbox_rows.clarify(self.connection, self._clarified)
+        self._clarified.clear()
         self.asks.flush()
         if "evidence" in vars(self):  # it was used
             self.evidence.flush()

@@ -153,7 +153,7 @@ def _mood(score: Score) -> str:
 
 
 def _coverage(page: Page, fleet: Figures) -> None:
-    """Print the steps from completed orders to understood replies. The losses before a step are indented, with their reason."""
+    """Print the steps from completed orders to understood replies. Losses are indented, with their reason."""
     coverage = fleet.coverage
     steps = [
         ("completed", coverage.completed),

@@ -5,7 +5,18 @@ The migrations in `migrations/` create them; a test compares the two. Instants a
 updates and deletes of what was recorded.
 """
 
-from pipeline.store.schema import answers, asks, conversations, demo_phone, evidence, journal, orders, people, tracking
+from pipeline.store.schema import (
+    answers,
+    asks,
+    conversations,
+    demo_phone,
+    evidence,
+    inbox,
+    journal,
+    orders,
+    people,
+    tracking,
+)
 from pipeline.store.schema.types import metadata
 
 __all__ = [
@@ -14,6 +25,7 @@ __all__ = [
     "conversations",
     "demo_phone",
     "evidence",
+    "inbox",
     "journal",
     "metadata",
     "orders",

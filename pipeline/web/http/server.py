@@ -25,8 +25,10 @@ from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.protocol import BoundedProtocol
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
+from pipeline.web.internal.api import inbox as inbox_api
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.inbox import pages as inbox_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.public.events import ingest
@@ -38,14 +40,16 @@ Routes = Callable[[Services], Sequence[ControllerRouterHandler]]
 PUBLIC: tuple[Routes, ...] = (
     ingest.routes,  # POST /v1/events
     form.routes,  # GET /, /f; GET, POST /f/{token}
+    unsubscribe.routes,  # GET, POST /u/{token}
     assets.routes,  # GET /static/...
 )
-    unsubscribe.routes,  # GET, POST /u/{token}
 # Behind the sign-in. `internal_app` adds /livez, /readyz, /metrics and /sign-in, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
     qr.routes,  # GET /v1/qr/{order_id}
+    inbox_pages.routes,  # GET /inbox; GET, POST /inbox/{item_id}
+    inbox_api.routes,  # GET /v1/inbox; GET, POST /v1/inbox/{item_id}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     assets.routes,  # GET /static/...
 )

@@ -1,0 +1,115 @@
+"""The replies that a person has to read: list, show, confirm, correct."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.app.errors import fail
+from pipeline.cli.options import Format, Output, print_json
+
+if TYPE_CHECKING:
+    from pipeline.domain.answers.review import Reading
+
+app = typer.Typer(
+    invoke_without_command=True, help="List the replies that a person has to read, and decide about them."
+)
+
+ItemId = Annotated[str, typer.Argument(metavar="ID", help="Id of a reply, as `inbox` prints it.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="Number of replies to print, the oldest first.")]
+BY = "local"  # who decides: whoever has the database and its key
+_ARRIVALS = ("on_time", "late", "not_received")
+_CONDITIONS = ("damaged", "incomplete", "wrong", "papers_missing")
+
+
+@app.callback()
+def list_command(context: typer.Context, limit: Limit = 100, output: Output = Format.TABLE) -> None:
+    """List the replies that a person has to read, the oldest first, with the claim and the suggested reading."""
+    if context.invoked_subcommand is not None:
+        return
+    import msgspec
+    from rich.console import Console
+
+    from pipeline.cli.output.inbox import show_entries
+    from pipeline.cli.session import open_store
+    from pipeline.consumers.feedback import READER
+    from pipeline.store.db.engine import reading
+    from pipeline.store.reads import inbox
+    from pipeline.web.internal.inbox.views import entries_of
+
+    with open_store() as store, reading(store.engine) as connection:
+        entries = entries_of(connection, store, READER, inbox.waiting(connection, limit))
+        number = inbox.number_waiting(connection)
+    if output is Format.JSON:
+        print_json(msgspec.to_builtins(entries))
+    else:
+        show_entries(Console(), entries, number)
+
+
+@app.command("show")
+def show_command(item_id: ItemId, output: Output = Format.TABLE) -> None:
+    """Print one reply with its conversation, the claim and the suggested reading."""
+    import msgspec
+    from rich.console import Console
+
+    from pipeline.cli.output.inbox import show_conversation
+    from pipeline.cli.session import open_store
+    from pipeline.consumers.feedback import READER
+    from pipeline.store.db.engine import reading
+    from pipeline.store.reads import inbox
+    from pipeline.web.internal.inbox.views import conversation_of
+
+    with open_store() as store, reading(store.engine) as connection:
+        item = inbox.read_item(connection, item_id)
+        found = None if item is None else conversation_of(connection, store, READER, item)
+    if found is None:
+        fail(f"there is no reply {item_id!r} in the inbox")
+    if output is Format.JSON:
+        print_json(msgspec.to_builtins(found))
+    else:
+        show_conversation(Console(), found)
+
+
+@app.command("confirm")
+def confirm_command(item_id: ItemId) -> None:
+    """Confirm the suggested reading of a reply; of a reply without an order, that somebody has read it."""
+    _decide(item_id, None)
+
+
+@app.command("correct")
+def correct_command(
+    item_id: ItemId,
+    arrival: Annotated[str | None, typer.Option("--arrival", help=f"One of: {', '.join(_ARRIVALS)}.")] = None,
+    complete: Annotated[
+        bool | None, typer.Option("--complete/--not-complete", help="Whether everything was there.")
+    ] = None,
+    condition: Annotated[
+        list[str] | None, typer.Option("--condition", help=f"Any of: {', '.join(_CONDITIONS)}; may be repeated.")
+    ] = None,
+    score: Annotated[int | None, typer.Option("--score", min=0, max=10, help="Score from 0 to 10.")] = None,
+) -> None:
+    """Give a reply another reading than the suggested one. What is not given is not stated; nothing at all is possible."""
+    from pipeline.domain.answers.review import Reading
+    from pipeline.domain.events.contract import Score
+
+    if arrival is not None and arrival not in _ARRIVALS:
+        fail(f"--arrival: {arrival!r} is not one of {', '.join(_ARRIVALS)}")
+    conditions = tuple(dict.fromkeys(condition or ()))
+    if wrong := [one for one in conditions if one not in _CONDITIONS]:
+        fail(f"--condition: {wrong[0]!r} is not one of {', '.join(_CONDITIONS)}")
+    _decide(item_id, Reading(arrival, complete, conditions, None if score is None else Score(score)))  # type: ignore[arg-type]
+
+
+def _decide(item_id: str, given: "Reading | None") -> None:
+    from pipeline.app.installation import now
+    from pipeline.cli.session import open_store
+    from pipeline.consumers import inbox
+    from pipeline.consumers.feedback import READER
+
+    with open_store() as store, store.engine.begin() as connection:
+        try:
+            outcome = inbox.decide(connection, store, READER, item_id, given, BY, now())
+        except inbox.NotWaiting:
+            fail(f"no reply {item_id!r} waits in the inbox")
+        except inbox.NoOrder:
+            fail("this reply belongs to no order, so it can only be confirmed")
+    print({"counts": "Done."}.get(outcome, "Proposed: it counts once a second person has confirmed it."))
