@@ -1,11 +1,13 @@
 """Whom to ask, when, and how often."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from pipeline.domain.asking.channels import EMAIL, SMS, WHATSAPP
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import open_from, parse_hours
 from pipeline.domain.events.contract import BadEvent, ContactRole
@@ -20,6 +22,11 @@ class AskingSettings(SettingsGroup):
 
     ask_roles: Annotated[frozenset[ContactRole], NoDecode] = Field(
         frozenset({"receiver", "user", "purchaser"}), description="contact roles that are asked, separated by commas"
+    )
+    channels_by_country: Annotated[dict[str, tuple[str, ...]], NoDecode] = Field(
+        {},
+        description="channels that may be used in a country (ISO 3166), the preferred one first, as in "
+        "IN=email,whatsapp;CN=email. Other countries: all of UNVARNISHED_NOTIFIER",
     )
     sample_rate: Fraction = Field(1.0, description="share of contacts that are asked")
     contact_rest_days: float = Field(
@@ -80,6 +87,7 @@ class AskingSettings(SettingsGroup):
         quiet_from, quiet_until = parse_hours(self.quiet_hours)
         return Policy(
             roles=self.ask_roles,
+            country_channels=tuple(sorted(self.channels_by_country.items())),
             contact_rest=timedelta(days=self.contact_rest_days),
             undeliverable_rest=timedelta(days=self.undeliverable_rest_days),
             address_daily_cap=self.address_daily_cap,
@@ -107,6 +115,11 @@ class AskingSettings(SettingsGroup):
             raise ValueError(f"unknown roles {sorted(unknown)}; the known roles are {', '.join(get_args(ContactRole))}")
         return roles
 
+    @field_validator("channels_by_country", mode="before")
+    @classmethod
+    def _parse_channels_by_country(cls, value: object) -> object:
+        return channels_by_country(value) if isinstance(value, str) else value
+
     @field_validator("quiet_hours")
     @classmethod
     def _parse_quiet_hours(cls, value: str) -> str:
@@ -131,3 +144,16 @@ class AskingSettings(SettingsGroup):
                 "quiet_hours and customer_timezones leave no hour of the day in which a message may be sent"
             )
         return self
+
+
+def channels_by_country(text: str) -> dict[str, tuple[str, ...]]:
+    """Parse channels by country, such as "IN=email,whatsapp;CN=email". Raises ValueError naming the faulty part."""
+    found: dict[str, tuple[str, ...]] = {}
+    known = [channel.name for channel in (SMS, WHATSAPP, EMAIL)]
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        country, equals, names = part.partition("=")
+        channels = tuple(name.strip() for name in names.split(",") if name.strip())
+        if not equals or not re.fullmatch("[A-Z]{2}", country.strip()) or not set(channels) <= set(known):
+            raise ValueError(f"{part!r} is not like IN=email,whatsapp; the channels are {', '.join(known)}")
+        found[country.strip()] = channels
+    return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 
 from pipeline.domain.asking.channels import SMS, Channel
-from pipeline.domain.events.contract import ContactRole
+from pipeline.domain.events.contract import Contact, ContactRole
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Policy:
     """From a question to its expiry."""
     channels: tuple[Channel, ...] = (SMS,)
     """The channels of this installation, in order of preference."""
+    country_channels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The names of the channels in a country (ISO 3166), in order of preference."""
     # The rest applies only where questions are really sent.
     ask_after: timedelta = timedelta(0)
     """From the delivery to the question."""
@@ -41,6 +43,18 @@ class Policy:
     quiet_until: time = time(8)
     zones: frozenset[str] = frozenset({"UTC"})
     """Time zones assumed for recipients whose zone is unknown."""
+
+    def channels_for(self, contact: Contact) -> tuple[Channel, ...]:
+        """The channels for a contact, in order of preference: its own first, then those of its country.
+
+        A country with a rule has no other channels than the rule names, whatever the contact prefers.
+        """
+        rule = dict(self.country_channels).get(contact.country or "")
+        if rule is None and contact.preferred_channel is None:
+            return self.channels
+        named = (self.channel(name) for name in rule) if rule is not None else self.channels
+        allowed = [channel for channel in named if channel is not None]
+        return tuple(sorted(allowed, key=lambda channel: channel.name != contact.preferred_channel))
 
     def channel(self, name: str | None) -> Channel | None:
         """The channel of that name; None if this installation does not have it."""

@@ -83,6 +83,9 @@ def _seal_contact(vault: Vault, account: Account, said_at: datetime, contact: di
         phone = number  # sealed so that it can be read without knowing its country
     phone_digest, email_digest = vault.phone_digest(number), vault.email_digest(email)
     contact.update(name=None, phone=phone_digest, email=email_digest)
+    contact.pop("country", None)  # ours to say
+    if (country := vault.country_of(number, account.country)) is not None:
+        contact["country"] = country
     person, wrapped_key = vault.person()
     return {
         "account_id": account.id,

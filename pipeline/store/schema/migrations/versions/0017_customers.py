@@ -1,4 +1,4 @@
-"""The links of codes on delivery notes, and those that end messages."""
+"""The links of codes on delivery notes, those that end messages, and the channel that a question moved to."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash"),
         sqlite_with_rowid=False,
     )
+    op.add_column("asks", sa.Column("fallback", sa.String(length=100), nullable=True))
     op.add_column("asks", sa.Column("unsubscribe_token_hash", sa.String(length=64), nullable=True))
     op.create_index("asks_by_unsubscribe_token", "asks", ["unsubscribe_token_hash"], unique=True)
 
