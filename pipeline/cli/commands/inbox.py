@@ -87,7 +87,7 @@ def correct_command(
     ] = None,
     score: Annotated[int | None, typer.Option("--score", min=0, max=10, help="Score from 0 to 10.")] = None,
 ) -> None:
-    """Give a reply another reading than the suggested one. What is not given is not stated; nothing at all is possible."""
+    """Give a reply another reading than the suggested one. What is not given is not stated."""
     from pipeline.domain.answers.review import Reading
     from pipeline.domain.events.contract import Score
 
