@@ -222,7 +222,8 @@ def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy
     contact = contact_of(order.facts, decision.contact_id)
     delivered_at = order.dialogue.claim.delivered_at if purpose == "delivery" else None
     zones = zones_of(contact.timezone if contact else None, order.facts.latest.timezone, policy)
-    send_at = open_from(now, zones, policy) if delivered_at is None else due_at(delivered_at, now, zones, policy)
+    wait = policy.wait_of(contact.role if contact else None)
+    send_at = open_from(now, zones, policy) if delivered_at is None else due_at(delivered_at, now, zones, policy, wait)
     if send_at is None:
         return Decision(decision.contact_id, Reason.QUIET_ALL_DAY)
     return replace(decision, send_at=send_at)
@@ -244,7 +245,7 @@ def _refusal(
     if not _sampled(order.order_id, contact.id, policy.sample_rate):
         return Reason.SAMPLED_OUT
     last = history.last_asked.get(contact.id)
-    if last is not None and now - last < policy.contact_rest:
+    if last is not None and now - last < policy.rest_of(contact.role):
         return Reason.ASKED_RECENTLY
     uses = history.address_uses.get(to, ()) if to is not None else ()
     return _REST_REASON[resting(uses, order.facts.latest.account.id, policy, now)]
