@@ -128,7 +128,7 @@ def conversation_of(connection: Connection, vault: Vault, item: InboxItem) -> li
     if item.order_id is not None:
         found += _questions(connection, item)
         found += [
-            _answer(one)
+            _answer(one, item)
             for one in answers_to(connection, item.order_id)
             if one.contact_id == item.contact_id and one.source != TEXT_SOURCE
         ]
@@ -178,5 +178,9 @@ def _questions(connection: Connection, item: InboxItem) -> list[Utterance]:
     ]
 
 
-def _answer(answer: StoredAnswer) -> Utterance:
-    return Utterance(answer.received_at, "customer", answer.comment, channel=answer.channel, stated=answer.statement)
+def _answer(answer: StoredAnswer, item: InboxItem) -> Utterance:
+    mark = item.item_id if (answer.source, answer.id) == (item.source, item.event_id) else None
+    stated = answer.statement
+    return Utterance(
+        answer.received_at, "customer", answer.comment, channel=answer.channel, stated=stated, item_id=mark
+    )
