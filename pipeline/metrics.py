@@ -31,6 +31,16 @@ INBOUND_POLLS = Counter(
 INBOUND_FOUND = Counter(
     "unvarnished_inbound_found", "Received messages that a poll found and no webhook call had reported"
 )
+TEXTS_READ = Counter(
+    "unvarnished_texts_read",
+    "Texts of customers, by language and what the reader made of them: coded, words, unclear, control, automatic",
+    ["language", "result"],
+)
+READINGS_REVIEWED = Counter(
+    "unvarnished_readings_reviewed",
+    "Suggested readings of replies in the inbox that people have decided about, by language: confirmed, corrected",
+    ["language", "decision"],
+)
 WAITING = Gauge("unvarnished_waiting_events", "Events received and not stored yet")
 READY = Gauge("unvarnished_ready", "1 if events can be received now, as /readyz says, else 0")
 CLOCK_SUSPECT = Gauge(

@@ -20,6 +20,7 @@ from pipeline.cli.commands import (
     dead_letters,
     delivery_notes,
     demo,
+    inbox,
     keys,
     levels,
     maintenance,
@@ -54,7 +55,8 @@ def _command_path(group: Any, arguments: list[str]) -> str:
             break
         names.append(name)
         group = command
-    return "" if hasattr(group, "commands") else " ".join(names)
+    only_a_group = hasattr(group, "commands") and not group.invoke_without_command
+    return "" if only_a_group else " ".join(names)
 
 
 app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -66,6 +68,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(person.app, name="person")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(inbox.app, name="inbox")
 app.add_typer(messages.app, name="messages")
 app.add_typer(receivers.app, name="receivers")
 app.add_typer(topics.app, name="topics")

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from pipeline.consumers.runtime import failpoints
-from pipeline.domain.asking.ask_states import AskState, loss
+from pipeline.domain.asking.ask_states import REFUSED_FOR_GOOD, AskState, loss
 from pipeline.domain.asking.eligibility import (
     Decision,
     History,
@@ -18,23 +18,27 @@ from pipeline.domain.asking.eligibility import (
     address,
     address_changed,
     decide,
+    fallback,
     is_answerable,
     reconsidered,
     reminder,
     scheduled,
 )
-from pipeline.domain.events.contract import FeedbackRequested, Purpose
+from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import Contact, FeedbackRequested, Purpose
 from pipeline.domain.orders.dialogue import Ask, Due, Refusal
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
+from pipeline.store.asks.ask_store import AskStatus
 from pipeline.store.asks.outcomes import AskKey
 from pipeline.store.orders.timers import ASK_LOST, Timer
+from pipeline.store.orders.timers import REMINDER as REMINDER_TIMER
 from pipeline.store.unit_of_work import UnitOfWork
 
 # Kinds of timers.
 EXPIRY = "expiry"  # the time to answer is over
-REMINDER = "reminder"
+REMINDER = REMINDER_TIMER
 LOST = ASK_LOST  # set by a dispatcher: a due question will not be sent
 
 
@@ -73,8 +77,8 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
 
 
 def _history(order: Order, work: UnitOfWork, now: datetime) -> History:
-    contacts, channels = order.facts.contacts, work.setup.policy.channels
-    addresses = {to for contact in contacts if (to := address(contact, channels)) is not None}
+    contacts, policy = order.facts.contacts, work.setup.policy
+    addresses = {to for contact in contacts if (to := address(contact, policy.channels_for(contact))) is not None}
     digests = addresses | {digest for c in contacts for digest in (c.phone, c.email) if digest is not None}
     return work.asks.history(order.facts.latest.account.id, addresses, digests, now)
 
@@ -126,7 +130,7 @@ def _row(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, n
     """The decision as it is stored. Notes what the address says about the contact."""
     contact_id, account_id = decision.contact_id, order.facts.latest.account.id
     contact = contact_of(order.facts, contact_id)
-    to = None if contact is None else address(contact, work.setup.policy.channels)
+    to = None if contact is None else _address_of(contact, decision, work.setup.policy)
     if to is not None and purpose != "reminder":
         _note_address(order, contact_id, to, work, now)
     return {
@@ -141,6 +145,12 @@ def _row(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, n
         "due_at": decision.send_at,
         "address": to,
     }
+
+
+def _address_of(contact: Contact, decision: Decision, policy: Policy) -> str | None:
+    """The address that a decision is about: on the channel decided on, else on the one that serves the contact."""
+    channel = policy.channel(decision.channel)
+    return address(contact, policy.channels_for(contact)) if channel is None else channel.address(contact)
 
 
 def _note_address(order: Order, contact_id: str, to: str, work: UnitOfWork, now: datetime) -> None:
@@ -193,9 +203,24 @@ def handle_reminder(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     if any(answer.contact_id == contact_id for answer in dialogue.answers) or not is_answerable(order, "reminder"):
         return
     status = work.asks.status_of(order.order_id, contact_id, first.purpose)
-    if status is not None and status.state in (AskState.SENT, AskState.DELIVERED):
-        decision = scheduled(order, reminder(order, contact_id, work.setup.policy), "reminder", work.setup.policy, now)
+    decision = None if status is None else _reminder(order, contact_id, status, work, now)
+    if decision is not None:
+        decision = scheduled(order, decision, "reminder", work.setup.policy, now)
         _record(order, decision, "reminder", work, now)
+
+
+def _reminder(order: Order, contact_id: str, status: AskStatus, work: UnitOfWork, now: datetime) -> Decision | None:
+    """The decision to remind. After a message that failed for good, on the contact's next channel; None: there is none.
+
+    None, too, while it is not known that the first message was sent.
+    """
+    if status.state in (AskState.SENT, AskState.DELIVERED):
+        return reminder(order, contact_id, work.setup.policy)
+    contact = contact_of(order.facts, contact_id)
+    if contact is None or status.state is not AskState.FAILED:
+        return None
+    channel = fallback(contact, status.channel, _history(order, work, now), work.setup.policy)
+    return None if channel is None else Decision(contact_id, None, channel.name)
 
 
 def handle_lost(timer: Timer, work: UnitOfWork, now: datetime) -> None:
@@ -205,8 +230,26 @@ def handle_lost(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     due = next((due for due in dialogue.due if (due.purpose, due.contact_id) == (purpose, contact_id)), None)
     status = work.asks.status_of(timer.order_id, contact_id, purpose)
     reason = None if status is None else loss(status.state, status.outcome)
-    if due is not None and reason is not None:
+    if due is None or status is None or reason is None:
+        return
+    if not _fall_back(work.orders.get(timer.order_id), due, status, work, now):
         dialogue.add_refusal(Refusal(contact_id, due.purpose, reason))
+
+
+def _fall_back(order: Order, due: Due, status: AskStatus, work: UnitOfWork, now: datetime) -> bool:
+    """Move a question that the provider refused for good to the contact's next channel. False: there is none."""
+    contact, policy = contact_of(order.facts, due.contact_id), work.setup.policy
+    if contact is None or status.outcome not in REFUSED_FOR_GOOD:
+        return False
+    channel = fallback(contact, status.channel, _history(order, work, now), policy)
+    if channel is None:
+        return False
+    again = scheduled(order, Decision(due.contact_id, None, channel.name), due.purpose, policy, now)
+    if again.send_at is None:
+        return False
+    key = AskKey(order.order_id, due.contact_id, due.purpose)
+    work.asks.move(key, channel, channel.address(contact), again.send_at, now + policy.send_within)
+    return True
 
 
 def handle_expiry(timer: Timer, work: UnitOfWork, now: datetime) -> None:

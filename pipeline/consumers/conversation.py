@@ -13,7 +13,7 @@ import msgspec
 from msgspec import structs
 from sqlalchemy import Connection
 
-from pipeline.consumers import intake
+from pipeline.consumers import intake, unread_texts
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.answers.replies import MAX_TEXT, Control, ParsedReply, Question, Reader
@@ -38,7 +38,7 @@ from pipeline.store.store import Store
 EVENT_SOURCE = conversations.TEXT_SOURCE
 MAX_COMMENT = 8_000  # characters of a person's comment on one order in events; every text is also stored as it came
 _MAX_REPEATS = 1  # of a question that was not answered
-_OPEN_FOR = timedelta(days=14)  # a question younger than this is answered before older ones that are still open
+_CORRECTED_FOR = timedelta(days=14)  # how long after its last text a finished conversation may be corrected
 
 ReplyOutcome = Literal["answered", "unclear", "control", "ignored", "quarantined"]
 
@@ -118,9 +118,10 @@ def handle_text(
     key = _key(connection, store, text, question)
     if not _store(connection, text, key):
         return ALREADY_HANDLED
-    control = text.provider_action or reader.read(text.text, "arrival", None).control
+    parsed = reader.read(text.text, "arrival", None)
+    control = text.provider_action or parsed.control
     if question is None:
-        result = _handle_stranger(text, control, speaker)
+        result = _handle_stranger(connection, text, parsed, speaker)
     else:
         result = _answer(connection, store, text, question, reader, now, speaker)
     if _is_silenced(connection, text, control):
@@ -200,9 +201,10 @@ def correct_times(connection: Connection, texts: Collection[InboundText]) -> Non
 
 
 def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestion | None:
-    """The question that a text answers: the newest to that address that was open when it was written, else the newest.
+    """The question that a text answers: that of the conversation in which we last spoke to the address.
 
-    Questions asked after the text was written come last; but the exact time of a question is not always known.
+    None: there was none, or that conversation ended long ago, so the text answers nothing. Questions asked after the
+    text was written come last; but the exact time of a question is not always known.
     """
     if text.sender is None:
         return None
@@ -212,20 +214,21 @@ def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestio
     course, at = Course(connection, found), text.received_at
     is_late = not text.answerable  # otherwise it is being received now, whatever the clocks say
     earlier = [asked for asked in found if asked.asked_at <= at]
-
-    def _is_open(asked: AskedQuestion) -> bool:
-        question = course.open_at(asked, at) if is_late else course.open_now(asked)
-        return question != DONE and at - asked.asked_at <= _OPEN_FOR
-
-    best = next(filter(_is_open, earlier), next(iter(earlier or found), None))
+    best = max(earlier, key=lambda asked: course.spoke_last_at(asked, at), default=next(iter(found), None))
     if best is None:
+        return None
+    open_then = course.open_at(best, at) if is_late else course.open_now(best)
+    if open_then == DONE and at - course.spoke_last_at(best, at) > _CORRECTED_FOR:
         return None
     went_on = is_late and course.went_on_after(best, at)
     return MatchingQuestion(best, course.open_at(best, at) if went_on else None)
 
 
-def _handle_stranger(text: Inbound, control: Control | None, speaker: Speaker) -> ReplyResult:
-    """An address that was never written to: the text is quarantined for a person to read. Control words still count."""
+def _handle_stranger(connection: Connection, text: Inbound, parsed: ParsedReply, speaker: Speaker) -> ReplyResult:
+    """A text to no question of ours: it is quarantined for a person to read. Control words still count."""
+    control = text.provider_action or parsed.control
+    if control is None:
+        unread_texts.leave_stranger_to_person(connection, EVENT_SOURCE, _event_id(text), text, parsed)
     if control is None or text.provider_action is not None:
         return ReplyResult(True, "quarantined")
     return ReplyResult(True, "quarantined", speaker.say(reply_texts.CONTROL_REPLIES[control], SOURCE_LANGUAGE))
@@ -270,7 +273,14 @@ def _answer(
         after = before._replace(statement=statement, changed_at=now)
         reply = reply_texts.CONTROL_REPLIES[control]
     conversations.save(connection, _key(connection, store, text, question), asked.order_id, asked.contact_id, after)
-    events = [_event(text, asked, statement, answered_at, now)] if statement != before.statement else []
+    unread_texts.leave_to_person(
+        connection, EVENT_SOURCE, _event_id(text), text, asked, before, statement, parsed, control
+    )
+    given = statement
+    if parsed.unclear and control is None and stated.comment is None:
+        # It is asked again, and is a reply all the same: its words count as one that nobody has understood.
+        given = structs.replace(statement, comment=_printable(text.text) or None)
+    events = [_event(text, asked, given, answered_at, now)] if given != before.statement else []
     intake.ingest(connection, store, events, now)
     outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
     if reply is None or text.provider_action is not None:
@@ -285,7 +295,7 @@ def _resume(connection: Connection, store: Store, asked: AskedQuestion, now: dat
     current = opened_current(connection, store.vault, current)
     if current is None:
         return conversation
-    if conversation.statement == Statement():
+    if conversation.statement == Statement() and current.source != EVENT_SOURCE:
         return conversation._replace(statement=current.statement, question=DONE)
     if current.answered_at is not None and current.answered_at > conversation.changed_at:
         return conversation._replace(statement=current.statement)
@@ -332,7 +342,7 @@ def _next(
         if before.tries < _MAX_REPEATS:
             again = before._replace(tries=before.tries + 1, statement=statement, changed_at=now)
             return again, _repeated(missing, parsed)
-        return Conversation(DONE, 0, now, statement), reply_texts.READ_BY_PERSON
+        return Conversation(DONE, 1, now, statement), reply_texts.READ_BY_PERSON  # which is said once
     after = Conversation(missing, 0, now, statement)
     problem = statement.arrival in ("late", "not_received") or statement.complete is False
     if missing == "score":

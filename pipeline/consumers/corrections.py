@@ -50,11 +50,15 @@ class Refused(Exception):
 
 
 class Wish(NamedTuple):
-    """What somebody reads in the newest answer of a contact to an order."""
+    """What somebody reads in the newest answer of a contact to an order.
+
+    `answer`: the one that they read, if they read a certain one; it is refused if that is not the newest any more.
+    """
 
     order_id: str
     contact_id: str
     reading: Reading
+    answer: AnswerRef | None = None
 
 
 class Proposed(NamedTuple):
@@ -96,7 +100,8 @@ def confirm(
     order = read_orders(connection, SYSTEM, [proposal.order_id])[proposal.order_id]
     if not may_be_second(second, Permission.CORRECT, proposal.by, _membership(order)):
         raise Refused("correction", "is to be confirmed by another user, who has no stake in the order")
-    _newest_answer(order, Wish(proposal.order_id, proposal.contact_id, proposal.reading), proposal)
+    read = AnswerRef(proposal.source, proposal.answer_id)
+    _newest_answer(order, Wish(proposal.order_id, proposal.contact_id, proposal.reading, read))
     _record(connection, Act(now, second.name, ActKind.CORRECTION_CONFIRMED, _subject(proposal), origin))
     _count(connection, store, proposal, second.name, now)
 
@@ -120,8 +125,8 @@ def _count_waited(connection: Connection, store: Store, now: datetime) -> int:
     return counted
 
 
-def _newest_answer(order: Order, wish: Wish, proposal: StoredCorrection | None = None) -> AnswerRef:
-    """The contact's newest answer. With a proposal it has to be the one that was proposed to be corrected."""
+def _newest_answer(order: Order, wish: Wish) -> AnswerRef:
+    """The contact's newest answer. It has to be the one that was read, if the wish names it."""
     answers = [answer for answer in order.dialogue.answers if answer.contact_id == wish.contact_id]
     if not answers:
         raise Refused("contact_id", "has not answered about this order")
@@ -131,10 +136,12 @@ def _newest_answer(order: Order, wish: Wish, proposal: StoredCorrection | None =
         check_score(wish.reading.score, "reading.score")
     except BadEvent as bad:
         raise Refused(bad.field, bad.reason) from None
-    newest = max(answers, key=answer_rank)
-    if proposal is not None and (newest.source, newest.id) != (proposal.source, proposal.answer_id):
+    known = [AnswerRef(answer.source, answer.id) for answer in sorted(answers, key=answer_rank)]
+    if wish.answer is not None and wish.answer not in known:
+        raise Refused("answer", "is not among the answers of this contact to this order")
+    if wish.answer is not None and wish.answer != known[-1]:
         raise Refused("answer", "was replaced by a later answer of the same contact")
-    return AnswerRef(newest.source, newest.id)
+    return known[-1]
 
 
 def _count(connection: Connection, store: Store, proposal: StoredCorrection, second: str | None, now: datetime) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pipeline.consumers import asking, comparing
 from pipeline.domain.answers.answer import answered_at
+from pipeline.domain.answers.review import InboxReason
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import (
     OWN_SOURCE,
@@ -17,6 +18,8 @@ from pipeline.domain.events.contract import (
 from pipeline.domain.orders.dialogue import Ask
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
+from pipeline.store.asks.conversations import TEXT_SOURCE
+from pipeline.store.asks.inbox import Clarified, item_id_of, item_row
 from pipeline.store.unit_of_work import UnitOfWork
 
 
@@ -88,10 +91,48 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
         order.dialogue.qr_answers += 1
         return
     order.dialogue.apply_answer(event)
+    _withdraw_readings(event, order, work)
+    if event.source != TEXT_SOURCE:  # the conversation knows what was asked, and has decided
+        _leave_to_person(event, order, work, now)
     asking.close_asks(order, data.contact_id, work)
     asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)
+
+
+def _withdraw_readings(event: Event, order: Order, work: UnitOfWork) -> None:
+    """A newer answer: proposed readings of older ones can no longer count, so what they were given to waits again."""
+    data: FeedbackReceived = event.data
+    given = [answer for answer in order.dialogue.answers if answer.contact_id == data.contact_id]
+    if len(given) > 1 and (given[-1].source, given[-1].id) == (event.source, event.id):
+        work.record_outdated(data.order_id, data.contact_id)
+
+
+def _leave_to_person(event: Event, order: Order, work: UnitOfWork, now: datetime) -> None:
+    """Have a person read an answer that states nothing codable, until its author states something that is."""
+    data: FeedbackReceived = event.data
+    given = [answer for answer in order.dialogue.answers if answer.contact_id == data.contact_id]
+    if any(answer.statement.is_codable for answer in given):
+        if len(given) > 1:
+            work.record_clarified(Clarified(data.order_id, data.contact_id, now))
+    elif not data.opt_out:
+        row = item_row(
+            InboxReason.UNCODED,
+            event.source,
+            event.id,
+            data.channel,
+            now,
+            order_id=data.order_id,
+            contact_id=data.contact_id,
+            language=_language(order, data.contact_id),
+        )
+        work.record_unread(row)
+
+
+def _language(order: Order, contact_id: str) -> str | None:
+    """The language of a contact without script and region: what its sealed words are in is not known here."""
+    contact = contact_of(order.facts, contact_id)
+    return None if contact is None or contact.language is None else contact.language.partition("-")[0].lower()[:10]
 
 
 def _record(event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -127,5 +168,6 @@ def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
     refused = order.dialogue.apply_correction(event)
     if refused is not None:
         raise BadEvent(refused, "data.answer")
+    work.record_reading(item_id_of(data.answer.source, data.answer.id), data)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)

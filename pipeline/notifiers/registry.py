@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline.domain.asking.channels import EMAIL, SMS, Channel
+from pipeline.domain.asking.channels import EMAIL, SMS, WHATSAPP, Channel
 from pipeline.notifiers.channels.console import notifier as console
 from pipeline.notifiers.channels.demo_phone import notifier as demo_phone
 from pipeline.notifiers.channels.demo_phone.notifier import PhoneStore
@@ -30,6 +30,7 @@ class ConfiguredChannel(NamedTuple):
 # By value of UNVARNISHED_NOTIFIER.
 CHANNELS = {
     "twilio_sms": Registration(SMS, lambda settings, _: twilio.configure(settings)),
+    "twilio_whatsapp": Registration(WHATSAPP, lambda settings, _: twilio.configure_whatsapp(settings)),
     "email": Registration(EMAIL, lambda settings, _: email.configure(settings)),
     "phone": Registration(SMS, lambda _, phones: demo_phone.configure(phones)),
     "console": Registration(SMS, lambda *_: console.configure()),

@@ -1,11 +1,14 @@
 """Whom to ask, when, and how often."""
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from pipeline.domain.asking.channels import EMAIL, SMS, WHATSAPP
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import open_from, parse_hours
 from pipeline.domain.events.contract import BadEvent, ContactRole
@@ -21,12 +24,22 @@ class AskingSettings(SettingsGroup):
     ask_roles: Annotated[frozenset[ContactRole], NoDecode] = Field(
         frozenset({"receiver", "user", "purchaser"}), description="contact roles that are asked, separated by commas"
     )
+    channels_by_country: Annotated[dict[str, tuple[str, ...]], NoDecode] = Field(
+        {},
+        description="channels that may be used in a country (ISO 3166), the preferred one first, as in "
+        "IN=email,whatsapp;CN=email. Other countries: all of UNVARNISHED_NOTIFIER",
+    )
     sample_rate: Fraction = Field(1.0, description="share of contacts that are asked")
     contact_rest_days: float = Field(
         7,
         ge=0,
         description="minimum number of days between two questions to one contact, and to one phone number or address "
         "whatever contacts and accounts it belongs to. 0: none",
+    )
+    contact_rest_days_by_role: Annotated[dict[ContactRole, float], NoDecode] = Field(
+        {},
+        description="minimum number of days between two questions to one contact in these roles, instead of "
+        "UNVARNISHED_CONTACT_REST_DAYS, as in purchaser=30,user=14. Addresses rest as before",
     )
     address_daily_cap: int = Field(
         2,
@@ -40,6 +53,11 @@ class AskingSettings(SettingsGroup):
     account_period_days: float = Field(7, gt=0, description="length in days of the period that the account cap counts")
     ask_after_minutes: float = Field(
         0, ge=0, description="minutes from the reported delivery until the customer is asked about it"
+    )
+    ask_after_minutes_by_role: Annotated[dict[ContactRole, float], NoDecode] = Field(
+        {},
+        description="minutes from the reported delivery until contacts in these roles are asked, instead of "
+        "UNVARNISHED_ASK_AFTER_MINUTES, as in user=1440,purchaser=2000. Less than UNVARNISHED_SEND_WITHIN_HOURS",
     )
     overdue_ask_after_hours: float = Field(
         24,
@@ -80,7 +98,10 @@ class AskingSettings(SettingsGroup):
         quiet_from, quiet_until = parse_hours(self.quiet_hours)
         return Policy(
             roles=self.ask_roles,
+            country_channels=tuple(sorted(self.channels_by_country.items())),
             contact_rest=timedelta(days=self.contact_rest_days),
+            role_rests=_by_role(self.contact_rest_days_by_role, timedelta(days=1)),
+            role_waits=_by_role(self.ask_after_minutes_by_role, timedelta(minutes=1)),
             undeliverable_rest=timedelta(days=self.undeliverable_rest_days),
             address_daily_cap=self.address_daily_cap,
             account_cap=self.account_cap,
@@ -107,6 +128,16 @@ class AskingSettings(SettingsGroup):
             raise ValueError(f"unknown roles {sorted(unknown)}; the known roles are {', '.join(get_args(ContactRole))}")
         return roles
 
+    @field_validator("contact_rest_days_by_role", "ask_after_minutes_by_role", mode="before")
+    @classmethod
+    def _parse_by_role(cls, value: object) -> object:
+        return numbers_by_role(value) if isinstance(value, str) else value
+
+    @field_validator("channels_by_country", mode="before")
+    @classmethod
+    def _parse_channels_by_country(cls, value: object) -> object:
+        return channels_by_country(value) if isinstance(value, str) else value
+
     @field_validator("quiet_hours")
     @classmethod
     def _parse_quiet_hours(cls, value: str) -> str:
@@ -125,9 +156,48 @@ class AskingSettings(SettingsGroup):
         return names
 
     @model_validator(mode="after")
+    def _check_waits(self) -> Self:
+        late = [role for role, wait in self.ask_after_minutes_by_role.items() if wait >= self.send_within_hours * 60]
+        if late:
+            raise ValueError(
+                f"ask_after_minutes_by_role: questions to the role {late[0]} would be given up before they are sent; "
+                "use less than send_within_hours"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_open_hours(self) -> Self:
         if open_from(datetime.now(UTC), self.customer_timezones, self.policy) is None:
             raise ValueError(
                 "quiet_hours and customer_timezones leave no hour of the day in which a message may be sent"
             )
         return self
+
+
+def numbers_by_role(text: str) -> dict[str, float]:
+    """Parse numbers by role, such as "user=2,purchaser=30". Raises ValueError naming the faulty part."""
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        role, _, number = (piece.strip() for piece in part.partition("="))
+        if role not in get_args(ContactRole) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", number):
+            roles = ", ".join(get_args(ContactRole))
+            raise ValueError(f"{part!r} is not like purchaser=30; the roles are {roles}")
+        found[role] = float(number)
+    return found
+
+
+def _by_role(numbers: Mapping[ContactRole, float], unit: timedelta) -> tuple[tuple[ContactRole, timedelta], ...]:
+    return tuple(sorted((role, number * unit) for role, number in numbers.items()))
+
+
+def channels_by_country(text: str) -> dict[str, tuple[str, ...]]:
+    """Parse channels by country, such as "IN=email,whatsapp;CN=email". Raises ValueError naming the faulty part."""
+    found: dict[str, tuple[str, ...]] = {}
+    known = [channel.name for channel in (SMS, WHATSAPP, EMAIL)]
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        country, equals, names = part.partition("=")
+        channels = tuple(name.strip() for name in names.split(",") if name.strip())
+        if not equals or not re.fullmatch("[A-Z]{2}", country.strip()) or not set(channels) <= set(known):
+            raise ValueError(f"{part!r} is not like IN=email,whatsapp; the channels are {', '.join(known)}")
+        found[country.strip()] = channels
+    return found

@@ -15,7 +15,7 @@ class SendingSettings(SettingsGroup):
     notifier: str = Field(
         "phone",
         description="channels that questions are sent through, separated by commas, the preferred one first: "
-        "twilio_sms, email; phone: the demo's page of customers' phones; console: standard output",
+        "twilio_sms, twilio_whatsapp, email; phone: the demo's page of customers' phones; console: standard output",
     )
     sms_segment_price: float | None = Field(
         None,

@@ -8,10 +8,12 @@ import msgspec
 from sqlalchemy import Connection, Table
 
 from pipeline.domain.events.cloudevents import envelope
-from pipeline.domain.events.contract import OWN_SOURCE, Event, key_of
+from pipeline.domain.events.contract import OWN_SOURCE, Event, FeedbackCorrected, key_of
 from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.setup import Setup
+from pipeline.store.asks import inbox as inbox_rows
 from pipeline.store.asks.ask_store import AskStore
+from pipeline.store.asks.inbox import Clarified
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
@@ -22,6 +24,7 @@ from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
 from pipeline.store.orders.tracking import TrackingStore
 from pipeline.store.schema.answers import answers
+from pipeline.store.schema.inbox import inbox
 from pipeline.store.schema.orders import claims
 
 
@@ -42,6 +45,9 @@ class UnitOfWork:
         self._entries: list[Entry] = []
         self._notices: list[Row] = []
         self._rows: dict[Table, list[Row]] = defaultdict(list)
+        self._clarified: list[Clarified] = []
+        self._outdated: set[tuple[str, str]] = set()
+        self._readings: dict[str, FeedbackCorrected] = {}
 
     @cached_property
     def evidence(self) -> EvidenceStore:
@@ -78,12 +84,30 @@ class UnitOfWork:
         """Append an answer."""
         self._rows[answers].append(row)
 
+    def record_unread(self, row: Row) -> None:
+        """Add a reply that a person has to read (`asks.inbox.item_row`)."""
+        self._rows[inbox].append(row)
+
+    def record_clarified(self, clarified: Clarified) -> None:
+        """Record that a person has stated something codable: what they wrote before need not be read any more."""
+        self._clarified.append(clarified)
+
+    def record_outdated(self, order_id: str, contact_id: str) -> None:
+        """Record that a contact has answered again: readings proposed of what they said before cannot count."""
+        self._outdated.add((order_id, contact_id))
+
+    def record_reading(self, item_id: str, correction: FeedbackCorrected) -> None:
+        """Record that a person's reading of an answer counts: it waits no more, nor does what was said before it."""
+        self._readings[item_id] = correction
+        self._clarified.append(Clarified(correction.order_id, correction.contact_id, correction.at))
+
     def flush(self) -> None:
         """Write everything. The caller commits."""
         self.orders.flush()
         for table, rows in self._rows.items():
             insert(self.connection, table, rows)
         self._rows.clear()
+        self._flush_inbox()
         self.asks.flush()
         if "evidence" in vars(self):  # it was used
             self.evidence.flush()
@@ -95,3 +119,11 @@ class UnitOfWork:
         notices.record(self.connection, self._notices)
         self.asks.flush_opt_outs()
         self.orders.flush_figures()
+
+    def _flush_inbox(self) -> None:
+        """Readings first: what they end is not ended by what the customer says."""
+        inbox_rows.end_read(self.connection, self._readings)
+        inbox_rows.withdraw(self.connection, self._outdated)
+        inbox_rows.clarify(self.connection, self._clarified)
+        for of_inbox in (self._readings, self._outdated, self._clarified):
+            of_inbox.clear()

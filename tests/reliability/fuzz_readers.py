@@ -34,7 +34,7 @@ _replies, _comments = PlainReader(), CommentReader()
 def read_everything(text: str) -> None:
     """Read a text in every way and check what any reading must fulfil."""
     for question in _QUESTIONS:
-        parsed = _replies.read(text, question, None)  # type: ignore[arg-type]
+        parsed = _replies.read(text, question, None)
         assert parsed.score is None or 0 <= parsed.score <= 10
         assert parsed.comment is None or 0 < len(parsed.comment) <= MAX_TEXT
         assert all(0 <= span.start < span.end <= len(text) for span in parsed.spans)

@@ -214,7 +214,7 @@ def _as_json(message: Made) -> dict[str, Any]:
         "from": message.fields.get("From"),
         "direction": "inbound" if message.inbound else "outbound-api",
         "messaging_service_sid": message.fields.get("MessagingServiceSid"),
-        "body": message.fields["Body"],
+        "body": message.fields.get("Body") or message.fields["ContentVariables"],
         "status": message.status,
         "error_code": None,
         "date_created": format_datetime(message.created),

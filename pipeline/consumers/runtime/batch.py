@@ -48,9 +48,9 @@ def load_ask_history(work: UnitOfWork, order_ids: Collection[str], events: Seque
     known = [work.orders.peek(order_id).facts for order_id in order_ids]
     orders: list[OrderCompleted | Revision] = [facts.latest for facts in known if facts.known and not facts.historic]
     orders += [event.data for event in events if isinstance(event.data, OrderCompleted) and not event.historic]
-    contacts, channels = [contact for order in orders for contact in order.contacts], work.setup.policy.channels
+    contacts, policy = [contact for order in orders for contact in order.contacts], work.setup.policy
     digests = {digest for contact in contacts for digest in (contact.phone, contact.email) if digest is not None}
-    addresses = {to for contact in contacts if (to := address(contact, channels)) is not None}
+    addresses = {to for contact in contacts if (to := address(contact, policy.channels_for(contact))) is not None}
     work.asks.load_history({order.account.id for order in orders}, addresses, digests, clock)
 
 

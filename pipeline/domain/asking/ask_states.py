@@ -98,6 +98,9 @@ _LOSSES = {
 # An ask that ended this way may become due once more: for certain nothing was sent, and its reason may pass.
 REOPENED = frozenset({SendOutcome.TAKEN_BACK, SendOutcome.NO_CHANNEL, SendOutcome.UNDELIVERABLE})
 
+# The provider refused the message for good, and nothing was sent: the question may go out on another channel.
+REFUSED_FOR_GOOD = frozenset({SendOutcome.REJECTED, SendOutcome.UNDELIVERABLE})
+
 
 def next_look(sending_at: datetime, now: datetime) -> datetime | None:
     """When to look up a message of unknown outcome next; None: the lookup at `now` is the last."""

@@ -6,13 +6,13 @@ A channel says nothing about how a message is sent; that is the notifier registe
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.domain.events.contract import Contact
 
 AddressKind = Literal["phone", "email"]
 """The field of `Contact` that holds the address (its digest, once an event is stored)."""
-ConsentKind = Literal["sms", "email"]
+ConsentKind = Literal["sms", "email", "whatsapp"]
 """The field of `Consent` that records whether the contact agreed."""
 
 MAX_QUEUE_TIME = timedelta(hours=4)
@@ -44,12 +44,13 @@ class Channel:
 
 
 SMS = Channel("sms", address_kind="phone", consent_kind="sms")
+WHATSAPP = Channel("whatsapp", address_kind="phone", consent_kind="whatsapp")
 EMAIL = Channel("email", address_kind="email", consent_kind="email")
 
 
 def consents_to_any(contact: Contact) -> bool:
     """Whether any consent is recorded, be it for a channel that this installation does not have."""
-    return contact.consent is not None and (contact.consent.sms or contact.consent.email)
+    return contact.consent is not None and any(getattr(contact.consent, kind) for kind in get_args(ConsentKind))
 
 
 def serving_channel(contact: Contact, channels: Sequence[Channel]) -> Channel | None:

@@ -124,10 +124,12 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
         return [Decision(NO_CONTACT, Reason.NO_REACHABLE_CONTACT)]
     decisions: dict[str, Decision] = {}
     asked_ids = {ask.contact_id for ask in dialogue.asks} | {due.contact_id for due in dialogue.due}
-    asked_addresses = {address(contact, policy.channels) for contact in facts.contacts if contact.id in asked_ids}
+    asked_addresses = {
+        address(contact, policy.channels_for(contact)) for contact in facts.contacts if contact.id in asked_ids
+    }
     asked = history.asked_in_period
     for contact in contacts:
-        channel = serving_channel(contact, policy.channels)
+        channel = _usable_channel(contact, history, policy)
         reason = _refusal(contact, channel, order, history, policy, now)
         to = channel.address(contact) if channel is not None else None
         if reason is None and (to in asked_addresses or dialogue.asked(contact.id, purpose)):
@@ -193,8 +195,21 @@ def reminder(order: Order, contact_id: str, policy: Policy) -> Decision:
     A contact whom the order no longer names is reminded on the preferred channel.
     """
     contact = contact_of(order.facts, contact_id)
-    channel = None if contact is None else serving_channel(contact, policy.channels)
+    channel = None if contact is None else serving_channel(contact, policy.channels_for(contact))
     return Decision(contact_id, None, (channel or policy.channels[0]).name)
+
+
+def fallback(contact: Contact, failed: str | None, history: History, policy: Policy) -> Channel | None:
+    """The next channel that serves a contact after one has failed for good; None: there is none.
+
+    Not to an address at which nobody can be reached, and not to a contact who opted out on any of them.
+    """
+    channels = policy.channels_for(contact)
+    place = next((n for n, channel in enumerate(channels) if channel.name == failed), None)
+    if place is None or history.opted_out & {contact.phone, contact.email}:
+        return None
+    later = (channel for channel in channels[place + 1 :] if channel.serves(contact))
+    return next((channel for channel in later if channel.address(contact) not in history.undeliverable), None)
 
 
 def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy, now: datetime) -> Decision:
@@ -207,7 +222,8 @@ def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy
     contact = contact_of(order.facts, decision.contact_id)
     delivered_at = order.dialogue.claim.delivered_at if purpose == "delivery" else None
     zones = zones_of(contact.timezone if contact else None, order.facts.latest.timezone, policy)
-    send_at = open_from(now, zones, policy) if delivered_at is None else due_at(delivered_at, now, zones, policy)
+    wait = policy.wait_of(contact.role if contact else None)
+    send_at = open_from(now, zones, policy) if delivered_at is None else due_at(delivered_at, now, zones, policy, wait)
     if send_at is None:
         return Decision(decision.contact_id, Reason.QUIET_ALL_DAY)
     return replace(decision, send_at=send_at)
@@ -220,7 +236,7 @@ def _refusal(
     if contact.role not in policy.roles:
         return Reason.WRONG_ROLE
     if channel is None:
-        return _unreachable(contact, policy.channels)
+        return _unreachable(contact, policy.channels_for(contact))
     to = channel.address(contact)
     if to in history.opted_out:
         return Reason.OPTED_OUT
@@ -229,10 +245,17 @@ def _refusal(
     if not _sampled(order.order_id, contact.id, policy.sample_rate):
         return Reason.SAMPLED_OUT
     last = history.last_asked.get(contact.id)
-    if last is not None and now - last < policy.contact_rest:
+    if last is not None and now - last < policy.rest_of(contact.role):
         return Reason.ASKED_RECENTLY
     uses = history.address_uses.get(to, ()) if to is not None else ()
     return _REST_REASON[resting(uses, order.facts.latest.account.id, policy, now)]
+
+
+def _usable_channel(contact: Contact, history: History, policy: Policy) -> Channel | None:
+    """The first channel that serves a contact and reaches somebody; if none does, the first that serves them."""
+    serving = [channel for channel in policy.channels_for(contact) if channel.serves(contact)]
+    reaching = (channel for channel in serving if channel.address(contact) not in history.undeliverable)
+    return next(reaching, serving[0] if serving else None)
 
 
 def _unreachable(contact: Contact, channels: Sequence[Channel]) -> Reason:
@@ -254,7 +277,7 @@ def address(contact: Contact, channels: Sequence[Channel]) -> str | None:
 def address_changed(order: Order, to: str, policy: Policy) -> bool:
     """Whether a revision of the order brought this address shortly before the completion or later, after others."""
     revisions = order.facts.revisions
-    named = [{address(contact, policy.channels) for contact in one.contacts} - {None} for one in revisions]
+    named = [{address(contact, policy.channels_for(contact)) for contact in one.contacts} - {None} for one in revisions]
     first = next((n for n, known in enumerate(named) if to in known), None)
     if first is None or not any(named[:first]):
         return False

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 
 from pipeline.domain.asking.channels import SMS, Channel
-from pipeline.domain.events.contract import ContactRole
+from pipeline.domain.events.contract import Contact, ContactRole
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class Policy:
     roles: frozenset[ContactRole] = frozenset({"receiver", "user", "purchaser"})
     contact_rest: timedelta = timedelta(days=7)
     """Time between two questions to one contact, and to one address."""
+    role_rests: tuple[tuple[ContactRole, timedelta], ...] = ()
+    """Time between two questions to one contact in these roles, where it differs."""
     undeliverable_rest: timedelta = timedelta(days=180)
     """Time for which an address is not asked after the provider reported that nobody can be reached there."""
     address_daily_cap: int = 2
@@ -29,9 +31,13 @@ class Policy:
     """From a question to its expiry."""
     channels: tuple[Channel, ...] = (SMS,)
     """The channels of this installation, in order of preference."""
+    country_channels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The names of the channels in a country (ISO 3166), in order of preference."""
     # The rest applies only where questions are really sent.
     ask_after: timedelta = timedelta(0)
     """From the delivery to the question."""
+    role_waits: tuple[tuple[ContactRole, timedelta], ...] = ()
+    """From the delivery to the question for contacts in these roles, where it differs."""
     send_within: timedelta = timedelta(hours=48)
     """From the decision to the latest time of sending: afterwards the question is given up."""
     remind_after: timedelta | None = timedelta(hours=48)
@@ -41,6 +47,31 @@ class Policy:
     quiet_until: time = time(8)
     zones: frozenset[str] = frozenset({"UTC"})
     """Time zones assumed for recipients whose zone is unknown."""
+
+    def rest_of(self, role: ContactRole) -> timedelta:
+        """Time between two questions to one contact in that role. Its address rests for `contact_rest` all the same."""
+        return dict(self.role_rests).get(role, self.contact_rest)
+
+    def wait_of(self, role: ContactRole | None) -> timedelta:
+        """Time from the delivery to the question for a contact in that role; None: the role is not known."""
+        return self.ask_after if role is None else dict(self.role_waits).get(role, self.ask_after)
+
+    @property
+    def longest_rest(self) -> timedelta:
+        """The longest time after which an earlier question may still be a reason not to ask."""
+        return max(self.contact_rest, *(rest for _, rest in self.role_rests), timedelta(0))
+
+    def channels_for(self, contact: Contact) -> tuple[Channel, ...]:
+        """The channels for a contact, in order of preference: its own first, then those of its country.
+
+        A country with a rule has no other channels than the rule names, whatever the contact prefers.
+        """
+        rule = dict(self.country_channels).get(contact.country or "")
+        if rule is None and contact.preferred_channel is None:
+            return self.channels
+        named = (self.channel(name) for name in rule) if rule is not None else self.channels
+        allowed = [channel for channel in named if channel is not None]
+        return tuple(sorted(allowed, key=lambda channel: channel.name != contact.preferred_channel))
 
     def channel(self, name: str | None) -> Channel | None:
         """The channel of that name; None if this installation does not have it."""

@@ -20,9 +20,11 @@ def zones_of(recipient: str | None, order: str | None, policy: Policy) -> frozen
     return frozenset({known}) if known is not None else policy.zones
 
 
-def due_at(happened_at: datetime, now: datetime, zones: Collection[str], policy: Policy) -> datetime | None:
-    """When to ask about an event: after the policy's wait, outside quiet hours. None: there is no such time."""
-    return open_from(max(now, happened_at + policy.ask_after), zones, policy)
+def due_at(
+    happened_at: datetime, now: datetime, zones: Collection[str], policy: Policy, wait: timedelta | None = None
+) -> datetime | None:
+    """When to ask about an event: after the wait (None: the policy's), outside quiet hours. None: there is no time."""
+    return open_from(max(now, happened_at + (policy.ask_after if wait is None else wait)), zones, policy)
 
 
 def open_from(moment: datetime, zones: Collection[str], policy: Policy) -> datetime | None:

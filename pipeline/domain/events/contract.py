@@ -93,6 +93,7 @@ class Consent(Struct, frozen=True, omit_defaults=True):
     email: bool = False
     source: Annotated[str, Meta(max_length=200)] | None = None
     at: Instant | None = None
+    whatsapp: bool = False
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
@@ -107,6 +108,8 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     timezone: Annotated[str, Meta(max_length=64)] | None = None
     consent: Consent | None = None
     unusable_addresses: list[str] = []  # set by intake: "phone", "email", whatever was named and cannot be written to
+    preferred_channel: Literal["sms", "whatsapp", "email"] | None = None
+    country: Annotated[str, Meta(max_length=100)] | None = None  # intake sets that of the phone number, if it has one
 
 
 class Line(Struct, frozen=True, omit_defaults=True):

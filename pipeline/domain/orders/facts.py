@@ -213,7 +213,8 @@ class Facts(Struct, omit_defaults=True):
             return contact
         sms = contact.consent.sms and _stands([(revision, consent.sms) for revision, consent in words])
         email = contact.consent.email and _stands([(revision, consent.email) for revision, consent in words])
-        return replace(contact, consent=replace(contact.consent, sms=sms, email=email))
+        whatsapp = contact.consent.whatsapp and _stands([(revision, consent.whatsapp) for revision, consent in words])
+        return replace(contact, consent=replace(contact.consent, sms=sms, email=email, whatsapp=whatsapp))
 
     @property
     def historic(self) -> bool:

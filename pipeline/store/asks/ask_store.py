@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
-from pipeline.domain.asking.ask_states import REOPENED, AskState, SendOutcome, before
+from pipeline.domain.asking.ask_states import REFUSED_FOR_GOOD, REOPENED, AskState, SendOutcome, before
+from pipeline.domain.asking.channels import Channel
 from pipeline.domain.asking.eligibility import History
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.contract import FeedbackRequested
@@ -28,7 +29,8 @@ _SET_STATE = {
     .values(state=state, wake_at=None)
     for state in (AskState.ANSWERED, AskState.EXPIRED)
 }
-_STATUS = select(*asks.primary_key, asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome)
+_CHANNEL = func.coalesce(asks.c.fallback, asks.c.channel).label("now_on")
+_STATUS = select(*asks.primary_key, asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome, _CHANNEL)
 _STATUS_OF_ONE = _STATUS.where(*THIS_ASK)
 _DECISION = select(asks.c.account_id, asks.c.decided_at, asks.c.reason, asks.c.address).where(*THIS_ASK)
 _IS_UNSENT = or_(
@@ -45,6 +47,7 @@ class AskStatus:
     sending_at: datetime | None
     claim: Claim | None
     outcome: SendOutcome | None
+    channel: str | None = None  # that it is or was sent on
 
     @property
     def sent_on(self) -> tuple[datetime, Claim] | None:
@@ -97,6 +100,13 @@ class AskStore:
         values = {"state": AskState.DUE, "outcome": None, "due_at": due_at, "wake_at": due_at, "send_by": send_by}
         change(self._connection, key, values, _IS_UNSENT)
 
+    def move(self, key: AskKey, channel: Channel, to: str | None, due_at: datetime, send_by: datetime) -> None:
+        """Make an ask due on another channel, because the provider refused it for good: nothing was sent."""
+        self._write_for(key)
+        values = {"state": AskState.DUE, "outcome": None, "due_at": due_at, "wake_at": due_at, "send_by": send_by}
+        refused = asks.c.state == AskState.NOT_ASKED, asks.c.outcome.in_(sorted(REFUSED_FOR_GOOD))
+        change(self._connection, key, values | {"fallback": channel.name, "address": to}, *refused)
+
     def withdraw(self, key: AskKey) -> bool:
         """End a due ask whose delivery was taken back. False: it may be being sent just now."""
         self._write_for(key)
@@ -127,8 +137,8 @@ class AskStore:
             .order_by(*asks.primary_key)
             .with_for_update()
         )
-        for *key, state, sending_at, request, outcome in self._connection.execute(query):
-            self._statuses[key[0]][tuple(key)] = _status(state, sending_at, request, outcome)
+        for *key, state, sending_at, request, outcome, channel in self._connection.execute(query):
+            self._statuses[key[0]][tuple(key)] = _status(state, sending_at, request, outcome, channel)
 
     def status_of(self, order_id: str, contact_id: str, purpose: str) -> AskStatus | None:
         """The status of an ask that was stored before this transaction; None: there is none."""
@@ -136,7 +146,7 @@ class AskStore:
             return self._statuses[order_id].get((order_id, contact_id, purpose))
         key = {"b_order_id": order_id, "b_contact_id": contact_id, "b_purpose": purpose}
         row = self._connection.execute(_STATUS_OF_ONE, key).first()
-        return None if row is None else _status(row.state, row.sending_at, row.request, row.outcome)
+        return None if row is None else _status(row.state, row.sending_at, row.request, row.outcome, row.now_on)
 
     def opt_out(self, digests: Collection[str], at: datetime, source: str, event_id: str) -> None:
         """Record that these addresses want no messages, as an event says. The same event changes them once."""
@@ -200,6 +210,8 @@ def _refusal(decision: Row, n: int) -> Row:
     return {name: decision[name] for name in kept} | {"n": n}
 
 
-def _status(state: str, sending_at: datetime | None, request: str | None, outcome: str | None) -> AskStatus:
+def _status(
+    state: str, sending_at: datetime | None, request: str | None, outcome: str | None, channel: str | None
+) -> AskStatus:
     claim = None if request is None else msgspec.convert(_request.decode(request).claim, Claim)
-    return AskStatus(AskState(state), sending_at, claim, None if outcome is None else SendOutcome(outcome))
+    return AskStatus(AskState(state), sending_at, claim, None if outcome is None else SendOutcome(outcome), channel)

@@ -171,7 +171,7 @@ class _Ask:
         return SendEligibility(
             decided_at=self.row.decided_at,
             contact=self.contact,
-            channel=self.channel if self.row.channel in by.channels else None,
+            channel=self.channel if channel_of(self.row) in by.channels else None,
             address=self.digest,
             opted_out=self.opted_out,
             undeliverable=self.undeliverable,
@@ -197,7 +197,7 @@ class _Ask:
             order_id=self.key.order_id,
             contact_id=self.key.contact_id,
             purpose=self.key.purpose,
-            channel=self.row.channel,
+            channel=channel_of(self.row),
             account_id=self.row.account_id,
             role=self.contact.role if self.contact else None,
             language=self.contact.language if self.contact else None,
@@ -241,7 +241,7 @@ class _Context:
             claim=dialogue.claim,
             contact=contact_of(facts, row.contact_id),
             person=self._people.get((row.account_id, row.contact_id)),
-            channel=self._policy.channel(row.channel),
+            channel=self._policy.channel(channel_of(row)),
             digest=digest,
             opted_out=digest in self._opted_out,
             undeliverable=digest in self._undeliverable,
@@ -250,7 +250,7 @@ class _Context:
 
     def _digest(self, row: Row[Any]) -> str | None:
         """The digest of the address that a message goes to; None if there is none, or no such channel."""
-        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(row.channel)
+        person, channel = self._people.get((row.account_id, row.contact_id)), self._policy.channel(channel_of(row))
         if person is None or channel is None:
             return None
         digest: str | None = getattr(person, f"{channel.address_kind}_digest")
@@ -297,7 +297,7 @@ class _Claiming:
         # The owner of the lease looks up the message. If it dies, another dispatcher does so when the lease has ended.
         change(self._connection, ask.key, {"wake_at": self._now + self._by.lease})
         to = ask.address(self._by.vault)
-        lookup = PendingLookup(ask.key, row.attempt, row.channel, to, row.form_token_hash, row.sending_at)
+        lookup = PendingLookup(ask.key, row.attempt, channel_of(row), to, row.form_token_hash, row.sending_at)
         self.claims.to_find.append(lookup)
 
     def commit_to_send(self) -> None:
@@ -313,7 +313,7 @@ class _Claiming:
             key=ask.key,
             attempt=ask.row.attempt + 1,
             account_id=ask.row.account_id,
-            channel=ask.row.channel,
+            channel=channel_of(ask.row),
             language=request.language,
             to=to,
             form_token=secrets.token_urlsafe(TOKEN_BYTES),
@@ -341,6 +341,11 @@ class _Claiming:
                 "v_unsubscribe_token_hash": hashed(claimed.unsubscribe_token),
             }
         )
+
+
+def channel_of(ask: Row[Any]) -> str:
+    """The name of the channel that an ask is sent on now."""
+    return str(ask.fallback or ask.channel)
 
 
 def _waking(now: datetime, limit: int) -> Select[Any]:

@@ -88,6 +88,11 @@ class Course:
         begun = DONE if asked.state == "answered" else ARRIVAL
         return self._now.get((asked.order_id, asked.contact_id), begun)
 
+    def spoke_last_at(self, asked: AskedQuestion, at: datetime) -> datetime:
+        """When we last said something in a conversation up to that time: each of its texts got a reply."""
+        texts = self._texts[asked.order_id, asked.contact_id]
+        return max([asked.asked_at, *(text.at for text in texts if text.at <= at)])
+
     def went_on_after(self, asked: AskedQuestion, at: datetime) -> bool:
         """Whether the contact wrote or answered after that time."""
         key = asked.order_id, asked.contact_id

@@ -15,7 +15,7 @@ from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Purpose
 from pipeline.store.db.bulk import among_rows, upsert
 from pipeline.store.journal.journal import Entry, Journal
-from pipeline.store.orders.timers import ASK_LOST
+from pipeline.store.orders.timers import ASK_LOST, REMINDER
 from pipeline.store.people import opt_outs, undeliverable
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.store.people.undeliverable import Undeliverable
@@ -124,6 +124,7 @@ def record_accepted(
     connection.execute(_SET_TIMES, rows)
     _append_requests(connection, journal, messages, now)
     _record_reachability(connection, messages)
+    _remind_at_once(connection, messages, now)
 
 
 def record_not_accepted(
@@ -201,6 +202,15 @@ def _record_reachability(connection: Connection, messages: Sequence[AcceptedMess
     for message in messages:
         if message.undeliverable and message.state is AskState.FAILED:
             _let_rest(connection, message.key, AskState.FAILED)
+
+
+def _remind_at_once(connection: Connection, messages: Sequence[AcceptedMessage], now: datetime) -> None:
+    """Bring the reminders of messages that failed for good forward: they may reach the person on another channel."""
+    for message in messages:
+        if message.undeliverable and message.state is AskState.FAILED and message.key.purpose != "reminder":
+            of = timers.c.order_id == message.key.order_id, timers.c.subject == message.key.contact_id
+            later = timers.c.kind == REMINDER, timers.c.due_at > now
+            connection.execute(timers.update().where(*of, *later).values(due_at=now))
 
 
 def _let_rest(connection: Connection, key: AskKey, state: AskState) -> None:

@@ -11,6 +11,7 @@ from pipeline.store.db.bulk import as_json, remove, upsert
 from pipeline.store.schema.orders import timers
 
 ASK_LOST = "ask_lost"  # set by a dispatcher: a due question will not be sent
+REMINDER = "reminder"  # brought forward by a report that the first message failed for good
 
 _KEY = ("kind", "order_id", "subject")
 

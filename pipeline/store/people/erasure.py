@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import structs
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.asking.ask_states import AskState, SendOutcome
@@ -25,6 +25,7 @@ from pipeline.store.db.bulk import among
 from pipeline.store.journal import state
 from pipeline.store.journal.journal import Entry
 from pipeline.store.orders.orders import OrderStore
+from pipeline.store.orders.timers import REMINDER
 from pipeline.store.people import keys, persons, word_index
 from pipeline.store.people.keys import Owner
 from pipeline.store.people.persons import PersonKey
@@ -32,14 +33,14 @@ from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import conversations, inbound_messages
 from pipeline.store.schema.demo_phone import phone_messages
+from pipeline.store.schema.inbox import WAITING, inbox
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import orders, timers
 from pipeline.store.schema.people import erasures, people, sealing_keys, undeliverable_addresses
 from pipeline.store.store import Store
 
 RETENTION = "retention"  # who asks for the erasure of persons whom no event names any more
-REMINDER = "reminder"  # the kind of timer that repeats a question (consumers.asking)
-SCRUBBED = ("people", "sealing_keys", "conversations", "phone_messages", "answer_words")
+SCRUBBED = ("people", "sealing_keys", "conversations", "phone_messages", "answer_words", "inbox")
 """The tables of which an erasure leaves deleted rows behind, on PostgreSQL until they are vacuumed."""
 _facts = msgspec.json.Decoder(Facts)
 _statement = msgspec.json.Decoder(Statement)
@@ -108,6 +109,7 @@ def forget_strangers(connection: Connection, before: datetime, limit: int) -> in
     )
     found = [Owner("address", digest) for digest in connection.execute(query).scalars()]
     destroy(connection, found)
+    _leave_inbox(connection, among(connection, inbox.c.sender, [owner.id for owner in found]))
     return len(found)
 
 
@@ -204,6 +206,15 @@ def _destroy_words(connection: Connection, store: Store, person: PersonKey, orde
         said = _encode(structs.replace(_statement.decode(row.said), comment=None)).decode()
         one = conversations.c.order_id == row.order_id, conversations.c.contact_id == row.contact_id
         connection.execute(conversations.update().where(*one).values(said=said))
+    _leave_inbox(
+        connection, and_(among(connection, inbox.c.order_id, order_ids), inbox.c.contact_id == person.contact_id)
+    )
+
+
+def _leave_inbox(connection: Connection, theirs: ColumnElement[bool]) -> None:
+    """Nobody can read the words that wait any more. What was read keeps its codes, without the address."""
+    connection.execute(delete(inbox).where(theirs, WAITING))
+    connection.execute(inbox.update().where(theirs).values(sender=None))
 
 
 def destroy(connection: Connection, owners: Collection[Owner]) -> None:
@@ -234,6 +245,7 @@ def _forget_addresses(connection: Connection, store: Store, person: PersonKey) -
     digests = persons.digests_of(connection, store.vault, person)
     own = sorted(digests - persons.shared_digests(connection, person, digests))
     destroy(connection, [Owner("address", digest) for digest in own])
+    _leave_inbox(connection, and_(inbox.c.order_id.is_(None), among(connection, inbox.c.sender, own)))
     addresses = undeliverable_addresses.c.digest
     connection.execute(delete(undeliverable_addresses).where(among(connection, addresses, own)))
     theirs = asks.update().where(_is(asks, person))

@@ -58,6 +58,9 @@ def seal_contact(vault: Vault, key: SealingKey, account: Account, said_at: datet
     if phone and number not in (None, phone) and deliverable("phone", phone) != number:
         phone = number  # sealed so that it can be read without knowing its country
     contact.update(name=None, phone=phone_digest, email=email_digest)
+    contact.pop("country", None)  # ours to say
+    if (country := vault.country_of(number, account.country)) is not None:
+        contact["country"] = country
     return {
         "account_id": account.id,
         "contact_id": contact["id"],

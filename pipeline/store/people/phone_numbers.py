@@ -38,6 +38,15 @@ def country_code(text: str | None) -> str | None:
 
 
 @lru_cache(maxsize=4_096)
+def country_of(number: str) -> str | None:
+    """The country (ISO 3166) that a number in E.164 belongs to; None: it belongs to none, or to several."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return None
+
+
+@lru_cache(maxsize=4_096)
 def e164(text: str, country: str | None = None) -> str | None:
     """The number in E.164; None if the text contains no number that can be written to.
 

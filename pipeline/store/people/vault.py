@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipeline.domain.asking.channels import AddressKind
-from pipeline.store.people.phone_numbers import country_code, e164, equivalents
+from pipeline.store.people.phone_numbers import country_code, country_of, e164, equivalents
 
 _NONCE = 12  # bytes, the size recommended for AES-GCM
 KEY_BYTES = 32
@@ -123,6 +123,11 @@ class Vault:
     def read_phone(self, phone: str | None, country: str | None = None) -> str | None:
         """A phone number in E.164; None if it cannot be written to. `country`: as its account states it."""
         return None if phone is None else e164(phone, country_code(country) or self._country)
+
+    def country_of(self, number: str | None, account_country: str | None) -> str | None:
+        """The country of a phone number in E.164; without one, that of the account (ISO 3166)."""
+        found = None if number is None else country_of(number)
+        return found or country_code(account_country) or None
 
     def phone_digest(self, phone: str | None) -> str | None:
         """The digest of a phone number in any notation; None if it cannot be written to."""

@@ -34,6 +34,7 @@ asks = Table(
     Column("delivered_at", Utc),  # when we learned that the phone had it
     Column("address", String(64)),  # digest of the address that the decision is about; once sent, that it went to
     Column("unsubscribe_token_hash", String(64)),  # SHA-256 in hexadecimal of the token that ends messages
+    Column("fallback", String(100)),  # the channel it moved to, because the one decided on failed for good
     Column("send_by", Utc),  # latest time of sending; null: by the policy, after the decision
     PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
     Index("asks_by_account", "account_id", "decided_at"),

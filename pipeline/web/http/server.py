@@ -29,7 +29,9 @@ from pipeline.web.internal import health
 from pipeline.web.internal.account import account
 from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import corrections, read
+from pipeline.web.internal.api import inbox as inbox_api
 from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.inbox import pages as inbox_pages
 from pipeline.web.internal.incidents import api as incident_api
 from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
@@ -58,6 +60,8 @@ INTERNAL: tuple[Routes, ...] = (
     corrections.routes,  # GET, POST /v1/corrections
     incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}
     incident_api.routes,  # GET /v1/incidents, /v1/incidents/{id}, POST /v1/incidents/{id}/{act}
+    inbox_pages.routes,  # GET /inbox; GET, POST /inbox/{item_id}
+    inbox_api.routes,  # GET /v1/inbox; GET, POST /v1/inbox/{item_id}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
     persons.routes,  # GET, POST /persons; POST /persons/export, /persons/erase, /persons/confirm
     assets.routes,  # GET /static/...

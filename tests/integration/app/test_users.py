@@ -35,7 +35,10 @@ def commands(group: Any, path: str = "") -> set[str]:
     found = set()
     for name, each in group.commands.items():
         inner = f"{path} {name}".strip()
-        found |= commands(each, inner) if hasattr(each, "commands") else {inner}
+        if hasattr(each, "commands"):
+            found |= commands(each, inner)
+        if not hasattr(each, "commands") or each.invoke_without_command:
+            found.add(inner)
     return found
 
 

@@ -174,7 +174,8 @@ def command_error(words: str) -> str | None:
             if any(choice not in command.commands for choice in word.split("|")):
                 return f"no command {word}"
             command = command.commands[word.split("|")[0]]
-    complete = words.startswith("--") or not getattr(command, "commands", None)
+    alone = not getattr(command, "commands", None) or command.invoke_without_command
+    complete = words.startswith("--") or alone
     return None if complete else f"{command.name} is half a command"
 
 

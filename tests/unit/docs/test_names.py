@@ -9,7 +9,7 @@ import typer
 from docs import make_settings
 from pipeline.cli import app
 from pipeline.notifiers.channels.email.reports import REPORT_PATH
-from pipeline.notifiers.channels.twilio.paths import STATUS_PATH, TEXT_PATH
+from pipeline.notifiers.channels.twilio.paths import STATUS_PATH, TEXT_PATH, WHATSAPP_TEXT_PATH
 from pipeline.settings import Settings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.web.http import server
@@ -120,7 +120,7 @@ def known_routes() -> set[tuple[str, str]]:
     )
     apps = (server.public_app(services), server.internal_app(services, "token", tuple, *channel_pages.PAGES.values()))
     found = {(method, route.path_format) for each in apps for route in each.routes for method in route.methods}
-    return found | {("POST", path) for path in (TEXT_PATH, STATUS_PATH, REPORT_PATH)}
+    return found | {("POST", path) for path in (TEXT_PATH, STATUS_PATH, WHATSAPP_TEXT_PATH, REPORT_PATH)}
 
 
 @pytest.mark.parametrize(

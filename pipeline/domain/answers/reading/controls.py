@@ -153,10 +153,18 @@ def _same_clause_before(sentence: Sequence[Part], index: int) -> list[Part]:
 
 
 def _start(words: Sequence[Part]) -> FoundControl | None:
+    wording = next((part for part in words if part.means("start_phrase")), None)
+    if wording is not None:
+        return _found("start", [wording])
     core = _core(words)
-    if core and all(part.means("start") for part in core):
+    if core and all(part.means("start") for part in core) and not any(_is_small_word(part) for part in words):
         return _found("start", core)
     return None
+
+
+def _is_small_word(part: Part) -> bool:
+    """Whether a word is neither the control nor a courtesy: "the highest" is no START."""
+    return part.means("light") and not part.means("start", "please", "thanks", "greeting")
 
 
 def _help(text: Passage, words: Sequence[Part]) -> FoundControl | None:

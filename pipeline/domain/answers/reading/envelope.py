@@ -98,6 +98,8 @@ def _sifted(lines: list[str]) -> tuple[list[str], list[str]]:
             break
         else:
             kept.append(line)
+            if _ends_with_closing(plain):
+                break
     return kept, quoted
 
 
@@ -110,6 +112,14 @@ def _ends_own_words(line: str, plain: str, has_words: bool) -> bool:
 
 def _heads_quote(plain: str) -> bool:
     return any(part.means("quoted") for part in passage(plain[-200:], None).parts)
+
+
+def _ends_with_closing(plain: str) -> bool:
+    """Whether a line of some words ends with a closing, so that a signature follows."""
+    if len(plain) > _MAX_CLOSING or plain.isascii():
+        return False
+    parts = [part for part in passage(plain, None).parts if not part.is_sign]
+    return len(parts) > 1 and parts[-1].means("closing")
 
 
 def _is_closing(plain: str) -> bool:

@@ -66,8 +66,10 @@ _PLAIN: dict[str, Fact | None] = {
 }
 _VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
+_BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
 _NEAR = 10  # parts between two numbers that belong together
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
+_UNREAL: dict[Fact, Fact] = {"on_time": "late", "complete": "incomplete"}  # "10 if it had been on time"
 _GOOD: frozenset[Fact] = frozenset({"on_time", "complete", "all_good", "yes", "arrived"})
 _OF_ARRIVAL = frozenset({"on_time", "early", "late", "complete", "missing", "damaged", "wrong", "not_received"})
 
@@ -96,7 +98,8 @@ def stated(text: Passage) -> list[Stated]:
         return found
     elsewhere = False
     sentence = -1
-    for clause in _clauses(text):
+    clauses = _clauses(text)
+    for clause in clauses:
         if clause.sentence != sentence:
             sentence, elsewhere = clause.sentence, False
         if any(part.means("other_time", "wish", "if") for _, part in clause.parts):
@@ -104,7 +107,11 @@ def stated(text: Passage) -> list[Stated]:
         elif any(part.means("this_time") for _, part in clause.parts) or clause.after_but:
             elsewhere = False
         facts = _of_clause(clause)
-        if elsewhere:
+        if text.says("agreed") and not any(one.fact in ("on_time", "late") for one in facts):
+            facts += _as_agreed(clause, _sentence(clauses, clause))
+        if text.says("unreal") and any(part.means("unreal") for part in _sentence(clauses, clause)):
+            facts = [one._replace(fact=_UNREAL[one.fact]) for one in facts if one.fact in _UNREAL]
+        elif elsewhere:
             facts = [one for one in facts if _stands_anyway(clause, one)]
         if clause.question:
             facts = [one for one in facts if one.fact not in _GOOD]
@@ -113,6 +120,11 @@ def stated(text: Passage) -> list[Stated]:
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
         found += _counted_short(text)
     return found
+
+
+def _sentence(clauses: Sequence[_Clause], clause: _Clause) -> list[Part]:
+    """The parts of the sentence of a clause."""
+    return [part for one in clauses if one.sentence == clause.sentence for _, part in one.parts]
 
 
 def _counted_short(text: Passage) -> list[Stated]:
@@ -213,6 +225,10 @@ def _of_clause(clause: _Clause) -> list[Stated]:
         fact = _TURNED[kind] if position in negated else _PLAIN[kind]
         if fact in ("not_received", "arrived") and _has_better(kinds, position, negated):
             continue
+        if fact == "wrong_item" and papers and not any(one.means("goods", "packages") for _, one in parts):
+            continue  # wrong papers are no wrong goods
+        if fact == "not_received" and _of_all(parts, position):
+            fact = "incomplete"
         if fact in ("incomplete", "not_received") and papers and not used_papers:
             fact, used_papers = "papers_missing", True
         elif partial and (fact == "not_received" or (fact == "arrived" and only)):
@@ -239,6 +255,13 @@ def _not_yet(clause: _Clause) -> list[Stated]:
     return []
 
 
+def _as_agreed(clause: _Clause, sentence: Sequence[Part]) -> list[Stated]:
+    """ "At two, as agreed": with an hour, a truck or an arrival, what was agreed is the time."""
+    if any(part.means("arrived", "unit", "vehicle") for part in sentence):
+        return [Stated("on_time", part.start, part.end, at) for at, part in clause.parts if part.means("agreed")]
+    return []
+
+
 def _no_goods(clause: _Clause) -> list[Stated]:
     """ "No delivery": a negation directly at the goods, with nothing after it."""
     words = [(index, part) for index, part in clause.parts if not part.means("this_time", "thanks", "please", "emoji")]
@@ -246,6 +269,11 @@ def _no_goods(clause: _Clause) -> list[Stated]:
         index, part = words[1]
         return [Stated("not_received", words[0][1].start, part.end, index)]
     return []
+
+
+def _of_all(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether "not received" is followed by "all": "we did not get everything"."""
+    return any(part.means("every") for _, part in parts[position + 1 : position + 3])
 
 
 def _is_acknowledged(parts: Sequence[tuple[int, Part]]) -> bool:
@@ -259,6 +287,8 @@ def _no_papers(clause: _Clause, papers: list[int]) -> list[Stated]:
         index, part = clause.parts[position]
         near = [*clause.parts[max(0, position - 3) : position]]
         after = clause.parts[position + 1 : position + 4]
+        if any(one.means("not") for _, one in after) and not any(_kind(one) in _OF_ARRIVAL for _, one in clause.parts):
+            return [Stated("papers_missing", part.start, part.end, index)]
         if any(one.means("not", "no") for _, one in near) or any(one.means("not_after") for _, one in after):
             return [Stated("papers_missing", part.start, part.end, index)]
     return []
@@ -280,18 +310,32 @@ def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -
             continue
         if kind is not None and kind != "no":
             if since is not None and position - since <= (_NEGATABLE if kind != "arrived" else _NEGATABLE_VERB):
-                negated.add(position)
+                if kind != "on_time" or all(one.meanings or one.is_sign for _, one in parts[since:position]):
+                    negated.add(position)  # "if my problem is not solved in time" is about something else
                 since = position  # "not late or damaged": it goes on to the next
             last_fact = position
             continue
         if part.means("not"):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
-            negated ^= {last_fact}
+            negated ^= _joined(parts, kinds, last_fact)
             last_fact = None
         elif since is not None and part.means("and", "only"):
             since = None
     return negated | _not_arrived_so(parts, kinds)
+
+
+def _joined(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], last: int) -> set[int]:
+    """A fact and those before it that a negation after them covers, too: "遅れも不足もありません"."""
+    covered, position = {last}, last - 1
+    while position >= 0 and last - position <= _NEGATABLE:
+        if kinds[position] in _BAD and kinds[last] in _BAD:
+            covered.add(position)
+            last = position
+        elif kinds[position] is not None or not parts[position][1].means("light", "and", "or"):
+            break
+        position -= 1
+    return covered if parts[last][1].language in _VERB_LAST else {max(covered)}
 
 
 def _not_arrived_so(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
@@ -345,11 +389,10 @@ def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
 
 def _is_elsewhere(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int) -> bool:
     """Whether a condition is that of a number, an address, a gate or a truck."""
-    if kinds[position] not in ("wrong", "damaged", "missing"):
+    if kinds[position] not in ("wrong", "damaged"):
         return False
-    near = [one for _, one in parts[max(0, position - 3) : position + 4]]
-    if any(one.means("goods", "packages", "papers") for one in near):
+    around = (*reversed(parts[max(0, position - 3) : position]), *parts[position + 1 : position + 4])
+    near = [one for _, one in around if not one.means("light")]
+    if any(one.means("goods", "packages", "papers", "damaged") for one in near):
         return False
-    return any(
-        one.means("place", "vehicle", "wrong_number", "message", "day") and not one.means("light") for one in near
-    )
+    return any(one.means("place", "vehicle", "wrong_number", "message") for one in near[:2])

@@ -18,6 +18,12 @@ _MAX_TYPO_SEARCHES = 25  # of one text: words that are in no vocabulary and may 
 _MIN_TYPO_LENGTH = 5
 _MAX_WORD = 24  # characters of a word that are compared
 _STEM = "*"
+# Words that others are not taken for: a text that is about something else must not become one about a truck.
+_SPELLED_RIGHT = (
+    *("vehicle", "place", "goods", "packages", "unit", "day", "service", "product", "praise", "action", "subject"),
+    *("closing", "away", "later", "reaction", "quoted", "limit", "modal", "detail", "or", "and", "range", "number"),
+)
+_MOST_MISSPELLED = 2  # languages of a text in which a word may be misspelled
 _MAX_BRANCHES = 8  # readings of one phrase with misspelled words that are followed
 _UNSPACED = ("ja", "zh")
 _SET_PHRASES = ("stop_phrase", "help_phrase", "auto", "wrong_number")  # read as a whole wherever they begin
@@ -69,6 +75,7 @@ class Lexicon(NamedTuple):
     prefixes: frozenset[str]
     suffixes: frozenset[str]
     closings: frozenset[str]  # first words of closings
+    short: Mapping[str, str]  # words as people shorten them, and what they stand for
 
 
 @cache
@@ -78,6 +85,8 @@ def lexicon() -> Lexicon:
     numbers: dict[str, dict[str, int]] = {}
     words: set[str] = set()
     closings: set[str] = set()
+    guessed: set[str] = set()
+    short: dict[str, str] = {}
     affixes: dict[str, list[str]] = {"prefixes": [], "suffixes": []}
     for language in LANGUAGES:
         data = _data(language)
@@ -86,10 +95,14 @@ def lexicon() -> Lexicon:
                 affixes[name] += [word for part in text.split("/") for word in words_of(part)]
             elif name == "numbers":
                 numbers[language] = _number_words(text)
+            elif name == "short":
+                short.update(_short_words(text))
             else:
                 for phrase in _phrases(text, language):
                     _add(root, phrase, language, name)
                     words.update(phrase)
+                    if name not in _SPELLED_RIGHT:
+                        guessed.update(phrase)
                     if name == "closing":
                         closings.add(phrase[0])
         for name in numbers[language]:
@@ -98,7 +111,7 @@ def lexicon() -> Lexicon:
             words.update(phrase)
     known = frozenset(word for word in words if not word.endswith(_STEM))
     prefixes, suffixes = (frozenset(affixes[name]) for name in ("prefixes", "suffixes"))
-    return Lexicon(root, numbers, _misspellings(known), known, prefixes, suffixes, frozenset(closings))
+    return Lexicon(root, numbers, _misspellings(guessed & known), known, prefixes, suffixes, frozenset(closings), short)
 
 
 def _data(language: str) -> dict[str, dict[str, str]]:
@@ -116,6 +129,12 @@ def _number_words(text: str) -> dict[str, int]:
             if parts:
                 found[" ".join(parts)] = value
     return found
+
+
+def _short_words(text: str) -> dict[str, str]:
+    """The words in "tt=tout / jms=jamais"."""
+    pairs = (part.partition("=") for part in text.split("/"))
+    return {words_of(short)[0]: words_of(full)[0] for short, _, full in pairs if short.strip() and full.strip()}
 
 
 def _phrases(text: str, language: str) -> Iterable[tuple[str, ...]]:
@@ -179,7 +198,8 @@ class Matcher:
         matches = self._found[index]
         if matches:
             length = self._length(index, matches)
-            for language in self.languages:
+            known = self._tokens[index].text in self._lexicon.words or not self._tokens[index].text.isalpha()
+            for language in self.languages if known else self.languages[:_MOST_MISSPELLED]:
                 if language in matches.get(length, ()):
                     return self._item(index, length, language, matches[length][language])
         token = self._tokens[index].text
@@ -263,6 +283,9 @@ class Matcher:
 
     def _spellings_of(self, token: str) -> tuple[str, ...]:
         """The token, or if no vocabulary has it the words that it may be meant for."""
+        full = self._lexicon.short.get(token)
+        if full is not None and len(self._tokens) > 1:
+            return (token, full)
         if token in self._lexicon.words or len(token) < 2 or not token[0].isalpha():
             return (token,)
         known = self._spellings.get(token)

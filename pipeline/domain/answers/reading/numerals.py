@@ -59,6 +59,9 @@ class _Context(NamedTuple):
     several: bool
 
 
+_STRICT = _Context(names=True, several=False)  # "our 3 forklifts": words precede a number that counts
+
+
 def _full_marks(parts: Sequence[Part], index: int) -> Numeral:
     after = _number_at(parts, index + 1)
     if after is None:
@@ -152,7 +155,8 @@ def _with_unspaced_sign(parts: Sequence[Part], index: int, value: int) -> Numera
         return Numeral(value, "odd", index, index + 2)
     if after is not None and after.text in (".", ",", ":") and not after.spaced:
         second = parts[index + 2] if index + 2 < len(parts) else None
-        if second is not None and second.digits is not None and not second.spaced:
+        scored = after.text == "," and _is_score_word(parts, index + 3)  # "2,6点": an option, and a score
+        if second is not None and second.digits is not None and not second.spaced and not scored:
             counts = after.text == ":" or len(second.digits) > 2 or _counts_something(parts, index + 3)
             kind: Kind = "quantity" if counts else "odd"
             return Numeral(value, kind, index, index + 3)
@@ -178,6 +182,8 @@ def _ranged(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
         return None
     link = parts[step]
     other = _number_at(parts, step + 1)
+    if other is not None and link.means("decimal") and parts[index].digits is None:
+        return Numeral(value, "odd", index, step + 2)
     if other is not None and link.means("and") and _opens_range(parts, index):
         return Numeral(value, "odd", index, step + 2)
     if other is not None and (
@@ -221,7 +227,7 @@ def _single(parts: Sequence[Part], index: int, value: int, context: _Context) ->
         return Numeral(value, kind, index, last, negated)
     if marked and value <= MAX_SCORE:
         return Numeral(value, "marked", index, last, negated)
-    return Numeral(value, "led" if _begins(parts, index, context) else "quantity", index, last, negated)
+    return Numeral(value, "led" if _begins(parts, index, _STRICT) else "quantity", index, last, negated)
 
 
 def _is_score_word(parts: Sequence[Part], index: int) -> bool:

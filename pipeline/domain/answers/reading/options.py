@@ -39,7 +39,8 @@ def options(parts: Sequence[Part], found: Sequence[Numeral], facts: Sequence[Sta
     for one in found:
         if one.kind == "odd":
             pair = [] if chosen else _option_pair(parts, one)
-            chosen += [(value, one) for value in pair]
+            chosen += [(value, one) for value in pair if 1 <= value <= MAX_OPTION]
+            given = next(((value, one) for value in pair if not 1 <= value <= MAX_OPTION), given)
             odd = odd or not pair
         elif one.kind == "marked":
             given = (one.value, one)
@@ -60,13 +61,13 @@ def _stands_alone(parts: Sequence[Part], one: Numeral, facts: Sequence[Stated], 
 
 
 def _option_pair(parts: Sequence[Part], one: Numeral) -> list[int]:
-    """The options in "2,3" or "2-3"."""
-    values = [parts[index].number for index in range(one.first, one.last) if parts[index].number is not None]
-    links = {parts[index].text for index in range(one.first, one.last) if parts[index].is_sign}
-    if len(values) == 2 and links <= {",", ".", "-", "/", "&", "+"} and links:
-        pair = [value for value in values if value is not None and 1 <= value <= 4]
-        return pair if len(pair) == 2 else []
-    return []
+    """The options in "2,3" or "2-3", or the option and the score in "2,6"."""
+    values = [number for part in parts[one.first : one.last] if (number := part.number) is not None]
+    links = {part.text for part in parts[one.first : one.last] if part.is_sign}
+    if len(values) != 2 or not links or not links <= {",", ".", "-", "/", "&", "+"} or not 1 <= values[0] <= MAX_OPTION:
+        return []
+    is_score = values[1] == 0 or MAX_OPTION < values[1] <= MAX_SCORE
+    return values if 1 <= values[1] <= MAX_OPTION or (is_score and links == {","}) else []
 
 
 def corrects_option(found: Sequence[Numeral], correction: int | None) -> bool:

@@ -13,16 +13,16 @@ _COMMAS = frozenset(',:()[]"/|*>=_')
 EMPTY = frozenset(
     {
         *("yes", "no", "ok", "all_good", "on_time", "early", "late", "not_late", "arrived", "not_received", "complete"),
-        *("not_yet",),
+        *("not_yet", "every", "unreal", "agreed", "decimal"),
         *("missing", "damaged", "wrong", "papers", "intact", "problem", "not", "not_after", "but", "correct", "and"),
         *("or", "thanks", "greeting", "please", "light", "goods", "score_word", "full_marks", "range", "approx"),
         *("likely", "nothing_more", "closing"),
         *("packages", "this_time", "sarcasm", "score_of", "because", "only", "rest", "emoji", "scale_first"),
     }
 )
-CONTROLS = ("stop", "stop_first", "stop_phrase", "start", "help", "help_phrase")
+CONTROLS = ("stop", "stop_first", "stop_phrase", "start", "start_phrase", "help", "help_phrase")
 # Meanings that always add something, even where the same word may also be empty.
-SAYS_MORE = frozenset({"unit", "day", "other_time", "wrong_number", "injection", "partial"})
+SAYS_MORE = frozenset({"unit", "day", "other_time", "wrong_number", "injection", "partial", "someone_else"})
 
 
 class Part(NamedTuple):

@@ -15,11 +15,12 @@ from pipeline.domain.answers.reading.facts import Stated, stated
 from pipeline.domain.answers.reading.lexicon import lexicon
 from pipeline.domain.answers.reading.numerals import Numeral, numerals
 from pipeline.domain.answers.reading.options import Numbers, corrects_option, marked_score, options, score
-from pipeline.domain.answers.reading.passage import CONTROLS, EMPTY, SAYS_MORE, Part, Passage
+from pipeline.domain.answers.reading.passage import CONTROLS, EMPTY, SAYS_MORE, Part, Passage, split
 
 _NOTHING_TO_ADD = (
     *("no", "not", "nothing_more", "thanks", "ok", "yes", "all_good", "likely", "greeting", "complete", "problem"),
 )
+_MOST_TAKEN_BACK = 15  # parts before a correction that it takes back
 _MIN_STUCK = 6  # letters from which a text of one or two different letters is a stuck key
 
 
@@ -68,7 +69,8 @@ class _Reading:
         sarcastic = self._passage.says("sarcasm")
         if sarcastic and not codes.conditions and codes.arrival in (None, "on_time") and codes.score is None:
             return ParsedReply(unclear=True, language=language)
-        comment = self._envelope.words if self._says_more() and not codes.contradictory else None
+        more = self._says_more() or self._gives_reasons(codes, facts)
+        comment = self._envelope.words if more and not codes.contradictory else None
         unclear = self._is_unclear(codes, comment)
         return ParsedReply(
             arrival=codes.arrival,
@@ -86,11 +88,7 @@ class _Reading:
         inside = any(span.start < control.end and span.end > control.start for span in codes.spans)
         if inside or control.control == "help":
             codes = Codes()
-        more = (
-            self._says_more()
-            and control.control == "stop"
-            and len(self._envelope.words) > control.end - control.start + 20
-        )
+        more = control.control == "stop" and self._says_more_than(control)
         return ParsedReply(
             arrival=codes.arrival,
             conditions=codes.conditions,
@@ -101,6 +99,15 @@ class _Reading:
             spans=(*codes.spans, ReadSpan("control", control.start, control.end)),
             language=language,
         )
+
+    def _says_more_than(self, control: FoundControl) -> bool:
+        """Whether another clause than that of an opt-out says something."""
+        clauses = split(self._parts, lambda part: part.ends_clause)
+        others = [one for one in clauses if not (one[0].start <= control.start < one[-1].end)]
+        self._used.update(
+            index for index, part in enumerate(self._parts) if not any(part in clause for clause in others)
+        )
+        return self._says_more()
 
     def _facts(self) -> list[Stated]:
         """The facts; after the last question "nothing" is no delivery that failed."""
@@ -148,6 +155,13 @@ class _Reading:
         ]
         return bool(content) and not _is_stuck(content)
 
+    def _gives_reasons(self, codes: Codes, facts: Sequence[Stated]) -> bool:
+        """Whether facts are the answer to the question for a comment, or the reason of a score."""
+        stated_here = bool(codes.conditions or codes.arrival) and bool(facts)
+        if self._question == "comment":
+            return stated_here and bool(codes.conditions)
+        return self._question == "score" and stated_here and self._passage.says("because")
+
     def _is_unclear(self, codes: Codes, comment: str | None) -> bool:
         if codes.contradictory:
             return True
@@ -167,8 +181,9 @@ def _after_correction(facts: Sequence[Stated], found: Sequence[Numeral], correct
     if correction is None:
         return list(facts)
     later = [one for one in facts if one.part > correction]
-    corrected = later or any(one.first > correction and one.kind != "quantity" for one in found)
-    return later if corrected else list(facts)
+    if not later and not any(one.first > correction and one.kind in ("bare", "marked") for one in found):
+        return list(facts)
+    return [one for one in facts if one.part > correction or one.part < correction - _MOST_TAKEN_BACK]
 
 
 def _is_content(part: Part) -> bool:
@@ -176,7 +191,8 @@ def _is_content(part: Part) -> bool:
         return True
     if part.meanings & EMPTY:
         return False
-    return len(part.text) > 1 or part.digits is not None or part.text > "\u3000"
+    among_ideographs = not part.spaced and part.text.isalpha()  # a model, as in "B款"
+    return len(part.text) > 1 or part.digits is not None or part.text > "\u3000" or among_ideographs
 
 
 def _is_stuck(content: Sequence[Part]) -> bool:

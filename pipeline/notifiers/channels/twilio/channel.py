@@ -3,7 +3,9 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.notifiers.channels.twilio.paths import WHATSAPP_PREFIX
 from pipeline.notifiers.port import Adapter, SettingsProblem
+from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
 from pipeline.settings import ConfigurationError, Settings
 
 if TYPE_CHECKING:
@@ -38,6 +40,39 @@ def configure(settings: Settings) -> Adapter:
         webhooks=TwilioWebhooks(account, [token.get_secret_value()], public_url),
         check=partial(_check, public_url),
         clock=sms.time,
+    )
+
+
+def configure_whatsapp(settings: Settings) -> Adapter:
+    """WhatsApp through Twilio. Raises ConfigurationError naming the setting that is missing."""
+    from pipeline.notifiers.channels.twilio.webhooks import WhatsAppWebhooks
+    from pipeline.notifiers.channels.twilio.whatsapp import TwilioWhatsApp
+
+    account, token = settings.twilio_account_sid, settings.twilio_auth_token
+    if account is None or token is None or settings.twilio_whatsapp_from is None:
+        raise ConfigurationError(
+            "twilio_whatsapp needs UNVARNISHED_TWILIO_ACCOUNT_SID, UNVARNISHED_TWILIO_AUTH_TOKEN and "
+            "UNVARNISHED_TWILIO_WHATSAPP_FROM"
+        )
+    if SOURCE_LANGUAGE not in settings.twilio_whatsapp_templates:
+        raise ConfigurationError(
+            "twilio_whatsapp needs UNVARNISHED_TWILIO_WHATSAPP_TEMPLATES with one for English: en=HX..."
+        )
+    public_url = settings.public_url.rstrip("/")
+    whatsapp = TwilioWhatsApp(
+        _credentials(settings, account, token.get_secret_value()),
+        templates=settings.twilio_whatsapp_templates,
+        service=None,
+        sender=f"{WHATSAPP_PREFIX}{settings.twilio_whatsapp_from}",
+        public_url=public_url,
+        api=settings.twilio_url.rstrip("/"),
+        total=settings.provider_timeout_seconds,
+    )
+    return Adapter(
+        notifier=whatsapp,
+        inbox=whatsapp,
+        webhooks=WhatsAppWebhooks(account, [token.get_secret_value()], public_url),
+        check=partial(_check, public_url),
     )
 
 

@@ -2,3 +2,6 @@
 
 TEXT_PATH = "/twilio/sms"
 STATUS_PATH = "/twilio/status"
+WHATSAPP_PREFIX = "whatsapp:"  # of WhatsApp addresses at Twilio
+WHATSAPP_TEXT_PATH = "/twilio/whatsapp"
+WHATSAPP_STATUS_PATH = "/twilio/whatsapp-status"

@@ -15,7 +15,7 @@ from twilio.rest import Client  # type: ignore[import-untyped]
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.notifiers.channels.twilio.codes import STATUSES, find_code, means_opted_out, means_undeliverable
 from pipeline.notifiers.channels.twilio.http import NotSent, SingleRequestClient
-from pipeline.notifiers.channels.twilio.paths import STATUS_PATH
+from pipeline.notifiers.channels.twilio.paths import STATUS_PATH, WHATSAPP_PREFIX
 from pipeline.notifiers.port import (
     Accepted,
     Found,
@@ -46,6 +46,8 @@ class TwilioSms:
     """
 
     name = "twilio_sms"
+    prefix = ""  # of addresses at Twilio
+    status_path = STATUS_PATH
 
     def __init__(
         self,
@@ -68,11 +70,10 @@ class TwilioSms:
         """One POST."""
         try:
             made = self._client.messages.create(
-                to=message.to,
-                body=message.body,
-                validity_period=int(message.valid_for.total_seconds()),
-                status_callback=f"{self._public_url}{STATUS_PATH}?token={message.callback_token}",
+                to=f"{self.prefix}{message.to}",
+                status_callback=f"{self._public_url}{self.status_path}?token={message.callback_token}",
                 **self._from,
+                **self._content(message),
             )
             sid = made.sid
         except NotSent as error:
@@ -83,12 +84,16 @@ class TwilioSms:
             return Unknown(type(error).__name__)
         return Accepted(sid) if isinstance(sid, str) and sid else Unknown("a response without an id")
 
+    def _content(self, message: Message) -> dict[str, Any]:
+        """The parameters that say what is sent, and how long it may wait."""
+        return {"body": message.body, "validity_period": int(message.valid_for.total_seconds())}
+
     def find(self, to: str, link_hash: str, since: datetime) -> Found | None:
         """Search the messages sent to that number for one with the link."""
         try:
             # The newest come first. No filter by date: it compares the day of sending, which a message still in the
             # queue, or one that failed there, does not have.
-            for one in self._client.messages.stream(to=to, limit=_MAX_LISTED, page_size=_PAGE):
+            for one in self._client.messages.stream(to=f"{self.prefix}{to}", limit=_MAX_LISTED, page_size=_PAGE):
                 if one.date_created is not None and one.date_created < since - _CLOCK_MARGIN:
                     return None
                 if contains_link([one.body or ""], link_hash):
@@ -122,9 +127,11 @@ class TwilioSms:
                     return
                 elsewhere = self._service is not None and one.messaging_service_sid not in (None, self._service)
                 moment = one.date_sent or one.date_created
+                elsewhere = elsewhere or str(one.from_).startswith(WHATSAPP_PREFIX) != bool(self.prefix)
                 if one.status == "received" and moment is not None and not elsewhere:
                     media = ("",) * (_number(one.num_media) or 0)  # the list states how many, not where
-                    yield InboundText(SOURCE, str(one.sid), str(one.from_), one.body or "", moment, media=media)
+                    sender = str(one.from_).removeprefix(self.prefix)
+                    yield InboundText(SOURCE, str(one.sid), sender, one.body or "", moment, media=media)
         except (NotSent, TwilioException, *_FAILURES) as error:
             raise LookupUnavailable(type(error).__name__) from error
 

@@ -12,7 +12,13 @@ from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[im
 
 from pipeline.domain.answers.replies import Control
 from pipeline.notifiers.channels.twilio.codes import STATUSES, means_opted_out, means_undeliverable
-from pipeline.notifiers.channels.twilio.paths import STATUS_PATH, TEXT_PATH
+from pipeline.notifiers.channels.twilio.paths import (
+    STATUS_PATH,
+    TEXT_PATH,
+    WHATSAPP_PREFIX,
+    WHATSAPP_STATUS_PATH,
+    WHATSAPP_TEXT_PATH,
+)
 from pipeline.notifiers.channels.twilio.signature import HEADER, is_signed
 from pipeline.notifiers.channels.twilio.sms import SOURCE
 from pipeline.notifiers.port import BadCall, HttpCall, InboundText, NotSigned, Reply, StatusReport, WebhookContent
@@ -22,10 +28,8 @@ _NAME = re.compile(r"[A-Za-z0-9_\[\]-]{1,100}", re.ASCII)
 _STATUS_WORD = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _CODE = re.compile(r"[0-9]{1,10}", re.ASCII)
 # The signature joins names and values without separators. With all of these present no boundary can be shifted.
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    TEXT_PATH: ("AccountSid", "Body", "From", "MessageSid", "To"),
-    STATUS_PATH: ("AccountSid", "MessageSid", "MessageStatus"),
-}
+_OF_TEXT = ("AccountSid", "Body", "From", "MessageSid", "To")
+_OF_STATUS = ("AccountSid", "MessageSid", "MessageStatus")
 _MOST_MEDIA = 10  # files of one message, as documented
 _MAX_ADDRESS = 1_000  # characters
 # Twilio's Advanced Opt-Out has replied to these itself.
@@ -35,7 +39,9 @@ _CONTROLS: Mapping[str, Control] = {"STOP": "stop", "START": "start", "HELP": "h
 class TwilioWebhooks:
     """Parses the calls of one account. A second token in `auth_tokens` is one that is being replaced."""
 
-    paths = tuple(_REQUIRED)
+    text_path, status_path = TEXT_PATH, STATUS_PATH
+    prefix = ""  # of addresses at Twilio
+    paths: tuple[str, ...] = (TEXT_PATH, STATUS_PATH)
 
     def __init__(self, account_sid: str, auth_tokens: Sequence[str], public_url: str) -> None:
         self._account_sid = account_sid
@@ -45,8 +51,9 @@ class TwilioWebhooks:
     def parse(self, call: HttpCall) -> WebhookContent:
         """The content of a call. Raises NotSigned, or BadCall for a status that is no word."""
         parameters = self._signed_parameters(call)
-        if call.path == TEXT_PATH:
-            return inbound_text(parameters, call.received_at)
+        if call.path == self.text_path:
+            sender = parameters["From"].removeprefix(self.prefix)
+            return inbound_text(parameters | {"From": sender}, call.received_at)
         if not _STATUS_WORD.fullmatch(parameters["MessageStatus"]):
             raise BadCall("not a status", "MessageStatus")
         token = parse_qs(call.query).get("token", [""])[0]
@@ -72,13 +79,22 @@ class TwilioWebhooks:
         address = self._public_url + call.path + (f"?{call.query}" if call.query else "")
         if not is_signed(address, parameters, call.headers.get(HEADER, ""), self._auth_tokens):
             raise NotSigned
-        if any(name not in parameters for name in _REQUIRED[call.path]):
+        required = _OF_TEXT if call.path == self.text_path else _OF_STATUS
+        if any(name not in parameters for name in required):
             raise NotSigned
         if not hmac.compare_digest(parameters["AccountSid"].encode(), self._account_sid.encode()):
             raise NotSigned
         if not _MESSAGE_ID.fullmatch(parameters["MessageSid"]):
             raise NotSigned
         return parameters
+
+
+class WhatsAppWebhooks(TwilioWebhooks):
+    """The calls about WhatsApp messages, at their own paths."""
+
+    text_path, status_path = WHATSAPP_TEXT_PATH, WHATSAPP_STATUS_PATH
+    prefix = WHATSAPP_PREFIX
+    paths = (WHATSAPP_TEXT_PATH, WHATSAPP_STATUS_PATH)
 
 
 class _SpooledCall(msgspec.Struct, frozen=True):

@@ -133,11 +133,11 @@ def test_a_text_is_spooled_while_earlier_ones_wait_in_the_spool(endpoint: Webhoo
         with outage.unavailable(endpoint.runtime.engine):
             call(client, "/twilio/sms", text("1", "SM" + "f" * 32))
             call(client, "/twilio/sms", text("9", "SM" + "a" * 32))
-        assert replies(call(client, "/twilio/sms", text("all good", "SM" + "0" * 32))) == []
+        assert replies(call(client, "/twilio/sms", text("The new ramp is steep", "SM" + "0" * 32))) == []
         assert handled(endpoint) == {}
     endpoint.replayer.run_once()
     last = max(rows(endpoint.runtime, answers), key=lambda row: row["answered_at"])
-    assert (last["arrival"], last["score"], last["comment"]) == ("on_time", 9, "all good")
+    assert (last["arrival"], last["score"], last["comment"]) == ("on_time", 9, "The new ramp is steep")
 
 
 def test_a_status_is_spooled_too_unless_its_message_is_unknown(endpoint: WebhookEndpoint) -> None:

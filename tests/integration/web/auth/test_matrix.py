@@ -23,9 +23,11 @@ from pipeline.domain.access.scopes import parse_scope
 from pipeline.domain.asking.channels import SMS
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.contract import Reading
+from pipeline.domain.events.decoding import decode
 from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
+from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.journal.spool import Spool
-from pipeline.store.reads import alerts, answers, baselines, order_record, reports, unresolved, version
+from pipeline.store.reads import alerts, answers, baselines, inbox, order_record, reports, unresolved, version
 from pipeline.store.schema.asks import asks
 from pipeline.web.auth.access import Protection, check_routes, routes_of
 from pipeline.web.http.server import internal_app, public_app
@@ -45,7 +47,9 @@ BEARER = {"authorization": f"Bearer {START_TOKEN}"}
 
 
 class Line(NamedTuple):
-    """What a route needs, and addresses of it that a reader can open; `{own}` and `{other}` are ids of orders."""
+    """What a route needs, and addresses of it that a reader can open. `{own}` and `{other}` are ids of orders,
+    `{own_item}` and `{other_item}` of replies in the inbox.
+    """
 
     access: Permission | Protection
     addresses: tuple[str, ...] = ()
@@ -111,6 +115,12 @@ INTERNAL = {
     ("GET", "/v1/corrections"): Line(Permission.CORRECT, ("/v1/corrections",)),
     ("POST", "/v1/corrections"): Line(Permission.CORRECT),
     ("POST", "/v1/corrections/{correction_id:str}/confirm"): Line(Permission.CORRECT),
+    ("GET", "/inbox"): Line(Permission.WORDS, ("/inbox",)),
+    ("GET", "/inbox/{item_id:str}"): Line(Permission.WORDS, ("/inbox/{own_item}", "/inbox/{other_item}")),
+    ("POST", "/inbox/{item_id:str}"): Line(Permission.CORRECT, fields={"decision": "confirm"}),
+    ("GET", "/v1/inbox"): Line(Permission.WORDS, ("/v1/inbox",)),
+    ("GET", "/v1/inbox/{item_id:str}"): Line(Permission.WORDS, ("/v1/inbox/{own_item}", "/v1/inbox/{other_item}")),
+    ("POST", "/v1/inbox/{item_id:str}"): Line(Permission.CORRECT),
     ("GET", "/account"): Line(Permission.OWN_ACCOUNT, ("/account",)),
     ("POST", "/account/password"): Line(Permission.OWN_ACCOUNT),
     ("POST", "/account/second-factor"): Line(Permission.OWN_ACCOUNT),
@@ -193,8 +203,20 @@ def add_orders(
         )
 
 
+def unread(order_id: str, words: str = "") -> bytes:
+    """An answer that a person has to read."""
+    return answered(order_id, at(hours=4), "somebody", comment=words, channel="form")
+
+
+def filled(address: str, other: str) -> str:
+    """An address with our order and another one, and the items of `unread` answers to them."""
+    items = [item_id_of(found.source, found.id) for found in (decode(unread("SO-own-1")), decode(unread(other)))]
+    return address.format(own="SO-own-1", other=other, own_item=items[0], other_item=items[1])
+
+
 def add_own(runtime: EmbeddedRunner) -> None:
     add_orders(runtime, "SO-own-", "A-1", {"region": "ARA", "depot": "Lyon", "carrier": "Nordex"}, "ours", range(12))
+    ingest(runtime, unread("SO-own-1", "ours to be read"))
     with runtime.engine.begin() as connection:
         raise_alert(connection, "on_time/region/ARA/1", dimension="region", value="ARA", proof={"orders": ["SO-own-1"]})
 
@@ -203,6 +225,7 @@ def add_other(runtime: EmbeddedRunner) -> None:
     """Everything that nobody in `SCOPED` may notice, in every place where something is shown."""
     where = {"region": "SECRETIA", "depot": "Hiddenville", "carrier": "Nordex"}
     add_orders(runtime, "SO-other-", "A-SECRET", where, "theirs", range(14))
+    ingest(runtime, unread("SO-other-1", "theirs to be read"))
     with runtime.engine.begin() as connection:
         for dimension, value in (
             ("region", "SECRETIA"),
@@ -255,7 +278,7 @@ def test_each_role_opens_what_its_permissions_say_and_nothing_else(
 ) -> None:
     add_own(runtime)
     for (method, path), line in INTERNAL.items():
-        address = (line.addresses or (path,))[0].format(own="SO-own-1", other="x") if line.addresses else path
+        address = filled(line.addresses[0], "x") if line.addresses else path
         for name, (role, _) in PEOPLE.items():
             answer = client.request(method, address, headers=headers[name], data=line.fields or None)
             if isinstance(line.access, Protection) or line.access in ROLES[role].permissions:
@@ -295,9 +318,9 @@ def readable(role: Role) -> list[str]:
 def read_all(client: TestClient[Any], header: dict[str, str], role: Role) -> dict[str, tuple[int, str]]:
     found = {}
     for address in readable(role):
-        filled = address.format(own="SO-own-1", other="SO-other-1")
-        answer = client.get(filled, headers=header | HTML)
-        found[filled] = (answer.status_code, without_version(answer.text))
+        complete = filled(address, "SO-other-1")
+        answer = client.get(complete, headers=header | HTML)
+        found[complete] = (answer.status_code, without_version(answer.text))
     return found
 
 
@@ -334,13 +357,13 @@ def test_an_id_of_another_scope_is_one_that_does_not_exist(
     add_own(runtime)
     add_other(runtime)
     for address in readable(PEOPLE[name][0]):
-        if "{other}" not in address:
+        if "{other" not in address:
             continue
-        foreign = client.get(address.format(other="SO-other-1"), headers=headers[name] | HTML)
-        missing = client.get(address.format(other="SO-nowhere"), headers=headers[name] | HTML)
+        foreign = client.get(filled(address, "SO-other-1"), headers=headers[name] | HTML)
+        missing = client.get(filled(address, "SO-nowhere"), headers=headers[name] | HTML)
         assert foreign.status_code == missing.status_code == 404
         assert foreign.text.replace("SO-other-1", "SO-nowhere") == missing.text
-        seen = client.get(address.format(other="SO-own-1"), headers=headers[name])
+        seen = client.get(filled(address, "SO-own-1"), headers=headers[name])
         assert seen.status_code == (404 if name == "nick" else 200)
 
 
@@ -391,7 +414,7 @@ def test_no_value_of_a_dimension_widens_a_scope(runtime: EmbeddedRunner, value: 
 
 def test_every_read_needs_a_principal() -> None:
     """A page cannot forget the scope, because no function of the reads works without."""
-    for module in (alerts, answers, baselines, order_record, reports, unresolved, version):
+    for module in (alerts, answers, baselines, inbox, order_record, reports, unresolved, version):
         for name, function in vars(module).items():
             own = getattr(function, "__module__", "") == module.__name__
             if not own or name.startswith("_") or isinstance(function, type):

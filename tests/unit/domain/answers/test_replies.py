@@ -153,9 +153,16 @@ def test_a_negation_turns_what_it_precedes_or_follows(text: str, arrival: str) -
 def test_other_deliveries_wishes_and_conditions_are_not_this_delivery() -> None:
     assert read("last time it was late, this time on time").arrival == "on_time"
     assert read("next time please deliver on time", "comment").arrival is None
-    assert read("I'd give 10 if it had been complete", "score") == ParsedReply(
-        comment="I'd give 10 if it had been complete"
-    )
+    assert read("I'd give 10 if the driver were nicer", "score").score is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I'd give 10 if it had been on time", "j'aurais mis 10 si elle avait été à l'heure", "اگه سر وقت میومد ۱۰ می‌دادم"],
+)
+def test_what_would_have_been_says_that_it_was_not(text: str) -> None:
+    reading = read(text, "score", None)
+    assert (reading.arrival, reading.score) == ("late", None)
 
 
 @pytest.mark.parametrize(

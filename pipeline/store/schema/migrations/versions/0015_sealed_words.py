@@ -64,7 +64,7 @@ def upgrade() -> None:
     _move_keys()
     _change_phone_messages()
     tables = ("journal", "dead_letters", "inbound_messages", "phone_messages")
-    if any(op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first() for table in tables):  # noqa: S608
+    if any(op.get_bind().execute(sa.text(f"SELECT 1 FROM {table} LIMIT 1")).first() for table in tables):
         op.execute(sa.text("INSERT INTO state (name, value) VALUES (:name, '')").bindparams(name=PENDING))
 
 

@@ -1,0 +1,44 @@
+"""Sends WhatsApp messages. The first message to a person must be a template that WhatsApp has approved.
+
+Templates are kept at Twilio under a `ContentSid`. Ours has three variables: company, order number, link.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.notifiers.channels.twilio.paths import WHATSAPP_PREFIX, WHATSAPP_STATUS_PATH
+from pipeline.notifiers.channels.twilio.sms import TwilioSms
+from pipeline.notifiers.port import Message, TemplateContent
+from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
+
+
+class TwilioWhatsApp(TwilioSms):
+    """Sends approved templates. `templates`: their SIDs by language ("fr"), or by language and purpose ("fr.reminder");
+    English stands in for a language without one.
+    """
+
+    name = "twilio_whatsapp"
+    prefix = WHATSAPP_PREFIX
+    status_path = WHATSAPP_STATUS_PATH
+
+    def __init__(self, credentials: tuple[str, str, str], *, templates: Mapping[str, str], **options: Any) -> None:
+        super().__init__(credentials, **options)
+        self._templates = templates
+
+    def _content(self, message: Message) -> dict[str, Any]:
+        """The template and its variables."""
+        filled = message.template
+        assert filled is not None  # noqa: S101  # the sender fills it in for every message
+        variables = {"1": filled.company, "2": filled.order, "3": filled.link}
+        return {"content_sid": template_of(self._templates, filled), "content_variables": json.dumps(variables)}
+
+
+def template_of(templates: Mapping[str, str], filled: TemplateContent) -> str:
+    """The SID of the template for a message. Raises KeyError if there is none in English either."""
+    names = [
+        f"{language}{purpose}"
+        for language in (filled.language, SOURCE_LANGUAGE)
+        for purpose in (f".{filled.purpose}", "")
+    ]
+    return next((templates[name] for name in names if name in templates), templates[SOURCE_LANGUAGE])

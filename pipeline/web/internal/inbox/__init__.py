@@ -1,0 +1,1 @@
+"""The inbox: replies that a person has to read."""

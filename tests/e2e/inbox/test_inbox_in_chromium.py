@@ -1,0 +1,61 @@
+"""The inbox in a real browser: accessible, within the screen, and decided by its forms without a script."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import ViewportSize
+
+from pipeline.store.schema.inbox import inbox
+from pipeline.web.http.server import internal_app
+from tests.support.builders import answered, at
+from tests.support.polyglot import POLYGLOT
+from tests.support.requests import installation
+from tests.support.requests.installation import Clock, services
+from tests.support.running.embedded import embedded, ingest
+from tests.support.servers import browsing
+from tests.support.stored import rows
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+TOKEN = "a sign-in token of tests"
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESK: ViewportSize = {"width": 1280, "height": 900}
+# The folder of the screenshots; by default the test's temporary folder.
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_person_reads_the_inbox_and_decides(
+    sqlite_database_url: str, tmp_path: Path, size: ViewportSize, scheme: Literal["light", "dark"]
+) -> None:
+    runtime = embedded(sqlite_database_url)
+    for n, words in enumerate(("Well, it was like last time", f"توقعت ذلك {POLYGLOT}"), 1):
+        installation.sent(runtime, f"SO-{n}", f"{n}" * 22)
+        ingest(runtime, answered(f"SO-{n}", at(hours=3 + n), comment=words, channel="form"))
+    pictures = Path(PICTURES or tmp_path)
+    with (
+        browsing.served(internal_app(services(runtime, Clock(at(days=1))), TOKEN)) as address,
+        browsing.chromium() as browser,
+    ):
+        context = browser.new_context(viewport=size, color_scheme=scheme, java_script_enabled=True)
+        page = context.new_page()
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto(f"{address}/sign-in?token={TOKEN}&next=/inbox")
+        for name in ("inbox", "reply"):
+            assert browsing.violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], "scrolls sideways"
+            page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+            if name == "inbox":
+                page.click(".card-title a")
+        page.check("input[name=arrival][value=late]")
+        page.click("button[value=correct]")
+        page.wait_for_url("**/inbox")
+        assert "second person" in page.inner_text("main")
+        assert dialogs == []
+        context.close()
+    assert sorted(row["proposed_by"] or "" for row in rows(runtime, inbox)) == ["", "sign-in token"]
+    runtime.engine.dispose()
