@@ -337,6 +337,8 @@ def _next(
         # A number after the end may mean anything: a person reads it, and that is said once.
         reply = reply_texts.READ_BY_PERSON if parsed.unclear and before.tries == 0 else None
         tries = before.tries + (reply is not None)
+        if _has_problem(statement) and not _has_problem(before.statement):  # a complaint is not left without a word
+            reply = reply_texts.DONE_AFTER_PROBLEM
         return before._replace(tries=tries, statement=statement, changed_at=now), reply
     if missing == before.question:
         if before.tries < _MAX_REPEATS:
@@ -344,12 +346,17 @@ def _next(
             return again, _repeated(missing, parsed)
         return Conversation(DONE, 1, now, statement), reply_texts.READ_BY_PERSON  # which is said once
     after = Conversation(missing, 0, now, statement)
-    problem = statement.arrival in ("late", "not_received") or statement.complete is False
+    problem = _has_problem(statement)
     if missing == "score":
         return after, reply_texts.SCORE_AFTER_PROBLEM if problem else reply_texts.SCORE
     done = reply_texts.DONE_AFTER_PROBLEM if problem else reply_texts.DONE
     replies = {"arrival": reply_texts.ARRIVAL_AGAIN, "comment": reply_texts.COMMENT, DONE: done}
     return after, replies[missing]
+
+
+def _has_problem(statement: Statement) -> bool:
+    """Whether somebody will have to look into what a person states."""
+    return statement.arrival in ("late", "not_received") or statement.complete is False or bool(statement.conditions)
 
 
 def _repeated(question: str, parsed: ParsedReply) -> str:

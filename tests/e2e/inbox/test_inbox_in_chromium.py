@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import ViewportSize
+from playwright.sync_api import Dialog, ViewportSize
 
 from pipeline.store.schema.inbox import inbox
 from pipeline.web.http.server import internal_app
@@ -43,7 +43,12 @@ def test_a_person_reads_the_inbox_and_decides(
         context = browser.new_context(viewport=size, color_scheme=scheme, java_script_enabled=True)
         page = context.new_page()
         dialogs: list[str] = []
-        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+        def _dialog(dialog: Dialog) -> None:
+            dialogs.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", _dialog)
         page.goto(f"{address}/sign-in?token={TOKEN}&next=/inbox")
         for name in ("inbox", "reply"):
             assert browsing.violations(page) == []

@@ -121,6 +121,12 @@ def test_what_is_said_after_our_closing_words_answers_no_older_question(runtime:
     assert stated(runtime, "SO-2")["arrival"] == "late", "the latest word counts"
 
 
+def test_a_complaint_after_the_end_hears_who_looks_into_it_once(runtime: EmbeddedRunner) -> None:
+    finished(runtime)
+    assert "Our team is looking into it" in (text(runtime, "Sorry, it came late", at(hours=4)).reply or "")
+    assert text(runtime, "very late", at(hours=5)).reply is None
+
+
 def test_a_text_answers_the_question_that_was_put_last(runtime: EmbeddedRunner) -> None:
     installation.sent(runtime, "SO-1", "A" * 22, at(hours=2))
     text(runtime, "2", at(hours=3))  # the score about SO-1 is open
