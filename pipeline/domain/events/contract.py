@@ -54,8 +54,8 @@ Condition = Literal["damaged", "incomplete", "wrong", "papers_missing"]
 class BadEvent(Exception):
     """An invalid event: `field` is the path of the invalid field ("" for the whole event), `reason` a sentence.
 
-    The reason quotes nothing of the event, because it is stored and published. `value` is the invalid value, for whoever
-    sent it; None: there is no single one.
+    The reason quotes nothing of the event, because it is stored and published. `value` is the invalid value, for the
+    sender only; None: there is no single one.
     """
 
     def __init__(self, reason: str, field: str = "", value: object = None) -> None:
