@@ -23,7 +23,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-BENCHES := embedded live start-up cluster faults soak kills matrix guards history history-cluster
+BENCHES := embedded live notices start-up cluster faults soak kills matrix guards history history-cluster
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -57,6 +57,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "make bench WHAT=...        ARGS are passed on; durations are those of a quiet machine"
 	@echo "  embedded (default)       events per second of embedded mode; ARGS=PATH: of an Olist history"
 	@echo "  live                     events per second over HTTP, and the delay of questions"
+	@echo "  notices                  delay from the opening of an incident to its receivers, under load; two minutes"
 	@echo "  start-up                 CPU time of starting a command"
 	@echo "  cluster                  the worker compared with other frameworks, on Kafka and PostgreSQL"
 	@echo "  faults                   kill, stop and pause parts of a cluster: nothing lost, nothing twice; 15 minutes"
@@ -71,7 +72,7 @@ else
 	@$(MAKE) --no-print-directory bench-$(WHAT)
 endif
 
-bench-embedded bench-live bench-start-up: bench-%: .venv/requirements.lock
+bench-embedded bench-live bench-notices bench-start-up: bench-%: .venv/requirements.lock
 	@$(RUN) -m pipeline bench $* $(ARGS)
 
 bench-cluster: .venv-bench/requirements-bench.lock
