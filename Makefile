@@ -23,7 +23,8 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-BENCHES := embedded live start-up cluster api faults soak kills matrix guards readers history history-cluster sealing
+BENCHES := embedded live notices start-up cluster api faults soak kills matrix guards readers history history-cluster \
+	sealing
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -60,6 +61,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "make bench WHAT=...        ARGS are passed on; durations are those of a quiet machine"
 	@echo "  embedded (default)       events per second of embedded mode; ARGS=PATH: of an Olist history"
 	@echo "  live                     events per second over HTTP, and the delay of questions"
+	@echo "  notices                  delay from the opening of an incident to its receivers, under load; two minutes"
 	@echo "  start-up                 CPU time of starting a command"
 	@echo "  cluster                  the worker compared with other frameworks, on Kafka and PostgreSQL"
 	@echo "  api [ARGS=N]             3,000 requests made from the OpenAPI documents: every response as documented; a minute"
@@ -77,7 +79,7 @@ else
 	@$(MAKE) --no-print-directory bench-$(WHAT)
 endif
 
-bench-embedded bench-live bench-start-up: bench-%: .venv/requirements.lock
+bench-embedded bench-live bench-notices bench-start-up: bench-%: .venv/requirements.lock
 	@$(RUN) -m pipeline bench $* $(ARGS)
 
 bench-cluster: .venv-bench/requirements-bench.lock
