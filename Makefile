@@ -101,7 +101,7 @@ bench-matrix: .venv-dev/requirements-dev.lock
 	@UNVARNISHED_MATRIX=full $(DEV) -m pytest tests/reliability/test_send_matrix.py $(ARGS)
 
 bench-readers: .venv/requirements.lock
-	@$(RUN) -m tests.reliability.reader_times
+	@$(RUN) -m tests.reliability.readers.reader_times
 
 bench-guards: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.reliability.guards $(ARGS)
@@ -158,7 +158,7 @@ docs: .venv/requirements.lock
 
 # Ten minutes on texts of any kind: no exception, no text slower than 50 ms. ARGS=SECONDS for another duration.
 fuzz: .venv-dev/requirements-dev.lock
-	@$(DEV) -m tests.reliability.fuzz_readers $(ARGS)
+	@$(DEV) -m tests.reliability.readers.fuzz_readers $(ARGS)
 
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml

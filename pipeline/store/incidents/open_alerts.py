@@ -16,8 +16,8 @@ from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
 from pipeline.store.db.bulk import among, insert_new
 from pipeline.store.evidence.alerts import newest_pair_days
+from pipeline.store.schema.alerting.incidents import order_places
 from pipeline.store.schema.evidence import alerts, evidence, pairs
-from pipeline.store.schema.incidents import order_places
 from pipeline.store.schema.orders import orders
 
 _ROWS = 20_000  # orders read at once

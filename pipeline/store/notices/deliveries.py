@@ -15,8 +15,8 @@ from pipeline.store.db import bulk
 from pipeline.store.db.bulk import among, insert_new
 from pipeline.store.db.locks import try_lock
 from pipeline.store.notices import notices
-from pipeline.store.schema.notices import deliveries, told
-from pipeline.store.schema.notices import notices as notices_table
+from pipeline.store.schema.alerting.notices import deliveries, told
+from pipeline.store.schema.alerting.notices import notices as notices_table
 
 MAX_REASON = 200
 

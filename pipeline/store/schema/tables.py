@@ -11,14 +11,13 @@ from pipeline.store.schema import (
     conversations,
     demo_phone,
     evidence,
-    incidents,
     journal,
-    notices,
     orders,
     people,
     tracking,
     users,
 )
+from pipeline.store.schema.alerting import incidents, notices
 from pipeline.store.schema.types import metadata
 
 __all__ = [
