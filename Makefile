@@ -23,7 +23,8 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-BENCHES := embedded live start-up cluster api faults soak kills matrix guards readers history history-cluster sealing
+BENCHES := embedded live notices start-up cluster api faults soak kills matrix guards readers history history-cluster \
+	sealing
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -60,6 +61,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "make bench WHAT=...        ARGS are passed on; durations are those of a quiet machine"
 	@echo "  embedded (default)       events per second of embedded mode; ARGS=PATH: of an Olist history"
 	@echo "  live                     events per second over HTTP, and the delay of questions"
+	@echo "  notices                  delay from the opening of an incident to its receivers, under load; two minutes"
 	@echo "  start-up                 CPU time of starting a command"
 	@echo "  cluster                  the worker compared with other frameworks, on Kafka and PostgreSQL"
 	@echo "  api [ARGS=N]             3,000 requests made from the OpenAPI documents: every response as documented; a minute"
@@ -77,7 +79,7 @@ else
 	@$(MAKE) --no-print-directory bench-$(WHAT)
 endif
 
-bench-embedded bench-live bench-start-up: bench-%: .venv/requirements.lock
+bench-embedded bench-live bench-notices bench-start-up: bench-%: .venv/requirements.lock
 	@$(RUN) -m pipeline bench $* $(ARGS)
 
 bench-cluster: .venv-bench/requirements-bench.lock
@@ -99,7 +101,7 @@ bench-matrix: .venv-dev/requirements-dev.lock
 	@UNVARNISHED_MATRIX=full $(DEV) -m pytest tests/reliability/test_send_matrix.py $(ARGS)
 
 bench-readers: .venv/requirements.lock
-	@$(RUN) -m tests.reliability.reader_times
+	@$(RUN) -m tests.reliability.readers.reader_times
 
 bench-guards: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.reliability.guards $(ARGS)
@@ -156,7 +158,7 @@ docs: .venv/requirements.lock
 
 # Ten minutes on texts of any kind: no exception, no text slower than 50 ms. ARGS=SECONDS for another duration.
 fuzz: .venv-dev/requirements-dev.lock
-	@$(DEV) -m tests.reliability.fuzz_readers $(ARGS)
+	@$(DEV) -m tests.reliability.readers.fuzz_readers $(ARGS)
 
 lock: .venv-dev/requirements-dev.lock
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock pyproject.toml

@@ -76,7 +76,7 @@ NOTICE_SECONDS = Histogram(
     ["receiver"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200),
 )
-NOTICES_WAITING = Gauge("unvarnished_notices_waiting", "Notices that a receiver has not accepted yet", ["receiver"])
+NOTICES_WAITING = Gauge("unvarnished_notices_waiting", "Notices that a receiver has not accepted", ["receiver"])
 NOTICES_OLDEST = Gauge(
     "unvarnished_notices_oldest_seconds",
     "Seconds for which the longest overdue notice of a receiver has waited; 0: none is overdue",
@@ -84,8 +84,8 @@ NOTICES_OLDEST = Gauge(
 )
 NOTICES_DEAD = Gauge("unvarnished_notices_dead", "Notices to a receiver that were given up", ["receiver"])
 
-# Incidents and figures, read once a minute. Severities and signals are closed lists. Levels come from a setting, and
-# each has a bounded number of segments.
+# Incidents and figures, read once a minute. Severities and signals are closed lists. The levels come from a setting,
+# and each has a bounded number of segments.
 INCIDENTS = Gauge("unvarnished_incidents_open", "Incidents that go on, by severity and signal", ["severity", "signal"])
 _SEGMENT = ["level", "segment"]
 CLAIMED = Gauge("unvarnished_claimed_on_time_ratio", "Orders claimed on time, of the last 30 days", _SEGMENT)

@@ -75,7 +75,7 @@ def run_at_rate(rate: int, seconds: int) -> DelayRun:
             "TWILIO_URL": url,
         }
         with running_product(Path(folder), **settings) as endpoint:
-            sent, accepted = in_own_process(_deliver, endpoint, rate, rate * seconds)
+            sent, accepted = in_own_process(deliver, endpoint, rate, rate * seconds)
             posts = _arrivals(stub, len(sent) + _WARM_UP)
     questions = sorted(posts[order][0] - at for order, at in sent.items() if order in posts)
     doubled = sum(len(times) - 1 for times in posts.values())
@@ -93,7 +93,8 @@ def _arrivals(stub: Connection, expected: int) -> dict[str, list[float]]:
         time.sleep(0.2)
 
 
-def _deliver(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[str, float], list[float]]:
+def deliver(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[str, float], list[float]]:
+    """Send `deliveries` at that rate. Returns when each was sent, and the seconds to each 202."""
     return asyncio.run(_drive(endpoint, rate, deliveries))
 
 

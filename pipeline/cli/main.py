@@ -14,25 +14,21 @@ from typer.core import TyperGroup
 from pipeline import __version__
 from pipeline.app.errors import user_errors
 from pipeline.cli.commands import (
-    acts,
     bench,
-    corrections,
     dead_letters,
     delivery_notes,
     demo,
     inbox,
-    keys,
     levels,
     maintenance,
     messages,
-    person,
     receivers,
     reports,
     running,
     simulate,
     topics,
-    users,
 )
+from pipeline.cli.commands.access import acts, corrections, keys, person, users
 from pipeline.cli.permissions import start_command
 
 

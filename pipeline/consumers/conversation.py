@@ -13,7 +13,8 @@ import msgspec
 from msgspec import structs
 from sqlalchemy import Connection
 
-from pipeline.consumers import intake, unread_texts
+from pipeline.consumers import intake
+from pipeline.consumers.inbox import unread_texts
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.answers.replies import MAX_TEXT, Control, ParsedReply, Question, Reader

@@ -79,9 +79,7 @@ def _marked(incident: Incident, act: Act, work: UnitOfWork) -> Act:
 def _renew_figures(going_on: Sequence[Incident], work: UnitOfWork, now: datetime) -> None:
     """The figures of the last days, and the rank that follows from them."""
     today = now.toordinal()
-    volumes = open_alerts.completed(
-        work.connection, sorted({each.segment for each in going_on}), today - LONG_DAYS + 1, today
-    )
+    volumes = work.orders.completed({each.segment for each in going_on}, today - LONG_DAYS + 1, today)
     for incident in going_on:
         pairs = open_alerts.pairs_since(work.connection, _series(incident), today - LONG_DAYS + 1).pairs
         incident.now = now_of(pairs, incident.then, now.date())

@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import model_validator
 
 from pipeline.settings.access import AccessSettings
+from pipeline.settings.alerting.monitoring import MonitoringSettings
+from pipeline.settings.alerting.receivers import ReceiverSettings
 from pipeline.settings.asking import AskingSettings
 from pipeline.settings.base import PREFIX, SettingsGroup
 from pipeline.settings.channels.mail import MailSettings
@@ -16,8 +18,6 @@ from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
 from pipeline.settings.kafka import KafkaSettings
 from pipeline.settings.logging import LoggingSettings
-from pipeline.settings.monitoring import MonitoringSettings
-from pipeline.settings.receivers import ReceiverSettings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.settings.roles import RoleSettings
 from pipeline.settings.sending import SendingSettings

@@ -40,6 +40,19 @@ def bench_live(
     question_delay.measure(Console(), seconds)
 
 
+@app.command("notices")
+def bench_notices(
+    openings: Annotated[int, typer.Option(min=1, help="Number of incidents that open.")] = 1_000,
+    rate: Annotated[int, typer.Option(min=1, help="Openings a second.")] = 20,
+) -> None:
+    """Measure the delay from the opening of an incident to Alertmanager and a webhook, under load."""
+    from rich.console import Console
+
+    from pipeline.bench import notices
+
+    notices.measure(Console(), openings, rate)
+
+
 @app.command("start-up")
 def bench_start_up(
     repeats: Annotated[int, typer.Option(min=1, help="Number of starts per command. The fastest one counts.")] = 5,

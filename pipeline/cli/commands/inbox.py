@@ -30,7 +30,7 @@ def list_command(context: typer.Context, limit: Limit = 100, output: Output = Fo
 
     from pipeline.cli.output.inbox import show_entries
     from pipeline.cli.session import open_store
-    from pipeline.consumers.inbox import READER
+    from pipeline.consumers.inbox.decisions import READER
     from pipeline.domain.access.principal import LOCAL
     from pipeline.store.db.engine import reading
     from pipeline.store.reads import inbox
@@ -53,7 +53,7 @@ def show_command(item_id: ItemId, output: Output = Format.TABLE) -> None:
 
     from pipeline.cli.output.inbox import show_conversation
     from pipeline.cli.session import open_store
-    from pipeline.consumers.inbox import READER
+    from pipeline.consumers.inbox.decisions import READER
     from pipeline.domain.access.principal import LOCAL
     from pipeline.store.db.engine import reading
     from pipeline.store.reads import inbox
@@ -102,17 +102,19 @@ def correct_command(
 def _decide(item_id: str, given: "Reading | None") -> None:
     from pipeline.app.installation import now
     from pipeline.cli.session import open_store
-    from pipeline.consumers import inbox
     from pipeline.consumers.corrections import Refused, Unknown
+    from pipeline.consumers.inbox import decisions
     from pipeline.domain.access.principal import LOCAL
 
     with open_store() as store:
         try:
             with store.engine.begin() as connection:
-                outcome = inbox.decide(connection, store, LOCAL, inbox.READER, item_id, given, "command line", now())
-        except (inbox.NotInInbox, inbox.NotWaiting):
+                outcome = decisions.decide(
+                    connection, store, LOCAL, decisions.READER, item_id, given, "command line", now()
+                )
+        except (decisions.NotInInbox, decisions.NotWaiting):
             fail(f"no reply {item_id!r} waits in the inbox")
-        except inbox.NoOrder:
+        except decisions.NoOrder:
             fail("this reply belongs to no order, so it can only be confirmed")
         except Unknown:
             fail("the order of this reply is not known yet")

@@ -18,7 +18,7 @@ def list_levels_command(output: Output = Format.TABLE) -> None:
     """List the levels with their capacity, and the number of segments seen so far."""
     from rich.console import Console
 
-    from pipeline.app.levels import list_levels
+    from pipeline.app.administration.levels import list_levels
     from pipeline.cli.output.levels import level_json, show_levels
     from pipeline.settings import Settings
 
@@ -47,7 +47,7 @@ def add_level_command(
     """
     from rich.console import Console
 
-    from pipeline.app.levels import add_level
+    from pipeline.app.administration.levels import add_level
     from pipeline.cli.session import progress_bar
     from pipeline.domain.detection.segments import parse_levels
     from pipeline.domain.events.spelling import normal
@@ -78,7 +78,7 @@ def remove_level_command(
     """
     from rich.console import Console
 
-    from pipeline.app.levels import remove_level
+    from pipeline.app.administration.levels import remove_level
     from pipeline.cli.session import progress_bar
     from pipeline.domain.events.spelling import normal
     from pipeline.settings import Settings

@@ -14,7 +14,7 @@ def list_receivers_command(output: Output = Format.TABLE) -> None:
     """List the configured receivers with what waits for each, what was given up, and the last failures."""
     from rich.console import Console
 
-    from pipeline.app.receivers import receiver_states
+    from pipeline.app.administration.receivers import receiver_states
     from pipeline.cli.output.receivers import show_receivers
     from pipeline.settings import Settings
 
@@ -33,7 +33,7 @@ def send_test_command(
     """Send a test message to the receivers. Exits with 1 if one of them does not take it."""
     from rich.console import Console
 
-    from pipeline.app.receivers import test_receivers
+    from pipeline.app.administration.receivers import test_receivers
     from pipeline.cli.output.receivers import show_tests
     from pipeline.settings import Settings
 
@@ -49,7 +49,7 @@ def send_test_command(
 @app.command("retry")
 def retry_receiver_command(name: Annotated[str, typer.Argument(help="Name of the receiver.")]) -> None:
     """Send the notices again that were given up."""
-    from pipeline.app.receivers import retry_receiver
+    from pipeline.app.administration.receivers import retry_receiver
     from pipeline.cli.session import open_engine
     from pipeline.settings import Settings
 

@@ -25,12 +25,14 @@ def report(
     from rich.console import Console
 
     from pipeline.app.installation import history_of
-    from pipeline.cli.output.person import show_pending
+    from pipeline.cli.output.access.person import show_pending
+    from pipeline.cli.output.access.users import show_waiting
     from pipeline.cli.output.report import show_report
     from pipeline.cli.session import read_database
     from pipeline.domain.access.principal import LOCAL
     from pipeline.domain.reports.contract import report_json
     from pipeline.domain.reports.figures import figures_of
+    from pipeline.store.acts.corrections import waiting
     from pipeline.store.people import erasure
     from pipeline.store.reads import reports
     from pipeline.store.reads.baselines import newest_baselines
@@ -56,6 +58,7 @@ def report(
         console = Console()
         show_report(console, figures_of(fleet), by, figures, newest_baselines(connection, LOCAL), period)
         show_pending(console, erasure.pending(connection))
+        show_waiting(console, waiting(connection, LOCAL))
 
 
 @app.command("alerts")

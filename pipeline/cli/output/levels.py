@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.app.levels import LevelState
+from pipeline.app.administration.levels import LevelState
 from pipeline.notifiers.wording.sentences import plain
 
 

@@ -176,9 +176,10 @@ class _EventSequence:
         self._fired: Counter[str] = Counter()  # by kind of timer
 
     def process(self, event: Event) -> None:
-        """Process an event, after the timers that were due when it was received."""
+        """Process an event, after the timers that were due when it was received, and then those that it made due."""
         self.advance(event.received_at)
         self._process(event)
+        self.advance(self._clock)  # not with the next event: that may have been received earlier
 
     def advance(self, now: datetime) -> None:
         """Move the clock to `now`. Each timer due by then fires at its own time."""
@@ -191,7 +192,6 @@ class _EventSequence:
 
     def flush(self, position: int | None = None) -> None:
         """Write all changes, the clock, and the position if there is one. The caller commits."""
-        self.advance(self._clock)  # what the last event made due at once: as before the next event
         self._work.flush()
         state.put_progress(self._work.connection, self._clock, position)
 

@@ -19,8 +19,8 @@ CEILING = 0.9
 """Largest baseline of the experience signal."""
 SIGN_MIN_CASES = 100
 """Observations of the other segments in 90 days below which a way to embellish has no baseline."""
-SIGN_FLOOR = 0.02
-"""Smallest baseline of a way to embellish; also the share of honest memories that contradict a scan."""
+SIGN_FLOOR = 0.05
+"""Smallest baseline of a way to embellish: as for the claims, 5 % may happen to honest people."""
 RHO_CEILING = 3.0
 """Largest response ratio that is assumed."""
 
@@ -95,7 +95,7 @@ def sign_null(n: int, total: float, tau: float) -> float | None:
     """The baseline of a way to embellish: the rate of the other segments plus their honest spread `tau`.
 
     `n`, `total`: number and sum of x of the other segments' observations in the trailing 90 days; None below 100 of
-    them. At least 2 %: with a rarer sign one or two cases would prove anything. At most 0.9.
+    them. At least 5 %: with a rarer sign a few cases would prove anything. At most 0.9.
     """
     if n < SIGN_MIN_CASES:
         return None

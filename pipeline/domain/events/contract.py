@@ -59,7 +59,7 @@ class BadEvent(Exception):
     """An invalid event: `field` is the path of the invalid field ("" for the whole event), `reason` a sentence.
 
     The reason quotes nothing of the event, because it is stored and published. `value` is the invalid value, for the
-    sender; None: there is no single one.
+    sender only; None: there is no single one.
     """
 
     def __init__(self, reason: str, field: str = "", value: object = None) -> None:

@@ -15,8 +15,8 @@ from pipeline.domain.events.incidents import Cause, IncidentChanged, Now, Then
 from pipeline.domain.incidents.grouping import Known
 from pipeline.domain.incidents.incident import REOPEN_WITHIN, Act, Incident
 from pipeline.store.db.bulk import insert, upsert
+from pipeline.store.schema.alerting.incidents import explanations, incident_acts, incident_alerts, incidents
 from pipeline.store.schema.evidence import alerts
-from pipeline.store.schema.incidents import explanations, incident_acts, incident_alerts, incidents
 
 _ids = msgspec.json.Decoder(tuple[str, ...])
 _then = msgspec.json.Decoder(Then)

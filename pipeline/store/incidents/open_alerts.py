@@ -14,11 +14,11 @@ from pipeline.domain.events.incidents import Rate
 from pipeline.domain.incidents.incident import AlertFacts
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
-from pipeline.store.db.bulk import among, among_rows, insert_new
+from pipeline.store.db.bulk import among, insert_new
 from pipeline.store.evidence.alerts import newest_pair_days
+from pipeline.store.schema.alerting.incidents import order_places
 from pipeline.store.schema.evidence import alerts, evidence, pairs
-from pipeline.store.schema.incidents import order_places
-from pipeline.store.schema.orders import orders, rollups
+from pipeline.store.schema.orders import orders
 
 _ROWS = 20_000  # orders read at once
 
@@ -174,22 +174,6 @@ def is_historic(connection: Connection, series: Series) -> bool:
     facts = select(orders.c.facts).where(orders.c.order_id == order_id)
     stored = None if order_id is None else connection.execute(facts).scalar()
     return stored is not None and _is_historic(_facts.decode(stored))
-
-
-def completed(
-    connection: Connection, segments: Collection[Segment], first_day: int, last_day: int
-) -> dict[Segment, int]:
-    """How many orders each segment completed in those days."""
-    if not segments:
-        return {}
-    key = (rollups.c.dimension, rollups.c.value)
-    query = (
-        select(*key, func.sum(rollups.c.n))
-        .where(among_rows(connection, key, segments), rollups.c.day.between(first_day, last_day))
-        .where(rollups.c.counter == "completed")
-        .group_by(*key)
-    )
-    return {Segment(dimension, value): int(n) for dimension, value, n in connection.execute(query)}
 
 
 def _stored_places(

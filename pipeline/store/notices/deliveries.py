@@ -15,7 +15,8 @@ from pipeline.store.db import bulk
 from pipeline.store.db.bulk import among, insert_new
 from pipeline.store.db.locks import try_lock
 from pipeline.store.notices import notices
-from pipeline.store.schema.notices import deliveries, told
+from pipeline.store.schema.alerting.notices import deliveries, told
+from pipeline.store.schema.alerting.notices import notices as notices_table
 
 MAX_REASON = 200
 
@@ -156,6 +157,16 @@ def backlogs(connection: Connection) -> dict[str, Backlog]:
     dead = func.count().filter(deliveries.c.state == "dead")
     query = select(deliveries.c.receiver, pending, func.min(deliveries.c.wake_at), dead).group_by(deliveries.c.receiver)
     return {receiver: Backlog(*rest) for receiver, *rest in connection.execute(query)}
+
+
+def delays(connection: Connection, receiver: str) -> list[float]:
+    """Seconds from each notice's commit to its recorded delivery."""
+    query = (
+        select(notices_table.c.created_at, deliveries.c.finished_at)
+        .join_from(deliveries, notices_table, deliveries.c.event_id == notices_table.c.event_id)
+        .where(deliveries.c.receiver == receiver, deliveries.c.state == "delivered")
+    )
+    return [(row.finished_at - row.created_at).total_seconds() for row in connection.execute(query)]
 
 
 def last_failures(connection: Connection) -> dict[str, str]:

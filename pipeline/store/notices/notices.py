@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select
 from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.notices.notice import Notice
 from pipeline.store.db.bulk import Row, among, insert_new
-from pipeline.store.schema.notices import deliveries, notices
+from pipeline.store.schema.alerting.notices import deliveries, notices
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(IncidentChanged).decode

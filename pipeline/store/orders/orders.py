@@ -14,7 +14,7 @@ from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
-from pipeline.store.db.bulk import add, among, remove, upsert
+from pipeline.store.db.bulk import add, among, among_rows, remove, upsert
 from pipeline.store.orders.memberships import membership_text
 from pipeline.store.schema.orders import orders, rollups
 
@@ -175,6 +175,26 @@ class OrderStore:
         return [
             SegmentSums(value, *(sums.get((value, counter), 0) for counter in _CONTACT_COUNTERS)) for value in segments
         ]
+
+    def completed(self, segments: Collection[Segment], first_day: int, last_day: int) -> dict[Segment, int]:
+        """How many orders each segment completed in those days, including what is not written yet."""
+        self._count_touched()
+        wanted = set(segments)
+        if not wanted:
+            return {}
+        key = (rollups.c.dimension, rollups.c.value)
+        query = (
+            select(*key, func.sum(rollups.c.n))
+            .where(among_rows(self._connection, key, sorted(wanted)), rollups.c.day.between(first_day, last_day))
+            .where(rollups.c.counter == "completed")
+            .group_by(*key)
+        )
+        sums = {Segment(*row[:2]): int(row[2]) for row in self._connection.execute(query)}
+        for (dimension, value, day), counts in self._deltas.items():
+            segment = Segment(dimension, value)
+            if segment in wanted and first_day <= day <= last_day:
+                sums[segment] = sums.get(segment, 0) + counts.get("completed", 0)
+        return sums
 
     def flush(self) -> None:
         """Write the orders that changed."""

@@ -15,8 +15,8 @@ from pipeline.domain.reports.alerts import Alert
 from pipeline.store.evidence.alerts import newest_pair_days
 from pipeline.store.orders.memberships import visible_orders
 from pipeline.store.reads.visible_segments import segment_visible
+from pipeline.store.schema.alerting.incidents import incident_alerts
 from pipeline.store.schema.evidence import alerts
-from pipeline.store.schema.incidents import incident_alerts
 
 _ALERTS = select(alerts, incident_alerts.c.number).outerjoin(
     incident_alerts, incident_alerts.c.alert_id == alerts.c.alert_id

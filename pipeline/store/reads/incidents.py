@@ -18,7 +18,7 @@ from pipeline.store.incidents.open_alerts import pairs_since
 from pipeline.store.orders.memberships import visible_orders
 from pipeline.store.people.vault import Vault
 from pipeline.store.reads.visible_segments import segment_visible
-from pipeline.store.schema.incidents import incident_acts, incidents
+from pipeline.store.schema.alerting.incidents import incident_acts, incidents
 
 ORDERS_SHOWN = 50
 _event = msgspec.json.Decoder(IncidentChanged)

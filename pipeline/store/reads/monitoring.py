@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, select
 
-from pipeline.store.schema.incidents import incidents
+from pipeline.store.schema.alerting.incidents import incidents
 
 
 def open_incidents(connection: Connection) -> dict[tuple[str, str], int]:

@@ -12,14 +12,13 @@ from pipeline.store.schema import (
     demo_phone,
     evidence,
     inbox,
-    incidents,
     journal,
-    notices,
     orders,
     people,
     tracking,
     users,
 )
+from pipeline.store.schema.alerting import incidents, notices
 from pipeline.store.schema.types import metadata
 
 __all__ = [

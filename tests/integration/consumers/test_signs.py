@@ -94,12 +94,12 @@ OTHERS = ("Metz", "Nancy", "Nice", "Pau", "Lens")
 
 
 def ordinary_month(runtime: EmbeddedRunner) -> None:
-    """In March 25 late orders of each of five depots, of which they moved one promise."""
+    """In March 25 late orders of each of five depots, of which they moved two promises."""
     raws = [
         raw
         for depot in OTHERS
         for n in range(25)
-        for raw in late(f"{depot}-{n}", MARCH + timedelta(days=n), depot, moved=n == 7, **HISTORIC)
+        for raw in late(f"{depot}-{n}", MARCH + timedelta(days=n), depot, moved=n in (7, 15), **HISTORIC)
     ]
     ingest(runtime, *raws)
 
@@ -145,7 +145,7 @@ def test_the_baseline_of_a_sign_is_the_others_share_with_their_spread(database_u
         with reading(runtime.engine) as connection:
             query = select(pairs.c.delta).where(pairs.c.signal == "moved", pairs.c.value == "Lyon")
             (delta,) = connection.execute(query).scalars()
-        assert delta == (5 + 0.5) / (125 + 1), "they do not differ: no spread"
+        assert delta == (10 + 0.5) / (125 + 1), "they do not differ: no spread"
     finally:
         runtime.engine.dispose()
 

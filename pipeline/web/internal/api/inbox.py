@@ -9,8 +9,8 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from pipeline.consumers import inbox as decisions
 from pipeline.consumers.corrections import Refused, Unknown
+from pipeline.consumers.inbox import decisions
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.two_people import Outcome

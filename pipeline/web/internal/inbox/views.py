@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from pipeline.consumers.inbox import suggestions_for
+from pipeline.consumers.inbox.decisions import suggestions_for
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.answers.parsed_reply import Reader
 from pipeline.domain.answers.review import InboxReason, as_statement

@@ -13,8 +13,8 @@ from pipeline.domain.incidents import lifecycle
 from pipeline.domain.incidents.incident import Act, Incident
 from pipeline.domain.incidents.lifecycle import Refused
 from pipeline.store.orders.timers import TimerStore
+from pipeline.store.schema.alerting.incidents import incident_acts, incident_alerts, incidents
 from pipeline.store.schema.evidence import alerts, evidence, pairs
-from pipeline.store.schema.incidents import incident_acts, incident_alerts, incidents
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import timers
 from pipeline.store.unit_of_work import UnitOfWork

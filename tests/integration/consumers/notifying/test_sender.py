@@ -122,8 +122,8 @@ def test_people_get_only_the_newest_of_what_waited_and_no_end_of_what_they_never
             until(lambda: [reason for _, reason in states(engine, "desk") if reason], "an attempt failed")
             publish(engine, change(act=2, kind="incident.changed", change="escalated", severity="critical", rises=True))
         publish(engine, resolved("I-2"))
+        clock.ahead = timedelta(minutes=5)
         with sending(engine, desk(), clock, server.settings):
-            clock.ahead = timedelta(minutes=5)
             until(lambda: server.messages, "a mail")
             until(lambda: not [state for state, _ in states(engine, "desk") if state in ("pending", "sending")], "done")
     assert [message["Subject"] for message in server.messages] == ["[critical] depot Lyon: escalated (on_time)"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from pipeline.cli.output.person import export_html, export_json
+from pipeline.cli.output.access.person import export_html, export_json
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.retention import Ages, delete_expired
 from pipeline.domain.access.permissions import Role

@@ -79,7 +79,7 @@ def test_the_baseline_of_experience_grows_with_spread_and_a_bad_week_up_to_a_cei
 def test_the_baseline_of_a_sign_needs_others_and_is_neither_tiny_nor_one() -> None:
     assert sign_null(99, 3.0, 0.0) is None
     assert sign_null(400, 20.0, 0.03) == pytest.approx(20.5 / 401 + 0.03)
-    assert sign_null(400, 0.0, 0.0) == 0.02
+    assert sign_null(400, 0.0, 0.0) == 0.05
     assert sign_null(400, 400.0, 0.1) == 0.9
 
 

@@ -32,16 +32,25 @@ _SUMS = ", ".join(
     f"COALESCE(SUM(n) FILTER (WHERE counter = '{counter}'), 0)::bigint AS {name}" for name, counter in _COUNTERS.items()
 )
 _LEVEL = "CASE dimension WHEN '' THEN 'fleet' ELSE dimension END AS level, value AS segment"
-VIEWS = (  # fixed names only
-    f"CREATE VIEW reporting.segment_days AS SELECT {_LEVEL}, {_DAY} AS day, {_SUMS} "
-    f"FROM rollups WHERE {_SEGMENTS} GROUP BY dimension, value, day",
-    "CREATE VIEW reporting.alerts AS SELECT alert_id, signal, dimension AS level, value AS segment, kind, state, "
-    f"severity, opened_at, resolved_at FROM alerts WHERE {_SEGMENTS}",
-    "CREATE VIEW reporting.incidents AS SELECT 'I-' || number AS incident_id, status, unverified, signal, "
-    "dimension AS level, value AS segment, COALESCE(severity, 'minor') AS severity, opened_at, changed_at, ended_at, "
-    f"closing_cause, rank FROM incidents WHERE {_SEGMENTS}",
-    "CREATE VIEW reporting.notices AS SELECT receiver, incident_id, state, reason, attempt, created_at, finished_at "
-    "FROM deliveries",
+_VIEW = "CREATE VIEW reporting.{} AS SELECT {} FROM {}"
+VIEWS = (
+    _VIEW.format(
+        "segment_days",
+        f"{_LEVEL}, {_DAY} AS day, {_SUMS}",
+        f"rollups WHERE {_SEGMENTS} GROUP BY dimension, value, day",
+    ),
+    _VIEW.format(
+        "alerts",
+        "alert_id, signal, dimension AS level, value AS segment, kind, state, severity, opened_at, resolved_at",
+        f"alerts WHERE {_SEGMENTS}",
+    ),
+    _VIEW.format(
+        "incidents",
+        "'I-' || number AS incident_id, status, unverified, signal, dimension AS level, value AS segment, "
+        "COALESCE(severity, 'minor') AS severity, opened_at, changed_at, ended_at, closing_cause, rank",
+        f"incidents WHERE {_SEGMENTS}",
+    ),
+    _VIEW.format("notices", "receiver, incident_id, state, reason, attempt, created_at, finished_at", "deliveries"),
 )
 
 

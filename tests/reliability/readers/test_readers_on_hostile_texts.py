@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.domain.answers.reading.comments import CommentReader
 from pipeline.domain.answers.reading.reader import PlainReader
-from tests.reliability.reader_times import MOST, hostile_texts, seconds_of
+from tests.reliability.readers.reader_times import MOST, hostile_texts, seconds_of
 from tests.support.limits import PATIENCE
 
 SECONDS = 3
@@ -15,7 +15,7 @@ SECONDS = 3
 
 def test_a_short_run_of_the_fuzzer_finds_no_crash_and_no_slow_text() -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, "-m", "tests.reliability.fuzz_readers", str(SECONDS)]
+    command = [sys.executable, "-m", "tests.reliability.readers.fuzz_readers", str(SECONDS)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + PATIENCE, check=False)
     assert run.returncode == 0, run.stderr[-2_000:]
     assert "Done" in run.stderr

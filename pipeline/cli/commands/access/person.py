@@ -38,7 +38,7 @@ def find_command(who: Who, output: Output = Format.TABLE) -> None:
     """List every contact of every account that has this number or address."""
     from rich.console import Console
 
-    from pipeline.cli.output.person import show_persons
+    from pipeline.cli.output.access.person import show_persons
     from pipeline.cli.session import open_store
 
     with open_store() as store:
@@ -61,7 +61,7 @@ def export_command(
 ) -> None:
     """Export everything that is known about a person. It is recorded as an act."""
     from pipeline.app.installation import now
-    from pipeline.cli.output.person import export_html, export_json
+    from pipeline.cli.output.access.person import export_html, export_json
     from pipeline.cli.session import open_store
     from pipeline.domain.access.principal import LOCAL
     from pipeline.store.people import personal_data
@@ -85,7 +85,7 @@ def erase_command(who: Who, chosen: Chosen = None, everybody: All = False, outpu
     from rich.console import Console
 
     from pipeline.app.installation import now
-    from pipeline.cli.output.person import show_erasures
+    from pipeline.cli.output.access.person import show_erasures
     from pipeline.cli.session import open_store
     from pipeline.domain.access.principal import LOCAL
     from pipeline.store.people import personal_data
@@ -104,7 +104,7 @@ def erasures_command(output: Output = Format.TABLE) -> None:
     """List the erasures that wait for a second user or for their time, and the newest that were carried out."""
     from rich.console import Console
 
-    from pipeline.cli.output.person import show_erasures
+    from pipeline.cli.output.access.person import show_erasures
     from pipeline.cli.session import read_database
     from pipeline.store.people import erasure
 

@@ -7,7 +7,10 @@ from rich.table import Table
 
 from pipeline.notifiers.wording.sentences import plain
 from pipeline.store.acts.acts import StoredAct
+from pipeline.store.acts.corrections import StoredCorrection
 from pipeline.store.users.users import User
+
+_MOST_ORDERS = 10
 
 
 def show_users(console: Console, users: Sequence[User]) -> None:
@@ -37,3 +40,11 @@ def show_acts(console: Console, acts: Sequence[StoredAct]) -> None:
         subject = "\n".join(filter(None, (plain(act.subject), details)))
         table.add_row(f"{act.at:%Y-%m-%d %H:%M}", plain(act.who), act.what.replace("_", " "), subject, act.origin)
     console.print(table)
+
+
+def show_waiting(console: Console, waiting: Sequence[StoredCorrection]) -> None:
+    """Print how many corrections wait, below a report that does not count them yet; nothing if there are none."""
+    if waiting:
+        orders = ", ".join(dict.fromkeys(plain(one.order_id) for one in waiting[:_MOST_ORDERS]))
+        number = "1 correction waits" if len(waiting) == 1 else f"{len(waiting)} corrections wait"
+        console.print(f"\n{number} for a second user, not counted yet: unvarnished corrections list ({orders})")

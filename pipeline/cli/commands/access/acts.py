@@ -19,7 +19,7 @@ def acts_command(
     import msgspec
     from rich.console import Console
 
-    from pipeline.cli.output.users import show_acts
+    from pipeline.cli.output.access.users import show_acts
     from pipeline.cli.session import read_database
     from pipeline.domain.access.principal import LOCAL
     from pipeline.store.acts.acts import newest

@@ -1,6 +1,6 @@
 """Fuzzes the readers of replies and comments: no exception, no text slower than 50 ms.
 
-    python -m tests.reliability.fuzz_readers [SECONDS]
+    python -m tests.reliability.readers.fuzz_readers [SECONDS]
 
 By default ten minutes. The corpus begins with the phrases of the vocabularies; inputs are bytes that are read as UTF-8.
 A text that is too slow is read again before it counts, because a busy machine may have interrupted it.

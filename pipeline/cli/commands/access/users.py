@@ -39,7 +39,7 @@ def list_command(output: Output = Format.TABLE) -> None:
     """List all users with role, scope and state."""
     from rich.console import Console
 
-    from pipeline.cli.output.users import show_users
+    from pipeline.cli.output.access.users import show_users
     from pipeline.cli.session import read_database
     from pipeline.store.users import users
 

@@ -29,7 +29,7 @@ def list_keys_command(output: Output = Format.TABLE) -> None:
     """List all API keys, revoked ones included, oldest first."""
     from rich.console import Console
 
-    from pipeline.cli.output.keys import show_keys
+    from pipeline.cli.output.access.keys import show_keys
     from pipeline.cli.session import read_database
     from pipeline.store.people import api_keys
 

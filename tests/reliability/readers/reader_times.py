@@ -1,6 +1,6 @@
 """How long the readers take for hostile texts: 99 % in less than 5 ms, none more than 50 ms.
 
-    python -m tests.reliability.reader_times
+    python -m tests.reliability.readers.reader_times
 
 CPU time of one reading, the least of five: the machine's other work does not count. Ends with 1 if a limit is missed.
 """

@@ -1,0 +1,1 @@
+"""Commands about users, keys, persons and what they did."""

@@ -1,0 +1,1 @@
+"""What the commands about access and personal data print."""

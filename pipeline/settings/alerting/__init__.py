@@ -1,0 +1,1 @@
+"""Where incidents are sent, and which figures are metrics."""

@@ -1,0 +1,91 @@
+"""The page of personal data in a real browser: accessibility, widths, and an erasure by two users."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize
+
+from pipeline.domain.access.permissions import Role
+from pipeline.web.http.server import internal_app
+from tests.support.builders import answered, at, completed, contact, scanned
+from tests.support.polyglot import POLYGLOT
+from tests.support.requests.installation import Clock, services
+from tests.support.requests.users import PASSWORD, START_TOKEN, add_user
+from tests.support.running.embedded import embedded, ingest
+from tests.support.servers import browsing
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+SIZES: dict[str, ViewportSize] = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1440, "height": 900}}
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")  # the folder of the screenshots
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def address(sqlite_database_url: str) -> Iterator[str]:
+    runtime = embedded(sqlite_database_url)
+    ingest(
+        runtime,
+        completed("SO-1", contacts=[contact("ana", name=POLYGLOT[:200], email="ana@example.com", extra={"a": ["b"]})]),
+        scanned("SO-1", at(hours=1), note="left at the gate"),
+        answered("SO-1", at(hours=2), arrival="late", comment=POLYGLOT),
+    )
+    add_user(runtime.engine, "otto", Role.OPERATIONS)
+    add_user(runtime.engine, "mia", Role.MANAGEMENT)
+    with browsing.served(internal_app(services(runtime, Clock(at(hours=4))), START_TOKEN)) as served:
+        yield served
+    runtime.engine.dispose()
+
+
+def sign_in(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/sign-in?next=/persons")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(f"{address}/persons")
+
+
+def check(page: Page, name: str, folder: Path) -> None:
+    """A page is accessible, fits its width, and is photographed."""
+    assert browsing.violations(page) == []
+    width = page.viewport_size
+    assert width is not None
+    assert page.evaluate("document.documentElement.scrollWidth") <= width["width"], f"{name} scrolls sideways"
+    page.screenshot(path=folder / f"{name}-{width['width']}.png", full_page=True)
+
+
+def find(page: Page, who: str) -> None:
+    page.get_by_label("Phone number, e-mail address").fill(who)
+    page.get_by_role("button", name="Find", exact=True).last.click()
+    page.get_by_text("A-1 / ana").first.wait_for()
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_two_users_erase_a_person(chromium: Browser, address: str, tmp_path: Path, size: ViewportSize) -> None:
+    folder = Path(PICTURES or tmp_path)
+    first, second = (chromium.new_context(viewport=size).new_page() for _ in range(2))
+    sign_in(first, address, "otto")
+    check(first, "persons", folder)
+    find(first, "0044 7700 900123")
+    check(first, "persons-found", folder)
+    first.get_by_role("button", name="Show everything").click()
+    first.get_by_text("ana@example.com").wait_for()
+    check(first, "persons-export", folder)
+    first.get_by_role("link", name="Personal data").first.click()
+    find(first, "A-1/ana")
+    first.get_by_role("button", name="Ask for erasure").click()
+    first.get_by_text("The erasure is asked for").wait_for()
+    check(first, "persons-asked", folder)
+    sign_in(second, address, "mia")
+    second.get_by_role("button", name="Erase for good").click()
+    second.get_by_text("The person is erased").wait_for()
+    check(second, "persons-erased", folder)
+    for page in (first, second):
+        page.context.close()

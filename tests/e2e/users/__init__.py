@@ -1,0 +1,1 @@
+"""Users of the internal listener in a real browser."""

@@ -1,0 +1,1 @@
+"""The readers of replies on hostile and random text."""
