@@ -54,6 +54,7 @@ PERMISSIONS: Mapping[str, str | None] = {
     "topics create": None,
     "bench embedded": None,
     "bench live": None,
+    "bench notices": None,
     "bench start-up": None,
 }
 
