@@ -109,7 +109,7 @@ def forget_strangers(connection: Connection, before: datetime, limit: int) -> in
     )
     found = [Owner("address", digest) for digest in connection.execute(query).scalars()]
     destroy(connection, found)
-    _leave_inbox(connection, among(connection, inbox.c.sender, [owner.id for owner in found]))
+    _leave_inbox(connection, _of_strangers(connection, [owner.id for owner in found]))
     return len(found)
 
 
@@ -211,6 +211,11 @@ def _destroy_words(connection: Connection, store: Store, person: PersonKey, orde
     )
 
 
+def _of_strangers(connection: Connection, digests: list[str]) -> ColumnElement[bool]:
+    """What is in the inbox of these addresses without belonging to an order."""
+    return and_(inbox.c.order_id.is_(None), among(connection, inbox.c.sender, digests))
+
+
 def _leave_inbox(connection: Connection, theirs: ColumnElement[bool]) -> None:
     """Nobody can read the words that wait any more. What was read keeps its codes, without the address."""
     connection.execute(delete(inbox).where(theirs, WAITING))
@@ -245,7 +250,7 @@ def _forget_addresses(connection: Connection, store: Store, person: PersonKey) -
     digests = persons.digests_of(connection, store.vault, person)
     own = sorted(digests - persons.shared_digests(connection, person, digests))
     destroy(connection, [Owner("address", digest) for digest in own])
-    _leave_inbox(connection, and_(inbox.c.order_id.is_(None), among(connection, inbox.c.sender, own)))
+    _leave_inbox(connection, _of_strangers(connection, own))
     addresses = undeliverable_addresses.c.digest
     connection.execute(delete(undeliverable_addresses).where(among(connection, addresses, own)))
     theirs = asks.update().where(_is(asks, person))

@@ -19,7 +19,7 @@ from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, at
 from tests.support.requests import installation
 from tests.support.requests.installation import Clock, services
-from tests.support.requests.users import add_user, token_of
+from tests.support.requests.users import add_user, app_of, listener, post, sign_in, token_of
 from tests.support.running.embedded import LEVELS, ingest
 from tests.support.stored import counters, published, rows
 
@@ -229,6 +229,19 @@ def test_the_pages_show_words_claim_and_suggestion_and_take_a_decision(
     assert "a second person" in api.get(f"/inbox/{entry['id']}").text
     assert api.post(f"/inbox/{entry['id']}", data={"decision": "correct", "score": "11"}).status_code == 400
     assert api.get("/inbox/none").status_code == 404
+
+
+def test_a_decision_in_a_browser_needs_the_token_of_its_page(runtime: EmbeddedRunner) -> None:
+    unread(runtime)
+    add_user(runtime.engine, "mia", Role.MANAGEMENT)
+    [row] = rows(runtime, inbox)
+    page = f"/inbox/{row['item_id']}"
+    with listener(app_of(runtime)) as browser:
+        assert sign_in(browser, "mia").status_code == 303
+        assert browser.post(page, data={"decision": "correct", "arrival": "late"}).status_code == 403
+        assert post(browser, page, page, decision="correct", arrival="late").headers["location"] == "/inbox"
+    runtime.process_pending()
+    assert [row["closed_by"] for row in rows(runtime, inbox)] == ["mia"]
 
 
 def test_the_command_lists_shows_and_decides(
