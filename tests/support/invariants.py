@@ -40,14 +40,17 @@ def _figures(engine: Engine) -> list[str]:
 def _evidence(engine: Engine, setup: Setup) -> list[str]:
     wrong = []
     with engine.connect() as connection:  # never committed: folding writes
-        store, today = EvidenceStore(connection), clock_of(connection).toordinal()
+        store, today = EvidenceStore(connection, setup.rules_since), clock_of(connection).toordinal()
         setup = setup.with_changes(level_changes.read(connection))
         for series in map(Series._make, connection.execute(select(*evidence.c[:3]).distinct()).all()):
             stored = store.state(series)
             numbers = select(pairs.c.n).where(*(pairs.c[name] == item for name, item in series._asdict().items()))
             if sorted(connection.execute(numbers).scalars()) != list(range(1, stored.pairs + 1)):
                 wrong.append(f"the pairs of {series} are not numbered without gaps")
-            elif EvidenceStore(connection).fold(series, 0, setup.thresholds[series.dimension], today) != stored:
+            elif (
+                EvidenceStore(connection, setup.rules_since).fold(series, 0, setup.thresholds[series.dimension], today)
+                != stored
+            ):
                 wrong.append(f"the evidence of {series} differs from the fold of its pairs")
         connection.rollback()
     return wrong

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from pipeline.domain.events.incidents import CaseChanged, IncidentChanged
+from pipeline.domain.events.incidents import IncidentChanged
 
 MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger event is refused before it is parsed
 MAX_STORED_BYTES = MAX_EVENT_BYTES * 3 // 2  # of an event whose words are sealed: base64 needs a third more
@@ -350,16 +350,13 @@ KINDS: Mapping[str, Kind] = {
     "incident.closed": Kind("alerts", IncidentChanged),
     "incident.reopened": Kind("alerts", IncidentChanged),
     "incident.changed": Kind("alerts", IncidentChanged),
-    "case.opened": Kind("cases", CaseChanged),
-    "case.changed": Kind("cases", CaseChanged),
-    "case.closed": Kind("cases", CaseChanged),
 }
 
 
 # What the evidence of segments is made of.
 EVIDENCE = ("fulfilment.compared", "embellishment.observed")
 # Only we emit evidence and alerts: from other sources they would be forged.
-CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts", "cases"))
+CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
 # Nor are corrections accepted from outside: the rule of two people decides when one counts.
 NEVER_RECEIVED = CONCLUSIONS | {"feedback.corrected"}
 OWN_SOURCE = "unvarnished"
@@ -371,8 +368,6 @@ def key_of(data: Struct) -> str:
         return f"{data.dimension}={data.value}"
     if isinstance(data, IncidentChanged):
         return data.incident_id
-    if isinstance(data, CaseChanged):
-        return data.case_id
     return str(getattr(data, "order_id", None) or getattr(data, "tracking_number", ""))
 
 

@@ -1,4 +1,4 @@
-"""What is published about incidents and cases: ids, codes and figures. Words and contacts travel on no topic."""
+"""What is published about incidents: ids, codes and figures. Words and contacts travel on no topic."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -15,11 +15,6 @@ ClosingCause = Literal[
     "carrier", "depot", "planning", "supplier", "data", "customer", "promise", "reporting", "no_fault_found", "other"
 ]
 """The cause that a person found, for `incident.closed`."""
-
-CaseState = Literal["open", "closed"]
-CaseChange = Literal["assigned", "noted", "overdue", "reopened"]
-CaseOrigin = Literal["answer", "reply", "incident", "person"]
-CaseOutcome = Literal["settled", "compensated", "redelivered", "explained", "not_reached", "no_action", "other"]
 
 
 class Cause(Struct, frozen=True):
@@ -94,33 +89,3 @@ class IncidentChanged(Struct, frozen=True, kw_only=True):
     """The other incident of a merge or a split."""
     historic: bool = False
     """Whether the change belongs to a replayed past, about which nobody is to be notified."""
-
-
-class CaseChanged(Struct, frozen=True, kw_only=True):
-    """An act or change of a case, and what the case is after it.
-
-    `case.changed` has a `change`: assigned, noted, overdue, reopened.
-    """
-
-    case_id: str
-    act: int
-    """Number of the act in its case, from 1: later acts have larger ones."""
-    at: Moment
-    by: str
-    """The user who acted, by id; `system` for what follows from events and time."""
-    origin: CaseOrigin
-    state: CaseState
-    severity: Severity
-    opened_at: Moment
-    due_at: Moment
-    overdue: bool
-    account_id: str | None = None
-    order_id: str | None = None
-    contact_id: str | None = None
-    role: str | None = None
-    incident_id: str | None = None
-    change: CaseChange | None = None
-    owner: str | None = None
-    outcome: CaseOutcome | None = None
-    confirmed: bool | None = None
-    """What the customer says after the closing: settled, or not. None: not asked, or no answer yet."""

@@ -20,7 +20,7 @@ from pipeline.domain.detection.pairs import MOVED, ON_TIME
 from pipeline.domain.detection.segments import Segment, Series
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
-from pipeline.store.schema.evidence import evidence, fleet_days, nulls, pairs
+from pipeline.store.schema.evidence import evidence, fleet_days, nulls, pairs, segment_days
 
 _SERIES_AT_ONCE = 1_000  # read in one query
 WINDOW_DAYS = 90  # before the start of a month: its baseline is estimated from the pairs of these days
@@ -249,9 +249,10 @@ class EvidenceStore:
         return sorted(found | {one for one in self._states if one.dimension == dimension})
 
     def delete_level(self, dimension: str) -> None:
-        """Delete the pairs and the evidence of a level."""
+        """Delete the pairs, the evidence and the daily sums of a level. What was frozen for its months stays."""
         self._connection.execute(delete(pairs).where(pairs.c.dimension == dimension))
         self._connection.execute(delete(evidence).where(evidence.c.dimension == dimension))
+        self._connection.execute(delete(segment_days).where(segment_days.c.dimension == dimension))
 
     def load_states(self, wanted: Collection[Series]) -> None:
         """Read the evidence of these series in one query; `state` reads a single one."""

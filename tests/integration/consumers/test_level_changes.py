@@ -22,7 +22,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes as stored_changes
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import reports
-from pipeline.store.schema.evidence import alerts, evidence, pairs
+from pipeline.store.schema.evidence import alerts, evidence, pairs, segment_days
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.invariants import violated_invariants
 from tests.support.modes import EVERYWHERE
@@ -82,7 +82,8 @@ def of_level(runtime: EmbeddedRunner, name: str) -> dict[str, Any]:
     with reading(runtime.engine) as connection:
         figures = reports.by_segment(connection, LOCAL, name)
     counted = [tuple(row.values()) for row in rows(runtime, pairs) if row["dimension"] == name]
-    return {"pairs": sorted(counted), "states": states, "figures": figures}
+    sums = [tuple(row.values()) for row in rows(runtime, segment_days) if row["dimension"] == name]
+    return {"pairs": sorted(counted), "states": states, "figures": figures, "sums": sorted(sums)}
 
 
 def of_product(runtime: EmbeddedRunner) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ _named = msgspec.json.Decoder(_Envelope)
 def outgoing(kind: str, payload: str, prefix: str = "") -> OutgoingRecord:
     """An event of the journal as a record in structured mode, on the topic of its type, without words.
 
-    Its key is the order; for an alert the segment, for an incident or a case its id. Consumers read the events of one
+    Its key is the order; for an alert the segment, for an incident its id. Consumers read the events of one
     key in the order of publication.
     """
     topic = KINDS[kind].topic

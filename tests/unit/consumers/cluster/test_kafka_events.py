@@ -46,19 +46,6 @@ INCIDENT = {
     "then": {"at": at().isoformat(), "since": "2026-11-01", "rate": None, "null": 0.05},
     "now": None,
 }
-CASE = {
-    "case_id": "C-3f7a2c9d10b4",
-    "act": 1,
-    "at": at().isoformat(),
-    "by": "system",
-    "origin": "answer",
-    "state": "open",
-    "severity": "minor",
-    "opened_at": at().isoformat(),
-    "due_at": at().isoformat(),
-    "overdue": False,
-    "order_id": "SO-1",
-}
 
 
 def record(value: bytes | None, *headers: tuple[str, bytes | None], topic: str = "orders") -> KafkaRecord:
@@ -238,7 +225,6 @@ def compared() -> bytes:
         (cloud("alert.opened", "1", at(), ALERT), "alerts", "depot=Lyon"),
         (cloud("alert.resolved", "2", at(), ALERT), "alerts", "depot=Lyon"),
         (cloud("incident.acknowledged", "3", at(), INCIDENT), "alerts", "I-3f7a2c9d10b4"),
-        (cloud("case.opened", "4", at(), CASE), "cases", "C-3f7a2c9d10b4"),
     ],
 )
 def test_published_events_have_as_key_their_order_or_what_they_are_about(raw: bytes, topic: str, key: str) -> None:
