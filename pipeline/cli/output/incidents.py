@@ -26,7 +26,7 @@ def show_incidents(console: Console, going_on: Sequence[Incident], ended: Sequen
 
 def _headline(incident: Incident) -> str:
     segment = sentences.segment_name(incident.cause.dimension, incident.cause.value)
-    signals = ", ".join(name.replace("_", " ") for name in incident.signals)
+    signals = ", ".join(sentences.signal_name(name) for name in incident.signals)
     return f"{incident.incident_id} {incident.severity or 'no severity'}: {segment}, {signals}"
 
 
@@ -48,6 +48,6 @@ def _text(incident: Incident) -> str:
 
 def _rate(rate: Rate | None) -> str:
     if rate is None:
-        return "no answers"
+        return "no figures"
     low, high = sentences.percent(rate.low), sentences.percent(rate.high)
-    return f"{sentences.percent(rate.value)} ({low} to {high}, {rate.n:,} answers)"
+    return f"{sentences.percent(rate.value)} ({low} to {high}, {rate.n:,} orders)"

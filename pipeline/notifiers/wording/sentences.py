@@ -74,6 +74,11 @@ def segment_name(dimension: str, value: str) -> str:
     return ", ".join(f"{plain(name)} {plain(part)}" for name, part in zip(names, values, strict=True))
 
 
+def signal_name(signal: str) -> str:
+    """What a signal is about: "on time", "moved promises"."""
+    return _render("signal.j2", signal=signal)
+
+
 def segment_kind(dimension: str) -> str:
     """A segment of a level: "a depot"; "a combination of region and carrier" for a level of two dimensions."""
     if not dimension:

@@ -65,6 +65,13 @@ def alerts_page(
     return _read(connection, principal, newest_first.limit(limit), day)
 
 
+def alerts_named(connection: Connection, principal: Principal, day: date, ids: Sequence[str]) -> list[Alert]:
+    """Those of the alerts that the principal sees, in the order of `ids`."""
+    place = {alert_id: number for number, alert_id in enumerate(ids)}
+    found = _read(connection, principal, _ALERTS.where(alerts.c.alert_id.in_(ids)), day)
+    return sorted(found, key=lambda alert: place[alert.alert_id])
+
+
 def _read(connection: Connection, principal: Principal, query: Select[Any], day: date) -> list[Alert]:
     rows = connection.execute(query.where(segment_visible(connection, alerts, principal))).all()
     last_days = newest_pair_days(

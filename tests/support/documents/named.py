@@ -181,7 +181,7 @@ def command_error(words: str) -> str | None:
 
 def target_exists(words: str) -> bool:
     """Whether the Makefile has that target, and that value of WHAT."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")  # lines that go on
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     known = set(re.findall(r"^([a-z-]+):(?!=)", makefile, re.MULTILINE)) | {"bench"}
     benches = {*re.findall(r"^BENCHES := (.*)$", makefile, re.MULTILINE)[0].split(), "help", "..."}
     first, *rest = words.split()

@@ -1,7 +1,9 @@
 """The pages of incidents and alerts: lists by key, one incident with its acts as forms."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +22,7 @@ from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import incidents as read
-from pipeline.store.reads.alerts import alerts_page
+from pipeline.store.reads.alerts import alerts_named, alerts_page
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.auth.guard import csrf_of
@@ -31,8 +33,10 @@ from pipeline.web.internal.incidents import acts
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 
 PAGE = 50  # rows of a list
+_ECHOES = 200  # alerts that a page lists below those of its incident
 _ENDED = 20  # ended incidents below those that go on
 _MAX_FIELDS = 10
+_ENTERED = ("owner", "days", "reason", "cause", "words")
 _Request = Request[Any, Any, Any]
 _READ = needs(Permission.FIGURES)
 _environment = page_environment("pipeline.web.internal.incidents")
@@ -40,18 +44,18 @@ _environment.globals["segment_name"] = sentences.segment_name
 
 
 def _rate(rate: Rate | None) -> str:
-    """ "40.0% (30.0% to 50.0%, 40 answers)"."""
+    """ "40.0% (30.0% to 50.0%, 40 orders)"."""
     if rate is None:
-        return "no answers"
+        return "no figures"
     low, high = sentences.percent(rate.low), sentences.percent(rate.high)
-    return f"{sentences.percent(rate.value)} ({low} to {high}, {rate.n:,} answers)"
+    return f"{sentences.percent(rate.value)} ({low} to {high}, {rate.n:,} orders)"
 
 
 def _day_of(text: str | date) -> str:
     return sentences.day(datetime.fromisoformat(text) if isinstance(text, str) else text)
 
 
-_environment.filters |= {"rate": _rate, "day_of": _day_of}
+_environment.filters |= {"rate": _rate, "day_of": _day_of, "signal": sentences.signal_name}
 
 
 def routes(services: Services) -> list[Any]:
@@ -86,8 +90,7 @@ def routes(services: Services) -> list[Any]:
         try:
             await to_thread.run_sync(acts.perform, services, principal_of(request), incident_id, act, fields)
         except Problem as problem:
-            status = HTTPStatus(problem.status_code)
-            return await to_thread.run_sync(_page, services, request, incident_id, problem.detail, status)
+            return await to_thread.run_sync(_page, services, request, incident_id, problem, fields)
         return Redirect(f"/incidents/{quote(incident_id, safe='')}", status_code=303)
 
     @get("/alerts", opt=_READ, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
@@ -104,8 +107,15 @@ def routes(services: Services) -> list[Any]:
 
 
 def _page(
-    services: Services, request: _Request, incident_id: str, problem: str = "", status: HTTPStatus = HTTPStatus.OK
+    services: Services,
+    request: _Request,
+    incident_id: str,
+    problem: Problem | None = None,
+    entered: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
+    """The page of an incident. After a refused act it has the problem and what was entered, and does not update itself:
+    its address is that of the act.
+    """
     number, viewer = number_of(incident_id), principal_of(request)
     with reading(services.store.engine) as connection:
         values = None if number is None else _values(services, viewer, connection, number)
@@ -113,6 +123,8 @@ def _page(
         return error_page(
             viewer, HTTPStatus.NOT_FOUND, "Incident not found", f"No incident “{incident_id[:40]}” found."
         )
+    if problem is not None:
+        del values["version"]
     template = _environment.get_template("incident.html.j2")
     shown = template.render(
         **values,
@@ -120,9 +132,10 @@ def _page(
         causes=CLOSING_CAUSES,
         max_snooze=MAX_SNOOZE.days,
         csrf=csrf_of(request),
-        problem=problem,
+        problem="" if problem is None else problem.detail,
+        entered={name: entered.get(name, "") for name in _ENTERED},
     )
-    return html(shown, status)
+    return html(shown, HTTPStatus.OK if problem is None else HTTPStatus(problem.status_code))
 
 
 def _values(services: Services, viewer: Principal, connection: Connection, number: int) -> dict[str, Any] | None:
@@ -130,9 +143,12 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
     if incident is None:
         return None
     affected = read.accounts_and_orders(connection, viewer, incident)
+    day = clock_of(connection).date()
     return {
         "incident": incident,
         "acts": read.acts(connection, viewer, number, services.store.vault),
+        "alerts": alerts_named(connection, viewer, day, incident.alerts[:PAGE]),
+        "echoes": alerts_named(connection, viewer, day, incident.explains[:_ECHOES]),
         "accounts": affected.accounts[:PAGE],
         "orders": affected.orders,
         "version": version_of(connection, viewer, services.store),
