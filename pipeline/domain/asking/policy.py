@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import time, timedelta
 
+from pipeline.domain.asking.calendars import Calendar
 from pipeline.domain.asking.channels import SMS, Channel
 from pipeline.domain.events.contract import ContactRole
 
@@ -33,7 +34,7 @@ class Policy:
     ask_after: timedelta = timedelta(0)
     """From the delivery to the question."""
     send_within: timedelta = timedelta(hours=48)
-    """From the decision to the latest time of sending: afterwards the question is given up."""
+    """From the decision to the latest time of sending, closed days not counted: afterwards it is given up."""
     remind_after: timedelta | None = timedelta(hours=48)
     """From the question to its only reminder; None: no reminder."""
     quiet_from: time = time(20)
@@ -41,6 +42,8 @@ class Policy:
     quiet_until: time = time(8)
     zones: frozenset[str] = frozenset({"UTC"})
     """Time zones assumed for recipients whose zone is unknown."""
+    calendar: Calendar | None = None
+    """Days on which nothing is sent, by country; None: every day is open."""
 
     def channel(self, name: str | None) -> Channel | None:
         """The channel of that name; None if this installation does not have it."""

@@ -106,6 +106,7 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     language: Annotated[str, Meta(max_length=35)] | None = None
     timezone: Annotated[str, Meta(max_length=64)] | None = None
     consent: Consent | None = None
+    country: Annotated[str, Meta(max_length=100)] | None = None  # ISO 3166; without it intake sets that of the phone
     unusable_addresses: list[str] = []  # set by intake: "phone", "email", whatever was named and cannot be written to
 
 

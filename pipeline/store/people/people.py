@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from pipeline.domain.asking.channels import AddressKind
 from pipeline.domain.events.contract import Account, Contact
 from pipeline.store.db.bulk import Row, insert_new, upsert
+from pipeline.store.people.phone_numbers import country_code, country_of
 from pipeline.store.people.vault import SealingKey, Vault, deliverable
 from pipeline.store.schema.people import people, person_orders
 
@@ -57,6 +58,9 @@ def seal_contact(vault: Vault, key: SealingKey, account: Account, said_at: datet
         contact["unusable_addresses"] = unusable_addresses(vault, account, phone, email)
     if phone and number not in (None, phone) and deliverable("phone", phone) != number:
         phone = number  # sealed so that it can be read without knowing its country
+    country = country_code(contact.pop("country", None)) or (None if number is None else country_of(number))
+    if country is not None:
+        contact["country"] = country
     contact.update(name=None, phone=phone_digest, email=email_digest)
     return {
         "account_id": account.id,

@@ -38,6 +38,14 @@ def country_code(text: str | None) -> str | None:
 
 
 @lru_cache(maxsize=4_096)
+def country_of(number: str) -> str | None:
+    """The ISO 3166 code of the country of a number in E.164; None if it belongs to none, such as a satellite's."""
+    parsed = _parse(number, None)
+    region = None if parsed is None else phonenumbers.region_code_for_number(parsed)
+    return country_code(region)
+
+
+@lru_cache(maxsize=4_096)
 def e164(text: str, country: str | None = None) -> str | None:
     """The number in E.164; None if the text contains no number that can be written to.
 
