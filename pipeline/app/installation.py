@@ -221,12 +221,13 @@ def history_of(connection: Connection) -> tuple[LevelHistory, float] | None:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """The policy with the channels and closed days of this installation.
+    """The policy with the channels, closed days and country rules of this installation.
 
     Raises ConfigurationError if a channel does not exist.
     """
+    channels = tuple(map(countries.with_countries, registry.channels_of(settings)))
     closed_days = countries.calendar() if settings.skip_holidays else None
-    return replace(settings.policy, channels=registry.channels_of(settings), calendar=closed_days)
+    return replace(settings.policy, channels=channels, calendar=closed_days)
 
 
 def ages_of(settings: Settings) -> Ages:

@@ -1,13 +1,16 @@
-"""Days on which nothing is sent, by country: public holidays and the rules in countries.toml."""
+"""What applies to messages by country: public holidays, and the rules in countries.toml."""
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from importlib import resources
 
 import msgspec
 from babel.core import get_global
+
+from pipeline.domain.asking.channels import SMS, Channel
 
 RULES = "countries.toml"
 _ISO_3166 = 2  # letters of a country's code; Babel also has codes of regions
@@ -17,6 +20,7 @@ class CountryRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What applies to messages in one country. Weekdays as in `date.weekday`: 0 is Monday."""
 
     closed_weekdays: frozenset[int] = frozenset()
+    two_way_sms: bool = True
 
 
 class CountryCalendar:
@@ -39,8 +43,20 @@ class CountryCalendar:
 @lru_cache(maxsize=1)
 def calendar() -> CountryCalendar:
     """The calendar with the rules of this version."""
+    return CountryCalendar(_rules())
+
+
+def with_countries(channel: Channel) -> Channel:
+    """The channel with the countries where nobody can reply on it."""
+    if channel.name != SMS.name:
+        return channel
+    return replace(channel, one_way_in=frozenset(code for code, rule in _rules().items() if not rule.two_way_sms))
+
+
+@lru_cache(maxsize=1)
+def _rules() -> dict[str, CountryRule]:
     text = (resources.files(__package__) / RULES).read_text()
-    return CountryCalendar(msgspec.convert(tomllib.loads(text), dict[str, CountryRule]))
+    return msgspec.convert(tomllib.loads(text), dict[str, CountryRule])
 
 
 @lru_cache(maxsize=1_024)

@@ -83,6 +83,7 @@ class Claimed:
     sending_at: datetime
     late: timedelta  # since it was due
     role: ContactRole | None = None
+    one_way: bool = False  # the contact cannot reply to the message
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,11 @@ class _Ask:
         if sealed is None:
             return None
         return deliverable(self.channel.address_kind, vault.open(self.person.wrapped_key, sealed))
+
+    @property
+    def is_one_way(self) -> bool:
+        """Whether the contact cannot reply on the channel, in their country."""
+        return self.contact is not None and self.channel is not None and self.contact.country in self.channel.one_way_in
 
     def request(self) -> FeedbackRequested:
         """The question, with the claim as it is at this moment."""
@@ -325,6 +331,7 @@ class _Claiming:
             sending_at=self._now,
             late=self._now - ask.row.due_at,
             role=request.role,
+            one_way=ask.is_one_way,
         )
         self.claims.to_send.append(claimed)
         self._committed.append(
