@@ -51,7 +51,7 @@ class AskingSettings(SettingsGroup):
     )
     role_ask_after_minutes: Annotated[dict[ContactRole, float], NoDecode] = Field(
         {},
-        description="minutes from the reported delivery until a contact of a role is asked, as in user:2880,purchaser:1440. "
+        description="minutes from the reported delivery until contacts of a role are asked, as in user:2880. "
         "For other roles UNVARNISHED_ASK_AFTER_MINUTES applies",
     )
     overdue_ask_after_hours: float = Field(

@@ -72,7 +72,10 @@ def before_sending(ask: SendEligibility, policy: Policy, now: datetime) -> Go | 
     if refused is not None:
         return End(refused)
     since = ask.decided_at if ask.send_by is None else ask.send_by - policy.send_within
-    end = give_up_at(max(since, ask.wait_until or since), ask.places, policy)
+    since = max(since, ask.wait_until or since)
+    end = since + policy.send_within
+    if now >= end:  # closed days may have moved it; most questions are sent before that matters
+        end = give_up_at(since, ask.places, policy)
     if now >= end:
         return End(_why_never(ask))
     if ask.channel is None or ask.address is None:
