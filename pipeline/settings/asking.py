@@ -13,8 +13,6 @@ from pipeline.domain.events.contract import BadEvent, ContactRole
 from pipeline.domain.events.times import check_zone
 from pipeline.settings.base import Fraction, SettingsGroup
 
-_MOST = 100_000  # days or minutes by role: a time so long ago still has a date
-
 
 class AskingSettings(SettingsGroup):
     """Limits, delays and quiet hours of questions."""
@@ -31,11 +29,6 @@ class AskingSettings(SettingsGroup):
         description="minimum number of days between two questions to one contact, and to one phone number or address "
         "whatever contacts and accounts it belongs to. 0: none",
     )
-    role_rest_days: Annotated[dict[ContactRole, float], NoDecode] = Field(
-        {},
-        description="minimum number of days between two questions to one contact of a role, as in "
-        "decision_maker:90,purchaser:30. It counts where it is longer than UNVARNISHED_CONTACT_REST_DAYS",
-    )
     address_daily_cap: int = Field(
         2,
         ge=0,
@@ -48,11 +41,6 @@ class AskingSettings(SettingsGroup):
     account_period_days: float = Field(7, gt=0, description="length in days of the period that the account cap counts")
     ask_after_minutes: float = Field(
         0, ge=0, description="minutes from the reported delivery until the customer is asked about it"
-    )
-    role_ask_after_minutes: Annotated[dict[ContactRole, float], NoDecode] = Field(
-        {},
-        description="minutes from the reported delivery until contacts of a role are asked, as in user:2880. "
-        "For other roles UNVARNISHED_ASK_AFTER_MINUTES applies",
     )
     overdue_ask_after_hours: float = Field(
         24,
@@ -109,8 +97,6 @@ class AskingSettings(SettingsGroup):
             probe_after=timedelta(hours=self.overdue_ask_after_hours),
             answer_within=timedelta(days=self.answer_within_days),
             ask_after=timedelta(minutes=self.ask_after_minutes),
-            role_rests={role: timedelta(days=days) for role, days in self.role_rest_days.items()},
-            role_waits={role: timedelta(minutes=wait) for role, wait in self.role_ask_after_minutes.items()},
             send_within=timedelta(hours=self.send_within_hours),
             remind_after=timedelta(hours=self.remind_after_hours) if self.remind_after_hours else None,
             quiet_from=quiet_from,
@@ -128,11 +114,6 @@ class AskingSettings(SettingsGroup):
         if unknown:
             raise ValueError(f"unknown roles {sorted(unknown)}; the known roles are {', '.join(get_args(ContactRole))}")
         return roles
-
-    @field_validator("role_rest_days", "role_ask_after_minutes", mode="before")
-    @classmethod
-    def _parse_by_role(cls, value: object) -> object:
-        return _by_role(value) if isinstance(value, str) else value
 
     @field_validator("quiet_hours")
     @classmethod
@@ -159,19 +140,3 @@ class AskingSettings(SettingsGroup):
                 "quiet_hours and customer_timezones leave no hour of the day in which a message may be sent"
             )
         return self
-
-
-def _by_role(text: str) -> dict[str, float]:
-    """Parse numbers by role, such as "user:48,purchaser:24". Raises ValueError naming the part that is malformed."""
-    found: dict[str, float] = {}
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        role, _, number = (part.strip() for part in item.partition(":"))
-        if role not in get_args(ContactRole):
-            raise ValueError(f"unknown role {role!r}; the known roles are {', '.join(get_args(ContactRole))}")
-        try:
-            found[role] = float(number)
-        except ValueError:
-            raise ValueError(f"{item!r} is not a role and a number, as in user:48") from None
-        if not 0 <= found[role] <= _MOST:
-            raise ValueError(f"{item!r} is not a number from 0 to {_MOST:,}")
-    return found

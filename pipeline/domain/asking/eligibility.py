@@ -207,10 +207,7 @@ def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy
     contact = contact_of(order.facts, decision.contact_id)
     delivered_at = order.dialogue.claim.delivered_at if purpose == "delivery" else None
     places = places_of(contact, order.facts.latest.timezone, policy)
-    if delivered_at is None:
-        send_at = open_from(now, places, policy)
-    else:
-        send_at = due_at(delivered_at, now, places, policy, contact.role if contact else None)
+    send_at = open_from(now, places, policy) if delivered_at is None else due_at(delivered_at, now, places, policy)
     if send_at is None:
         return Decision(decision.contact_id, Reason.QUIET_ALL_DAY)
     return replace(decision, send_at=send_at)
@@ -232,7 +229,7 @@ def _refusal(
     if not _sampled(order.order_id, contact.id, policy.sample_rate):
         return Reason.SAMPLED_OUT
     last = history.last_asked.get(contact.id)
-    if last is not None and now - last < policy.rest_of(contact.role):
+    if last is not None and now - last < policy.contact_rest:
         return Reason.ASKED_RECENTLY
     uses = history.address_uses.get(to, ()) if to is not None else ()
     return _REST_REASON[resting(uses, order.facts.latest.account.id, policy, now)]

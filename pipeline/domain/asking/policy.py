@@ -1,7 +1,6 @@
 """How customers may be asked: on which channels, how often, and at which hours."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import time, timedelta
 
 from pipeline.domain.asking.calendars import Calendar
@@ -45,19 +44,6 @@ class Policy:
     """Time zones assumed for recipients whose zone is unknown."""
     calendar: Calendar | None = None
     """Days on which nothing is sent, by country; None: every day is open."""
-    # Not part of the hash: a dict has none.
-    role_rests: Mapping[ContactRole, timedelta] = field(default_factory=dict, hash=False)
-    """Time between two questions to one contact in such a role, where it is longer than `contact_rest`."""
-    role_waits: Mapping[ContactRole, timedelta] = field(default_factory=dict, hash=False)
-    """From the delivery to the question to a contact in such a role, instead of `ask_after`."""
-
-    def rest_of(self, role: ContactRole) -> timedelta:
-        """Time between two questions to one contact in that role."""
-        return max(self.contact_rest, self.role_rests.get(role, self.contact_rest))
-
-    def wait_of(self, role: ContactRole | None) -> timedelta:
-        """From the delivery to the question to a contact in that role; None: in no known role."""
-        return self.ask_after if role is None else self.role_waits.get(role, self.ask_after)
 
     def channel(self, name: str | None) -> Channel | None:
         """The channel of that name; None if this installation does not have it."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pipeline.domain.asking.calendars import Place
 from pipeline.domain.asking.channels import MAX_QUEUE_TIME
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.events.contract import Contact, ContactRole
+from pipeline.domain.events.contract import Contact
 from pipeline.domain.events.times import zone
 
 MIN_VALIDITY = timedelta(minutes=2)  # a message that may wait for less than this is not sent before quiet time
@@ -36,15 +36,9 @@ def _country_of(zone_name: str, policy: Policy) -> str | None:
     return None if policy.calendar is None else policy.calendar.country_of(zone_name)
 
 
-def due_at(
-    happened_at: datetime,
-    now: datetime,
-    places: Collection[Place],
-    policy: Policy,
-    role: ContactRole | None = None,
-) -> datetime | None:
-    """When to ask about an event: after the wait for that role, outside quiet time. None: there is no such time."""
-    return open_from(max(now, happened_at + policy.wait_of(role)), places, policy)
+def due_at(happened_at: datetime, now: datetime, places: Collection[Place], policy: Policy) -> datetime | None:
+    """When to ask about an event: after the policy's wait, outside quiet time. None: there is no such time."""
+    return open_from(max(now, happened_at + policy.ask_after), places, policy)
 
 
 def open_from(moment: datetime, places: Collection[Place], policy: Policy) -> datetime | None:

@@ -60,8 +60,6 @@ class SendEligibility:
     """When the address may be asked again, by its daily cap; None: now."""
     send_by: datetime | None = None
     """`Policy.send_within` after it was made due once more, closed days not considered; None: it was not."""
-    wait_until: datetime | None = None
-    """The end of the wait after the delivery, from which the time to send counts; None: there is no wait."""
     undeliverable: bool = False
     """Whether that address rests, because the provider reported that nobody can be reached there."""
 
@@ -72,7 +70,6 @@ def before_sending(ask: SendEligibility, policy: Policy, now: datetime) -> Go | 
     if refused is not None:
         return End(refused)
     since = ask.decided_at if ask.send_by is None else ask.send_by - policy.send_within
-    since = max(since, ask.wait_until or since)
     end = since + policy.send_within
     if now >= end:  # closed days may have moved it; most questions are sent before that matters
         end = give_up_at(since, ask.places, policy)

@@ -109,8 +109,7 @@ class AskHistory:
     def _load_accounts(self, accounts: Collection[str], now: datetime) -> None:
         for account in accounts:
             self._asked[account] = []
-        rests = self._policy.contact_rest, *self._policy.role_rests.values()
-        since = now - max(*rests, self._policy.account_period)
+        since = now - max(self._policy.contact_rest, self._policy.account_period)
         query = _ASKED_OF_ACCOUNT.where(among(self._connection, asks.c.account_id, accounts))
         erased = erased_at(self._connection, accounts)
         for account, contact, at in self._connection.execute(query, {"since": since}):

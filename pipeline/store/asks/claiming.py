@@ -182,14 +182,7 @@ class _Ask:
             rest=None if self.digest is None else sent.rest(self.digest, self.row),
             free_at=None if self.digest is None else sent.free_at(self.digest, self.row),
             send_by=self.row.send_by,
-            wait_until=self._wait_until(by.policy),
         )
-
-    def _wait_until(self, policy: Policy) -> datetime | None:
-        """The end of the wait after the delivery; None: the question is not about one."""
-        if self.key.purpose != "delivery" or self.claim.delivered_at is None:
-            return None
-        return self.claim.delivered_at + policy.wait_of(self.contact.role if self.contact else None)
 
     def address(self, vault: Vault) -> str | None:
         """The address that a message goes to, as the channel sends to it; None: there is none."""

@@ -46,8 +46,7 @@ class SentMessages:
         self._sent: dict[str, list[_Message]] = defaultdict(list)
         if not self._locked:
             return
-        longest_wait = max((policy.ask_after, *policy.role_waits.values()))
-        since = now - max(policy.contact_rest, DAY) - policy.send_within - MAX_CLOSED - longest_wait
+        since = now - max(policy.contact_rest, DAY) - policy.send_within - MAX_CLOSED
         recent = or_(asks.c.decided_at >= since, asks.c.send_by >= since)
         query = _SENT.where(among(connection, asks.c.address, self._locked), recent)
         for address, order_id, contact_id, account_id, decided_at, send_by, sent_at in connection.execute(query):

@@ -1,6 +1,5 @@
 """The composed settings: every subject in one class, each setting in one subject."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -45,15 +44,3 @@ def test_a_malformed_master_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "master.key").write_text("abc")
     with pytest.raises(ConfigurationError, match="64 hexadecimal digits"):
         Settings(data_dir=tmp_path).master()
-
-
-def test_rests_and_waits_by_role_are_read_and_malformed_ones_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNVARNISHED_ROLE_REST_DAYS", "decision_maker:90, purchaser:30.5")
-    monkeypatch.setenv("UNVARNISHED_ROLE_ASK_AFTER_MINUTES", "user:2880")
-    policy = Settings().policy
-    assert policy.role_rests == {"decision_maker": timedelta(days=90), "purchaser": timedelta(days=30.5)}
-    assert (policy.wait_of("user"), policy.wait_of("receiver")) == (timedelta(days=2), timedelta(0))
-    for wrong, named in (("driver:3", "driver"), ("user", "user"), ("user:x", "user:x"), ("user:-1", "user:-1")):
-        monkeypatch.setenv("UNVARNISHED_ROLE_REST_DAYS", wrong)
-        with pytest.raises(ValueError, match=named):
-            Settings()

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from pipeline.domain.asking.address_rest import AddressUse
 from pipeline.domain.asking.channels import SMS, Channel
@@ -20,7 +19,6 @@ from pipeline.domain.asking.eligibility import (
     decide,
     nearest,
     reminder,
-    scheduled,
 )
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.events.contract import Consent, Contact, Purpose
@@ -162,24 +160,6 @@ def test_an_opt_out_applies_to_its_address_only() -> None:
 def test_a_contact_is_not_asked_again_within_the_rest_period(rested: timedelta, expected: Reason | None) -> None:
     assert reasons(order_of(contact()), History({"ana": NOW - rested}, 0, frozenset())) == [expected]
     assert reasons(order_of(contact("ben")), History({"ana": NOW - rested}, 0, frozenset())) == [None]
-
-
-def test_a_role_may_be_asked_less_often_and_never_more_often() -> None:
-    policy = Policy(role_rests={"purchaser": timedelta(days=30), "user": timedelta(days=1)})
-    asked_last = History({"ana": NOW - timedelta(days=8)}, 0, frozenset())
-    assert reasons(order_of(contact(role="purchaser")), asked_last, policy) == [Reason.ASKED_RECENTLY]
-    assert reasons(order_of(contact(role="receiver")), asked_last, policy) == [None]
-    lately = History({"ana": NOW - timedelta(days=2)}, 0, frozenset())
-    assert reasons(order_of(contact(role="user")), lately, policy) == [Reason.ASKED_RECENTLY], "the general rest counts"
-
-
-def test_each_role_is_asked_after_its_own_wait() -> None:
-    policy = Policy(ask_after=timedelta(hours=1), role_waits={"user": timedelta(days=2)})
-    order = order_of(contact(role="receiver"), contact("ben", role="user", phone="+447700900124"))
-    order.dialogue.claim = structs.replace(NO_CLAIM, delivered_at=at(days=20))
-    decisions = decide(order, "delivery", NOTHING, policy, NOW)
-    due = [scheduled(order, decision, "delivery", policy, NOW).send_at for decision in decisions]
-    assert due == [at(days=20, hours=1), at(days=22)]
 
 
 def test_an_account_is_asked_up_to_its_cap_in_a_period() -> None:

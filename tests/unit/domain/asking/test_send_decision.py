@@ -37,15 +37,6 @@ def test_every_condition_is_checked_again_before_sending() -> None:
     assert before_sending(due(contact=None), Policy(), now) == Go(MAX_QUEUE_TIME), "removed from the order since"
 
 
-def test_the_wait_after_the_delivery_is_no_part_of_the_time_to_send() -> None:
-    waiting = due(wait_until=DECIDED_AT + timedelta(days=5))
-    assert before_sending(waiting, Policy(), DECIDED_AT + timedelta(days=6)) == Go(MAX_QUEUE_TIME)
-    assert before_sending(waiting, Policy(), DECIDED_AT + timedelta(days=7)) == End(SendOutcome.GIVEN_UP)
-    assert before_sending(due(wait_until=DECIDED_AT), Policy(), DECIDED_AT + timedelta(hours=48)) == End(
-        SendOutcome.GIVEN_UP
-    )
-
-
 def test_a_channel_may_allow_less_time_in_the_queue() -> None:
     short = replace(SMS, max_queue_time=timedelta(minutes=10))
     assert before_sending(due(channel=short), Policy(), DECIDED_AT) == Go(timedelta(minutes=10))
