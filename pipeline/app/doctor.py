@@ -19,6 +19,7 @@ from pipeline.domain.events.receipt_time import step_doubt
 from pipeline.domain.events.spelling import look_alikes
 from pipeline.errors import UserError
 from pipeline.notifiers import registry
+from pipeline.notifiers.countries import calendar
 from pipeline.notifiers.receivers import registry as receiver_registry
 from pipeline.notifiers.wording.preview import preview, why_long
 from pipeline.notifiers.wording.questions import most_segments
@@ -79,7 +80,11 @@ def _checks(settings: Settings, engine: Engine | None) -> list[tuple[str, _Exami
     selected: list[tuple[str, _Examine]] = [("master key", partial(_master_key, settings))]
     if settings.default_country is not None:
         selected.append(("default country", partial(_default_country, settings)))
-    selected += [("messages", partial(_messages, settings)), ("retention", partial(_retention, settings))]
+    selected += [
+        ("messages", partial(_messages, settings)),
+        ("closed days", partial(_closed_days, settings)),
+        ("retention", partial(_retention, settings)),
+    ]
     if settings.database_url is None or settings.master_key is None:  # one of them is stored in the data folder
         selected.insert(0, ("data folder", partial(_data_folder, settings)))
     if engine is None:
@@ -354,6 +359,15 @@ def _receivers(settings: Settings, connection: Connection) -> str:
 
 def _default_country(settings: Settings) -> str:
     return default_country(settings) or ""
+
+
+def _closed_days(settings: Settings) -> str:
+    """On which days nothing is sent."""
+    if not settings.skip_holidays:
+        return "none: questions are sent on public holidays and on Sundays, too"
+    unknown = sorted(name for name in settings.customer_timezones if calendar().country_of(name) is None)
+    found = "public holidays, and Sundays in France, by the recipient's country"
+    return f"{found}; none if only the zone {', '.join(unknown)} is known of them" if unknown else found
 
 
 def _messages(settings: Settings) -> str:

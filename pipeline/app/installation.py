@@ -23,7 +23,7 @@ from pipeline.domain.detection.levels import LevelHistory
 from pipeline.domain.detection.segments import format_levels, parse_levels
 from pipeline.domain.setup import Setup
 from pipeline.errors import UserError
-from pipeline.notifiers import registry
+from pipeline.notifiers import countries, registry
 from pipeline.settings import DEFAULT_SEGMENT_LEVELS, ConfigurationError, Settings
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.evidence import level_changes
@@ -221,8 +221,13 @@ def history_of(connection: Connection) -> tuple[LevelHistory, float] | None:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """The policy with the channels of this installation. Raises ConfigurationError if a channel does not exist."""
-    return replace(settings.policy, channels=registry.channels_of(settings))
+    """The policy with the channels, closed days and country rules of this installation.
+
+    Raises ConfigurationError if a channel does not exist.
+    """
+    channels = tuple(map(countries.with_countries, registry.channels_of(settings)))
+    closed_days = countries.calendar() if settings.skip_holidays else None
+    return replace(settings.policy, channels=channels, calendar=closed_days)
 
 
 def ages_of(settings: Settings) -> Ages:

@@ -58,7 +58,7 @@ class Endpoint(NamedTuple):
 
 @contextmanager
 def running_product(folder: Path, **settings: str) -> Iterator[Endpoint]:
-    """Run `unvarnished up` on a database in that folder, without quiet hours."""
+    """Run `unvarnished up` on a database in that folder, without quiet hours and holidays."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UNVARNISHED_")}
     ours = {
         "DATA_DIR": str(folder),
@@ -66,6 +66,7 @@ def running_product(folder: Path, **settings: str) -> Iterator[Endpoint]:
         "PUBLIC_PORT": "0",
         "INTERNAL_PORT": "0",
         "QUIET_HOURS": "00:00-00:00",
+        "SKIP_HOLIDAYS": "false",
     }
     environment = kept | {f"UNVARNISHED_{name}": value for name, value in (ours | settings).items()}
     command = [sys.executable, "-m", "pipeline"]

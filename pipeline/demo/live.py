@@ -15,10 +15,11 @@ from pipeline.demo.installation_view import InstallationView
 from pipeline.settings import Settings
 from pipeline.store.people import api_keys
 
-# Defaults of the live demo. At one delivery every few seconds each contact would soon be resting, at night no phone
-# would receive anything, and no other machine has any business with the demo.
+# Defaults of the live demo. At one delivery every few seconds each contact would soon be resting, at night and on
+# holidays no phone would receive anything, and no other machine has any business with the demo.
 DEMO_SETTINGS = {
     "quiet_hours": "00:00-00:00",
+    "skip_holidays": False,
     "contact_rest_days": 0.0,
     "address_daily_cap": 0,
     "account_cap": 1_000_000,

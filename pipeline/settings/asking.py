@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Self, get_args
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from pipeline.domain.asking.calendars import Place
 from pipeline.domain.asking.channels import EMAIL, SMS, WHATSAPP
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import open_from, parse_hours
@@ -65,7 +66,9 @@ class AskingSettings(SettingsGroup):
         description="hours from the first promised time until the customer is asked although no delivery was reported",
     )
     send_within_hours: float = Field(
-        48, gt=0, description="hours after which a question that could not be sent is given up"
+        48,
+        gt=0,
+        description="hours after which a question that could not be sent is given up, without those of closed days",
     )
     remind_after_hours: float = Field(
         48, ge=0, description="hours from a question to its only reminder. 0: no reminder is sent"
@@ -74,6 +77,11 @@ class AskingSettings(SettingsGroup):
     quiet_hours: str = Field(
         "20:00-08:00",
         description="daily period, in the recipient's local time, in which nothing is sent. 00:00-00:00: none",
+    )
+    skip_holidays: bool = Field(
+        True,
+        description="whether nothing is sent on closed days of the recipient's country: public holidays, and in France "
+        "Sundays. The country is that of the contact (`country`, or their phone number), else of the time zone",
     )
     customer_timezones: Annotated[frozenset[str], NoDecode] = Field(
         frozenset({"UTC"}),
@@ -167,7 +175,8 @@ class AskingSettings(SettingsGroup):
 
     @model_validator(mode="after")
     def _check_open_hours(self) -> Self:
-        if open_from(datetime.now(UTC), self.customer_timezones, self.policy) is None:
+        places = {Place(name) for name in self.customer_timezones}
+        if open_from(datetime.now(UTC), places, self.policy) is None:
             raise ValueError(
                 "quiet_hours and customer_timezones leave no hour of the day in which a message may be sent"
             )

@@ -83,7 +83,10 @@ def cluster(containers: Containers) -> Iterator[tuple[str, str]]:
     """All roles, started. Yields the database's URL and the broker's address."""
     with servers(containers.folder) as (url, bootstrap):
         # A setting that `.env` may contain, too: this test may run at night.
-        settings = containers.settings(url, bootstrap) | {"UNVARNISHED_QUIET_HOURS": "00:00-00:00"}
+        settings = containers.settings(url, bootstrap) | {
+            "UNVARNISHED_QUIET_HOURS": "00:00-00:00",
+            "UNVARNISHED_SKIP_HOLIDAYS": "false",
+        }
         containers.run("migrate", "topics", settings=settings)
         with containers.running(*ROLES, settings=settings):
             yield url, bootstrap

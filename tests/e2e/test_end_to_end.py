@@ -30,7 +30,7 @@ def up(tmp_path: Path) -> Iterator[tuple[Up, str]]:
     engine = open_database(Settings(data_dir=tmp_path))
     key = create_key(engine, "erp", history=False)
     engine.dispose()
-    running = Up(tmp_path, "up", QUIET_HOURS="00:00-00:00")
+    running = Up(tmp_path, "up", QUIET_HOURS="00:00-00:00", SKIP_HOLIDAYS="false")
     yield running, key
     assert running.end(signal.SIGTERM) == 0
 

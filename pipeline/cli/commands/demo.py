@@ -98,6 +98,6 @@ Live: {pace:g} deliveries per minute arrive by HTTP. Ctrl-C stops it; the next s
   internal   {addresses.internal}
   sign in    {addresses.sign_in}
   phones     {addresses.internal}/phone (sign in first): answer a question and watch the dashboard change
-The demo has no quiet hours, no rest between questions and no limit per account, unless you set them.""",
+The demo has no quiet hours or holidays, no rest between questions and no limit per account, unless you set them.""",
         flush=True,
     )

@@ -210,7 +210,7 @@ class Dispatcher(Background):
                 return "accepted"
             case NotAccepted(why, wait, code):
                 _log.warning("not accepted, will be retried: %s", why)
-                retry_at = open_from(now + wait, claimed.zones, self._policy) or now + wait
+                retry_at = open_from(now + wait, claimed.places, self._policy) or now + wait
                 outcomes.record_not_accepted(connection, key, attempt, self._claimer.owner, retry_at, code)
                 return "not_accepted"
             case Rejected(code, why, opted_out, undeliverable):

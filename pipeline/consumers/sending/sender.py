@@ -112,7 +112,7 @@ def message_of(claimed: Claimed, context: MessageContext) -> Message:
     unsubscribe_url = f"{context.public_url}/u/{claimed.unsubscribe_token}"
     return Message(
         to=claimed.to,
-        body=question_text(*asked),
+        body=question_text(*asked, unsubscribe_url=unsubscribe_url if claimed.one_way else None),
         link_hash=hashed(claimed.form_token),
         callback_token=claimed.callback_token,
         valid_for=claimed.valid_for,

@@ -28,6 +28,8 @@ class Channel:
     consent_kind: ConsentKind
     max_queue_time: timedelta = MAX_QUEUE_TIME
     """How long a message may wait at the provider: afterwards the question is out of date."""
+    one_way_in: frozenset[str] = frozenset()
+    """Countries (ISO 3166) where nobody can reply on this channel: a message there has links only."""
 
     def consents(self, contact: Contact) -> bool:
         """Whether the contact's consent to this channel is recorded."""
@@ -54,5 +56,12 @@ def consents_to_any(contact: Contact) -> bool:
 
 
 def serving_channel(contact: Contact, channels: Sequence[Channel]) -> Channel | None:
-    """The first of `channels` (in order of preference) that serves the contact; None if none does."""
-    return next((channel for channel in channels if channel.serves(contact)), None)
+    """The first of `channels` (in order of preference) that serves the contact; None if none does.
+
+    One on which the contact can reply is preferred.
+    """
+    return min(
+        (channel for channel in channels if channel.serves(contact)),
+        key=lambda channel: contact.country in channel.one_way_in,
+        default=None,
+    )

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pipeline.domain.asking.address_rest import AddressUse, Rest, resting
 from pipeline.domain.asking.channels import Channel, consents_to_any, serving_channel
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.asking.quiet_hours import due_at, open_from, zones_of
+from pipeline.domain.asking.quiet_hours import due_at, open_from, places_of
 from pipeline.domain.events.contract import Contact, Purpose
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
@@ -213,7 +213,7 @@ def fallback(contact: Contact, failed: str | None, history: History, policy: Pol
 
 
 def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy, now: datetime) -> Decision:
-    """The decision with the time to send, outside quiet hours; a refusal if every hour is quiet.
+    """The decision with the time to send, outside quiet time; a refusal if every hour is quiet.
 
     A question about a delivery waits after the delivery as the policy says; a missing scan and a reminder do not wait.
     """
@@ -221,9 +221,12 @@ def scheduled(order: Order, decision: Decision, purpose: Purpose, policy: Policy
         return decision
     contact = contact_of(order.facts, decision.contact_id)
     delivered_at = order.dialogue.claim.delivered_at if purpose == "delivery" else None
-    zones = zones_of(contact.timezone if contact else None, order.facts.latest.timezone, policy)
+    places = places_of(contact, order.facts.latest.timezone, policy)
     wait = policy.wait_of(contact.role if contact else None)
-    send_at = open_from(now, zones, policy) if delivered_at is None else due_at(delivered_at, now, zones, policy, wait)
+    if delivered_at is None:
+        send_at = open_from(now, places, policy)
+    else:
+        send_at = due_at(delivered_at, now, places, policy, wait)
     if send_at is None:
         return Decision(decision.contact_id, Reason.QUIET_ALL_DAY)
     return replace(decision, send_at=send_at)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import time, timedelta
 
+from pipeline.domain.asking.calendars import Calendar
 from pipeline.domain.asking.channels import SMS, Channel
 from pipeline.domain.events.contract import Contact, ContactRole
 
@@ -39,7 +40,7 @@ class Policy:
     role_waits: tuple[tuple[ContactRole, timedelta], ...] = ()
     """From the delivery to the question for contacts in these roles, where it differs."""
     send_within: timedelta = timedelta(hours=48)
-    """From the decision to the latest time of sending: afterwards the question is given up."""
+    """From the decision to the latest time of sending, closed days not counted: afterwards it is given up."""
     remind_after: timedelta | None = timedelta(hours=48)
     """From the question to its only reminder; None: no reminder."""
     quiet_from: time = time(20)
@@ -47,6 +48,8 @@ class Policy:
     quiet_until: time = time(8)
     zones: frozenset[str] = frozenset({"UTC"})
     """Time zones assumed for recipients whose zone is unknown."""
+    calendar: Calendar | None = None
+    """Days on which nothing is sent, by country; None: every day is open."""
 
     def rest_of(self, role: ContactRole) -> timedelta:
         """Time between two questions to one contact in that role. Its address rests for `contact_rest` all the same."""

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from pipeline.domain.asking.address_rest import Rest
 from pipeline.domain.asking.ask_states import SendOutcome
+from pipeline.domain.asking.calendars import Place
 from pipeline.domain.asking.channels import Channel, consents_to_any
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.asking.quiet_hours import open_from, validity
+from pipeline.domain.asking.quiet_hours import give_up_at, open_from, validity
 from pipeline.domain.events.contract import Contact
 
 _LOOK_AGAIN = timedelta(hours=1)
@@ -49,8 +50,8 @@ class SendEligibility:
     """The digest of the contact's address on that channel."""
     opted_out: bool
     """Whether that address opted out."""
-    zones: frozenset[str]
-    """The time zones whose quiet hours apply."""
+    places: frozenset[Place]
+    """The places whose quiet time applies."""
     answerable: bool = True
     """Whether what the question is about still stands (`eligibility.is_answerable`)."""
     rest: Rest | None = None
@@ -58,7 +59,7 @@ class SendEligibility:
     free_at: datetime | None = None
     """When the address may be asked again, by its daily cap; None: now."""
     send_by: datetime | None = None
-    """The latest time of sending; None: `Policy.send_within` after the decision."""
+    """`Policy.send_within` after it was made due once more, closed days not considered; None: it was not."""
     undeliverable: bool = False
     """Whether that address rests, because the provider reported that nobody can be reached there."""
 
@@ -68,19 +69,22 @@ def before_sending(ask: SendEligibility, policy: Policy, now: datetime) -> Go | 
     refused = _refused(ask)
     if refused is not None:
         return End(refused)
-    give_up_at = ask.send_by or ask.decided_at + policy.send_within
-    if now >= give_up_at:
+    since = ask.decided_at if ask.send_by is None else ask.send_by - policy.send_within
+    end = since + policy.send_within
+    if now >= end:  # closed days may have moved it; most questions are sent before that matters
+        end = give_up_at(since, ask.places, policy)
+    if now >= end:
         return End(_why_never(ask))
     if ask.channel is None or ask.address is None:
-        return Wait(give_up_at)
+        return Wait(end)
     if not ask.answerable:  # a new delivery makes it due at once; this is in case that is missed
-        return Wait(min(give_up_at, now + _LOOK_AGAIN))
+        return Wait(min(end, now + _LOOK_AGAIN))
     if ask.free_at is not None:
-        return Wait(min(give_up_at, ask.free_at))
-    valid_for = validity(now, ask.zones, policy, ask.channel.max_queue_time)
+        return Wait(min(end, ask.free_at))
+    valid_for = validity(now, ask.places, policy, ask.channel.max_queue_time)
     if valid_for is not None:
         return Go(valid_for)
-    return Wait(open_from(now, ask.zones, policy) or give_up_at)
+    return Wait(open_from(now, ask.places, policy) or end)
 
 
 def _refused(ask: SendEligibility) -> SendOutcome | None:

@@ -109,7 +109,7 @@ class Contact(Struct, frozen=True, omit_defaults=True):
     consent: Consent | None = None
     unusable_addresses: list[str] = []  # set by intake: "phone", "email", whatever was named and cannot be written to
     preferred_channel: Literal["sms", "whatsapp", "email"] | None = None
-    country: Annotated[str, Meta(max_length=100)] | None = None  # intake sets that of the phone number, if it has one
+    country: Annotated[str, Meta(max_length=100)] | None = None  # ISO 3166; without it intake sets the phone's, if any
 
 
 class Line(Struct, frozen=True, omit_defaults=True):

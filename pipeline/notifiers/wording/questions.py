@@ -60,15 +60,19 @@ def question_text(
     link: str,
     role: ContactRole | None = None,
     own_words: OwnWords | None = None,
+    unsubscribe_url: str | None = None,
 ) -> str:
     """The question in the contact's language if there is a catalogue for it, else in English.
 
     The first wording that fits is used: the company's own for the role, its general one, ours for the role, ours. The
     order's number is cut to what fits with the company and the link, to `MIN_ORDER` at least.
+    `unsubscribe_url`: for who cannot reply, so it has links only: to the form, and to end messages.
     """
     language = best_language(language)
     company, number = _one_line(plain(company), MAX_COMPANY), _order_number(order_id)
     end = f"{translate(OPTIONS, language)} {link} {translate(WAY_OUT, language)}"
+    if unsubscribe_url is not None:
+        end = f"{link} STOP: {unsubscribe_url}"
     wordings = list(_wordings(language, purpose, role, own_words or {}))
     lengths = range(len(number), min(MIN_ORDER, len(number)) - 1, -1)
     text = ""

@@ -14,10 +14,11 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from pipeline.domain.asking.ask_states import AskState, SendOutcome, hashed
+from pipeline.domain.asking.calendars import Place
 from pipeline.domain.asking.channels import Channel
 from pipeline.domain.asking.eligibility import is_answerable
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.asking.quiet_hours import zones_of
+from pipeline.domain.asking.quiet_hours import places_of
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
 from pipeline.domain.events.contract import Contact, ContactRole, FeedbackRequested
 from pipeline.domain.orders.claims import Claim
@@ -78,10 +79,11 @@ class Claimed:
     callback_token: str = field(repr=False)
     unsubscribe_token: str = field(repr=False)
     valid_for: timedelta
-    zones: frozenset[str]
+    places: frozenset[Place]
     sending_at: datetime
     late: timedelta  # since it was due
     role: ContactRole | None = None
+    one_way: bool = False  # the contact cannot reply to the message
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class _Ask:
             address=self.digest,
             opted_out=self.opted_out,
             undeliverable=self.undeliverable,
-            zones=zones_of(self.contact.timezone if self.contact else None, self.order_timezone, by.policy),
+            places=places_of(self.contact, self.order_timezone, by.policy),
             answerable=self.answerable,
             rest=None if self.digest is None else sent.rest(self.digest, self.row),
             free_at=None if self.digest is None else sent.free_at(self.digest, self.row),
@@ -190,6 +192,11 @@ class _Ask:
         if sealed is None:
             return None
         return deliverable(self.channel.address_kind, vault.open(self.person.wrapped_key, sealed))
+
+    @property
+    def is_one_way(self) -> bool:
+        """Whether the contact cannot reply on the channel, in their country."""
+        return self.contact is not None and self.channel is not None and self.contact.country in self.channel.one_way_in
 
     def request(self) -> FeedbackRequested:
         """The question, with the claim as it is at this moment."""
@@ -278,7 +285,7 @@ class _Claiming:
         decision = before_sending(eligibility, self._by.policy, self._now)
         match decision:
             case Go(valid_for):
-                self._claim(ask, valid_for, eligibility.zones)
+                self._claim(ask, valid_for, eligibility.places)
                 if ask.digest is not None:
                     sent.note(ask.digest, ask.row, self._now)
             case Wait(until):
@@ -305,7 +312,7 @@ class _Claiming:
         if self._committed:
             self._connection.execute(_COMMIT_TO_SEND, self._committed)
 
-    def _claim(self, ask: _Ask, valid_for: timedelta, zones: frozenset[str]) -> None:
+    def _claim(self, ask: _Ask, valid_for: timedelta, places: frozenset[Place]) -> None:
         to, request = ask.address(self._by.vault), ask.request()
         if to is None:
             raise LookupError("an ask that may be sent has no address")
@@ -320,10 +327,11 @@ class _Claiming:
             callback_token=secrets.token_urlsafe(TOKEN_BYTES),
             unsubscribe_token=secrets.token_urlsafe(TOKEN_BYTES),
             valid_for=valid_for,
-            zones=zones,
+            places=places,
             sending_at=self._now,
             late=self._now - ask.row.due_at,
             role=request.role,
+            one_way=ask.is_one_way,
         )
         self.claims.to_send.append(claimed)
         self._committed.append(

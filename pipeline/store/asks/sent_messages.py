@@ -14,6 +14,7 @@ from pipeline.domain.asking import address_rest
 from pipeline.domain.asking.address_rest import DAY, Rest
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
+from pipeline.domain.asking.quiet_hours import MAX_CLOSED
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import among
 from pipeline.store.schema.asks import asks
@@ -45,7 +46,7 @@ class SentMessages:
         self._sent: dict[str, list[_Message]] = defaultdict(list)
         if not self._locked:
             return
-        since = now - max(policy.contact_rest, DAY) - policy.send_within
+        since = now - max(policy.contact_rest, DAY) - policy.send_within - MAX_CLOSED
         recent = or_(asks.c.decided_at >= since, asks.c.send_by >= since)
         query = _SENT.where(among(connection, asks.c.address, self._locked), recent)
         for address, order_id, contact_id, account_id, decided_at, send_by, sent_at in connection.execute(query):

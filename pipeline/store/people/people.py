@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from pipeline.domain.asking.channels import AddressKind
 from pipeline.domain.events.contract import Account, Contact
 from pipeline.store.db.bulk import Row, insert_new, upsert
+from pipeline.store.people.phone_numbers import country_code
 from pipeline.store.people.vault import SealingKey, Vault, deliverable
 from pipeline.store.schema.people import people, person_orders
 
@@ -57,9 +58,8 @@ def seal_contact(vault: Vault, key: SealingKey, account: Account, said_at: datet
         contact["unusable_addresses"] = unusable_addresses(vault, account, phone, email)
     if phone and number not in (None, phone) and deliverable("phone", phone) != number:
         phone = number  # sealed so that it can be read without knowing its country
-    contact.update(name=None, phone=phone_digest, email=email_digest)
-    contact.pop("country", None)  # ours to say
-    if (country := vault.country_of(number, account.country)) is not None:
+    country = country_code(contact.pop("country", None)) or vault.country_of(number, account.country)
+    if country is not None:
         contact["country"] = country
     return {
         "account_id": account.id,

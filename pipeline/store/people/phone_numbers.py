@@ -39,11 +39,10 @@ def country_code(text: str | None) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def country_of(number: str) -> str | None:
-    """The country (ISO 3166) that a number in E.164 belongs to; None: it belongs to none, or to several."""
-    try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
-    except phonenumbers.NumberParseException:
-        return None
+    """The ISO 3166 code of the country of a number in E.164; None if it belongs to none, such as a satellite's."""
+    parsed = _parse(number, None)
+    region = None if parsed is None else phonenumbers.region_code_for_number(parsed)
+    return country_code(region)
 
 
 @lru_cache(maxsize=4_096)

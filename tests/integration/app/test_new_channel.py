@@ -82,7 +82,13 @@ def office(monkeypatch: pytest.MonkeyPatch) -> PostOffice:
 @pytest.fixture
 def settings(office: PostOffice, tmp_path: Path) -> Settings:
     known: dict[str, Any] = {"data_dir": tmp_path, "public_port": 0, "internal_port": 0, "contact_rest_days": 0}
-    return Settings(notifier="post_office", public_url="https://ask.example.com", quiet_hours="00:00-00:00", **known)
+    return Settings(
+        notifier="post_office",
+        public_url="https://ask.example.com",
+        quiet_hours="00:00-00:00",
+        skip_holidays=False,
+        **known,
+    )
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.orders.facts import Facts
 from pipeline.store.schema.asks import asks
+from pipeline.store.schema.orders import orders
 from tests.support.builders import at, completed, contact, scanned
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import VAULT, ingest
@@ -51,3 +54,21 @@ def test_a_corrected_number_is_asked(runtime: EmbeddedRunner) -> None:
     assert reason(runtime, phone="07700 900123") == "invalid_address"
     ingest(runtime, completed(time=at(hours=3), event_id="corrected"))
     assert [row["reason"] for row in rows(runtime, asks)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("more", "country"),
+    [
+        ({"phone": "+33612345678"}, "FR"),
+        ({"phone": "+33612345678", "country": "de"}, "DE"),
+        ({"phone": "+33612345678", "country": "Gaul"}, "FR"),
+        ({"phone": None, "email": "ana@example.com"}, None),
+    ],
+)
+def test_a_contact_has_the_country_they_are_said_to_be_in_or_that_of_their_phone(
+    runtime: EmbeddedRunner, more: dict[str, Any], country: str | None
+) -> None:
+    ingest(runtime, completed(contacts=[contact(**more)]))
+    (row,) = rows(runtime, orders)
+    (found,) = msgspec.json.decode(row["facts"], type=Facts).contacts
+    assert found.country == country

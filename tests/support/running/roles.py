@@ -132,6 +132,7 @@ class Cluster:
             "KAFKA_PARTITIONS": str(PARTITIONS),
             "SEGMENT_LEVELS": "depot:20,carrier:10",
             "QUIET_HOURS": "00:00-00:00",
+            "SKIP_HOLIDAYS": "false",
             "SIGN_IN_TOKEN": TOKEN,
             "LOG_LEVEL": "debug",
             "PUBLIC_HOST": "127.0.0.1",

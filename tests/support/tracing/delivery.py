@@ -58,6 +58,7 @@ def settings_for(folder: Path, provider: Provider, **more: Any) -> Settings:
         public_port=0,
         internal_port=0,
         quiet_hours="00:00-00:00",
+        skip_holidays=False,
         ask_after_minutes=0,
         **more,
     )

@@ -310,7 +310,7 @@ def _question(order: Order, ask: StoredAsk, where: tzinfo) -> TimelineEntry:
     if ask.outcome in _UNSENT:
         details.append(f"not sent because {why_not(_UNSENT[ask.outcome])}")
     if ask.due_at is not None and ask.due_at - ask.decided_at > _NOTABLE_DELAY:
-        details.append(f"to be sent from {moment(ask.due_at, where)}, outside quiet hours")
+        details.append(f"to be sent from {moment(ask.due_at, where)}, outside quiet hours and holidays")
     asked = next((one for one in order.dialogue.asks if _same(one, ask)), None)
     if asked is not None:
         details.append(f"claim at that moment (frozen): {claim_in_words(asked.claim)}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline.domain.events.contract import Account, Event, OrderCompleted
+from pipeline.domain.events.contract import Event, OrderCompleted
 from pipeline.store.people.people import unusable_addresses
 from pipeline.store.people.phone_numbers import country_code
 from pipeline.store.people.vault import Vault
@@ -26,13 +26,13 @@ def warnings_of(event: Event, vault: Vault) -> Iterator[Warned]:
     data = event.data
     if not isinstance(data, OrderCompleted):
         return
-    yield from _about_country(data.account)
+    yield from _about_country(data.account.country, "data.account.country")
     for index, contact in enumerate(data.contacts):
+        yield from _about_country(contact.country, f"data.contacts[{index}].country")
         for kind in unusable_addresses(vault, data.account, contact.phone, contact.email):
             yield Warned(f"data.contacts[{index}].{kind}", _EXPLAINED[kind])
 
 
-def _about_country(account: Account) -> Iterator[Warned]:
-    if account.country and country_code(account.country) is None:
-        reason = f"{account.country!r} is not the code of a country, as in FR (ISO 3166), and is ignored"
-        yield Warned("data.account.country", reason)
+def _about_country(country: str | None, field: str) -> Iterator[Warned]:
+    if country and country_code(country) is None:
+        yield Warned(field, f"{country!r} is not the code of a country, as in FR (ISO 3166), and is ignored")

@@ -64,8 +64,9 @@ def deliver(runtime: EmbeddedRunner, person: dict[str, Any], order_id: str = "SO
 
 def dispatch(runtime: EmbeddedRunner, moment: datetime, **notifiers: Outbox) -> None:
     """One round of a dispatcher that has these channels."""
-    channels = tuple(channel for channel in BOTH.channels if channel.name in notifiers)
-    made = Dispatcher(runtime.store, replace(BOTH, channels=channels), notifiers, CONTEXT, lambda: moment)
+    policy = runtime.setup.policy
+    channels = tuple(channel for channel in policy.channels if channel.name in notifiers)
+    made = Dispatcher(runtime.store, replace(policy, channels=channels), notifiers, CONTEXT, lambda: moment)
     made.run_once(moment)
     made.stop()
     runtime.process_pending()
@@ -105,6 +106,22 @@ def test_the_channel_of_the_consent_carries_the_question_to_its_own_address(runt
         "SO-1": ("email", VAULT.email_digest(ADDRESS)),
         "SO-2": ("sms", VAULT.phone_digest("+447700900123")),
     }
+
+
+def test_who_cannot_reply_to_texts_is_asked_by_e_mail_or_by_links_only(database_url: str) -> None:
+    runtime = sending_runner(database_url, Policy(channels=(replace(SMS, one_way_in=frozenset({"IN"})), EMAIL)))
+    consent = {"sms": True, "email": True, "source": "contract"}
+    deliver(runtime, contact(phone="+919812345678", email=ADDRESS, consent=consent), "SO-1")
+    deliver(runtime, contact("ben", phone="+919812345679"), "SO-2")
+    deliver(runtime, contact("eva", phone="+33612345678", email="eva@example.com", consent=consent), "SO-3")
+    sms, email = Outbox(), Outbox()
+    dispatch(runtime, DELIVERED, sms=sms, email=email)
+    assert [message.to for message in email.sent] == [ADDRESS]
+    bodies = {message.order_id: message.body for message in sms.sent}
+    assert set(bodies) == {"SO-2", "SO-3"}
+    assert ("/u/" in bodies["SO-2"], "2 late" in bodies["SO-2"]) == (True, False)
+    assert ("/u/" in bodies["SO-3"], "2 late" in bodies["SO-3"]) == (False, True)
+    runtime.engine.dispose()
 
 
 def test_an_opt_out_counts_for_the_address_of_the_channel(runtime: EmbeddedRunner) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.asking.eligibility import Decision, History, Reason, decide, scheduled
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.asking.quiet_hours import quiet, zones_of
+from pipeline.domain.asking.quiet_hours import places_of, quiet
 from pipeline.domain.events.contract import ContactRole
 from pipeline.domain.orders.claims import claim_of
 from pipeline.domain.orders.order import Order
@@ -59,7 +59,7 @@ def test_no_wait_of_a_role_ends_in_quiet_hours(wait: int, zone: str, day: int) -
     found = scheduled(order, Decision("ana", None, "sms"), "delivery", policy, now)
     assert found.send_at is not None
     assert found.send_at >= now
-    assert not any(quiet(found.send_at, name, policy) for name in zones_of(zone, None, policy))
+    assert not any(quiet(found.send_at, place, policy) for place in places_of(None, zone, policy))
 
 
 @pytest.mark.parametrize("text", ["user", "user=", "driver=3", "user=-1", "user=1e9", "user=3;purchaser=4"])

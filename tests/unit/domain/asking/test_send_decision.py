@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.domain.asking.ask_states import SendOutcome
+from pipeline.domain.asking.calendars import Place
 from pipeline.domain.asking.channels import MAX_QUEUE_TIME, SMS, Channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
@@ -20,7 +21,8 @@ def due(**known: Any) -> SendEligibility:
     """A due ask of a contact who agreed to SMS, decided at noon."""
     ana = Contact("ana", "receiver", phone="digest", consent=Consent(sms=True))
     fine: dict[str, Any] = {"contact": ana, "channel": SMS, "address": "digest", "opted_out": False}
-    return SendEligibility(DECIDED_AT, zones=frozenset({"UTC"}), **(fine | known))
+    fine["places"] = {Place("UTC")}
+    return SendEligibility(DECIDED_AT, **(fine | known))
 
 
 def test_every_condition_is_checked_again_before_sending() -> None:

@@ -41,6 +41,17 @@ def test_a_question_is_short_with_its_sender_first_its_link_and_the_way_out(
 
 
 @pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("company", ["Acme", "C" * MAX_COMPANY])
+def test_who_cannot_reply_gets_two_links_and_no_options(language: str, company: str) -> None:
+    stop = LINK.replace("/f/", "/u/")
+    text = question_text(language, "delivery", company, ORDER, LINK, unsubscribe_url=stop)
+    assert text.endswith(f"{LINK} STOP: {stop}")
+    assert not re.search(r"\b[1-4] ", text.removesuffix(f"{LINK} STOP: {stop}").replace(ORDER, ""))
+    affordable = most_segments(language) if company == "Acme" else max(2, most_segments(language))
+    assert segments(text) <= affordable, (len(text), text)
+
+
+@pytest.mark.parametrize("language", languages())
 def test_with_a_short_name_a_question_costs_two_segments_at_most(language: str) -> None:
     assert segments(question_text(language, "delivery", "Acme", "SO-10001", LINK)) <= 2
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.store.people.phone_numbers import country_code, e164
+from pipeline.store.people.phone_numbers import country_code, country_of, e164
 from pipeline.store.people.vault import Vault
 
 FRENCH = "+33639981320"
@@ -114,3 +114,18 @@ def test_the_accounts_country_counts_more_than_the_default() -> None:
     assert vault.read_phone("0639981320") == "+33639981320"
     assert vault.read_phone("07700 900123", "GB") == "+447700900123"
     assert vault.read_phone("0639981320", "nowhere") == "+33639981320"
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+33612345678", "FR"),
+        ("+919812345678", "IN"),
+        ("+8613812345678", "CN"),
+        ("+14165550123", "CA"),
+        ("+12025550123", "US"),
+        ("+870773111632", None),  # a satellite's
+    ],
+)
+def test_a_number_has_the_country_of_its_plan(number: str, country: str | None) -> None:
+    assert country_of(number) == country
