@@ -38,7 +38,7 @@ from pipeline.web.internal.orders import pages as order_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, as_local, services
-from tests.support.running.embedded import VAULT, embedded, ingest
+from tests.support.running.embedded import embedded, ingest
 from tests.support.servers import browsing
 from tests.support.statistics.alert_rows import raise_alert
 
@@ -95,7 +95,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         clock = clock_of(connection)
         lost = asks.c.order_id.in_(denied)
         connection.execute(asks.update().where(lost).values(state="unresolved", sending_at=clock - timedelta(days=1)))
-    runtime = EmbeddedRunner(replace(installation.store, vault=VAULT), installation.setup, 100)
+    runtime = EmbeddedRunner(installation.store, installation.setup, 100)
     known = replace(services(runtime, Clock(at())), setup=installation.setup)
     with browsing.served(app_of(known)) as address:
         yield Site(address, installation.store.engine)

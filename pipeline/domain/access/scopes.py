@@ -58,6 +58,17 @@ class Scope(Struct, frozen=True):
             return False
         return any(Entry(*part) in self.entries for part in zip(names, values, strict=True))
 
+    def sees_alert(self, alert_id: str) -> bool:
+        """Whether they see the segment of an alert, by the alert's id: signal/dimension/value/number.
+
+        An id that can be split in two ways, because of a slash in its value, belongs only to the scope that names it.
+        """
+        middle = alert_id.partition("/")[2].rpartition("/")[0]
+        dimension, _, value = middle.partition("/")
+        if "/" in value and self.entries is not None:
+            return any(f"{entry.dimension}/{entry.value}" == middle for entry in self.entries)
+        return self.sees_segment(dimension, value)
+
     def narrowed(self, other: "Scope") -> "Scope":
         """What both scopes see: the entries that they share."""
         if self.entries is None:

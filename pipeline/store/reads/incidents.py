@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection, and_, or_, select
 
 from pipeline.domain.access.permissions import Permission
@@ -36,7 +37,17 @@ def find(connection: Connection, principal: Principal, number: int) -> Incident 
     found = incidents_store.find(connection, number)
     if found is None or not principal.scope.sees_segment(found.cause.dimension, found.cause.value):
         return None
-    return found
+    return visible_part(found, principal)
+
+
+def visible_part(incident: Incident, principal: Principal) -> Incident:
+    """An incident with only those of its alerts whose segments the principal sees."""
+    if principal.scope.is_everything:
+        return incident
+    sees = principal.scope.sees_alert
+    return replace(
+        incident, alerts=tuple(filter(sees, incident.alerts)), explains=tuple(filter(sees, incident.explains))
+    )
 
 
 def going_on(
@@ -49,7 +60,7 @@ def going_on(
         rank = select(incidents.c.rank).where(incidents.c.number == after).scalar_subquery()
         query = query.where(or_(incidents.c.rank < rank, and_(incidents.c.rank == rank, incidents.c.number > after)))
     query = query.order_by(incidents.c.rank.desc(), incidents.c.number).limit(limit)
-    return [incident_of(row) for row in connection.execute(query)]
+    return [visible_part(incident_of(row), principal) for row in connection.execute(query)]
 
 
 def ended(connection: Connection, principal: Principal, limit: int | None = None) -> list[Incident]:
@@ -57,7 +68,7 @@ def ended(connection: Connection, principal: Principal, limit: int | None = None
     visible = segment_visible(connection, incidents, principal)
     query = select(incidents).where(incidents.c.ended_at.is_not(None), visible)
     query = query.order_by(incidents.c.ended_at.desc(), incidents.c.number.desc()).limit(limit)
-    return [incident_of(row) for row in connection.execute(query)]
+    return [visible_part(incident_of(row), principal) for row in connection.execute(query)]
 
 
 def acts(connection: Connection, principal: Principal, number: int, vault: Vault) -> list[ActOut]:

@@ -13,10 +13,13 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app as command
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.permissions import Role
+from pipeline.store.schema.alerting.incidents import incidents
 from pipeline.web.internal.api import read
 from pipeline.web.internal.incidents import api, pages
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.requests.installation import Clock, client, services
+from tests.support.requests.users import add_user, app_of, listener, token_of
 from tests.support.running.embedded import ingest
 from tests.support.statistics.alert_rows import OPENED, raise_alert
 from tests.support.stored import HISTORIC
@@ -114,6 +117,28 @@ def test_people_act_on_the_page(incident: EmbeddedRunner, web: TestClient[Litest
     assert refused.status_code == 422
     assert "words: is required" in refused.text
     assert "Reopen" in web.post("/incidents/I-1/close", data={"cause": "carrier", "words": "agreed"}).text
+
+
+def test_alerts_of_segments_outside_the_scope_are_left_out_everywhere(incident: EmbeddedRunner) -> None:
+    echo = "on_time/carrier/Nordex/1"
+    with incident.engine.begin() as connection:
+        raise_alert(connection, echo, dimension="carrier", value="Nordex")
+        connection.execute(incidents.update().values(explains=json.dumps([echo])))
+    add_user(incident.engine, "mia", Role.MANAGEMENT)
+    add_user(incident.engine, "rolf", Role.OPERATIONS, "depot=Lyon <b>")
+    for name, seen in (("mia", True), ("rolf", False)):
+        token = token_of(incident.engine, name)
+        with listener(app_of(incident)) as web:
+            found = [
+                web.get("/v1/incidents", headers=token).json()[0],
+                web.get("/v1/incidents/I-1", headers=token).json()["incident"],
+                web.post("/v1/incidents/I-1/assign", headers=token, json={"owner": name}).json(),
+            ]
+            pages = [web.get(path, headers=token).text for path in ("/incidents/I-1", "/alerts")]
+        assert [each["explains"] for each in found] == [[echo] if seen else []] * 3
+        assert [len(each["alerts"]) for each in found] == [1, 1, 1]
+        assert ["carrier Nordex" in page for page in pages] == [seen, seen]
+        assert all("depot Lyon &lt;b&gt;" in page for page in pages)
 
 
 def test_the_page_of_alerts_is_read_by_key_and_stays_small(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:

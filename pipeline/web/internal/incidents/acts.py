@@ -48,7 +48,7 @@ def perform(services: Services, principal: Principal, incident_id: str, act: str
         raise Problem(status, str(refused), refused.field or None) from None
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no incident {incident_id[:40]!r}")
-    return found
+    return read.visible_part(found, principal)
 
 
 def _acknowledge(incident: Incident, *, fields: Fields, by: str, now: datetime) -> Act:

@@ -44,6 +44,17 @@ def test_a_composite_level_is_visible_if_a_part_of_it_is() -> None:
     assert EVERYTHING.sees_segment("", "")
 
 
+def test_an_alert_is_visible_if_its_segment_is() -> None:
+    scope = parse_scope(Role.OPERATIONS, ["region=ARA", "depot=Lyon/2"])
+    assert scope.sees_alert("on_time/region/ARA/1")
+    assert scope.sees_alert("on_time/region+carrier/ARA+Nordex/1")
+    assert scope.sees_alert("moved/depot/Lyon/2/7")
+    assert not scope.sees_alert("on_time/depot/Lyon/2"), "the second alert of another depot"
+    assert not scope.sees_alert("on_time/carrier/Nordex/1")
+    assert not scope.sees_alert("on_time/region/ARA/x/1")
+    assert EVERYTHING.sees_alert("on_time/depot/Lyon/2/7")
+
+
 @given(st.lists(ENTRIES, max_size=3), ORDERS)
 def test_a_visible_segment_contains_visible_orders_only(entries: list[Entry], dimensions: dict[str, str]) -> None:
     scope = Scope(tuple(entries))

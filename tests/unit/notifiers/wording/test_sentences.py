@@ -196,6 +196,14 @@ def test_a_finding_names_the_segment_its_way_and_the_rest_of_the_fleet() -> None
     assert "times as often as its other orders" in silent
 
 
+@pytest.mark.parametrize("signal", ["early", "moved", "no_question", "on_time"])
+def test_a_finding_about_the_only_segment_in_sight_compares_it_with_nothing(signal: str) -> None:
+    (finding,) = diagnose("depot", {"Metz": fleet()["Honest 0"]}, [alert(value="Metz", signal=signal)])
+    text = explain(finding)
+    assert text.startswith("Depot Metz ")
+    assert "the rest of the fleet" not in text
+
+
 def test_an_unexplained_contradiction_states_that_the_record_does_not_explain_it() -> None:
     (finding,) = diagnose("depot", fleet(Lille={}), [alert()])
     text = explain(finding)
