@@ -61,6 +61,7 @@ def seal_contact(vault: Vault, key: SealingKey, account: Account, said_at: datet
     country = country_code(contact.pop("country", None)) or vault.country_of(number, account.country)
     if country is not None:
         contact["country"] = country
+    contact.update(name=None, phone=phone_digest, email=email_digest)
     return {
         "account_id": account.id,
         "contact_id": contact["id"],

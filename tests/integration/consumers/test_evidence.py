@@ -535,7 +535,8 @@ def test_what_is_frozen_never_changes(runtime: EmbeddedRunner) -> None:
     ingest(runtime, answered("S-30", APRIL + timedelta(hours=2), score={"value": 1, "scale": 5}))
     ingest(runtime, *at_depot(9002, "Lyon", APRIL + timedelta(hours=3), 5))
 
-    assert (rows(runtime, spreads), rows(runtime, fleet_factors)) == before
+    after = rows(runtime, spreads), rows(runtime, fleet_factors)
+    assert all(row in now for was, now in zip(before, after, strict=True) for row in was)
     for table in (spreads, fleet_factors):
         with runtime.engine.connect() as connection, pytest.raises(DBAPIError, match="append-only"):
             connection.execute(table.delete())

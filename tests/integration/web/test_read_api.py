@@ -106,7 +106,7 @@ def test_an_order_has_the_content_of_its_page(filled: EmbeddedRunner, api: TestC
     assert found["verdict_in_words"].startswith("Embellished: claimed as delivered on time")
     assert found["claim_when_asked"]["on_time_latest"] is True
     assert found["answers"] == [
-        {"who": "ana (receiver)", "said": "arrived late; 0 of 10, unhappy", "words": "So it was"}
+        {"who": "ana (receiver)", "said": "arrived late; 0 of 10, unhappy", "words": "So it was", "about": []}
     ]
     assert [alert["headline"] for alert in found["alerts"]] == ["Critical: depot Lyon, on time"]
     assert [one["what"] for one in found["timeline"]] == [

@@ -51,6 +51,10 @@ def fill(runtime: EmbeddedRunner) -> None:
         phone_messages.store_message(connection, VAULT, PHONE, "Canary?", at(hours=1), Recipient("A-1", "ana", "SO-1"))
 
 
+# Tables that the earlier version did not have, or whose rows a migration makes in another way.
+LATER = ("inbox", "segment_days", "spreads", "fleet_factors")
+
+
 @pytest.fixture
 def earlier(
     request: pytest.FixtureRequest, database_url: str, start: Callable[..., EmbeddedRunner], tmp_path: Path
@@ -58,7 +62,7 @@ def earlier(
     """The settings of an installation as the earlier version left it, and what it contains."""
     runtime = start()
     fill(runtime)
-    contents = dump(runtime.engine)
+    contents = dump(runtime.engine, LATER)
     if database_url.startswith("sqlite"):
         url, drop = f"sqlite:///{tmp_path}/earlier.db", None
     else:
@@ -92,7 +96,7 @@ def test_no_readable_word_is_left_and_everything_else_is_as_before(earlier: tupl
     assert [done for done, _ in reported] == sorted(done for done, _ in reported)
     assert "Canary" not in everything_of(engine)
     assert "Canary" not in raw_dump(engine)
-    assert dump(engine) == contents, "the same, opened"
+    assert dump(engine, LATER) == contents, "the same, opened"
     with reading(engine) as connection:
         assert len(word_index.answers_with(connection, VAULT, ["box"])) == 1
     engine.dispose()
@@ -141,7 +145,7 @@ def test_an_interrupted_migration_goes_on_where_it_stopped(
     assert starts > 2
     engine = opened(settings)
     assert "Canary" not in raw_dump(engine)
-    assert dump(engine) == contents
+    assert dump(engine, LATER) == contents
     engine.dispose()
     open_installation(settings).store.engine.dispose()
 
@@ -168,7 +172,7 @@ def test_another_master_key_seals_nothing(earlier: tuple[Settings, list[str]]) -
         migrate(settings.model_copy(update={"master_key": Settings(master_key="00" * 32).master_key}))
     migrate(settings)
     engine = opened(settings)
-    assert dump(engine) == contents
+    assert dump(engine, LATER) == contents
     engine.dispose()
 
 

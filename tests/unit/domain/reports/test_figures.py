@@ -30,6 +30,7 @@ def test_the_row_has_exactly_the_fields_of_the_contract() -> None:
         "mean_score",
         "nps",
         "experienced_on_time",
+        "erased",
     ]
 
 
