@@ -183,7 +183,7 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Dashboard", "Incidents", "Alerts", "Personal data", "Account"]),
+        ("mia", "/incidents", ["Dashboard", "Incidents", "Alerts", "Inbox", "Personal data", "Account"]),
         ("auditor", "/incidents", ["Dashboard", "Incidents", "Alerts", "Acts", "Account"]),
         ("ada", "/users", ["Users", "Account"]),
     ],
