@@ -255,8 +255,12 @@ def _refusal(
 
 
 def _usable_channel(contact: Contact, history: History, policy: Policy) -> Channel | None:
-    """The first channel that serves a contact and reaches somebody; if none does, the first that serves them."""
+    """The first channel that serves a contact and reaches somebody; if none does, the first that serves them.
+
+    Those on which the contact can reply come first.
+    """
     serving = [channel for channel in policy.channels_for(contact) if channel.serves(contact)]
+    serving.sort(key=lambda channel: contact.country in channel.one_way_in)
     reaching = (channel for channel in serving if channel.address(contact) not in history.undeliverable)
     return next(reaching, serving[0] if serving else None)
 

@@ -48,7 +48,12 @@ def depots(database_url: str, number: int) -> None:
 
 
 def test_an_own_dimension_is_added_after_the_first_start_and_reported(database_url: str) -> None:
-    assert [level["dimension"] for level in as_json(database_url, "levels", "list")] == ["region", "depot", "carrier"]
+    assert [level["dimension"] for level in as_json(database_url, "levels", "list")] == [
+        "region",
+        "depot",
+        "carrier",
+        "depot+tier",
+    ]
     depots(database_url, 5)
     refused = run(database_url, "report", "--by", "product")
     assert refused.exit_code == 2
@@ -68,7 +73,7 @@ def test_an_own_dimension_is_added_after_the_first_start_and_reported(database_u
         "exceeded": False,
         "state": "watched",
         "since": "2026-03-03",
-        "threshold_days": 365.0 * 40 * 4,
+        "threshold_days": 365.0 * 40 * 5,
     }
     assert "watched already" in run(database_url, "levels", "add", "product:40").stdout
     assert run(database_url, "levels", "remove", "product").exit_code == 0

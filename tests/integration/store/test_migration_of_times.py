@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, MetaData, Table, insert, select
 
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal import receipt_mark, state
@@ -19,7 +19,7 @@ from tests.support.builders import completed
 from tests.support.servers.postgres import PostgresServer
 
 NOW = datetime.now(UTC)
-PERSON = {"account_id": "A-1", "contact_id": "ana", "wrapped_key": b"key", "name": b"of a wrong clock"}
+PERSON = {"account_id": "A-1", "contact_id": "ana", "name": b"of a wrong clock"}
 NONE = {"phone": None, "email": None, "phone_digest": None, "email_digest": None}
 
 
@@ -46,7 +46,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 def migrated(engine: Engine) -> None:
-    upgrade.migrate(engine.url.render_as_string(hide_password=False))
+    upgrade.migrate(engine.url.render_as_string(hide_password=False), sealing=True)
 
 
 def store_event(engine: Engine, received_at: datetime, **envelope: object) -> None:
@@ -58,12 +58,14 @@ def store_event(engine: Engine, received_at: datetime, **envelope: object) -> No
 
 def store_person(engine: Engine, said_at: datetime) -> None:
     with engine.begin() as connection:
-        connection.execute(insert(people).values(PERSON | NONE | {"said_at": said_at}))
+        earlier = Table("people", MetaData(), autoload_with=connection)
+        earlier.c.said_at.type = people.c.said_at.type
+        connection.execute(insert(earlier).values(PERSON | NONE | {"said_at": said_at, "wrapped_key": b"key"}))
 
 
 def correct(engine: Engine) -> bytes:
     with engine.begin() as connection:
-        save_people(connection, [PERSON | NONE | {"said_at": datetime.now(UTC), "name": b"corrected"}])
+        save_people(connection, [PERSON | NONE | {"said_at": datetime.now(UTC), "name": b"corrected", "key_id": "k"}])
     with reading(engine) as connection:
         name: bytes = connection.execute(select(people.c.name)).scalar_one()
     return name

@@ -132,7 +132,7 @@ def test_a_dead_letter_is_reported_as_sent_or_failed() -> None:
     group = Group([record(0, b"{")], refuses=deque([NotEnoughReplicasError()]))
     reports = reports_of(group, lambda records: [(records[0], BadEvent("cut off"))], through(group))
     sent = [one for one in reports if "sen" in one]
-    begun = "send dead-letters 4+1 b'0'"
+    begun = "send dead-letters 0+39 b'0'"
     assert sent == [begun, "not sent: NotEnoughReplicasError, state", begun, "sent to dead-letters, state"]
 
 
