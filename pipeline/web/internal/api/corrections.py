@@ -21,6 +21,7 @@ from pipeline.domain.events.contract import Id, Reading
 from pipeline.store.acts import corrections as stored
 from pipeline.store.db.engine import reading
 from pipeline.web.auth.access import needs, principal_of
+from pipeline.web.http.openapi import problems
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 
@@ -70,13 +71,25 @@ def routes(services: Services) -> list[Router]:
             for one in found
         ]
 
-    @post("/", opt=_NEEDS, status_code=200, summary="Propose how the newest answer of a contact is to be read")
+    @post(
+        "/",
+        opt=_NEEDS,
+        status_code=200,
+        summary="Propose how the newest answer of a contact is to be read",
+        responses=problems(404, 409, 422),
+    )
     async def propose(request: _Request, data: JSONBody[CorrectionIn]) -> ProposedOut:
         wish = Wish(data.order_id, data.contact_id, data.reading)
         proposed = await to_thread.run_sync(partial(_propose, services, principal_of(request), wish, _origin(request)))
         return ProposedOut(*proposed)
 
-    @post("/{correction_id:str}/confirm", opt=_NEEDS, status_code=204, summary="Confirm a correction of somebody else")
+    @post(
+        "/{correction_id:str}/confirm",
+        opt=_NEEDS,
+        status_code=204,
+        summary="Confirm a correction of somebody else",
+        responses=problems(404, 409, 422),
+    )
     async def confirm(request: _Request, correction_id: FromPath[Annotated[str, Meta(max_length=64)]]) -> None:
         do = partial(_confirm, services, principal_of(request), correction_id, _origin(request))
         await to_thread.run_sync(do)

@@ -19,6 +19,7 @@ from pipeline.store.db.engine import reading as reading_database
 from pipeline.store.reads import inbox
 from pipeline.store.reads.inbox import Position
 from pipeline.web.auth.access import needs, principal_of
+from pipeline.web.http.openapi import problems
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import reject
@@ -80,11 +81,17 @@ def routes(services: Services) -> list[Router]:
                 raise NotFoundException("no such reply in the inbox")
             return conversation_of(connection, store, viewer, READER, item)
 
-    @get("/inbox/{item_id:str}", opt=_READ, summary="One reply with its conversation")
+    @get("/inbox/{item_id:str}", opt=_READ, summary="One reply with its conversation", responses=problems(404))
     async def one(request: _Request, item_id: ItemId) -> InboxConversation:
         return await to_thread.run_sync(_one, principal_of(request), item_id)
 
-    @post("/inbox/{item_id:str}", opt=_DECIDE, status_code=200, summary="Confirm or correct a reading")
+    @post(
+        "/inbox/{item_id:str}",
+        opt=_DECIDE,
+        status_code=200,
+        summary="Confirm or correct a reading",
+        responses=problems(404, 409, 422),
+    )
     async def decide(request: _Request, item_id: ItemId, data: JSONBody[DecisionIn]) -> DecisionOut:
         if (data.decision == "correct") != (data.reading is not None):
             raise Problem(400, "is given with the decision `correct`, and only with it", "reading")

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
 
 from pipeline.domain.access.permissions import Permission
@@ -30,7 +31,7 @@ def routes(services: Services) -> list[Any]:
         opt=needs(Permission.ORDERS),
         sync_to_thread=True,
         summary="The code on an order's delivery note",
-        responses=problems(404),
+        responses=problems(404) | {200: ResponseSpec(bytes, False, "The picture", media_type="image/svg+xml")},
     )
     def qr(request: _Request, order_id: FromPath[str], format: FromQuery[str] = "svg") -> Response[bytes]:
         """A picture (`format` svg or png) of the link to the order's form, for whoever receives the goods.

@@ -18,6 +18,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.people import opt_outs
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.web.auth.access import Protection, protected_by
+from pipeline.web.http import openapi
 from pipeline.web.http.rate_limit import FailedAttempts
 from pipeline.web.http.services import Services
 from pipeline.web.public.form.brand import brand_of
@@ -28,6 +29,15 @@ from pipeline.web.public.form.pages import PROBLEMS, Pages
 SOURCE = "unvarnished/unsubscribe"
 VALID = timedelta(days=60)  # from sending; laws ask for thirty
 MAX_BODY = 64 << 10  # bytes
+_CLOSED = openapi.pages(
+    {
+        400: "The request cannot be read",
+        404: "The link does not work, or no longer",
+        413: "The body is too large",
+        429: "Too many links from this address do not work",
+        503: "Unavailable for now",
+    }
+)
 _Request = Request[Any, Any, Any]
 
 
@@ -37,7 +47,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
     by_link = {**protected_by(Protection.LINK), "pages": pages}
 
-    @get("/u/{token:str}", media_type=MediaType.HTML, exception_handlers=PROBLEMS, opt=by_link)
+    @get("/u/{token:str}", media_type=MediaType.HTML, responses=_CLOSED, exception_handlers=PROBLEMS, opt=by_link)
     async def show_unsubscribe(request: _Request, token: FromPath[str]) -> Response[str]:
         """The page that asks whether messages should end."""
         return await _answer(request, token, partial(_is_open, services, token), stopped=False)
@@ -47,6 +57,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         media_type=MediaType.HTML,
         status_code=200,
         request_max_body_size=MAX_BODY,
+        responses=_CLOSED,
         exception_handlers=PROBLEMS,
         opt=by_link,
     )
