@@ -272,7 +272,8 @@ def _final_state(connection: Connection) -> FinalState:
         report_json(reports.total(connection, LOCAL), reports.by_segment(connection, LOCAL, "depot")),
         [
             *_rows(connection, claims, "recorded_at", "delivered_at", "source", "event_id"),
-            *_rows(connection, answers, "event_id", "received_at", "answered_at", "arrived_at"),
+            # Comments are sealed: the same words are other bytes each time.
+            *_rows(connection, answers, "event_id", "received_at", "answered_at", "arrived_at", "comment"),
             *_rows(connection, asks, *_SEND_COLUMNS),
         ],
     )
@@ -281,7 +282,7 @@ def _final_state(connection: Connection) -> FinalState:
 # Columns of an ask that depend on the time and number of attempts.
 _SEND_COLUMNS = {
     *("decided_at", "due_at", "wake_at", "attempt", "owner", "sending_at", "sent_at", "delivered_at", "outcome"),
-    *("request", "form_token_hash", "callback_token_hash", "provider_id"),
+    *("request", "form_token_hash", "callback_token_hash", "unsubscribe_token_hash", "provider_id"),
 }
 
 
