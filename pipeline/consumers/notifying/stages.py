@@ -8,7 +8,8 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from pipeline import metrics
-from pipeline.domain.notices.notice import GIVE_UP_AFTER, Notice, Scope, shown, wait_before
+from pipeline.domain.access.scopes import Entry, Scope
+from pipeline.domain.notices.notice import GIVE_UP_AFTER, Notice, shown, wait_before
 from pipeline.domain.notices.routes import Decision, Muted, Route, Told, decide
 from pipeline.notifiers.receivers import port
 from pipeline.notifiers.receivers.port import Delivered, Failed, Receiver, Refused, Result
@@ -113,4 +114,4 @@ def _route_of(delivery: Delivery, routes: Sequence[Route]) -> Route:
     fitting = [one for one in routes if delivery.receiver in one.receivers]
     if delivery.route is not None and delivery.route < len(routes) and routes[delivery.route] in fitting:
         return routes[delivery.route]
-    return Route(receivers=(), scope=Scope(frozenset({(cause.dimension, cause.value)})))
+    return Route(receivers=(), scope=Scope((Entry(cause.dimension, cause.value),)))

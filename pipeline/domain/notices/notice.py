@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.domain.access.scopes import Scope
 from pipeline.domain.events.incidents import IncidentChanged
 
 Change = Literal[
@@ -27,6 +28,7 @@ FOR_PEOPLE: tuple[Change, ...] = ("opened", "reopened", "escalated", "split", "r
 """What a person wants to read about. The rest are acts of colleagues and changes of the grouping."""
 
 TEST_INCIDENT = "test"
+_ALERT_LISTS = ("alerts", "explains")
 _ENDS = ("resolved", "closed")
 _FIRST_WAIT = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(hours=1)
@@ -57,42 +59,13 @@ class Notice(Struct, frozen=True):
         return self.change in FOR_PEOPLE or self.data.rises
 
 
-def shown(notice: Notice, scope: "Scope") -> Notice:
-    """The notice with only those alerts that the scope shows."""
-    if scope.entries is None:
+def shown(notice: Notice, scope: Scope) -> Notice:
+    """The notice with only those alerts that the scope sees."""
+    if scope.is_everything:
         return notice
     data = notice.data
-    visible = {name: [each for each in getattr(data, name) if scope.shows_alert(each)] for name in _ALERT_LISTS}
+    visible = {name: [each for each in getattr(data, name) if scope.sees_alert(each)] for name in _ALERT_LISTS}
     return replace(notice, data=replace(data, other=None, **visible))
-
-
-_ALERT_LISTS = ("alerts", "explains")
-
-
-class Scope(Struct, frozen=True):
-    """The segments, as (dimension, value), that a route shows; None: everything."""
-
-    entries: frozenset[tuple[str, str]] | None = None
-
-    def shows(self, dimension: str, value: str) -> bool:
-        """Whether a segment is an entry, or belongs to a composite level with an entry among its parts.
-
-        A composite value that can be split in two ways belongs to no scope.
-        """
-        if self.entries is None or (dimension, value) in self.entries:
-            return True
-        names, values = dimension.split("+"), value.split("+")
-        if len(names) < 2 or len(names) != len(values):
-            return False
-        return any(part in self.entries for part in zip(names, values, strict=True))
-
-    def shows_alert(self, alert_id: str) -> bool:
-        """Whether the segment of an alert is shown, by the alert's id: signal/dimension/value/number."""
-        middle = alert_id.partition("/")[2].rpartition("/")[0]
-        dimension, _, value = middle.partition("/")
-        if "/" in value:  # it could be split in another way, too
-            return self.entries is None or any(f"{name}/{of}" == middle for name, of in self.entries)
-        return self.shows(dimension, value)
 
 
 def wait_before(attempt: int) -> timedelta:

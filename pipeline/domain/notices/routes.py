@@ -6,9 +6,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from pipeline.domain.access.scopes import Scope
 from pipeline.domain.events.incidents import Severity
 from pipeline.domain.events.times import zone
-from pipeline.domain.notices.notice import Change, Notice, Scope
+from pipeline.domain.notices.notice import Change, Notice
 
 _DAY = timedelta(days=1)
 _WEEK = range(8)  # today and the seven days after it
@@ -110,7 +111,9 @@ def decide(
     """What to do about a notice for one receiver, and by which of the routes: the first that matches."""
     for_receiver = [route for route in routes if receiver in route.receivers]
     visible = [
-        route for route in for_receiver if route.scope.shows(notice.data.cause.dimension, notice.data.cause.value)
+        route
+        for route in for_receiver
+        if route.scope.sees_segment(notice.data.cause.dimension, notice.data.cause.value)
     ]
     if not visible:
         return (Muted.OUT_OF_SCOPE if for_receiver else Muted.NO_ROUTE), None

@@ -11,10 +11,11 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from pipeline.domain.access.scopes import Entry, Scope
 from pipeline.domain.events.contract import BadEvent
 from pipeline.domain.events.incidents import Severity
 from pipeline.domain.events.times import check_zone
-from pipeline.domain.notices.notice import Change, Scope
+from pipeline.domain.notices.notice import Change
 from pipeline.domain.notices.routes import Hours, Route
 from pipeline.settings import ConfigurationError
 
@@ -81,15 +82,13 @@ class _Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     receivers: list[AnyReceiver] = []
     routes: list[_Route] = []
-    incident_url: Text | None = None
 
 
 class Configuration(NamedTuple):
-    """The receivers and routes. `incident_url`: the page of an incident, with {id}; None: not linked."""
+    """The receivers and routes."""
 
     receivers: Sequence[AnyReceiver] = ()
     routes: Sequence[Route] = ()
-    incident_url: str | None = None
 
 
 def read(path: Path | None, environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -117,9 +116,7 @@ def parse(text: str, environment: Mapping[str, str] = os.environ) -> Configurati
         raise ConfigurationError(f"{SETTING}: {_readable(str(error))}") from None
     _check_names(file)
     routes = [_route(one, f"routes[{n}]") for n, one in enumerate(file.routes)]
-    if file.incident_url is not None and "{id}" not in file.incident_url:
-        raise _wrong("incident_url", "must contain {id}, as in https://unvarnished.example.com/incidents/{id}")
-    return Configuration(file.receivers, routes, file.incident_url)
+    return Configuration(file.receivers, routes)
 
 
 def wrong_receiver(config: ReceiverConfig, field: str, why: str) -> ConfigurationError:
@@ -186,7 +183,7 @@ def _route(route: _Route, where: str) -> Route:
         digest_at, hours = Hours(at, at, route.timezone, days), None
     return Route(
         receivers=tuple(route.receivers),
-        scope=Scope(None if route.scope is None else frozenset(_entry(each, f"{where}.scope") for each in route.scope)),
+        scope=Scope(None if route.scope is None else tuple(_entry(each, f"{where}.scope") for each in route.scope)),
         severities=None if route.severity is None else frozenset(route.severity),
         signals=None if route.signals is None else frozenset(route.signals),
         segments=None
@@ -199,11 +196,11 @@ def _route(route: _Route, where: str) -> Route:
     )
 
 
-def _entry(text: str, where: str) -> tuple[str, str]:
+def _entry(text: str, where: str) -> Entry:
     dimension, equals, value = text.partition("=")
     if not (dimension and equals and value):
         raise _wrong(where, "must be DIMENSION=VALUE, as in region=ARA")
-    return dimension, value
+    return Entry(dimension, value)
 
 
 def _days(days: list[str] | None, where: str) -> frozenset[int]:

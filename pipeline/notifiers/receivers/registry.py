@@ -65,6 +65,10 @@ def configured(settings: Settings) -> Receivers:
 
 
 def build(config: Configuration, settings: Settings) -> Receivers:
-    """The receivers of a configuration. Raises ConfigurationError that names the field."""
-    built = [_BUILDERS[type(one)](one, settings, config.incident_url) for one in config.receivers]
+    """The receivers of a configuration. Raises ConfigurationError that names the field.
+
+    What they send links to the page of the incident, if `internal_url` says where users reach it.
+    """
+    page = None if settings.internal_url is None else f"{settings.internal_url}/incidents/{{id}}"
+    built = [_BUILDERS[type(one)](one, settings, page) for one in config.receivers]
     return Receivers({receiver.name: receiver for receiver in built}, config.routes)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.access.scopes import Entry, Scope
 from pipeline.domain.events.incidents import Cause
-from pipeline.domain.notices.notice import Notice, Scope, shown, wait_before
+from pipeline.domain.notices.notice import Notice, shown, wait_before
 from pipeline.domain.notices.routes import Hours, Muted, Route, Send, Told, Traits, decide
 from tests.support.receiving.incidents import AT, change, resolved
 
@@ -56,7 +57,7 @@ def test_who_was_told_of_an_incident_is_told_of_its_end_whatever_its_severity_is
 
 
 def test_what_is_outside_the_scope_of_a_route_is_never_sent() -> None:
-    narrow = route(scope=Scope(frozenset({("depot", "Paris")})))
+    narrow = route(scope=Scope((Entry("depot", "Paris"),)))
     for traits in (PEOPLE, MACHINE, STATE):
         assert decided(change(), narrow, traits, TOLD) is Muted.OUT_OF_SCOPE
 
@@ -67,7 +68,7 @@ def test_of_a_notice_only_the_alerts_in_the_scope_are_shown() -> None:
         explains=["on_time/carrier/Nordex/1", "on_time/depot+tier/Lyon+key/2"],
         other="I-9",
     )
-    data = shown(notice, Scope(frozenset({("depot", "Lyon")}))).data
+    data = shown(notice, Scope((Entry("depot", "Lyon"),))).data
     assert (data.alerts, data.explains, data.other) == (
         ["on_time/depot/Lyon/1"],
         ["on_time/depot+tier/Lyon+key/2"],
@@ -89,14 +90,14 @@ def test_of_a_notice_only_the_alerts_in_the_scope_are_shown() -> None:
 def test_a_scope_shows_its_entries_and_composite_segments_with_one_of_them(
     dimension: str, value: str, visible: bool
 ) -> None:
-    assert Scope(frozenset({("depot", "Lyon")})).shows(dimension, value) == visible
-    assert Scope(frozenset({("depot", "Lyon")})).shows_alert(f"on_time/{dimension}/{value}/1") == visible
+    assert Scope((Entry("depot", "Lyon"),)).sees_segment(dimension, value) == visible
+    assert Scope((Entry("depot", "Lyon"),)).sees_alert(f"on_time/{dimension}/{value}/1") == visible
 
 
 def test_a_value_with_a_slash_is_shown_to_the_scope_that_names_it() -> None:
-    scope = Scope(frozenset({("depot", "Lyon/Sud")}))
-    assert scope.shows_alert("on_time/depot/Lyon/Sud/1")
-    assert not scope.shows_alert("on_time/depot/Lyon/Nord/1")
+    scope = Scope((Entry("depot", "Lyon/Sud"),))
+    assert scope.sees_alert("on_time/depot/Lyon/Sud/1")
+    assert not scope.sees_alert("on_time/depot/Lyon/Nord/1")
 
 
 def test_people_are_spared_acts_of_colleagues_and_regrouping_and_machines_get_them() -> None:
