@@ -23,9 +23,9 @@ class AccessSettings(SettingsGroup):
 
     internal_url: str | None = Field(
         None,
-        description="URL at which users reach the internal listener, as in https://unvarnished.example.com, if it is "
-        "behind a proxy. Sign-in links, links to incidents for receivers, the return from the identity provider and the "
-        "check of a form's origin use it. With https, cookies are Secure",
+        description="URL at which users reach the internal listener, as in https://unvarnished.example.com, if it "
+        "is behind a proxy. Sign-in links, links to incidents for receivers, the return from the identity provider and "
+        "the check of a form's origin use it. With https, cookies are Secure",
     )
     metrics_token: SecretStr | None = Field(
         None, min_length=20, description="token that opens /metrics of every process, and nothing else"
