@@ -204,6 +204,14 @@ def _signs(page: Page, fleet: Figures) -> None:
         page.block(
             Text(f"Erased contacts, counted in each of their orders: {fleet.row.erased:,}. Their scores still count.")
         )
+    corrected = [("on time", signs.corrected_on_time), ("in full", signs.corrected_in_full)]
+    if any(share for _, share in corrected):
+        page.block(Text("Denials corrected to agreement by people", "bold"))
+        shares = Table.grid(padding=(0, 2))
+        for name, share in corrected:
+            if share is not None:
+                shares.add_row(name, percent(share))
+        page.console.print(shares)
     if signs.shared_addresses or signs.changed_addresses:
         page.block(Text("Addresses of contacts, in orders", "bold"))
         counts = Table.grid(padding=(0, 2))

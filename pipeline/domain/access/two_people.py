@@ -57,17 +57,6 @@ def decide_correction(author: Principal, order: Membership, users: Iterable[Prin
     """What happens to a correction: it counts at once if its author is a user who is not interested."""
     if not is_interested(author, order):
         return Decision("counts")
-    return _wait(author, Permission.CORRECT, order, users, now)
-
-
-def decide_erasure(author: Principal, order: Membership, users: Iterable[Principal], now: datetime) -> Decision:
-    """What happens to an erasure: it always needs a second user."""
-    return _wait(author, Permission.ERASE, order, users, now)
-
-
-def _wait(
-    author: Principal, permission: Permission, order: Membership, users: Iterable[Principal], now: datetime
-) -> Decision:
-    if any(may_be_second(user, permission, author.name, order) for user in users):
+    if any(may_be_second(user, Permission.CORRECT, author.name, order) for user in users):
         return Decision("waits_for_second")
     return Decision("waits_seven_days", now + DAYS_WITHOUT_A_SECOND)

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.domain.detection.intervals import poststratified, rate_interval
+from pipeline.domain.detection.pairs import IN_FULL, ON_TIME
 from pipeline.domain.reports.counts import (
     CHANGED_ADDRESS,
     CONDITION,
@@ -23,6 +24,7 @@ from pipeline.domain.reports.counts import (
     UNREAD,
     UNSCORED,
     Counts,
+    corrected_share,
 )
 from pipeline.domain.reports.embellishment import (
     contact_missing_risk_ratio,
@@ -132,6 +134,10 @@ class Signs(Struct, frozen=True, kw_only=True):
     """Orders with a contact whose address serves other accounts, too. A count, no sign of its own."""
     changed_addresses: int = 0
     """Orders with a contact whose address changed shortly before completion. A count, no sign of its own."""
+    corrected_on_time: float | None = None
+    """Share of the customers' denials of "on time" that people corrected to agreement. A share, no sign of its own."""
+    corrected_in_full: float | None = None
+    """The same share for "in full"."""
 
 
 class Compared(Struct, frozen=True):
@@ -278,6 +284,8 @@ def signs_of(counts: Counts) -> Signs:
         contactable=contactable_share(counts.get("contactable", 0), decided),
         shared_addresses=counts.get(SHARED_ADDRESS, 0),
         changed_addresses=counts.get(CHANGED_ADDRESS, 0),
+        corrected_on_time=corrected_share(counts, ON_TIME),
+        corrected_in_full=corrected_share(counts, IN_FULL),
     )
 
 

@@ -7,7 +7,6 @@ know is sealed together, under the name `sealed`, because it may be anything.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -197,9 +196,3 @@ def _person_orders(data: Any) -> list[Row]:
         {"account_id": data.account.id, "contact_id": contact.id, "order_id": data.order_id}
         for contact in data.contacts
     ]
-
-
-def opened_unknown(text: str) -> dict[str, Any]:
-    """The members that were sealed together, from their opened text."""
-    opened: dict[str, Any] = msgspec.json.decode(text)
-    return opened

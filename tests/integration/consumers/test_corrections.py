@@ -12,7 +12,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import LOCAL, Principal
 from pipeline.domain.events.contract import Reading, Score
-from pipeline.domain.reports.counts import corrected_share
+from pipeline.domain.reports.figures import figures_of
 from pipeline.store.acts import acts
 from pipeline.store.acts.corrections import waiting
 from pipeline.store.reads import reports
@@ -97,7 +97,7 @@ def test_a_correction_of_somebody_without_a_stake_counts_at_once(runtime: Embedd
     counts = total(runtime)
     assert counts["on_time:11"] == 1
     assert "on_time:10" not in counts
-    assert corrected_share(counts, "on_time") == 1.0, "kept with the figures of every segment"
+    assert figures_of(counts).signs.corrected_on_time == 1.0, "kept with the figures of every segment"
     assert events(runtime) == 1
 
 
@@ -181,7 +181,7 @@ def test_the_later_of_two_corrections_counts(runtime: EmbeddedRunner) -> None:
     propose(runtime, mia, when=at(days=1))
     propose(runtime, mia, Reading(arrival="not_received"), when=at(days=2))
     assert verdicts(runtime) == ["embellished", "agrees", "embellished"]
-    assert corrected_share(total(runtime), "on_time") == 0.0
+    assert figures_of(total(runtime)).signs.corrected_on_time == 0.0
 
 
 @pytest.mark.usefixtures("people")

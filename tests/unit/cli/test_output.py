@@ -152,6 +152,13 @@ def test_an_empty_period_is_reported_as_empty() -> None:
     assert "No order was completed in this period." in report({}, {})
 
 
+def test_the_share_of_corrected_denials_is_shown_where_there_are_corrections() -> None:
+    title = "Denials corrected to agreement by people"
+    assert title not in report({}, REFERENCE)
+    counts = REFERENCE | {"on_time:10": 30, "on_time:corrected": 10}
+    assert line_of(report({}, counts), "on time", title).split()[-1] == "25.0%"
+
+
 def test_a_signal_without_a_baseline_shows_the_number_of_missing_pairs() -> None:
     console, raw = page()
     baselines = [BaselineState("experience", None, None, None, 143), BaselineState("on_time", "2026-03", 0.05, 1.0, 9)]

@@ -10,7 +10,6 @@ from pipeline.domain.access.two_people import (
     Decision,
     Membership,
     decide_correction,
-    decide_erasure,
     is_interested,
     may_be_second,
 )
@@ -56,9 +55,3 @@ def test_without_a_second_it_takes_effect_after_seven_days(users: list[Principal
     due = Decision("waits_seven_days", at() + DAYS_WITHOUT_A_SECOND)
     assert decide_correction(REGION, ORDER, users, at()) == due
     assert decide_correction(LOCAL, ORDER, users, at()) == due
-    assert decide_erasure(MANAGER, ORDER, [*users, MANAGER], at()) == due
-
-
-def test_an_erasure_always_needs_a_second() -> None:
-    second = user("max", Role.MANAGEMENT)
-    assert decide_erasure(MANAGER, ORDER, [MANAGER, second], at()) == Decision("waits_for_second")
