@@ -98,7 +98,7 @@ def _count(series: Series, pair: alerting.Pair, work: UnitOfWork, now: datetime)
         return None
     state = work.evidence.append(series, pair, now)
     threshold = work.setup.thresholds[series.dimension].on(max(pair.day, state.last_day or pair.day))
-    return work.evidence.observe(series, state, pair, threshold)
+    return alerting.observe(state, pair, threshold, *work.evidence.context(series, state.pairs + 1))
 
 
 def _amend(

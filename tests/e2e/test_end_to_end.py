@@ -62,7 +62,7 @@ def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str],
                 check(form, pictures / f"asked-{size['width']}.png")
                 form.locator("label", has=form.locator("[name=arrival][value=late]")).click()
                 form.get_by_role("textbox").fill(f"Not on time, number {number}")
-                form.get_by_role("button").click()
+                form.get_by_role("button", name="Send answer").click()
                 form.get_by_role("heading", level=1).get_by_text("recorded").wait_for()
                 dashboard.get_by_text(f"Not on time, number {number}").wait_for()
                 assert f"{number} of 10 answers" in dashboard.inner_text("h1")

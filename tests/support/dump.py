@@ -41,7 +41,7 @@ def dump(engine: Engine, leave_out: Collection[str] = (), columns: dict[str, set
                     lines.append(
                         f"{table.name} " + " ".join(f"{c.name}={_text(c, v)}" for c, v in zip(kept, row, strict=True))
                     )
-        return sorted(_opened(connection, lines))
+        return sorted(opened(connection, lines))
 
 
 def raw_dump(engine: Engine) -> str:
@@ -52,7 +52,8 @@ def raw_dump(engine: Engine) -> str:
         )
 
 
-def _opened(connection: Connection, lines: list[str]) -> list[str]:
+def opened(connection: Connection, lines: Collection[str]) -> list[str]:
+    """The lines with their sealed words opened: the same words are sealed as other bytes each time."""
     used = {key_id for line in lines for key_id in _SEALED.findall(line)}
     try:
         keys = by_id(connection, VAULT, used)

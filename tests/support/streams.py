@@ -279,7 +279,7 @@ class _Story:
             data["score"] = {"value": rng.randint(1, scale), "scale": scale}
         if rng.random() < 0.1:
             data["answered_at"] = None
-        if rng.random() < 0.05:
+        if rng.random() < 0.05 or self._more.random() < 0.1:
             data["opt_out"] = True
         if Random(f"{event_id}{time}").random() < 0.1:  # apart, so the rest of the stream does not depend on it
             return answered(self._order_id, time, who, event_id, comment="Well...")  # states nothing codable

@@ -157,18 +157,14 @@ class EvidenceStore:
         for first, limit in threshold.falls(state.last_day, day):
             if state.detector.evidence >= limit:
                 self._close_day(series, state, first)
-                recent = partial(self.recent, series, state.pairs)
-                opened = alerting.enter(state, first, limit, recent, self._rules_of(series))
+                opened = alerting.enter(state, first, limit, *self.context(series, state.pairs))
                 self._days[series, first] = _encode(state)
                 return opened
         return None
 
-    def observe(
-        self, series: Series, state: alerting.Evidence, pair: alerting.Pair, threshold: float
-    ) -> alerting.Transition | None:
-        """Add a pair to the state before it. Returns the change of the segment's alert, if any."""
-        recent = partial(self.recent, series, state.pairs + 1)
-        return alerting.observe(state, pair, threshold, recent, self._rules_of(series))
+    def context(self, series: Series, pairs: int) -> tuple[alerting.Recent, alerting.Rules]:
+        """How the detector reads back from the pair with the number `pairs`, and the rules of the series' alerts."""
+        return partial(self.recent, series, pairs), self._rules_of(series)
 
     def _rules_of(self, series: Series) -> alerting.Rules:
         if series.signal != MOVED:
@@ -220,7 +216,7 @@ class EvidenceStore:
             self.enter(series, day, threshold)
             self._close_day(series, state, day)
             self._days[series, day] = None
-            self.observe(series, state, pair, threshold.on(day))
+            alerting.observe(state, pair, threshold.on(day), *self.context(series, state.pairs + 1))
         self.enter(series, today, threshold)
         return state
 

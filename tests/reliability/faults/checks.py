@@ -13,6 +13,7 @@ from pipeline.store.schema.asks import asks
 from pipeline.store.schema.journal import dead_letters, handled, journal
 from pipeline.store.schema.orders import orders, rollups
 from tests.reliability.faults.workload import LIVE, Intake, Item
+from tests.support.dump import opened
 from tests.support.facts import without_places
 
 FinalState = Mapping[str, Sequence[str]]
@@ -31,9 +32,9 @@ def final_state(engine: Engine) -> FinalState:
         asked = select(asks.c.order_id, asks.c.contact_id, asks.c.purpose, asks.c.reason, asks.c.state)
         live = connection.execute(asked.where(asks.c.order_id.startswith(LIVE)))
         return {
-            "facts": sorted(facts),
+            "facts": sorted(opened(connection, facts)),
             "claims": sorted(claims),
-            "answers": sorted(map(repr, connection.execute(select(*columns)))),
+            "answers": sorted(opened(connection, [*map(repr, connection.execute(select(*columns)))])),
             "figures": sorted(map(repr, connection.execute(counted))),
             "asks": sorted(map(repr, live)),
         }
