@@ -11,6 +11,7 @@ from msgspec import structs
 
 from pipeline.consumers.runtime import failpoints
 from pipeline.domain.asking.ask_states import REFUSED_FOR_GOOD, AskState, loss
+from pipeline.domain.asking.channels import addresses_of
 from pipeline.domain.asking.eligibility import (
     Decision,
     History,
@@ -79,8 +80,9 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
 def _history(order: Order, work: UnitOfWork, now: datetime) -> History:
     contacts, policy = order.facts.contacts, work.setup.policy
     addresses = {to for contact in contacts if (to := address(contact, policy.channels_for(contact))) is not None}
-    digests = addresses | {digest for c in contacts for digest in (c.phone, c.email) if digest is not None}
-    return work.asks.history(order.facts.latest.account.id, addresses, digests, now)
+    account_id, theirs = order.facts.latest.account.id, {c.id: addresses_of(c) for c in contacts}
+    work.asks.load_silent({(account_id, contact_id): digests for contact_id, digests in theirs.items()})
+    return work.asks.history(account_id, addresses, addresses.union(*theirs.values()), now)
 
 
 def _follow_delivery(order: Order, work: UnitOfWork, now: datetime) -> None:
@@ -293,10 +295,18 @@ def _is_unresolved(refusal: Refusal, contact_id: str) -> bool:
 
 
 def respect_opt_outs(order: Order, work: UnitOfWork, now: datetime) -> None:
-    """Opt out every contact who asked for it in an answer, with all addresses that the order names of them."""
+    """Opt out every contact who asked for it in an answer, with the addresses that the order names of them.
+
+    What was written from an address before it was theirs counts, too.
+    """
+    facts = order.facts
+    if not facts.known:
+        return
+    account_id = facts.latest.account.id
+    if not facts.historic:
+        work.asks.load_silent({(account_id, contact.id): addresses_of(contact) for contact in facts.contacts})
     for answer in order.dialogue.answers:
-        contact = contact_of(order.facts, answer.contact_id) if answer.opt_out else None
-        if contact is not None:
-            work.asks.opt_out(
-                [digest for digest in (contact.phone, contact.email) if digest], now, answer.source, answer.id
-            )
+        if answer.opt_out:
+            contact = contact_of(facts, answer.contact_id)
+            theirs = () if contact is None else addresses_of(contact)
+            work.asks.opt_out((account_id, answer.contact_id), theirs, now, answer.source, answer.id)

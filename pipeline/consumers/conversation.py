@@ -29,7 +29,8 @@ from pipeline.notifiers.wording.reply_texts import SUPPLIER, Speaker
 from pipeline.store.asks import conversations, inbound_messages
 from pipeline.store.asks.conversations import DONE, AskedQuestion, Conversation, Course
 from pipeline.store.orders.orders import language_and_timezone
-from pipeline.store.people import keys, opt_outs, undeliverable
+from pipeline.store.people import contact_opt_outs, keys, opt_outs, undeliverable
+from pipeline.store.people.contact_opt_outs import UNMATCHED
 from pipeline.store.people.keys import Owner
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.store.people.vault import SealingKey
@@ -125,10 +126,10 @@ def handle_text(
         result = _handle_stranger(connection, text, parsed, speaker)
     else:
         result = _answer(connection, store, text, question, reader, now, speaker)
-    if _is_silenced(connection, text, control):
+    if _is_silenced(connection, text, control, question):
         result = result._replace(reply=None)
     # Last: the runner locks the journal's head before it writes opt-outs, and so does this transaction.
-    if not _apply_control(connection, text, control, question) and result.reply is not None:
+    if not _apply_control(connection, text, control) and result.reply is not None:
         result = result._replace(reply=_translated(connection, reply_texts.STOPPED, question, speaker))
     if not text.answerable:
         result = result._replace(reply=None)
@@ -166,39 +167,52 @@ def _outcome(connection: Connection, result: ReplyResult, question: MatchingQues
     return columns | {"order_id": order_id, "contact_id": contact_id, "next_question": open_now}
 
 
-def _is_silenced(connection: Connection, text: Inbound, control: Control | None) -> bool:
+def _is_silenced(
+    connection: Connection, text: Inbound, control: Control | None, question: MatchingQuestion | None
+) -> bool:
     """Whether nothing may be sent back: the sender opted out before, and does not ask for help or for a new start.
 
     A STOP from an address that cannot be recorded is not confirmed either.
     """
     if text.sender is None:
         return control in ("stop", "start")
-    return control not in ("start", "help") and bool(opt_outs.opted_out(connection, [text.sender, *text.same_phone]))
+    if control in ("start", "help"):
+        return False
+    contact = [] if question is None else [(question.asked.account_id, question.asked.contact_id)]
+    return bool(
+        opt_outs.opted_out(connection, [text.sender, *text.same_phone])
+        or contact_opt_outs.opted_out(connection, contact)
+    )
 
 
-def _apply_control(
-    connection: Connection, text: Inbound, control: Control | None, question: MatchingQuestion | None
-) -> bool:
-    """Record a STOP or a START of the sender, and of all addresses of the contact that the sender is.
+def _apply_control(connection: Connection, text: Inbound, control: Control | None) -> bool:
+    """Record a STOP or a START of the sender, and of the contact whom we asked there last, however long ago.
 
-    False: a START without effect, because a STOP is newer or of the same second.
+    Where nobody was asked, it concerns everybody who has the address. False: a START without effect, because a STOP is
+    newer or of the same second.
     """
     if text.sender is None:
         return True
     undeliverable.reached(connection, text.sender, text.received_at)
     if control not in ("stop", "start"):
         return True
-    addresses = {text.sender, *text.same_phone}
-    if question is not None:
-        addresses |= conversations.addresses_of(connection, question.asked)
-    stops, event_id = control == "stop", _event_id(text)
-    opt_outs.record(connection, [OptChange(one, EVENT_SOURCE, event_id, stops, text.received_at) for one in addresses])
+    addresses, last = {text.sender, *text.same_phone}, _spoken_to_last(connection, text)
+    change = OptChange(text.sender, EVENT_SOURCE, _event_id(text), control == "stop", text.received_at)
+    if last is None:
+        change = change._replace(source=UNMATCHED)
+        contact_opt_outs.record_unmatched(connection, [change._replace(digest=one) for one in addresses])
+    else:
+        addresses |= conversations.addresses_of(connection, last)
+        contact_opt_outs.record(connection, (last.account_id, last.contact_id), change, addresses)
     return control == "stop" or not opt_outs.opted_out(connection, [text.sender])
 
 
 def correct_times(connection: Connection, texts: Collection[InboundText]) -> None:
     """Order the STOPs and STARTs that webhooks brought by the times that the provider's list states."""
-    opt_outs.correct_times(connection, EVENT_SOURCE, {_event_id(text): text.received_at for text in texts})
+    times = {_event_id(text): text.received_at for text in texts}
+    for source in (EVENT_SOURCE, UNMATCHED):
+        opt_outs.correct_times(connection, source, times)
+    contact_opt_outs.correct_times(connection, times, EVENT_SOURCE, UNMATCHED)
 
 
 def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestion | None:
@@ -207,15 +221,10 @@ def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestio
     None: there was none, or that conversation ended long ago, so the text answers nothing. Questions asked after the
     text was written come last; but the exact time of a question is not always known.
     """
-    if text.sender is None:
-        return None
-    found = conversations.asked_questions(connection, text.sender)
-    for other in text.same_phone:
-        found = found or conversations.asked_questions(connection, other)
+    found = _questions_to(connection, text)
     course, at = Course(connection, found), text.received_at
     is_late = not text.answerable  # otherwise it is being received now, whatever the clocks say
-    earlier = [asked for asked in found if asked.asked_at <= at]
-    best = max(earlier, key=lambda asked: course.spoke_last_at(asked, at), default=next(iter(found), None))
+    best = _last_of(found, course, at)
     if best is None:
         return None
     open_then = course.open_at(best, at) if is_late else course.open_now(best)
@@ -223,6 +232,25 @@ def _matching_question(connection: Connection, text: Inbound) -> MatchingQuestio
         return None
     went_on = is_late and course.went_on_after(best, at)
     return MatchingQuestion(best, course.open_at(best, at) if went_on else None)
+
+
+def _questions_to(connection: Connection, text: Inbound) -> list[AskedQuestion]:
+    """The questions that went to the sender's phone, in whichever spelling of its number, newest first."""
+    spellings = () if text.sender is None else (text.sender, *text.same_phone)
+    found = (conversations.asked_questions(connection, spelling) for spelling in spellings)
+    return next(filter(None, found), [])
+
+
+def _last_of(found: Sequence[AskedQuestion], course: Course, at: datetime) -> AskedQuestion | None:
+    """The question of the conversation in which we spoke last up to that time; else the newest; None: there is none."""
+    earlier = [asked for asked in found if asked.asked_at <= at]
+    return max(earlier, key=lambda asked: course.spoke_last_at(asked, at), default=next(iter(found), None))
+
+
+def _spoken_to_last(connection: Connection, text: Inbound) -> AskedQuestion | None:
+    """The question that we last spoke about to the sender; None: nothing went there."""
+    found = _questions_to(connection, text)
+    return _last_of(found, Course(connection, found), text.received_at)
 
 
 def _handle_stranger(connection: Connection, text: Inbound, parsed: ParsedReply, speaker: Speaker) -> ReplyResult:

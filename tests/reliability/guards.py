@@ -178,7 +178,7 @@ GUARDS = (
     Guard(
         "between STOP and START the newest decides",
         "pipeline/store/people/opt_outs.py",
-        "        if _rank(change) > _rank(known):\n",
+        "        if rank(change) > rank(known):\n",
         "        if not change.stops:\n",
         (
             "tests/integration/store/test_opt_outs.py::"

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from pipeline import metrics
 from pipeline.consumers.intake import dead_letter_of_journal
+from pipeline.domain.asking.channels import addresses_of
 from pipeline.domain.asking.eligibility import address
 from pipeline.domain.events.contract import BadEvent, Event, OrderCompleted
 from pipeline.domain.events.tracking import numbers_in
@@ -15,6 +16,7 @@ from pipeline.domain.orders.facts import Revision
 from pipeline.domain.orders.parcels import UNCLAIMED
 from pipeline.store.journal import dead_letters
 from pipeline.store.journal.journal import find
+from pipeline.store.people.contact_opt_outs import ContactKey
 from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import UnitOfWork
 
@@ -49,9 +51,15 @@ def load_ask_history(work: UnitOfWork, order_ids: Collection[str], events: Seque
     orders: list[OrderCompleted | Revision] = [facts.latest for facts in known if facts.known and not facts.historic]
     orders += [event.data for event in events if isinstance(event.data, OrderCompleted) and not event.historic]
     contacts, policy = [contact for order in orders for contact in order.contacts], work.setup.policy
-    digests = {digest for contact in contacts for digest in (contact.phone, contact.email) if digest is not None}
+    theirs: dict[ContactKey, frozenset[str]] = {}
+    for order in orders:
+        for contact in order.contacts:
+            key = order.account.id, contact.id
+            theirs[key] = theirs.get(key, frozenset()) | addresses_of(contact)
+    digests = frozenset[str]().union(*theirs.values())
     addresses = {to for contact in contacts if (to := address(contact, policy.channels_for(contact))) is not None}
     work.asks.load_history({order.account.id for order in orders}, addresses, digests, clock)
+    work.asks.load_silent(theirs)
 
 
 def numbers_of(events: Iterable[Event]) -> set[str]:

@@ -50,6 +50,11 @@ WHATSAPP = Channel("whatsapp", address_kind="phone", consent_kind="whatsapp")
 EMAIL = Channel("email", address_kind="email", consent_kind="email")
 
 
+def addresses_of(contact: Contact) -> frozenset[str]:
+    """The digests of all addresses of a contact, whatever they agreed to."""
+    return frozenset(digest for digest in (contact.phone, contact.email) if digest)
+
+
 def consents_to_any(contact: Contact) -> bool:
     """Whether any consent is recorded, be it for a channel that this installation does not have."""
     return contact.consent is not None and any(getattr(contact.consent, kind) for kind in get_args(ConsentKind))

@@ -87,9 +87,9 @@ class History:
     """What is known of an account's contacts when a question is considered.
 
     `last_asked` per contact id; `asked_in_period` questions to the account within the policy's period; `opted_out`
-    the digests of addresses that want no messages; `undeliverable` those that rest because no message can reach them;
-    `address_uses` the recent questions to each address, those of other
-    accounts included.
+    the digests of addresses that want no messages; `silent` the ids of contacts who want none at any address;
+    `undeliverable` the addresses that rest because no message can reach them; `address_uses` the recent questions to
+    each address, those of other accounts included.
     """
 
     last_asked: Mapping[str, datetime]
@@ -97,6 +97,11 @@ class History:
     opted_out: frozenset[str]
     address_uses: Mapping[str, Sequence[AddressUse]] = field(default_factory=dict)
     undeliverable: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
+
+    def has_stopped(self, contact: Contact, to: str | None) -> bool:
+        """Whether nothing may be sent to the contact at this address (its digest)."""
+        return contact.id in self.silent or to in self.opted_out
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,7 @@ def fallback(contact: Contact, failed: str | None, history: History, policy: Pol
     """
     channels = policy.channels_for(contact)
     place = next((n for n, channel in enumerate(channels) if channel.name == failed), None)
-    if place is None or history.opted_out & {contact.phone, contact.email}:
+    if place is None or any(history.has_stopped(contact, to) for to in (contact.phone, contact.email)):
         return None
     later = (channel for channel in channels[place + 1 :] if channel.serves(contact))
     return next((channel for channel in later if channel.address(contact) not in history.undeliverable), None)
@@ -241,7 +246,7 @@ def _refusal(
     if channel is None:
         return _unreachable(contact, policy.channels_for(contact))
     to = channel.address(contact)
-    if to in history.opted_out:
+    if history.has_stopped(contact, to):
         return Reason.OPTED_OUT
     if to in history.undeliverable:
         return Reason.UNDELIVERABLE

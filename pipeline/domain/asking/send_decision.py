@@ -49,7 +49,7 @@ class SendEligibility:
     address: str | None
     """The digest of the contact's address on that channel."""
     opted_out: bool
-    """Whether that address opted out."""
+    """Whether that address, or the contact at any address, opted out."""
     places: frozenset[Place]
     """The places whose quiet time applies."""
     answerable: bool = True

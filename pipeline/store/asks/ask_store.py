@@ -1,6 +1,6 @@
 """The asks, the ask history and the opt-outs of one transaction, as processors read and change them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,8 @@ from pipeline.domain.orders.claims import Claim
 from pipeline.store.asks.ask_history import AskHistory
 from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, parameters
 from pipeline.store.db.bulk import Row, among, among_rows, insert
-from pipeline.store.people import opt_outs, undeliverable
+from pipeline.store.people import contact_opt_outs, opt_outs, undeliverable
+from pipeline.store.people.contact_opt_outs import ContactKey, ContactOptChange
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.store.schema.asks import asks, refusals
 
@@ -70,6 +71,8 @@ class AskStore:
         self._opted_out: dict[str, bool] = {}
         self._failed_at: dict[str, datetime | None] = {}  # by address, if nobody can be reached there
         self._new_opt_outs: list[OptChange] = []
+        self._silent: dict[ContactKey, bool] = {}  # contacts who were looked up: whether they opted out
+        self._new_silent: list[ContactOptChange] = []
 
     def add(self, row: Row) -> None:
         """Add the first decision to ask or not to ask. `due_at`: a dispatcher sends the question then."""
@@ -148,10 +151,24 @@ class AskStore:
         row = self._connection.execute(_STATUS_OF_ONE, key).first()
         return None if row is None else _status(row.state, row.sending_at, row.request, row.outcome, row.now_on)
 
-    def opt_out(self, digests: Collection[str], at: datetime, source: str, event_id: str) -> None:
-        """Record that these addresses want no messages, as an event says. The same event changes them once."""
+    def opt_out(self, contact: ContactKey, digests: Collection[str], at: datetime, source: str, event_id: str) -> None:
+        """Record that a contact with these addresses wants no messages, as an event says. It changes them once."""
         self._new_opt_outs.extend(OptChange(digest, source, event_id, True, at) for digest in digests)
         self._opted_out.update(dict.fromkeys(digests, True))
+        self._new_silent.append(ContactOptChange(*contact, source, event_id, True, at))
+        self._silent[contact] = True
+
+    def load_silent(self, contacts: Mapping[ContactKey, Collection[str]]) -> None:
+        """Read which of these contacts opted out, with the digests of their addresses, in a few queries for all.
+
+        An opt-out from an address that became known before its contact is theirs from now on.
+        """
+        unknown = {contact: theirs for contact, theirs in contacts.items() if contact not in self._silent}
+        if unknown:
+            inherited = contact_opt_outs.inherited(self._connection, unknown)
+            self._new_silent.extend(inherited)
+            found = contact_opt_outs.opted_out(self._connection, [*unknown], inherited)
+            self._silent.update((contact, contact in found) for contact in unknown)
 
     def history(self, account_id: str, addresses: Collection[str], digests: Collection[str], now: datetime) -> History:
         """What eligibility depends on: the earlier asks of an account and of these addresses, and which opted out."""
@@ -165,7 +182,10 @@ class AskStore:
         uses = {address: self.earlier.uses_of(address) for address in addresses}
         since = now - self._policy.undeliverable_rest
         unreachable = frozenset(digest for digest in digests if (self._failed_at[digest] or since) > since)
-        return History(last_asked, in_period, stopped, uses, unreachable)
+        silent = frozenset(
+            contact for (account, contact), is_silent in self._silent.items() if is_silent and account == account_id
+        )
+        return History(last_asked, in_period, stopped, uses, unreachable, silent)
 
     def load_history(
         self, accounts: Collection[str], addresses: Collection[str], digests: Collection[str], now: datetime
@@ -197,7 +217,8 @@ class AskStore:
     def flush_opt_outs(self) -> None:
         """Write the new opt-outs."""
         opt_outs.record(self._connection, self._new_opt_outs)
-        self._new_opt_outs = []
+        contact_opt_outs.record_contacts(self._connection, self._new_silent)
+        self._new_opt_outs, self._new_silent = [], []
 
 
 def _with_times(row: Row) -> Row:

@@ -27,7 +27,7 @@ from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, end, matching, parameters
 from pipeline.store.asks.sent_messages import SentMessages
-from pipeline.store.people import undeliverable
+from pipeline.store.people import contact_opt_outs, undeliverable
 from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault, deliverable
 from pipeline.store.schema.asks import asks
@@ -164,7 +164,7 @@ class _Ask:
     person: Row[Any] | None
     channel: Channel | None  # None: this installation does not have it
     digest: str | None  # of the address that a message goes to
-    opted_out: bool  # that address
+    opted_out: bool  # that address, or the contact at any
     undeliverable: bool  # that address, for as long as it rests after a permanent failure
     answerable: bool  # whether the question still makes sense, by the order's facts
 
@@ -231,6 +231,7 @@ class _Context:
         self._people = {(person.account_id, person.contact_id): person for person in connection.execute(of)}
         digests = {digest for person in self._people.values() for digest in (person.phone_digest, person.email_digest)}
         self._opted_out = opted_out(connection, digests - {None})
+        self._silent = contact_opt_outs.opted_out(connection, {(row.account_id, row.contact_id) for row in rows})
         rested_since = now - policy.undeliverable_rest
         failed_at = undeliverable.failed_at(connection, digests - {None})
         self._undeliverable = {digest for digest, at in failed_at.items() if at > rested_since}
@@ -250,7 +251,7 @@ class _Context:
             person=self._people.get((row.account_id, row.contact_id)),
             channel=self._policy.channel(channel_of(row)),
             digest=digest,
-            opted_out=digest in self._opted_out,
+            opted_out=digest in self._opted_out or (row.account_id, row.contact_id) in self._silent,
             undeliverable=digest in self._undeliverable,
             answerable=is_answerable(Order(row.order_id, facts, dialogue), row.purpose),
         )

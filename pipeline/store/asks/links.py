@@ -12,7 +12,6 @@ from pipeline.store.db.bulk import insert_once
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.asks import ASKED_AT, asks
 from pipeline.store.schema.conversations import qr_links
-from pipeline.store.schema.people import people
 
 MAX_ORDER_ID = 200  # characters
 
@@ -24,6 +23,14 @@ class LinkedQuestion(NamedTuple):
     contact_id: str
     purpose: str
     asked_at: datetime
+
+
+class Unsubscribable(NamedTuple):
+    """Who can end messages by a link, and the digest of the address that it was sent to."""
+
+    account_id: str
+    contact_id: str
+    recipient: str | None
 
 
 def question_of(connection: Connection, token_hash: str) -> LinkedQuestion | None:
@@ -54,16 +61,9 @@ def qr_token(connection: Connection, vault: Vault, order_id: str, now: datetime)
     return token
 
 
-def unsubscribable(connection: Connection, token_hash: str, since: datetime) -> frozenset[str]:
-    """The digests of all addresses of the person whom a link that ends messages belongs to, sent after `since`.
-
-    Empty: there is no such link.
-    """
+def unsubscribable(connection: Connection, token_hash: str, since: datetime) -> Unsubscribable | None:
+    """Whom a link that ends messages belongs to, sent after `since`; None: there is no such link."""
     columns = asks.c.account_id, asks.c.contact_id, asks.c.recipient
     query = select(*columns).where(asks.c.unsubscribe_token_hash == token_hash, asks.c.sending_at >= since)
     sent = connection.execute(query).first()
-    if sent is None:
-        return frozenset()
-    of = people.c.account_id == sent.account_id, people.c.contact_id == sent.contact_id
-    person = connection.execute(select(people.c.phone_digest, people.c.email_digest).where(*of)).first()
-    return frozenset(digest for digest in (sent.recipient, *(person or ())) if digest is not None)
+    return None if sent is None else Unsubscribable(*sent)

@@ -16,7 +16,7 @@ from pipeline.domain.events.contract import OWN_SOURCE, Purpose
 from pipeline.store.db.bulk import among_rows, upsert
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders.timers import ASK_LOST, REMINDER
-from pipeline.store.people import opt_outs, undeliverable
+from pipeline.store.people import contact_opt_outs, undeliverable
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.store.people.undeliverable import Undeliverable
 from pipeline.store.schema.asks import asks
@@ -185,12 +185,14 @@ def look_up_at(connection: Connection, key: AskKey, attempt: int, at: datetime) 
 
 
 def record_opt_out(connection: Connection, key: AskKey, now: datetime) -> None:
-    """The provider says that the address this ask went to had opted out when the message was sent."""
-    sent = connection.execute(select(asks.c.recipient, asks.c.sending_at, asks.c.attempt).where(*matching(key))).first()
+    """The provider says that the contact of this ask had opted out at its address when the message was sent."""
+    columns = asks.c.account_id, asks.c.recipient, asks.c.sending_at, asks.c.attempt
+    sent = connection.execute(select(*columns).where(*matching(key))).first()
     if sent is None or sent.recipient is None:
         return
     event_id = f"{key.order_id}:{key.purpose}:{key.contact_id}:{sent.attempt}"
-    opt_outs.record(connection, [OptChange(sent.recipient, _PROVIDER, event_id, True, sent.sending_at or now)])
+    change = OptChange(sent.recipient, _PROVIDER, event_id, True, sent.sending_at or now)
+    contact_opt_outs.record(connection, (sent.account_id, key.contact_id), change, {sent.recipient})
 
 
 def _record_reachability(connection: Connection, messages: Sequence[AcceptedMessage]) -> None:

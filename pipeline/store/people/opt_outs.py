@@ -1,4 +1,4 @@
-"""Opt-outs: which addresses want no messages.
+"""Opt-outs of addresses: which want no messages, whoever has them. Those of contacts are in `contact_opt_outs`.
 
 Between the STOPs and STARTs of an address the newest decides, in whatever order they become known. Providers state
 times in whole seconds; within one second STOP counts.
@@ -14,7 +14,7 @@ from pipeline.store.db import locks
 from pipeline.store.db.bulk import among, insert_new, upsert
 from pipeline.store.schema.people import opt_changes, opt_outs
 
-_IDS_OF_A_QUERY = 5_000
+IDS_OF_A_QUERY = 5_000
 
 
 class OptChange(NamedTuple):
@@ -77,7 +77,7 @@ def _settle(connection: Connection, digests: Collection[str]) -> None:
     newest: dict[str, OptChange] = {}
     for change in _changes(connection, digests):
         known = newest.setdefault(change.digest, change)
-        if _rank(change) > _rank(known):
+        if rank(change) > rank(known):
             newest[change.digest] = change
     stopped = [newest[digest] for digest in sorted(newest) if newest[digest].stops]
     started = [digest for digest in sorted(newest) if not newest[digest].stops]
@@ -86,13 +86,14 @@ def _settle(connection: Connection, digests: Collection[str]) -> None:
         connection.execute(opt_outs.delete().where(among(connection, opt_outs.c.digest, started)))
 
 
-def _rank(change: OptChange) -> tuple[datetime, bool, datetime, str, str]:
+def rank(change: OptChange) -> tuple[datetime, bool, datetime, str, str]:
+    """The newest of several changes has the highest rank: by whole seconds, and within one a STOP counts."""
     return (change.at.replace(microsecond=0), change.stops, change.at, change.source, change.id)
 
 
 def _changes_by_id(connection: Connection, source: str, ids: Sequence[str]) -> Iterator[OptChange]:
-    for start in range(0, len(ids), _IDS_OF_A_QUERY):
-        is_one = among(connection, opt_changes.c.id, ids[start : start + _IDS_OF_A_QUERY])
+    for start in range(0, len(ids), IDS_OF_A_QUERY):
+        is_one = among(connection, opt_changes.c.id, ids[start : start + IDS_OF_A_QUERY])
         for row in connection.execute(select(opt_changes).where(opt_changes.c.source == source, is_one)):
             yield OptChange(**row._mapping)
 

@@ -13,7 +13,7 @@ from pipeline.domain.events.words import SEALED
 from pipeline.domain.orders.facts import Facts
 from pipeline.store.db.bulk import among
 from pipeline.store.orders.accounts import accounts_of
-from pipeline.store.people import keys
+from pipeline.store.people import contact_opt_outs, keys
 from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.answers import answers
@@ -22,7 +22,13 @@ from pipeline.store.schema.conversations import conversations, inbound_messages
 from pipeline.store.schema.demo_phone import phone_messages
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import orders
-from pipeline.store.schema.people import opt_changes, people, person_orders, undeliverable_addresses
+from pipeline.store.schema.people import (
+    contact_opt_changes,
+    opt_changes,
+    people,
+    person_orders,
+    undeliverable_addresses,
+)
 
 _facts = msgspec.json.Decoder(Facts)
 _statement = msgspec.json.Decoder(Statement)
@@ -69,6 +75,8 @@ class PersonData(Struct, frozen=True, kw_only=True):
     name: str | None
     phone: str | None
     email: str | None
+    opted_out: bool
+    opt_changes: list[dict[str, Any]]
     addresses: list[dict[str, Any]]
     orders: list[dict[str, Any]]
     questions: list[dict[str, Any]]
@@ -106,7 +114,9 @@ def summary(connection: Connection, vault: Vault, person: PersonKey) -> PersonSu
         account_id=person.account_id,
         contact_id=person.contact_id,
         orders=len(orders_of(connection, person)),
-        opted_out=bool(digests) and bool(opted_out(connection, digests)),
+        opted_out=bool(
+            contact_opt_outs.opted_out(connection, [person]) or (digests and opted_out(connection, digests))
+        ),
     )
 
 
@@ -164,6 +174,8 @@ def export(connection: Connection, vault: Vault, person: PersonKey) -> PersonDat
         name=who.name,
         phone=who.phone,
         email=who.email,
+        opted_out=bool(contact_opt_outs.opted_out(connection, [person])),
+        opt_changes=_opt_changes(connection, person),
         addresses=_addresses(connection, who.digests),
         orders=_orders(connection, vault, person, facts),
         questions=_questions(connection, person, order_ids),
@@ -181,6 +193,12 @@ def _is(table: Any, person: PersonKey) -> Any:
 def _facts_of(connection: Connection, order_ids: Collection[str]) -> dict[str, Facts]:
     query = select(orders.c.order_id, orders.c.facts).where(among(connection, orders.c.order_id, list(order_ids)))
     return {order_id: _facts.decode(facts) for order_id, facts in connection.execute(query.order_by(orders.c.order_id))}
+
+
+def _opt_changes(connection: Connection, person: PersonKey) -> list[dict[str, Any]]:
+    """Their STOPs and STARTs, which hold at every address."""
+    query = select(contact_opt_changes).where(_is(contact_opt_changes, person)).order_by(contact_opt_changes.c.at)
+    return [{"stops": row.stops, "at": row.at} for row in connection.execute(query)]
 
 
 def _addresses(connection: Connection, digests: Collection[str]) -> list[dict[str, Any]]:

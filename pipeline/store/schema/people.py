@@ -98,6 +98,22 @@ opt_changes = Table(
     **WITHOUT_ROWID,
 )
 
+# Every STOP and every START of a contact, whatever addresses they have by now: the newest decides
+# (store.people.contact_opt_outs).
+contact_opt_changes = Table(
+    "contact_opt_changes",
+    metadata,
+    Column("account_id", String(200), nullable=False),
+    Column("contact_id", String(200), nullable=False),
+    Column("source", String(200), nullable=False),  # with `id`: the text, answer or report that it came with
+    Column("id", String(600), nullable=False),
+    Column("stops", Boolean, nullable=False),
+    Column("at", Utc, nullable=False),  # the provider's time, as soon as that is known
+    PrimaryKeyConstraint("account_id", "contact_id", "source", "id"),
+    Index("contact_opt_changes_by_id", "source", "id"),
+    **WITHOUT_ROWID,
+)
+
 # Addresses at which nobody can be reached, as a provider reported: they rest.
 undeliverable_addresses = Table(
     "undeliverable_addresses",

@@ -64,6 +64,9 @@ def test_one_click_ends_messages_to_every_address_of_the_person(
     expected = {VAULT.email_digest(PERSON["email"]), VAULT.phone_digest(PERSON["phone"])}
     assert stopped(runtime) == expected
     assert TOKEN not in str(dump(runtime.engine))
+    other = contact(phone="+447700900777", email="ana@private.example")
+    ingest(runtime, completed("SO-2", at(days=9), contacts=[other]), scanned("SO-2", at(days=9)))
+    assert {row["order_id"]: row["reason"] for row in rows(runtime, asks)}["SO-2"] == "opted_out"
 
 
 @pytest.mark.parametrize("token", ["x" * 22, "", "\u2603", "x" * 5_000, TOKEN + "x"])

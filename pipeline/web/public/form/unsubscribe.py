@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from pipeline.domain.asking.ask_states import hashed
 from pipeline.store.asks.links import unsubscribable
 from pipeline.store.db.engine import reading
-from pipeline.store.people import opt_outs
+from pipeline.store.people import contact_opt_outs
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.web.auth.access import Protection, protected_by
 from pipeline.web.http import openapi
@@ -76,13 +76,15 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
 
 def _is_open(services: Services, token: str) -> bool:
     with reading(services.store.engine) as connection:
-        return bool(unsubscribable(connection, hashed(token), services.now() - VALID))
+        return unsubscribable(connection, hashed(token), services.now() - VALID) is not None
 
 
 def _opt_out(services: Services, token: str) -> bool:
-    """Opt out every address of the person behind a token. False: there is no such link, or it is too old."""
+    """Opt out the person behind a token, at every address. False: there is no such link, or it is too old."""
     now, token_hash = services.now(), hashed(token)
     with services.store.engine.begin() as connection:
-        digests = unsubscribable(connection, token_hash, now - VALID)
-        opt_outs.record(connection, [OptChange(digest, SOURCE, token_hash, True, now) for digest in digests])
-    return bool(digests)
+        one = unsubscribable(connection, token_hash, now - VALID)
+        if one is not None:
+            change = OptChange(one.recipient or "", SOURCE, token_hash, True, now)
+            contact_opt_outs.record(connection, (one.account_id, one.contact_id), change, {change.digest})
+    return one is not None
