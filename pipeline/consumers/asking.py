@@ -146,6 +146,7 @@ def _row(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, n
         "state": AskState.DUE if decision.reason is None else AskState.NOT_ASKED,
         "due_at": decision.send_at,
         "address": to,
+        "role": None if contact is None else contact.role,
     }
 
 

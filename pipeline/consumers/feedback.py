@@ -78,6 +78,7 @@ def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
             "channel": data.channel,
             "state": AskState.ANSWERED if answered else AskState.SENT,
             "address": None if contact is None or channel is None else channel.address(contact),
+            "role": data.role if contact is None else contact.role,
         }
     )
 

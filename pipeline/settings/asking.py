@@ -51,7 +51,14 @@ class AskingSettings(SettingsGroup):
     account_cap: int = Field(
         10, ge=1, description="maximum number of questions to one account within UNVARNISHED_ACCOUNT_PERIOD_DAYS"
     )
-    account_period_days: float = Field(7, gt=0, description="length in days of the period that the account cap counts")
+    account_cap_by_role: Annotated[dict[ContactRole, Annotated[int, Field(ge=0)]], NoDecode] = Field(
+        {},
+        description="maximum number of questions to all contacts of an account in these roles within "
+        "UNVARNISHED_ACCOUNT_PERIOD_DAYS, as in purchaser=1,user=5. UNVARNISHED_ACCOUNT_CAP counts them, too",
+    )
+    account_period_days: float = Field(
+        7, gt=0, description="length in days of the period that the caps of an account count"
+    )
     ask_after_minutes: float = Field(
         0, ge=0, description="minutes from the reported delivery until the customer is asked about it"
     )
@@ -112,6 +119,7 @@ class AskingSettings(SettingsGroup):
             role_waits=_by_role(self.ask_after_minutes_by_role, timedelta(minutes=1)),
             undeliverable_rest=timedelta(days=self.undeliverable_rest_days),
             address_daily_cap=self.address_daily_cap,
+            role_caps=tuple(sorted(self.account_cap_by_role.items())),
             account_cap=self.account_cap,
             account_period=timedelta(days=self.account_period_days),
             sample_rate=self.sample_rate,
@@ -136,7 +144,7 @@ class AskingSettings(SettingsGroup):
             raise ValueError(f"unknown roles {sorted(unknown)}; the known roles are {', '.join(get_args(ContactRole))}")
         return roles
 
-    @field_validator("contact_rest_days_by_role", "ask_after_minutes_by_role", mode="before")
+    @field_validator("contact_rest_days_by_role", "ask_after_minutes_by_role", "account_cap_by_role", mode="before")
     @classmethod
     def _parse_by_role(cls, value: object) -> object:
         return numbers_by_role(value) if isinstance(value, str) else value

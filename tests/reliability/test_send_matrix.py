@@ -1,7 +1,8 @@
 """After any fault every ask has at most one message and a final state.
 
 {failpoint} x {response of the provider} x {time of its callbacks} x {1, 4 dispatchers}, on both databases; by e-mail
-{failpoint} x {what the mail server does} x {dispatchers}. The suite runs selections that contain every value;
+{failpoint} x {what the mail server does} x {dispatchers}; by WhatsApp {failpoint} x {response} x {delivered, not
+delivered} x {dispatchers}. The suite runs selections that contain every value;
 `UNVARNISHED_MATRIX=full`, set by `make bench WHAT=matrix`, runs all.
 """
 
@@ -23,6 +24,7 @@ from pipeline.consumers.runtime.failpoints import FAILPOINTS
 from pipeline.consumers.sending import status_reports
 from pipeline.domain.asking.ask_states import LOOK_AFTER, TERMINAL, AskState
 from pipeline.notifiers.channels.email.reports import REPORT_PATH, MailReports
+from pipeline.notifiers.channels.twilio.paths import WHATSAPP_PREFIX
 from pipeline.notifiers.port import HttpCall, StatusReport
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
@@ -242,6 +244,99 @@ def _check_mail(case: MailCase, server: MailServer, url: str, orders: int, sent_
         else:
             assert state in (AskState.NOT_ASKED, AskState.UNRESOLVED)
             assert state is AskState.NOT_ASKED or case.failpoint not in ("", "after_decision")
+
+
+class WhatsAppCase(NamedTuple):
+    """One cell of the matrix of WhatsApp. `bounces`: the provider reports later that it could not deliver."""
+
+    failpoint: str
+    answer: Answer
+    bounces: bool
+    dispatchers: int
+    store: str
+
+
+def _all_whatsapp() -> Iterator[WhatsAppCase]:
+    for failpoint, answer, dispatchers, store in product(("", *FAILPOINTS), ANSWERS, (1, 4), STORES):
+        yield WhatsAppCase(failpoint, answer, False, dispatchers, store)
+        if answer in MADE:
+            yield WhatsAppCase(failpoint, answer, True, dispatchers, store)
+
+
+def _whatsapp_selection() -> Iterator[WhatsAppCase]:
+    """A response of each kind, each failpoint once, and bounces of known and of unknown outcomes."""
+    answers: tuple[Answer, ...] = ("accept", "error_made", "opted_out", "busy", "reset")
+    for n, (failpoint, answer) in enumerate(zip(FAILPOINTS, answers, strict=True)):
+        yield WhatsAppCase(failpoint, answer, n % 2 == 0 and answer in MADE, (4, 1)[n % 2], STORES[n % 2])
+    yield WhatsAppCase("", "accept", True, 1, "postgresql")
+    yield WhatsAppCase("", "half", False, 4, "sqlite")
+
+
+WHATSAPP_CASES = list(_all_whatsapp() if os.environ.get("UNVARNISHED_MATRIX") == "full" else _whatsapp_selection())
+
+
+@pytest.mark.parametrize("case", WHATSAPP_CASES, ids=lambda case: "-".join(map(str, case)).replace("--", "-"))
+def test_every_ask_has_at_most_one_whatsapp_message_and_a_final_state(
+    case: WhatsAppCase, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url: str = request.getfixturevalue(f"{case.store}_database_url")
+    orders, final = 1 + case.dispatchers, "undelivered" if case.bounces else "read"
+    with (
+        closing_engine(url) as engine,
+        Provider(tmp_path / "posts", case.answer, "late", final, lag=1, now=lambda: DELIVERED) as provider,
+    ):
+        provider.call_back = webhook(Store(engine, VAULT, EmbeddedJournal()), DELIVERED)
+        address = f"whatsapp:{provider.url}"
+        (code,) = run((url, address, case.failpoint, orders, case.dispatchers, [DELIVERED], DELIVERED))
+        assert code == (-signal.SIGKILL if case.failpoint else 0)
+        reported = {message.fields["To"] for message in provider.made}
+        provider.deliver_late()
+        if case.answer in REFUSED_FOR_NOW:
+            provider.always = "accept"
+        again = (url, address, "", orders, 1, [DELIVERED, *AFTERWARDS], THE_END)
+        assert run(*[again] * case.dispatchers) == [0] * case.dispatchers
+        provider.deliver_late()
+        _check_whatsapp(case, provider, url, orders, reported)
+
+
+def _check_whatsapp(
+    case: WhatsAppCase, provider: Provider, url: str, orders: int, reported_in_time: Collection[str]
+) -> None:
+    """`reported_in_time`: whose messages were reported on before the time to answer was over."""
+    posts = Counter(post["To"] for post in provider.posts if post["answer"] not in REFUSED_FOR_NOW)
+    made = Counter(message.fields["To"] for message in provider.made)
+    assert max(posts.values(), default=0) <= 1
+    assert max(made.values(), default=0) <= 1
+    assert all(post["ContentSid"] and "Body" not in post for post in provider.posts), "approved templates only"
+    runtime = embedded(url)
+    try:
+        runtime.process_pending()
+        runtime.tick(THE_END + timedelta(days=1))
+        found = {row["order_id"]: row for row in stored(runtime.engine)}
+    finally:
+        runtime.engine.dispose()
+    assert len(found) == orders
+    for n in range(orders):
+        ask, to = found[order_id(n)], f"{WHATSAPP_PREFIX}{number(n)}"
+        state = AskState(ask["state"])
+        assert ask["wake_at"] is None
+        if made[to]:
+            bounced = case.bounces and to in reported_in_time
+            assert state is (AskState.FAILED if bounced else AskState.EXPIRED), "a report resolves an unknown outcome"
+        elif posts[to]:
+            assert state in (AskState.NOT_ASKED, AskState.UNRESOLVED)
+        else:  # claimed when the process was killed, so its outcome is unknown
+            assert state is AskState.UNRESOLVED
+            assert case.failpoint not in ("", "after_decision")
+
+
+def test_the_selection_of_whatsapp_contains_every_value() -> None:
+    chosen = list(_whatsapp_selection())
+    assert {case.failpoint for case in chosen} == {"", *FAILPOINTS}
+    assert {case.bounces for case in chosen} == {True, False}
+    assert {(case.dispatchers, case.store) for case in chosen} == set(product((1, 4), STORES))
+    kinds = [MADE - {"accept", "slow"}, {"accept", "slow"}, REFUSED, REFUSED_FOR_NOW]
+    assert all(kind & {case.answer for case in chosen} for kind in kinds)
 
 
 def test_the_selection_of_email_contains_every_value() -> None:

@@ -29,6 +29,7 @@ _REASONS = {  # reasons for not asking that their names do not explain
     "delivery_taken_back": "delivery taken back",
     "duplicate": "already asked",
     "account_cap": "account limit reached",
+    "role_cap": "limit of the role reached",
     "quiet_all_day": "quiet hours all day",
     "rejected": "rejected by the provider",
     "not_sent": "could not be sent in time",

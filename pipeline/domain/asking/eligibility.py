@@ -1,5 +1,6 @@
 """Whether a contact is asked about an order, or the reason why not."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from pipeline.domain.asking.address_rest import AddressUse, Rest, resting
 from pipeline.domain.asking.channels import Channel, consents_to_any, serving_channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import due_at, open_from, places_of
-from pipeline.domain.events.contract import Contact, Purpose
+from pipeline.domain.events.contract import Contact, ContactRole, Purpose
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     ADDRESS_ASKED_RECENTLY = "address_asked_recently"  # on behalf of another account
     DUPLICATE = "duplicate"
     ACCOUNT_CAP = "account_cap"
+    ROLE_CAP = "role_cap"
     QUIET_ALL_DAY = "quiet_all_day"  # every hour is quiet in one of the time zones the contact may be in
     REJECTED = "rejected"  # by the provider: it cannot reach that address
     NOT_SENT = "not_sent"  # the provider accepted no attempt until it was too late
@@ -52,6 +54,7 @@ WITHIN_REACH = frozenset(
         Reason.ASKED_RECENTLY,
         Reason.ADDRESS_ASKED_RECENTLY,
         Reason.ACCOUNT_CAP,
+        Reason.ROLE_CAP,
         Reason.QUIET_ALL_DAY,
         Reason.NOT_SENT,
         Reason.UNRESOLVED,
@@ -86,10 +89,10 @@ NO_CONTACT = ""  # the contact of a refusal that concerns an order without any c
 class History:
     """What is known of an account's contacts when a question is considered.
 
-    `last_asked` per contact id; `asked_in_period` questions to the account within the policy's period; `opted_out`
-    the digests of addresses that want no messages; `silent` the ids of contacts who want none at any address;
-    `undeliverable` the addresses that rest because no message can reach them; `address_uses` the recent questions to
-    each address, those of other accounts included.
+    `last_asked` per contact id; `asked_in_period` questions to the account within the policy's period, `asked_by_role`
+    those to contacts in a role; `opted_out` the digests of addresses that want no messages; `silent` the ids of
+    contacts who want none at any address; `undeliverable` the addresses that rest because no message can reach them;
+    `address_uses` the recent questions to each address, those of other accounts included.
     """
 
     last_asked: Mapping[str, datetime]
@@ -98,6 +101,7 @@ class History:
     address_uses: Mapping[str, Sequence[AddressUse]] = field(default_factory=dict)
     undeliverable: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
+    asked_by_role: Mapping[ContactRole, int] = field(default_factory=dict)
 
     def has_stopped(self, contact: Contact, to: str | None) -> bool:
         """Whether nothing may be sent to the contact at this address (its digest)."""
@@ -132,7 +136,7 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
     asked_addresses = {
         address(contact, policy.channels_for(contact)) for contact in facts.contacts if contact.id in asked_ids
     }
-    asked = history.asked_in_period
+    asked, by_role = history.asked_in_period, Counter(history.asked_by_role)
     for contact in contacts:
         channel = _usable_channel(contact, history, policy)
         reason = _refusal(contact, channel, order, history, policy, now)
@@ -141,11 +145,13 @@ def decide(order: Order, purpose: Purpose, history: History, policy: Policy, now
             reason = Reason.DUPLICATE
         if reason is None and asked >= policy.account_cap:
             reason = Reason.ACCOUNT_CAP
+        if reason is None and by_role[contact.role] >= policy.cap_of(contact.role):
+            reason = Reason.ROLE_CAP
         known = decisions.get(contact.id)  # a person named in two roles gets one decision, the better one
         if known is not None and (known.reason is None or (reason and _GATE[reason] <= _GATE[known.reason])):
             continue
         if reason is None:
-            asked += 1
+            asked, by_role[contact.role] = asked + 1, by_role[contact.role] + 1
             asked_addresses.add(to)
         decisions[contact.id] = Decision(contact.id, reason, channel.name if channel and reason is None else "")
     return list(decisions.values())

@@ -23,6 +23,8 @@ class Policy:
     """Questions to one address within a day, at most; 0: no limit."""
     account_cap: int = 10
     """Questions to one account within `account_period`, at most."""
+    role_caps: tuple[tuple[ContactRole, int], ...] = ()
+    """Questions to the contacts of an account in these roles within `account_period`, at most."""
     account_period: timedelta = timedelta(days=7)
     sample_rate: float = 1.0
     """Share of the orders that are asked about."""
@@ -51,9 +53,16 @@ class Policy:
     calendar: Calendar | None = None
     """Days on which nothing is sent, by country; None: every day is open."""
 
-    def rest_of(self, role: ContactRole) -> timedelta:
-        """Time between two questions to one contact in that role. Its address rests for `contact_rest` all the same."""
-        return dict(self.role_rests).get(role, self.contact_rest)
+    def rest_of(self, role: ContactRole | None) -> timedelta:
+        """Time between two questions to one contact in that role; None: the role is not known.
+
+        Its address rests for `contact_rest` all the same.
+        """
+        return self.contact_rest if role is None else dict(self.role_rests).get(role, self.contact_rest)
+
+    def cap_of(self, role: ContactRole) -> int:
+        """Questions to the contacts of an account in that role, or in any, within `account_period`, at most."""
+        return dict(self.role_caps).get(role, self.account_cap)
 
     def wait_of(self, role: ContactRole | None) -> timedelta:
         """Time from the delivery to the question for a contact in that role; None: the role is not known."""

@@ -6,12 +6,14 @@ Read in a few queries for a whole batch, and kept up to date with the decisions 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select
 
 from pipeline.domain.asking.address_rest import DAY, AddressUse
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import ContactRole
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, among
 from pipeline.store.people.erasure import erased_at
@@ -24,7 +26,9 @@ CHANGED_WITHIN = timedelta(days=7)
 
 _IS_ASKED = and_(asks.c.reason.is_(None), asks.c.state != AskState.NOT_ASKED)  # decided, and not ended unsent
 _SINCE = asks.c.decided_at >= bindparam("since")
-_ASKED_OF_ACCOUNT = select(asks.c.account_id, asks.c.contact_id, asks.c.decided_at).where(_SINCE, _IS_ASKED)
+_ASKED_OF_ACCOUNT = select(asks.c.account_id, asks.c.contact_id, asks.c.decided_at, asks.c.role).where(
+    _SINCE, _IS_ASKED
+)
 _ASKED_AT_ADDRESS = select(asks.c.address, asks.c.account_id, asks.c.decided_at).where(_SINCE, _IS_ASKED)
 _ACCOUNTS_OF_ADDRESS = (
     select(asks.c.address, asks.c.account_id, func.max(asks.c.decided_at))
@@ -36,6 +40,14 @@ _ADDRESSES_OF_CONTACT = (
     .where(_SINCE, asks.c.address.is_not(None))
     .group_by(asks.c.account_id, asks.c.contact_id, asks.c.address)
 )
+
+
+class EarlierAsk(NamedTuple):
+    """One question to a contact of an account: when it was decided, and their role then (None: not known)."""
+
+    contact_id: str
+    at: datetime
+    role: ContactRole | None
 
 
 @dataclass
@@ -55,7 +67,7 @@ class AskHistory:
     def __init__(self, connection: Connection, policy: Policy) -> None:
         self._connection = connection
         self._policy = policy
-        self._asked: dict[str, list[tuple[str, datetime]]] = {}  # by account: contact and time of each ask
+        self._asked: dict[str, list[EarlierAsk]] = {}  # by account
         self._addresses: dict[str, _Address] = {}
         self._contacts: dict[tuple[str, str], dict[str, datetime]] = {}  # by account and contact: addresses, newest
 
@@ -80,13 +92,14 @@ class AskHistory:
     def withdraw(self, account_id: str, contact_id: str, address: str | None, at: datetime) -> None:
         """Forget an ask that ended without a message."""
         asked, known = self._asked.get(account_id), self._addresses.get(address or "")
-        if asked is not None and (contact_id, at) in asked:
-            asked.remove((contact_id, at))
+        ended = next((ask for ask in asked or () if (ask.contact_id, ask.at) == (contact_id, at)), None)
+        if asked is not None and ended is not None:
+            asked.remove(ended)
         if known is not None and AddressUse(account_id, at) in known.uses:
             known.uses.remove(AddressUse(account_id, at))
 
-    def asked_of(self, account_id: str) -> list[tuple[str, datetime]]:
-        """Contact and time of each recent ask of an account that was loaded."""
+    def asked_of(self, account_id: str) -> list[EarlierAsk]:
+        """The recent asks of an account that was loaded."""
         return self._asked[account_id]
 
     def uses_of(self, address: str) -> list[AddressUse]:
@@ -112,9 +125,9 @@ class AskHistory:
         since = now - max(self._policy.longest_rest, self._policy.account_period)
         query = _ASKED_OF_ACCOUNT.where(among(self._connection, asks.c.account_id, accounts))
         erased = erased_at(self._connection, accounts)
-        for account, contact, at in self._connection.execute(query, {"since": since}):
+        for account, contact, at, role in self._connection.execute(query, {"since": since}):
             if (account, contact) not in erased or at > erased[account, contact]:
-                self._asked[account].append((contact, at))
+                self._asked[account].append(EarlierAsk(contact, at, role))
         named = _ADDRESSES_OF_CONTACT.where(among(self._connection, asks.c.account_id, accounts))
         for account, contact, to, at in self._connection.execute(named, {"since": now - CHANGED_WITHIN}):
             self._contacts.setdefault((account, contact), {})[to] = at
@@ -134,7 +147,7 @@ class AskHistory:
         asked = row["reason"] is None
         if account in accounts:
             if asked:
-                self._asked[account].append((contact, at))
+                self._asked[account].append(EarlierAsk(contact, at, row.get("role")))
             if address is not None:
                 self._contacts.setdefault((account, contact), {})[address] = at
         if address is not None and address in addresses:

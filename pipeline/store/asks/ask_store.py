@@ -1,5 +1,6 @@
 """The asks, the ask history and the opt-outs of one transaction, as processors read and change them."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,9 +176,10 @@ class AskStore:
         self.load_history([account_id], addresses, digests, now)
         asked = self.earlier.asked_of(account_id)
         last_asked: dict[str, datetime] = {}
-        for contact_id, at in asked:
+        for contact_id, at, _ in asked:
             last_asked[contact_id] = max(at, last_asked.get(contact_id, at))
-        in_period = sum(at > now - self._policy.account_period for _, at in asked)
+        in_period = [ask.role for ask in asked if ask.at > now - self._policy.account_period]
+        by_role = Counter(role for role in in_period if role is not None)
         stopped = frozenset(digest for digest in digests if self._opted_out[digest])
         uses = {address: self.earlier.uses_of(address) for address in addresses}
         since = now - self._policy.undeliverable_rest
@@ -185,7 +187,7 @@ class AskStore:
         silent = frozenset(
             contact for (account, contact), is_silent in self._silent.items() if is_silent and account == account_id
         )
-        return History(last_asked, in_period, stopped, uses, unreachable, silent)
+        return History(last_asked, len(in_period), stopped, uses, unreachable, silent, by_role)
 
     def load_history(
         self, accounts: Collection[str], addresses: Collection[str], digests: Collection[str], now: datetime
@@ -223,7 +225,7 @@ class AskStore:
 
 def _with_times(row: Row) -> Row:
     due_at = row.get("due_at")
-    return row | {"due_at": due_at, "wake_at": due_at, "address": row.get("address")}
+    return row | {"due_at": due_at, "wake_at": due_at, "address": row.get("address"), "role": row.get("role")}
 
 
 def _refusal(decision: Row, n: int) -> Row:

@@ -179,7 +179,7 @@ class _Ask:
             undeliverable=self.undeliverable,
             places=places_of(self.contact, self.order_timezone, by.policy),
             answerable=self.answerable,
-            rest=None if self.digest is None else sent.rest(self.digest, self.row),
+            rest=None if self.digest is None else sent.rest(self.digest, self.row, self.role),
             free_at=None if self.digest is None else sent.free_at(self.digest, self.row),
             send_by=self.row.send_by,
         )
@@ -192,6 +192,12 @@ class _Ask:
         if sealed is None:
             return None
         return deliverable(self.channel.address_kind, vault.open(self.person.wrapped_key, sealed))
+
+    @property
+    def role(self) -> ContactRole | None:
+        """The role of the contact as the order names them, else as they were when it was decided."""
+        known: ContactRole | None = self.row.role
+        return known if self.contact is None else self.contact.role
 
     @property
     def is_one_way(self) -> bool:
@@ -235,8 +241,8 @@ class _Context:
         rested_since = now - policy.undeliverable_rest
         failed_at = undeliverable.failed_at(connection, digests - {None})
         self._undeliverable = {digest for digest, at in failed_at.items() if at > rested_since}
-        due = (self._digest(row) for row in rows if row.state == AskState.DUE)
-        self.sent = SentMessages(connection, policy, {digest for digest in due if digest is not None}, now)
+        due = ((self._digest(row), (row.account_id, row.contact_id)) for row in rows if row.state == AskState.DUE)
+        self.sent = SentMessages(connection, policy, {(to, who) for to, who in due if to is not None}, now)
 
     def ask(self, row: Row[Any]) -> _Ask:
         """The ask of a row of `asks`."""
@@ -278,9 +284,9 @@ class _Claiming:
     def decide(self, ask: _Ask, sent: SentMessages) -> None:
         """Claim a due ask to send it, or postpone or end it.
 
-        While another transaction decides about its address, the ask is left to the next claim.
+        While another transaction decides about its address or contact, the ask is left to the next claim.
         """
-        if ask.digest is not None and not sent.has_locked(ask.digest):
+        if ask.digest is not None and not sent.has_locked(ask.digest, (ask.row.account_id, ask.row.contact_id)):
             return
         eligibility = ask.eligibility(self._by, sent)
         decision = before_sending(eligibility, self._by.policy, self._now)

@@ -36,6 +36,7 @@ asks = Table(
     Column("unsubscribe_token_hash", String(64)),  # SHA-256 in hexadecimal of the token that ends messages
     Column("fallback", String(100)),  # the channel it moved to, because the one decided on failed for good
     Column("send_by", Utc),  # latest time of sending; null: by the policy, after the decision
+    Column("role", String(20)),  # of the contact, when it was decided; null: not known
     PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
     Index("asks_by_account", "account_id", "decided_at"),
     Index("asks_by_wake_at", "wake_at"),

@@ -28,6 +28,7 @@ _NOT_ASKED = {
     "asked_recently": "this person was asked a short time ago",
     "address_asked_recently": "this number or address was asked a short time ago on behalf of another customer",
     "account_cap": "this customer has been asked as often as the limit allows",
+    "role_cap": "this customer's contacts in this role have been asked as often as the limit allows",
     "quiet_all_day": "quiet hours cover the whole day in the time zones where this person may live",
     "rejected": "the provider cannot reach this number",
     "not_sent": "the provider did not accept the message in time",

@@ -149,6 +149,18 @@ def test_an_opted_out_address_is_not_asked_under_any_contact_id(runtime: Embedde
     assert figures(runtime)["not_asked:opted_out"] == 1
 
 
+def test_a_role_has_a_cap_of_its_own_within_the_account(start: Callable[..., EmbeddedRunner]) -> None:
+    """Ids and addresses differ, so nothing but the role stops the third; a week later it may be asked again."""
+    runtime = start(policy=Policy(role_caps=(("purchaser", 2),)))
+    for n, (role, days) in enumerate([("purchaser", 0), ("user", 0.1), ("purchaser", 1), ("purchaser", 2)]):
+        people = [contact(f"c{n}", role=role, phone=f"+44770090020{n}")]
+        ingest(runtime, completed(f"SO-{n}", at(days), contacts=people), scanned(f"SO-{n}", at(days)))
+    later = [contact("c9", role="purchaser", phone="+447700900209")]
+    ingest(runtime, completed("SO-9", at(7.5), contacts=later), scanned("SO-9", at(7.5)))
+    assert [ask["reason"] for ask in rows(runtime, asks)] == [None, None, None, "role_cap", None]
+    assert {ask["role"] for ask in rows(runtime, asks)} == {"purchaser", "user"}
+
+
 def test_contact_rest_and_account_cap_limit_the_questions(start: Callable[..., EmbeddedRunner]) -> None:
     runtime = start(policy=Policy(account_cap=2))
     for n in range(4):

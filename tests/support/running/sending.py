@@ -17,8 +17,10 @@ from pipeline.domain.asking.policy import Policy
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.setup import Setup
 from pipeline.notifiers.channels.email.notifier import Email
+from pipeline.notifiers.channels.twilio.paths import WHATSAPP_PREFIX
 from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.channels.twilio.webhooks import status_report
+from pipeline.notifiers.channels.twilio.whatsapp import TwilioWhatsApp
 from pipeline.notifiers.port import Notifier
 from pipeline.notifiers.smtp import SmtpServer, SmtpTransport
 from pipeline.store.db.engine import reading
@@ -43,6 +45,19 @@ def twilio(url: str, total: float = 0.5) -> TwilioSms:
         (ACCOUNT, TOKEN, ACCOUNT),
         service=None,
         sender=NUMBER,
+        public_url=CONTEXT.public_url,
+        api=url,
+        total=total,
+    )
+
+
+def whatsapp(url: str, total: float = 0.5) -> TwilioWhatsApp:
+    """The real notifier for WhatsApp, with the stub's address."""
+    return TwilioWhatsApp(
+        (ACCOUNT, TOKEN, ACCOUNT),
+        templates={"en": "HX" + "0" * 32},
+        service=None,
+        sender=f"{WHATSAPP_PREFIX}{NUMBER}",
         public_url=CONTEXT.public_url,
         api=url,
         total=total,

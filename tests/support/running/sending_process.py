@@ -2,7 +2,7 @@
 
 import multiprocessing
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
@@ -10,12 +10,13 @@ from typing import Any
 
 from pipeline.consumers.runtime import failpoints
 from pipeline.consumers.sending.dispatcher import LEASE
-from pipeline.domain.asking.channels import EMAIL, SMS
+from pipeline.domain.asking.channels import EMAIL, SMS, WHATSAPP, Channel
 from pipeline.domain.asking.policy import Policy
+from pipeline.notifiers.port import Notifier
 from tests.support.builders import completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.running.embedded import ingest
-from tests.support.running.sending import dispatcher, email, sending_runner, twilio
+from tests.support.running.sending import dispatcher, email, sending_runner, twilio, whatsapp
 
 # Forked from a process that has imported everything and has no threads: fast, and without locks of other threads.
 context = multiprocessing.get_context("forkserver")
@@ -51,31 +52,22 @@ def send_through(
 ) -> None:
     """Ingest the deliveries, dispatch at each moment, and let time pass until `end`. Dies at `failpoint`, if any.
 
-    `provider`: the address of the provider's stub, or "smtp:" and the port of a mail server. `together`: a barrier for
-    several processes, which enter each moment together.
+    `provider`: the address of the provider's stub, after "whatsapp:" for that channel, or "smtp:" and the port of a
+    mail server. `together`: a barrier for several processes, which enter each moment together.
     """
     failpoints.arm(failpoint)
-    by_mail = provider.startswith("smtp:")
+    channel, make = _channel(provider)
     # One message each, so that every second one is a fault.
-    policy = Policy(remind_after=None, channels=(EMAIL if by_mail else SMS,))
+    policy = Policy(remind_after=None, channels=(channel,))
     runtime = sending_runner(url, policy)
     deliveries = []
     for n in range(orders):
-        consent = {"sms": True, "email": True, "source": "contract"}
+        consent = {"sms": True, "email": True, "whatsapp": True, "source": "contract"}
         person, account = [contact(phone=number(n), email=mailbox(n), consent=consent)], {"id": f"A-{n}"}
         deliveries.append(completed(order_id(n), time=moments[0], contacts=person, account=account))
         deliveries.append(scanned(order_id(n), time=moments[0]))
     ingest(runtime, *deliveries, received_at=moments[0])
-    several = [
-        dispatcher(
-            runtime.store,
-            email(int(provider.removeprefix("smtp:"))) if by_mail else twilio(provider),
-            policy,
-            concurrency=2,
-            lease=lease,
-        )
-        for _ in range(dispatchers)
-    ]
+    several = [dispatcher(runtime.store, make(), policy, concurrency=2, lease=lease) for _ in range(dispatchers)]
     for moment in moments:
         if together is not None:
             together.wait(PATIENCE)
@@ -89,6 +81,16 @@ def send_through(
     for one in several:
         one.stop()
     runtime.engine.dispose()
+
+
+def _channel(provider: str) -> tuple[Channel, Callable[[], Notifier]]:
+    """The channel that an address of a provider stands for, and a function that makes its notifier."""
+    scheme, _, rest = provider.partition(":")
+    if scheme == "smtp":
+        return EMAIL, lambda: email(int(rest))
+    if scheme == "whatsapp":
+        return WHATSAPP, lambda: whatsapp(rest)
+    return SMS, lambda: twilio(provider)
 
 
 def begin(*arguments: Any, together: Barrier | None = None) -> ForkServerProcess:

@@ -190,6 +190,30 @@ def test_a_number_that_was_asked_meanwhile_rests(
     assert figures(runtime)[f"not_asked:{reason}"] == 1
 
 
+@pytest.mark.parametrize(("role", "posts"), [("purchaser", 1), ("receiver", 2)])
+def test_the_rest_of_a_role_is_that_of_the_moment_of_sending(
+    database_url: str, provider: Provider, role: str, posts: int
+) -> None:
+    """The contact has another number and another role since it was decided to ask about the second order."""
+    policy = Policy(contact_rest=timedelta(0), role_rests=(("purchaser", timedelta(days=30)),), ask_after=timedelta(0))
+    runtime = sending_runner(database_url, policy)
+    sender = dispatcher(runtime.store, twilio(provider.url), policy)
+    ingest(runtime, completed("SO-1"), scanned("SO-1", time=DELIVERED))
+    sender.run_once(DELIVERED)
+    runtime.process_pending()
+    for hours, now in ((4, "receiver"), (4.5, role)):
+        people = [contact("ana", phone="+447700900199", role=now)]
+        order = completed("SO-2", at(hours=hours), f"revision:{hours}", contacts=people)
+        ingest(runtime, order, scanned("SO-2", time=at(hours=4)))
+    assert [row["reason"] for row in stored(runtime.engine)] == [None, None]
+    sender.run_once(at(hours=5))
+    assert len(provider.posts) == posts
+    outcomes = [row["outcome"] for row in stored(runtime.engine)]
+    assert outcomes == ["accepted", "accepted" if posts == 2 else "asked_recently"]
+    sender.stop()
+    runtime.engine.dispose()
+
+
 def test_the_daily_cap_postpones_a_reminder(database_url: str, provider: Provider) -> None:
     policy = Policy(contact_rest=timedelta(0), address_daily_cap=1, remind_after=timedelta(hours=20))
     runtime = sending_runner(database_url, policy)

@@ -235,6 +235,7 @@ GATES = [
     Reason.ADDRESS_ASKED_RECENTLY,
     Reason.DUPLICATE,
     Reason.ACCOUNT_CAP,
+    Reason.ROLE_CAP,
 ]
 FAILING: dict[Reason, dict[str, Any]] = {
     Reason.WRONG_ROLE: {"role": "gatekeeper"},
@@ -258,12 +259,13 @@ def test_the_first_failed_rule_is_the_reason(first: int) -> None:
         frozenset({"+447700900123"}) if Reason.OPTED_OUT in failed else frozenset(),
         {"+447700900123": [AddressUse("A-2", NOW)]} if Reason.ADDRESS_ASKED_RECENTLY in failed else {},
         undeliverable=frozenset({"+447700900123"}) if Reason.UNDELIVERABLE in failed else frozenset(),
+        asked_by_role={"receiver": 2} if Reason.ROLE_CAP in failed else {},
     )
     order = order_of(contact(**changes), historic=Reason.HISTORIC in failed)
     if Reason.DUPLICATE in failed:
         order.dialogue.asks.append(Ask("ana", "delivery", at(), NO_CLAIM))
     rate = 0.0 if Reason.SAMPLED_OUT in failed else 1.0
-    assert reasons(order, history, Policy(sample_rate=rate)) == [GATES[first]]
+    assert reasons(order, history, Policy(sample_rate=rate, role_caps=(("receiver", 2),))) == [GATES[first]]
 
 
 def test_the_reason_of_an_order_is_that_of_the_contact_who_passed_most_rules() -> None:

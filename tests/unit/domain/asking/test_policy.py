@@ -40,6 +40,26 @@ def test_a_contact_rests_as_long_as_its_role_says(rest: int, general: int, since
     assert policy.longest_rest >= timedelta(days=max(rest, general))
 
 
+@given(cap=st.integers(0, 4), asked=st.integers(0, 4), people=st.integers(1, 4), total=st.integers(4, 9))
+def test_no_more_contacts_in_a_role_are_asked_than_its_cap_allows(
+    cap: int, asked: int, people: int, total: int
+) -> None:
+    """The cap of the account counts them, too; other roles have no cap of their own."""
+    policy = Policy(account_cap=total, role_caps=(("user", cap),))
+    named = [contact(f"u{n}", role="user", phone=f"+44770090010{n}") for n in range(people)]
+    order = Order("SO-1")
+    apply(order.facts, event(completed(contacts=[*named, contact("r", role="receiver")])))
+    apply(order.facts, event(scanned(time=at(hours=1))))
+    history = History({}, asked, frozenset(), asked_by_role={"user": asked})
+    decisions = decide(order, "delivery", history, policy, at(hours=2))
+    users = [decision.reason for decision in decisions if decision.contact_id != "r"]
+    free = min(max(cap - asked, 0), total - asked, people)
+    assert users[:free] == [None] * free
+    assert set(users[free:]) <= {Reason.ROLE_CAP, Reason.ACCOUNT_CAP}
+    if asked + free < total:
+        assert decisions[-1].reason is None
+
+
 def test_the_wait_after_the_delivery_is_that_of_the_role() -> None:
     policy = replace(NO_QUIET_HOURS, ask_after=timedelta(minutes=5), role_waits=(("user", timedelta(hours=30)),))
     for role, wait in (("user", timedelta(hours=30)), ("receiver", timedelta(minutes=5))):
@@ -72,5 +92,8 @@ def test_a_wait_after_which_questions_are_given_up_is_refused() -> None:
     made = AskingSettings(ask_after_minutes_by_role="user=60", contact_rest_days_by_role="purchaser=30.5")
     assert made.policy.role_waits == (("user", timedelta(hours=1)),)
     assert made.policy.role_rests == (("purchaser", timedelta(days=30.5)),)
+    assert AskingSettings(account_cap_by_role="purchaser=1,user=0").policy.role_caps == (("purchaser", 1), ("user", 0))
+    with pytest.raises(ValueError, match="account_cap_by_role"):
+        AskingSettings(account_cap_by_role="purchaser=1.5")
     with pytest.raises(ValueError, match="would be given up before they are sent"):
         AskingSettings(ask_after_minutes_by_role="user=2880")

@@ -1,4 +1,7 @@
-"""Opt-outs of contacts, which hold for the addresses that they get later. Those who have opted out so far have, too."""
+"""Opt-outs of contacts, which hold for the addresses that they get later; and the role in which somebody was asked.
+
+Those who have opted out so far have, too. Questions of before count for no role.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -36,6 +39,7 @@ def upgrade() -> None:
     )
     op.create_index("contact_opt_changes_by_id", "contact_opt_changes", ["source", "id"], unique=False)
     op.execute(_HAVE_OPTED_OUT)
+    op.add_column("asks", sa.Column("role", sa.String(length=20), nullable=True))
 
 
 def downgrade() -> None:
