@@ -36,11 +36,6 @@ TEXTS_READ = Counter(
     "Texts of customers, by language and what the reader made of them: coded, words, unclear, control, automatic",
     ["language", "result"],
 )
-READINGS_REVIEWED = Counter(
-    "unvarnished_readings_reviewed",
-    "Suggested readings of replies in the inbox that people have decided about, by language: confirmed, corrected",
-    ["language", "decision"],
-)
 WAITING = Gauge("unvarnished_waiting_events", "Events received and not stored yet")
 READY = Gauge("unvarnished_ready", "1 if events can be received now, as /readyz says, else 0")
 CLOCK_SUSPECT = Gauge(
@@ -87,6 +82,12 @@ NOTICES_DEAD = Gauge("unvarnished_notices_dead", "Notices to a receiver that wer
 # Incidents and figures, read once a minute. Severities and signals are closed lists. The levels come from a setting,
 # and each has a bounded number of segments.
 INCIDENTS = Gauge("unvarnished_incidents_open", "Incidents that go on, by severity and signal", ["severity", "signal"])
+READINGS_REVIEWED = Gauge(
+    "unvarnished_readings_reviewed",
+    "Suggested readings of replies in the inbox that people have decided about, by language: confirmed, corrected",
+    ["language", "decision"],
+)
+INBOX_WAITING = Gauge("unvarnished_inbox_waiting", "Replies in the inbox that wait for a person")
 _SEGMENT = ["level", "segment"]
 CLAIMED = Gauge("unvarnished_claimed_on_time_ratio", "Orders claimed on time, of the last 30 days", _SEGMENT)
 EXPERIENCED = Gauge(

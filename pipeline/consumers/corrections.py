@@ -88,6 +88,21 @@ def propose(
     return Proposed(proposal.correction_id, decision.outcome, decision.due_at)
 
 
+def count_nothing_to_code(connection: Connection, store: Store, author: Principal, wish: Wish, now: datetime) -> None:
+    """Let it count that a person found nothing to code in the contact's newest answer, if nothing codable is known.
+
+    It changes no pair, so it needs no second user. `wish`: with an empty reading.
+    """
+    order = read_orders(connection, author, [wish.order_id]).get(wish.order_id)
+    current = [] if order is None else order.dialogue.current_answers()
+    mine = next((answer for answer in current if answer.contact_id == wish.contact_id), None)
+    if mine is None or mine.statement.is_codable or mine.correction is not None:
+        return
+    read = AnswerRef(mine.source, mine.id)
+    data = FeedbackCorrected(wish.order_id, wish.contact_id, read, wish.reading, author.name, now)
+    _append(connection, store, uuid4().hex, data)
+
+
 def confirm(
     connection: Connection, store: Store, second: Principal, correction_id: str, origin: str, now: datetime
 ) -> None:
@@ -156,10 +171,12 @@ def _count(connection: Connection, store: Store, proposal: StoredCorrection, sec
         now,
         second,
     )
-    payload = envelope(OWN_SOURCE, proposal.correction_id, _KIND, now, data).decode()
-    store.journal.append(
-        connection, [Entry(OWN_SOURCE, proposal.correction_id, _KIND, False, now, payload, proposal.order_id)]
-    )
+    _append(connection, store, proposal.correction_id, data)
+
+
+def _append(connection: Connection, store: Store, event_id: str, data: FeedbackCorrected) -> None:
+    payload = envelope(OWN_SOURCE, event_id, _KIND, data.at, data).decode()
+    store.journal.append(connection, [Entry(OWN_SOURCE, event_id, _KIND, False, data.at, payload, data.order_id)])
 
 
 def _membership(order: Order) -> Membership:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pipeline.consumers import asking, comparing
 from pipeline.domain.answers.answer import answered_at
-from pipeline.domain.answers.review import InboxReason
+from pipeline.domain.answers.review import NOTHING_STATED, InboxReason
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import (
     OWN_SOURCE,
@@ -169,6 +169,8 @@ def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
     refused = order.dialogue.apply_correction(event)
     if refused is not None:
         raise BadEvent(refused, "data.answer")
+    if data.reading == NOTHING_STATED:  # the figures count that it was read, and the pair stays as it is
+        return
     work.record_reading(item_id_of(data.answer.source, data.answer.id), data)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)

@@ -267,7 +267,7 @@ def _whatsapp_selection() -> Iterator[WhatsAppCase]:
     """A response of each kind, each failpoint once, and bounces of known and of unknown outcomes."""
     answers: tuple[Answer, ...] = ("accept", "error_made", "opted_out", "busy", "reset")
     for n, (failpoint, answer) in enumerate(zip(FAILPOINTS, answers, strict=True)):
-        yield WhatsAppCase(failpoint, answer, n % 2 == 0 and answer in MADE, (4, 1)[n % 2], STORES[n % 2])
+        yield WhatsAppCase(failpoint, answer, n % 2 == 0 and answer in MADE, (4, 1)[n % 2], STORES[n // 2 % 2])
     yield WhatsAppCase("", "accept", True, 1, "postgresql")
     yield WhatsAppCase("", "half", False, 4, "sqlite")
 

@@ -165,6 +165,7 @@ def _coverage(page: Page, fleet: Figures) -> None:
         ("  no answer", coverage.not_answered),
         ("replied", coverage.replied),
         ("  not yet read", coverage.unread),
+        ("  read, nothing to code", coverage.nothing_to_code),
         ("understood", coverage.understood),
         *([("  by codes, not counted", coverage.qr_answers)] if coverage.qr_answers else []),
     ]

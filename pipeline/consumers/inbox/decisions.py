@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from pipeline import metrics
 from pipeline.consumers import corrections
 from pipeline.consumers.corrections import Wish
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.two_people import Outcome
 from pipeline.domain.answers.parsed_reply import Reader
-from pipeline.domain.answers.reading.lexicon import LANGUAGES
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.answers.review import NOTHING_STATED, reading_of, suggested
 from pipeline.domain.events.contract import AnswerRef, Reading
@@ -87,9 +85,17 @@ def decide(
     decided = Decided(item_id, how, reading, author.name, suggestion.language, now)
     outcome = _propose(connection, store, author, item, reading, origin, now)
     (inbox.close if outcome == "counts" else inbox.propose)(connection, decided)
-    language = suggestion.language
-    metrics.READINGS_REVIEWED.labels(language if language in LANGUAGES else "other", how).inc()
+    if reading == NOTHING_STATED:
+        _count_as_read(connection, store, author, item, now)
     return outcome
+
+
+def _count_as_read(connection: Connection, store: Store, author: Principal, item: InboxItem, now: datetime) -> None:
+    """There was nothing to code: the coverage says so, once nothing else that the contact wrote waits."""
+    if item.order_id is None or item.contact_id is None or inbox.waits(connection, item.order_id, item.contact_id):
+        return
+    wish = Wish(item.order_id, item.contact_id, NOTHING_STATED)
+    corrections.count_nothing_to_code(connection, store, author, wish, now)
 
 
 def _propose(

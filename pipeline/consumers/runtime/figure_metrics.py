@@ -1,8 +1,10 @@
-"""Brings the metrics of incidents and figures up to date, once a minute: they are read from sums, not counted here."""
+"""Brings the metrics of incidents, inbox and figures up to date, once a minute: they are read, not counted here."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import product
 
 from prometheus_client import Gauge
 from sqlalchemy import Connection
@@ -11,12 +13,14 @@ from pipeline import metrics
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.access.principal import SYSTEM
+from pipeline.domain.answers.reading.lexicon import LANGUAGES
 from pipeline.domain.detection.pairs import SIGNALS
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.figures import figures_of
 from pipeline.domain.reports.segment_metrics import bounded
 from pipeline.store.db.engine import reading
-from pipeline.store.reads import monitoring, reports
+from pipeline.store.reads import inbox, monitoring, reports
+from pipeline.store.reads.inbox import Reviewed
 from pipeline.store.store import Store
 
 DAYS = 30
@@ -43,6 +47,7 @@ class FigureMetrics(Background):
         """Read everything and set the gauges."""
         with reading(self._store.engine) as connection:
             _set_incidents(monitoring.open_incidents(connection))
+            _set_inbox(inbox.reviewed(connection, SYSTEM), inbox.number_waiting(connection, SYSTEM))
             shown = {found for level in self._levels for found in self._set_level(connection, level)}
         for gauge, level, segment in self._shown - shown:  # it has no orders any more, or no figure
             gauge.remove(level, segment)
@@ -83,6 +88,17 @@ def _set_incidents(counted: Mapping[tuple[str, str], int]) -> None:
     known = {(severity, signal) for severity in _SEVERITIES for signal in SIGNALS}
     for severity, signal in known | counted.keys():
         metrics.INCIDENTS.labels(severity, signal).set(counted.get((severity, signal), 0))
+
+
+def _set_inbox(reviewed: Sequence[Reviewed], waiting: int) -> None:
+    """Every language has both series from the start, so that a share can be computed."""
+    counted = Counter[tuple[str, str]]()
+    for one in reviewed:
+        language = one.language if one.language in LANGUAGES else "other"
+        counted.update({(language, "confirmed"): one.confirmed, (language, "corrected"): one.corrected})
+    for language, decision in product((*LANGUAGES, "other"), ("confirmed", "corrected")):
+        metrics.READINGS_REVIEWED.labels(language, decision).set(counted[language, decision])
+    metrics.INBOX_WAITING.set(waiting)
 
 
 def _set(level: str, segment: str, counts: Counts) -> list[Gauge]:

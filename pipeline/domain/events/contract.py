@@ -261,7 +261,7 @@ class Reading(Struct, frozen=True, omit_defaults=True):
 
 
 class FeedbackCorrected(Struct, frozen=True):
-    """`feedback.corrected`: a person read an answer differently, and that counts.
+    """`feedback.corrected`: a person read an answer, and that counts. An empty reading: there is nothing to code in it.
 
     `by` and `confirmed_by` are names of users; without the second, the first had no stake in the order, or nobody
     without one could confirm it within seven days.

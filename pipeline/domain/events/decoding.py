@@ -22,7 +22,6 @@ from pipeline.domain.events.contract import (
     FeedbackReceived,
     OrderCompleted,
     OrderRepromised,
-    Reading,
     Score,
     WrittenQuantity,
 )
@@ -181,8 +180,6 @@ def check_score(score: Score | None, field: str) -> None:
 def _check_correction(data: FeedbackCorrected) -> None:
     utc(data.at, "data.at")
     check_score(data.reading.score, "data.reading.score.value")
-    if data.reading == Reading():
-        raise BadEvent("mentions nothing", "data.reading")
 
 
 _CHECKS: Mapping[type[Struct], Any] = {

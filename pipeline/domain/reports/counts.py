@@ -18,6 +18,7 @@ Counts = Mapping[str, int]
 
 NOT_ASKED = "not_asked:"  # + eligibility.Reason
 UNREAD = "unread"  # replied, and nothing codable is known of it: a person has to read it
+NOTHING_TO_CODE = "nothing_to_code"  # replied, and a person has read that nothing of it can be counted
 UNSCORED = "on_time:unscored"  # claimed on time and understood, without a score
 PENDING = "pending"  # completed and neither delivered nor missed yet, or the question is not sent yet
 SCORE = "score:"  # + scale:score, delivered orders only
@@ -80,8 +81,9 @@ def _coverage(order: Order, claim: Claim, names: list[str]) -> None:
     understood = dialogue.is_understood()
     if dialogue.answers:
         names.append("answered")
-        if not understood and any(not answer.opt_out for answer in dialogue.current_answers()):
-            names.append(UNREAD)
+        words = [] if understood else [answer for answer in dialogue.current_answers() if not answer.opt_out]
+        if words:  # a correction that leaves nothing to count says that somebody has read them
+            names.append(UNREAD if any(answer.correction is None for answer in words) else NOTHING_TO_CODE)
     if dialogue.asks and claim.on_time is not None:
         names.append("asked:on_time" if claim.on_time else "asked:late")
         if understood:

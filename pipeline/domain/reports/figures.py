@@ -17,6 +17,7 @@ from pipeline.domain.reports.counts import (
     CONDITION,
     ERASED,
     NOT_ASKED,
+    NOTHING_TO_CODE,
     PENDING,
     QR_ANSWERS,
     SCORE,
@@ -103,6 +104,8 @@ class Coverage(Struct, frozen=True, kw_only=True):
     """Neither delivered nor missed yet, or the question is not sent yet."""
     unread: int = 0
     """Replied, not yet read: no reply states anything codable, so a person has to read it."""
+    nothing_to_code: int = 0
+    """Replied and read by a person, and no reply states anything that could be counted."""
     qr_answers: int = 0
     """Answers by the code on the delivery note, from whoever scanned it: in no other figure."""
 
@@ -114,7 +117,7 @@ class Coverage(Struct, frozen=True, kw_only=True):
     @property
     def understood(self) -> int:
         """Replied, and something codable is known of it."""
-        return self.replied - self.unread
+        return self.replied - self.unread - self.nothing_to_code
 
 
 class Signs(Struct, frozen=True, kw_only=True):
@@ -336,6 +339,7 @@ def _coverage(counts: Counts) -> Coverage:
         asked=counts.get("asked", 0),
         replied=counts.get("answered", 0),
         unread=counts.get(UNREAD, 0),
+        nothing_to_code=counts.get(NOTHING_TO_CODE, 0),
         losses=tuple(Loss(reason, n) for reason, n in _named(counts, NOT_ASKED)),
         pending=counts.get(PENDING, 0),
         qr_answers=counts.get(QR_ANSWERS, 0),

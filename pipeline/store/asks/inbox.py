@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, case
+from sqlalchemy import Connection, case, select
 
 from pipeline.domain.answers.review import ENDED_BY_ANSWER, InboxReason
 from pipeline.domain.events.contract import FeedbackCorrected, Reading
@@ -97,6 +97,12 @@ def close(connection: Connection, decided: Decided) -> None:
     """Close an item with the reading that a person gave it."""
     values = _reading_columns(decided) | {"closed_at": decided.at, "closed_by": decided.by, "closed_as": decided.how}
     connection.execute(inbox.update().where(inbox.c.item_id == decided.item_id, WAITING).values(values))
+
+
+def waits(connection: Connection, order_id: str, contact_id: str) -> bool:
+    """Whether anything that a contact wrote about an order waits for a person."""
+    theirs = inbox.c.order_id == order_id, inbox.c.contact_id == contact_id
+    return connection.execute(select(inbox.c.item_id).where(*theirs, WAITING).limit(1)).first() is not None
 
 
 def end_read(connection: Connection, corrections: Mapping[str, FeedbackCorrected]) -> None:

@@ -15,6 +15,7 @@ from pipeline.domain.access.permissions import Role
 from pipeline.store.people import erasure
 from pipeline.store.people.persons import PersonKey
 from pipeline.store.schema.inbox import inbox
+from pipeline.store.schema.journal import journal
 from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, at
 from tests.support.requests import installation
@@ -101,6 +102,31 @@ def test_a_confirmed_reading_without_codes_ends_the_waiting(runtime: EmbeddedRun
     assert (row["closed_as"], row["closed_by"]) == ("confirmed", "sign-in token")
     again = api.post(f"/v1/inbox/{entry['id']}", json={"decision": "confirm"})
     assert again.status_code == 409
+
+
+def test_what_a_person_read_as_nothing_to_code_leaves_not_yet_read(
+    runtime: EmbeddedRunner, api: TestClient[Litestar]
+) -> None:
+    """Not before everything that the customer wrote is read; a newer answer is unread again."""
+    unread(runtime)
+    ingest(runtime, answered("SO-1", at(hours=6), comment="As always", channel="form"))
+    pairs = len(published(runtime, "fulfilment.compared"))
+    for n, entry in enumerate(reversed(waiting(api))):
+        assert (counters(runtime)["unread"], counters(runtime).get("nothing_to_code")) == (1, None), n
+        assert api.post(f"/v1/inbox/{entry['id']}", json={"decision": "confirm"}).json() == {"outcome": "counts"}
+        runtime.process_pending()
+    counts = counters(runtime)
+    assert (counts["answered"], counts["nothing_to_code"], counts.get("unread")) == (1, 1, None)
+    assert not counts.keys() & {"delivered:answered", "on_time:answered", "answered:on_time"}, "in no denominator"
+    assert len(published(runtime, "fulfilment.compared")) == pairs, "the pair stays as it was"
+    [payload] = [row["payload"] for row in rows(runtime, journal) if row["type"] == "feedback.corrected"]
+    event = json.loads(payload)["data"]
+    assert event["by"] == "sign-in token"
+    assert not any(event["reading"].values())
+    ingest(runtime, answered("SO-1", at(days=2), comment="And the ramp", channel="form"))
+    assert (counters(runtime)["unread"], counters(runtime).get("nothing_to_code")) == (1, None)
+    ingest(runtime, answered("SO-1", at(days=3), arrival="late"))
+    assert not counters(runtime).keys() & {"unread", "nothing_to_code"}
 
 
 def test_a_correction_waits_for_a_second_person(runtime: EmbeddedRunner, api: TestClient[Litestar]) -> None:

@@ -297,6 +297,7 @@ def funnel(fleet: Figures) -> list[Step]:
         step("no answer", coverage.not_answered, "asked, but no answer yet", True),
         step("Replied", coverage.replied, "at least one person replied"),
         step("not yet read", coverage.unread, "replied in words that state nothing codable: in the inbox", True),
+        step("nothing to code", coverage.nothing_to_code, "a person has read that nothing can be counted", True),
         step("Understood", coverage.understood, "a reply states something that can be compared or counted"),
         by_code,
     ]

@@ -16,6 +16,7 @@ from deploy.postgres.native import libpq_url
 from pipeline.consumers.runtime.figure_metrics import FigureMetrics
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect
+from pipeline.store.schema.inbox import inbox
 from pipeline.store.schema.orders import rollups
 from tests.support.limits import until
 from tests.support.paths import ROOT
@@ -72,6 +73,33 @@ def incident(engine: Engine, number: int = 1, severity: str = "major", ended: da
     values = ", ".join(f":{name}" for name in columns)
     with engine.begin() as connection:
         connection.execute(text(f"INSERT INTO incidents ({names}) VALUES ({values})"), columns)
+
+
+def replies(engine: Engine, language: str | None, closed_as: str | None, times: int) -> None:
+    with engine.begin() as connection:
+        for n in range(times):
+            row = {"item_id": f"{language}{closed_as}{n}", "reason": "uncoded", "source": "s", "event_id": "e"}
+            kept = {"channel": "form", "received_at": NOW, "language": language, "closed_as": closed_as}
+            connection.execute(inbox.insert().values(**row, **kept, closed_at=NOW if closed_as else None))
+
+
+def test_the_share_of_corrected_readings_by_language_counts_what_people_decided(engine: Engine) -> None:
+    replies(engine, "fr", "confirmed", 3)
+    replies(engine, "fr", "corrected", 1)
+    replies(engine, "tlh", "corrected", 2)  # a language that nothing here reads
+    replies(engine, "fr", "clarified", 1)  # by the customer
+    replies(engine, "de", None, 4)
+    update(engine)
+
+    def value(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(name, labels)
+
+    name = "unvarnished_readings_reviewed"
+    corrected, confirmed = (value(name, language="fr", decision=how) for how in ("corrected", "confirmed"))
+    assert (corrected, confirmed) == (1, 3)
+    assert value(name, language="other", decision="corrected") == 2
+    assert value(name, language="de", decision="confirmed") == 0, "every language has its series from the start"
+    assert value("unvarnished_inbox_waiting") == 4
 
 
 def update(engine: Engine, levels: tuple[str, ...] = ("depot",), limit: int = 50) -> FigureMetrics:
