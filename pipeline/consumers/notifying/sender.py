@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from pipeline import metrics
 from pipeline.consumers.notifying import stages
+from pipeline.consumers.notifying.lane import Lane
 from pipeline.consumers.notifying.stages import Group
 from pipeline.consumers.runtime import failpoints
 from pipeline.consumers.runtime.background import Background
@@ -58,12 +59,12 @@ class NoticeSender(Background):
         self._store = store
         self._receivers = receivers
         self._now = now
-        self._concurrency = concurrency
         self._lease = lease
         self._owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._free = dict.fromkeys(receivers.by_name, concurrency)
+        self._lanes = {name: Lane(concurrency) for name in receivers.by_name}
         self._tasks = set[asyncio.Task[None]]()
         self._results = list[Outcome]()
+        self._unsent = list[Delivery]()  # claimed, and not attempted
         self._refreshing = set[str]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signal: asyncio.Event
@@ -114,24 +115,23 @@ class NoticeSender(Background):
 
     async def _step(self) -> int:
         now = self._now()
-        recorded = await self._record()
-        due = await self._in_database(partial(self._is_due, now))
-        begun = 0
-        if due:
-            begun = await self._in_database(partial(self._route, now))
+        done = await self._record()
+        unrouted, is_due = await self._in_database(partial(self._what_is_due, now))
+        if unrouted:
+            done += await self._in_database(partial(self._route, now))
+        if unrouted or is_due:
             for receiver in self._receivers.by_name.values():
-                begun += await self._begin(receiver, now)
+                done += await self._begin(receiver, now)
         await self._count(now)
-        return recorded + begun
+        return done
 
-    def _is_due(self, now: datetime) -> bool:
-        """Whether there is anything to do. Reads only: writers need not wait."""
+    def _what_is_due(self, now: datetime) -> tuple[bool, bool]:
+        """Whether there are new notices, and due ones that may be claimed. Reads only: writers need not wait."""
         with reading(self._store.engine) as connection:
-            if notices.any_unrouted(connection):
-                return True
-            free = [name for name, n in self._free.items() if n]
-            wake_at = deliveries.next_wake(connection, free) if free else None
-        return wake_at is not None and wake_at <= now
+            unrouted = notices.any_unrouted(connection)
+            open_for = [name for name, lane in self._lanes.items() if lane.room()]
+            wake_at = deliveries.next_wake(connection, open_for) if open_for else None
+        return unrouted, wake_at is not None and wake_at <= now
 
     def _route(self, now: datetime) -> int:
         with self._store.engine.begin() as connection:
@@ -141,41 +141,49 @@ class NoticeSender(Background):
         """Claim what is due for one receiver, and begin the attempts."""
         if receiver.traits.keeps_state and receiver.name not in self._refreshing:
             self._start(self._refresh(receiver, now))
-        free = self._free[receiver.name]
-        if free <= 0:
+        lane = self._lanes[receiver.name]
+        room = lane.room()
+        if not room:
             return 0
         started = time.monotonic()  # before the lease begins: the process may be suspended anywhere after this line
-        claimed = await self._in_database(partial(self._claim, receiver, now, free))
+        claimed = await self._in_database(partial(self._claim, receiver, now, room))
         if not claimed:
             return 0
         failpoints.reached("after_claim_commit")
         groups, outcomes = stages.deduplicate(receiver, claimed)
         self._results += outcomes
-        for group in groups:
-            self._free[receiver.name] -= 1
-            self._start(self._attempt(receiver, group, started))
+        lane.claim(sum(map(len, groups)))
+        for attempt in stages.attempts_of(receiver, groups):
+            self._start(self._attempt(receiver, attempt, started))
         return len(claimed)
 
     def _claim(self, receiver: Receiver, now: datetime, limit: int) -> list[Delivery]:
         with self._store.engine.begin() as connection:
             return deliveries.claim(connection, receiver.name, receiver.traits, self._owner, now, self._lease, limit)
 
-    async def _attempt(self, receiver: Receiver, group: Group, started: float) -> None:
-        try:
-            result = await self._deliver(receiver, group, started)
-        finally:
-            self._free[receiver.name] += 1
-        self._results += stages.outcomes_of(group, result, self._now())
+    async def _attempt(self, receiver: Receiver, groups: Sequence[Group], started: float) -> None:
+        """Send as soon as the receiver has a free attempt. What waited for too long is released instead."""
+        lane, results = self._lanes[receiver.name], list[Result]()
+        async with lane.free:
+            # In the second half of the lease others could have it already: this process may have been suspended.
+            if not self._stopping and time.monotonic() - started < self._lease.total_seconds() / 2:
+                results = await self._deliver(receiver, groups)
+        if results:
+            now = self._now()
+            for group, result in zip(groups, results, strict=True):
+                self._results += stages.outcomes_of(group, result, now)
+        else:
+            self._unsent += [delivery for group in groups for delivery in group]
+        delivered = bool(results) and all(isinstance(result, Delivered) for result in results)
+        lane.finish(sum(map(len, groups)), delivered)
         self._signal.set()
 
-    async def _deliver(self, receiver: Receiver, group: Group, started: float) -> Result:
-        if time.monotonic() - started > self._lease.total_seconds() / 2:
-            return Failed("the lease is nearly over", timedelta(0))  # this process was suspended: others may have it
+    async def _deliver(self, receiver: Receiver, groups: Sequence[Group]) -> list[Result]:
         failpoints.reached("before_post")
-        delivery = stages.prepare(group, self._receivers.routes, self._now())
-        result = await _guarded(receiver, receiver.deliver(delivery))
+        prepared = [stages.prepare(group, self._receivers.routes, self._now()) for group in groups]
+        results = await _guarded(receiver, stages.send(receiver, prepared), len(prepared))
         failpoints.reached("after_post_before_record")
-        return result
+        return results
 
     async def _refresh(self, receiver: Receiver, now: datetime) -> None:
         """Tell the state of incidents again that is due, unless it is over."""
@@ -184,7 +192,7 @@ class NoticeSender(Background):
             due = await self._in_database(partial(self._claim_refresh, receiver, now))
             going_on = [memory for _, memory in due if receiver.refreshes(memory, now)]
             if going_on:
-                result = await _guarded(receiver, receiver.refresh(going_on, now))
+                [result] = await _guarded(receiver, _only(receiver.refresh(going_on, now)), 1)
                 metrics.NOTICES.labels(receiver.name, "refreshed" if isinstance(result, Delivered) else "retried").inc()
         except Exception as error:
             if not is_transient(error):
@@ -201,19 +209,21 @@ class NoticeSender(Background):
 
     async def _record(self) -> int:
         """Record all outcomes in one transaction. If it fails, they are kept for the next step."""
-        outcomes = list(self._results)
-        if not outcomes:
+        outcomes, unsent = list(self._results), list(self._unsent)
+        if not outcomes and not unsent:
             return 0
         now = self._now()
-        await self._in_database(partial(self._write, outcomes, now))
+        await self._in_database(partial(self._write, outcomes, unsent, now))
         del self._results[: len(outcomes)]
+        del self._unsent[: len(unsent)]
         failpoints.reached("after_record")
         stages.count(outcomes, now)
-        return len(outcomes)
+        return len(outcomes) + len(unsent)
 
-    def _write(self, outcomes: Sequence[Outcome], now: datetime) -> None:
+    def _write(self, outcomes: Sequence[Outcome], unsent: Sequence[Delivery], now: datetime) -> None:
         with self._store.engine.begin() as connection:
             deliveries.record(connection, outcomes, self._owner, now)
+            deliveries.release(connection, unsent, self._owner, now)
 
     async def _finish(self) -> None:
         """Wait for the attempts in flight, which have a limit, and record them."""
@@ -253,13 +263,17 @@ class NoticeSender(Background):
             return deliveries.backlogs(connection)
 
 
-async def _guarded(receiver: Receiver, attempt: Coroutine[Any, Any, Result]) -> Result:
-    """The result of an attempt. Takes no longer than an attempt may; a bug of the receiver is a failure."""
+async def _only(attempt: Coroutine[Any, Any, Result]) -> Sequence[Result]:
+    return [await attempt]
+
+
+async def _guarded(receiver: Receiver, attempt: Coroutine[Any, Any, Sequence[Result]], expected: int) -> list[Result]:
+    """The results of an attempt. Takes no longer than an attempt may; a bug of the receiver is a failure of all."""
     try:
         async with asyncio.timeout(ATTEMPT_SECONDS):
-            return await attempt
+            return list(await attempt)
     except TimeoutError:
-        return Failed(f"no response within {ATTEMPT_SECONDS:.0f} seconds")
+        return [Failed(f"no response within {ATTEMPT_SECONDS:.0f} seconds")] * expected
     except Exception as bug:
         _log.critical("receiver %s raised %s", receiver.name, type(bug).__name__)
-        return Failed(f"a bug ({type(bug).__name__})", timedelta(minutes=15))
+        return [Failed(f"a bug ({type(bug).__name__})", timedelta(minutes=15))] * expected

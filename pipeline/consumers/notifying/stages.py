@@ -1,7 +1,7 @@
 """The stages of a notice, each one step: route (with mute), deduplicate, send, retry, record."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -12,7 +12,7 @@ from pipeline.domain.access.scopes import Entry, Scope
 from pipeline.domain.notices.notice import GIVE_UP_AFTER, Notice, shown, wait_before
 from pipeline.domain.notices.routes import Decision, Muted, Route, Told, decide
 from pipeline.notifiers.receivers import port
-from pipeline.notifiers.receivers.port import Delivered, Failed, Receiver, Refused, Result
+from pipeline.notifiers.receivers.port import BatchReceiver, Delivered, Failed, Receiver, Refused, Result
 from pipeline.notifiers.receivers.registry import Receivers
 from pipeline.store.notices import deliveries, notices
 from pipeline.store.notices.deliveries import Delivery, Outcome
@@ -58,6 +58,20 @@ def deduplicate(receiver: Receiver, claimed: Sequence[Delivery]) -> tuple[list[G
     if digest:
         groups.append(sorted(digest.values(), key=lambda one: one.notice.data.at))
     return groups, outcomes
+
+
+def attempts_of(receiver: Receiver, groups: Sequence[Group]) -> Iterator[Sequence[Group]]:
+    """The groups in as many attempts as the receiver needs: each alone, unless it takes several in one."""
+    at_once = receiver.at_once if isinstance(receiver, BatchReceiver) else 1
+    for first in range(0, len(groups), at_once):
+        yield groups[first : first + at_once]
+
+
+async def send(receiver: Receiver, prepared: Sequence[port.Delivery]) -> Sequence[Result]:
+    """Make one attempt with what `attempts_of` put together. Returns the result of each."""
+    if isinstance(receiver, BatchReceiver):
+        return await receiver.deliver_all(prepared)
+    return [await receiver.deliver(delivery) for delivery in prepared]
 
 
 def prepare(group: Group, routes: Sequence[Route], now: datetime) -> port.Delivery:

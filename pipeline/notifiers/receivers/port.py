@@ -9,7 +9,7 @@ sender cancels it then, and nothing else waits for it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.domain.notices.notice import Notice
 from pipeline.domain.notices.routes import Traits
@@ -80,3 +80,14 @@ class Receiver(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+
+
+@runtime_checkable
+class BatchReceiver(Receiver, Protocol):
+    """A receiver that takes several notices in one attempt."""
+
+    at_once: int
+    """How many at most."""
+
+    async def deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Result]:
+        """Make one attempt for notices of different incidents. Returns the result of each."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, select
 
 from pipeline.domain.notices.notice import Notice
 from pipeline.domain.notices.routes import Decision, Send, Told, Traits
@@ -114,20 +114,21 @@ def claim(
 
 def record(connection: Connection, outcomes: Sequence[Outcome], owner: str, now: datetime) -> None:
     """Record outcomes of claimed deliveries. One whose lease another process has meanwhile is left to that one."""
-    for outcome in outcomes:
-        changed = connection.execute(
-            deliveries.update()
-            .where(_this(outcome.delivery), deliveries.c.owner == owner)
-            .values(
-                state=outcome.state,
-                reason=outcome.reason[:MAX_REASON],
-                wake_at=outcome.wake_at,
-                owner=None,
-                finished_at=now if outcome.wake_at is None else None,
-            )
-        )
-        if changed.rowcount and outcome.state == "delivered":
-            _remember(connection, outcome)
+    ours = _leased(connection, [outcome.delivery for outcome in outcomes], owner)
+    kept = [outcome for outcome in outcomes if _key(outcome.delivery) in ours]
+    if kept:
+        connection.execute(_FINISH, [_finished(outcome, now) for outcome in kept])
+    delivered = [outcome for outcome in kept if outcome.state == "delivered"]
+    if delivered:
+        connection.execute(_REMEMBER, [_remembered(outcome) for outcome in delivered])
+
+
+def release(connection: Connection, unsent: Sequence[Delivery], owner: str, now: datetime) -> None:
+    """Make claimed deliveries that were not attempted pending again, as they were before."""
+    ours = _leased(connection, unsent, owner)
+    given_back = [{"b_receiver": receiver, "b_event_id": event_id, "b_wake_at": now} for receiver, event_id in ours]
+    if given_back:
+        connection.execute(_RELEASE, given_back)
 
 
 def claim_refresh(
@@ -281,19 +282,6 @@ def _memories(connection: Connection, receiver: str, incidents: Collection[str])
     return {incident: (Told(True, act), memory) for incident, act, memory in connection.execute(query)}
 
 
-def _remember(connection: Connection, outcome: Outcome) -> None:
-    data = outcome.delivery.notice.data
-    connection.execute(
-        told.update()
-        .where(
-            told.c.receiver == outcome.delivery.receiver,
-            told.c.incident_id == data.incident_id,
-            told.c.act <= data.act,
-        )
-        .values(act=data.act, memory=outcome.memory, refresh_at=outcome.refresh_at)
-    )
-
-
 def _set_refresh(connection: Connection, receiver: str, incidents: Collection[str], at: datetime | None) -> None:
     if incidents:
         connection.execute(
@@ -303,5 +291,73 @@ def _set_refresh(connection: Connection, receiver: str, incidents: Collection[st
         )
 
 
-def _this(delivery: Delivery) -> ColumnElement[bool]:
-    return and_(deliveries.c.receiver == delivery.receiver, deliveries.c.event_id == delivery.notice.id)
+def _leased(connection: Connection, claimed: Iterable[Delivery], owner: str) -> set[tuple[str, str]]:
+    """The keys of those that this owner still has; locked until the transaction ends."""
+    by_receiver: dict[str, list[str]] = {}
+    for delivery in claimed:
+        by_receiver.setdefault(delivery.receiver, []).append(delivery.notice.id)
+    found = set[tuple[str, str]]()
+    for receiver, event_ids in by_receiver.items():
+        query = select(deliveries.c.event_id).where(
+            deliveries.c.receiver == receiver,
+            among(connection, deliveries.c.event_id, event_ids),
+            deliveries.c.owner == owner,
+        )
+        found.update((receiver, event_id) for event_id in connection.execute(query.with_for_update()).scalars())
+    return found
+
+
+def _key(delivery: Delivery) -> tuple[str, str]:
+    return delivery.receiver, delivery.notice.id
+
+
+def _finished(outcome: Outcome, now: datetime) -> bulk.Row:
+    receiver, event_id = _key(outcome.delivery)
+    return {
+        "b_receiver": receiver,
+        "b_event_id": event_id,
+        "b_state": outcome.state,
+        "b_reason": outcome.reason[:MAX_REASON],
+        "b_wake_at": outcome.wake_at,
+        "b_finished_at": now if outcome.wake_at is None else None,
+    }
+
+
+def _remembered(outcome: Outcome) -> bulk.Row:
+    data = outcome.delivery.notice.data
+    return {
+        "b_receiver": outcome.delivery.receiver,
+        "b_incident_id": data.incident_id,
+        "b_act": data.act,
+        "b_memory": outcome.memory,
+        "b_refresh_at": outcome.refresh_at,
+    }
+
+
+# Built once: executed for every delivery.
+_THIS = and_(deliveries.c.receiver == bindparam("b_receiver"), deliveries.c.event_id == bindparam("b_event_id"))
+_FINISH = (
+    deliveries.update()
+    .where(_THIS)
+    .values(
+        state=bindparam("b_state"),
+        reason=bindparam("b_reason"),
+        wake_at=bindparam("b_wake_at"),
+        finished_at=bindparam("b_finished_at"),
+        owner=None,
+    )
+)
+_RELEASE = (
+    deliveries.update()
+    .where(_THIS)
+    .values(state="pending", wake_at=bindparam("b_wake_at"), attempt=deliveries.c.attempt - 1, owner=None)
+)
+_REMEMBER = (
+    told.update()
+    .where(
+        told.c.receiver == bindparam("b_receiver"),
+        told.c.incident_id == bindparam("b_incident_id"),
+        told.c.act <= bindparam("b_act"),
+    )
+    .values(act=bindparam("b_act"), memory=bindparam("b_memory"), refresh_at=bindparam("b_refresh_at"))
+)

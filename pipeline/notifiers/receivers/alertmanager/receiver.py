@@ -16,7 +16,7 @@ from pipeline.domain.notices.notice import TEST_INCIDENT, Notice
 from pipeline.domain.notices.routes import Traits
 from pipeline.notifiers.receivers import http, text
 from pipeline.notifiers.receivers.configuration import AlertmanagerConfig, wrong_receiver
-from pipeline.notifiers.receivers.port import Delivered, Delivery, Result
+from pipeline.notifiers.receivers.port import Delivered, Delivery, Refused, Result
 
 REFRESH_EVERY = timedelta(minutes=1)
 _EXPIRES_AFTER = 4 * REFRESH_EVERY  # as Prometheus does: three refreshes may fail
@@ -49,6 +49,7 @@ class AlertmanagerReceiver:
     """One Alertmanager, or the peers of one cluster."""
 
     traits = Traits(keeps_state=True)
+    at_once = 250
 
     def __init__(self, config: AlertmanagerConfig, incident_url: str | None) -> None:
         self.name = config.name
@@ -63,13 +64,26 @@ class AlertmanagerReceiver:
         """Make one attempt."""
         if delivery.test:
             return await self._post([_test_alert(delivery.now)], delivery.now)
+        [result] = await self.deliver_all([delivery])
+        return result
+
+    async def deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Result]:
+        """Give it several incidents in one request. If it refuses the request, each half of it alone, and so on."""
+        memories = [self._memory_after(delivery) for delivery in deliveries]
+        result = await self._post(
+            [a for memory in memories for a in (memory.alert, *memory.earlier)], deliveries[0].now
+        )
+        if isinstance(result, Delivered):
+            return [Delivered(_encode(memory).decode(), REFRESH_EVERY) for memory in memories]
+        if isinstance(result, Refused) and len(deliveries) > 1:  # one that it cannot read must not cost the others
+            half = len(deliveries) // 2
+            return [*await self.deliver_all(deliveries[:half]), *await self.deliver_all(deliveries[half:])]
+        return [result] * len(deliveries)
+
+    def _memory_after(self, delivery: Delivery) -> Memory:
         [notice] = delivery.notices
         before = None if delivery.memory is None else _memory.decode(delivery.memory)
-        memory = after(notice, before, self._incident_url)
-        result = await self._post([memory.alert, *memory.earlier], delivery.now)
-        if isinstance(result, Delivered):
-            return Delivered(_encode(memory).decode(), REFRESH_EVERY)
-        return result
+        return after(notice, before, self._incident_url)
 
     async def refresh(self, memories: Sequence[str], now: datetime) -> Result:
         """Tell the state of these incidents again."""

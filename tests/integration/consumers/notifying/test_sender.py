@@ -92,6 +92,42 @@ def test_a_receiver_that_hangs_delays_nobody(engine: Engine) -> None:
             until(lambda: all_are(engine, "stuck", "delivered", 50), "the other one, too")
 
 
+def test_what_was_claimed_ahead_and_not_sent_when_the_sender_stops_waits_as_before(engine: Engine) -> None:
+    """The one on its way is finished; the others are neither sent nor lost, and no attempt of them counts."""
+    hanging_from = 40
+
+    def answer(n: int) -> int:
+        if n == hanging_from:
+            server.hanging.set()
+        return 204
+
+    with HookServer(answer) as server:
+        with sending(engine, hook(server), concurrency=1) as running:
+            publish(engine, *(change(f"I-{n}") for n in range(300)))
+            until(lambda: len(server.calls) == hanging_from, "the receiver hangs")
+            until(lambda: ("sending", "") in states(engine, "erp"), "more are claimed")
+            running._stopping = True
+            server.hanging.clear()
+            server.released.set()
+        found = [state for state, _ in states(engine, "erp")]
+        assert set(found) == {"delivered", "pending"}
+        assert len(server.calls) == found.count("delivered")
+        with sending(engine, hook(server)):
+            until(lambda: all_are(engine, "erp", "delivered", 300), "the rest")
+        assert len(server.calls) == len({call.id for call in server.calls}) == 300
+
+
+def test_many_incidents_reach_alertmanager_in_a_few_requests(engine: Engine) -> None:
+    alertmanager = '[[receivers]]\nname = "am"\ntype = "alertmanager"\nurl = "{}"\n[[routes]]\nreceivers = ["am"]\n'
+    with HookServer(lambda _: 200) as server, sending(engine, alertmanager.format(server.url)):
+        publish(engine, *(change(f"I-{n}") for n in range(500)))
+        until(lambda: all_are(engine, "am", "delivered", 500), "all delivered")
+        calls = list(server.calls)
+    told = [alert["labels"]["incident"] for call in calls for alert in call.json]
+    assert {f"I-{n}" for n in range(500)} <= set(told)
+    assert len(calls) < 100
+
+
 def test_a_process_that_died_while_sending_is_replaced_when_its_lease_ends(engine: Engine) -> None:
     clock = Clock()
     publish(engine, change())

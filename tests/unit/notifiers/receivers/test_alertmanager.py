@@ -1,12 +1,16 @@
 """What Alertmanager is told of an incident: labels that stay, a cause that is an annotation, ends."""
 
+import asyncio
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.events.incidents import Cause
-from pipeline.notifiers.receivers.alertmanager.receiver import Memory, after
+from pipeline.notifiers.receivers.alertmanager.receiver import Memory, after, configure
+from pipeline.notifiers.receivers.configuration import AlertmanagerConfig
+from pipeline.notifiers.receivers.port import Delivered, Delivery, Refused, Result
+from tests.support.receiving.hooks import HookServer
 from tests.support.receiving.incidents import AT, change, resolved
 
 ARA = Cause("experience", "region", "ARA")
@@ -65,3 +69,19 @@ def test_one_alert_at_most_fires_for_an_incident_with_the_highest_severity_so_fa
     assert memory is not None
     firing = [alert for alert in (memory.alert, *memory.earlier) if alert.ends_at is None]
     assert [alert.labels["severity"] for alert in firing] == [max(severities, key=("minor", "major", "critical").index)]
+
+
+def test_an_incident_that_alertmanager_refuses_does_not_cost_the_others_of_its_request() -> None:
+    async def give(url: str) -> list[Result]:
+        receiver = configure(AlertmanagerConfig(name="am", url=url), None)
+        try:
+            return list(await receiver.deliver_all([Delivery(f"I-{n}:1", (change(f"I-{n}"),), AT) for n in range(9)]))
+        finally:
+            await receiver.close()
+
+    with HookServer() as server:
+        server.status = lambda n: 400 if "I-5" in str(server.calls[n - 1].json) else 200
+        results = asyncio.run(give(server.url))
+
+    assert [number for number, result in enumerate(results) if isinstance(result, Refused)] == [5]
+    assert sum(isinstance(result, Delivered) for result in results) == 8
