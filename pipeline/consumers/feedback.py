@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
+from pipeline.consumers.cases import opening
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.answers.review import InboxReason
 from pipeline.domain.asking.ask_states import AskState
@@ -89,6 +90,7 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     _record(event, work, now)
     if data.channel == QR:  # whoever scanned it, perhaps the driver: words and a count, and no evidence
         order.dialogue.qr_answers += 1
+        opening.answered(event, order, work, now)
         return
     order.dialogue.apply_answer(event)
     _withdraw_readings(event, order, work)
@@ -98,6 +100,7 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)
+    opening.answered(event, order, work, now)
 
 
 def _withdraw_readings(event: Event, order: Order, work: UnitOfWork) -> None:
@@ -171,3 +174,4 @@ def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
     work.record_reading(item_id_of(data.answer.source, data.answer.id), data)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)
+    opening.corrected(event, order, work, now)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pipeline.consumers import asking, deliveries, evidence, feedback, incidents, missing_scans, orders, tracking
+from pipeline.consumers.cases import opening
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -33,4 +34,5 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     TRACKED_EVENT: tracking.handle_tracked_event,
     incidents.REGROUP: incidents.handle_regroup,
     incidents.SNOOZE_END: incidents.handle_snooze_end,
+    opening.CASE_DUE: opening.handle_due,
 }
