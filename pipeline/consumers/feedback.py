@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
-from pipeline.consumers.cases import opening
+from pipeline.consumers.cases import following_up, opening
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.answers.review import InboxReason
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import (
     OWN_SOURCE,
     QR,
+    SETTLED,
     BadEvent,
     Event,
     FeedbackCorrected,
@@ -31,6 +32,9 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
     committed to send, and that claim counts. In an installation that sends nothing, our own are known already.
     """
     data: FeedbackRequested = event.data
+    if data.purpose == SETTLED:
+        following_up.requested(event, work)
+        return
     order = work.orders.get(data.order_id)
     if order.dialogue.asked(data.contact_id, data.purpose):
         return
@@ -86,6 +90,9 @@ def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
 def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     """`feedback.received`: one answer. It counts however late it is; a newer one of the same contact replaces it."""
     data: FeedbackReceived = event.data
+    if data.settled is not None:
+        following_up.answered(event, work, now)
+        return
     order = work.orders.get(data.order_id)
     _record(event, work, now)
     if data.channel == QR:  # whoever scanned it, perhaps the driver: words and a count, and no evidence

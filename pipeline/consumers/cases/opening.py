@@ -6,9 +6,10 @@ past (historic events) open none.
 
 from datetime import datetime
 
+from pipeline.consumers.cases.recording import record
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.cases import lifecycle
-from pipeline.domain.cases.case import Case, CaseAct, case_id_of, case_id_of_incident, event_of
+from pipeline.domain.cases.case import Case, CaseAct, case_id_of, case_id_of_incident
 from pipeline.domain.cases.complaints import Complaint, reasons_of
 from pipeline.domain.events.cases import CUSTOMER
 from pipeline.domain.events.contract import Event, FeedbackCorrected, FeedbackReceived
@@ -19,9 +20,6 @@ from pipeline.store.asks.conversations import TEXT_SOURCE
 from pipeline.store.cases.cases import account_manager_of
 from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
-
-CASE_DUE = "case_due"
-"""Kind of timer: a case is to be settled by now. Its subject is the contact, or the number of the incident."""
 
 
 def answered(event: Event, order: Order, work: UnitOfWork, now: datetime) -> None:
@@ -109,24 +107,6 @@ def handle_due(timer: Timer, work: UnitOfWork, now: datetime) -> None:
         record(case, act, act.words, work, now)
 
 
-def record(case: Case, act: CaseAct, words: str | None, work: UnitOfWork, now: datetime) -> None:
-    """Store and publish an act of a case that has changed. `words`: sealed."""
-    case.acts += 1
-    event = event_of(case, act, now)
-    work.cases.add_act(event, act, words)
-    work.cases.save(case)
-    work.emit(f"case.{act.what}", f"{case.case_id}:{case.acts}", now, event)
-
-
-def watch_due(case: Case, work: UnitOfWork) -> None:
-    """Set the timer of the due time, or cancel that of a closed case."""
-    order_id, subject = case.order_id or "", str(case.contact_id if case.incident is None else case.incident)
-    if case.closed_at is not None:
-        work.timers.cancel(CASE_DUE, order_id, subject)
-    elif not case.overdue:
-        work.timers.set(CASE_DUE, order_id, subject, case.due_at)
-
-
 def _new(case_id: str, complaint: Complaint, work: UnitOfWork, now: datetime) -> Case:
     return Case(
         case_id=case_id,
@@ -145,5 +125,4 @@ def _new(case_id: str, complaint: Complaint, work: UnitOfWork, now: datetime) ->
 
 def _changed(case: Case, act: CaseAct, work: UnitOfWork, now: datetime) -> Case:
     record(case, act, act.words, work, now)
-    watch_due(case, work)
     return case
