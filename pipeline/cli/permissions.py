@@ -46,6 +46,7 @@ PERMISSIONS: Mapping[str, str | None] = {
     "inbox show": "words",
     "inbox confirm": "correct",
     "inbox correct": "correct",
+    "inbox case": "settle",
     "cases": "cases",
     "cases show": "cases",
     "cases assign": "settle",

@@ -17,7 +17,8 @@ def show_cases(console: Console, found: Sequence[CaseOut], number: int, overdue:
         console.print("No cases.")
         return
     table = Table(title=f"{number} cases are open, {overdue} overdue", title_justify="left")
-    for heading in ("id", "severity", "reasons", "about", "contact", "due (UTC)", "owner", "state"):
+    table.add_column("id", no_wrap=True)
+    for heading in ("severity", "reasons", "about", "contact", "due (UTC)", "owner", "state"):
         table.add_column(heading, overflow="fold")
     for case in found:
         due = _time(case.due_at) + (" OVERDUE" if case.overdue else "")

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from pipeline.consumers.cases.opening import complain
 from pipeline.consumers.cases.recording import record
 from pipeline.domain.cases.case import Case, CaseAct
+from pipeline.domain.cases.complaints import Complaint
+from pipeline.domain.events.contract import Request
 from pipeline.store.cases.cases import find
 from pipeline.store.people import keys
 from pipeline.store.people.keys import Owner
@@ -27,6 +30,20 @@ def perform(
     act = decide(case)
     words = None if act.words is None else sealed(case, act.words, vault, work)
     record(case, act, words, work, now)
+    return case
+
+
+def open_case(order_id: str, contact_id: str, request: Request, by: str, work: UnitOfWork, now: datetime) -> Case:
+    """A person marks that a reply asks for something: it opens the case of its author, or joins it.
+
+    The caller has acquired no lock, flushes `work` and commits.
+    """
+    work.lock_case(order_id)
+    work.orders.load([order_id])
+    order = work.orders.peek(order_id)
+    complain(order, contact_id, Complaint((request,), now), by, work, now)
+    case = work.cases.of_order(order_id, contact_id)
+    assert case is not None  # noqa: S101 - it was opened, or was there
     return case
 
 

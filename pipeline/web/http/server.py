@@ -62,8 +62,8 @@ INTERNAL: tuple[Routes, ...] = (
     corrections.routes,  # GET, POST /v1/corrections
     incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}
     incident_api.routes,  # GET /v1/incidents, /v1/incidents/{id}, POST /v1/incidents/{id}/{act}
-    case_pages.routes,  # GET /cases, /cases/{id}, POST /cases/{id}/{act}
-    case_api.routes,  # GET /v1/cases, /v1/cases/{id}; POST /v1/cases/{id}/{act}
+    case_pages.routes,  # GET /cases, /cases/{id}, POST /cases/{id}/{act}, /inbox/{item_id}/case
+    case_api.routes,  # GET /v1/cases, /v1/cases/{id}; POST /v1/cases/{id}/{act}, /v1/inbox/{item_id}/case
     inbox_pages.routes,  # GET /inbox; GET, POST /inbox/{item_id}
     inbox_api.routes,  # GET /v1/inbox; GET, POST /v1/inbox/{item_id}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version

@@ -13,6 +13,7 @@ from pipeline.cli import app as command
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.cases.case import case_id_of
+from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.schema.alerting.cases import case_acts, cases
 from pipeline.store.schema.orders import timers
 from pipeline.web.internal.cases import api, pages
@@ -85,7 +86,7 @@ def test_a_case_shows_its_conversation_and_every_act(runtime: EmbeddedRunner, we
     ]
     assert [step["words"] for step in found["conversation"]] == [None, "the driver <b>left</b>"]
     assert web.get("/v1/cases").json()["cases"] == []
-    assert [case["id"] for case in web.get("/v1/cases?state=closed").json()["cases"]] == [CASE]
+    assert [case["id"] for case in web.get("/v1/cases?closed=true").json()["cases"]] == [CASE]
     assert [timer for timer in rows(runtime, timers) if timer["kind"] == "case_due"] == []
     assert web.post(f"/v1/cases/{CASE}/reopen", json={}).json()["due_at"] == "2026-03-06T09:00:00Z"
     assert all((row["words"] or "x") in "she waits for the rest the rest came on Friday x" for row in _acts(runtime))
@@ -167,6 +168,23 @@ def test_the_account_manager_of_the_account_owns_its_cases(runtime: EmbeddedRunn
     assert {case["order_id"]: case["owner"] for case in rows(runtime, cases)} == {"SO-1": "ann", "SO-2": None}
 
 
+def test_a_reply_in_the_inbox_that_asks_for_something_opens_a_case(
+    runtime: EmbeddedRunner, web: TestClient[Litestar], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complain(runtime, arrival="on_time")
+    unread = answered("SO-1", at(hours=5), "ben", event_id="ask", comment="the green one")
+    ingest(runtime, unread)
+    item = item_id_of("erp", "ask")
+    assert rows(runtime, cases) == []
+    opened = web.post(f"/v1/inbox/{item}/case", json={"request": "call"}).json()
+    assert (opened["reasons"], opened["severity"], opened["contact_id"]) == (["call"], "major", "ben")
+    assert "question" in web.post(f"/inbox/{item}/case", data={"request": "question", "csrf": ""}).text
+    assert [one["reasons"] for one in rows(runtime, cases)] == ['["call","question"]']
+    assert web.post(f"/v1/inbox/{item}/case", json={"request": "money"}).json()["field"] == "request"
+    assert web.post("/v1/inbox/nothing/case", json={"request": "call"}).status_code == 404
+    assert "is open" in run(database_url, monkeypatch, "inbox", "case", item, "--question")
+
+
 def test_the_commands_list_show_and_act(
     runtime: EmbeddedRunner, web: TestClient[Litestar], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +198,6 @@ def test_the_commands_list_show_and_act(
     shown = run(database_url, monkeypatch, "cases", "show", CASE)
     for part in ("she was friendly", "phone call", "by phone", "the driver", "ben"):
         assert part in shown
-    assert "is closed" in run(database_url, monkeypatch, "cases", "close", CASE, "luck", "x", code=1)
+    assert "is closed" in run(database_url, monkeypatch, "cases", "close", CASE, "luck", "x", code=2)
     assert "is assigned" in run(database_url, monkeypatch, "cases", "reopen", CASE)
-    assert "no case" in run(database_url, monkeypatch, "cases", "show", "C-1", code=1)
+    assert "no case" in run(database_url, monkeypatch, "cases", "show", "C-1", code=2)

@@ -1,6 +1,6 @@
 """Cases as JSON: the list, one with its acts and conversation, and acts as POST."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from litestar import Request, Router, get, post
 from litestar.exceptions import NotFoundException
@@ -27,10 +27,7 @@ MOST = 200  # cases of one answer
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="most cases to return")]
 After = Annotated[str | None, QueryParameter(description="id of the last case of the page before")]
 Owner = Annotated[str | None, QueryParameter(description="cases of this owner only")]
-State = Annotated[
-    Literal["open", "closed"],
-    QueryParameter(description="open cases, those due first at the front; or closed ones, the newest first"),
-]
+Closed = Annotated[bool, QueryParameter(description="closed cases, the newest first, instead of the open ones")]
 
 
 class CasesOut(Struct, frozen=True):
@@ -59,18 +56,24 @@ class CaseActIn(Struct, frozen=True):
     words: str | None = None
 
 
+class RequestIn(Struct, frozen=True):
+    """What a reply asks for."""
+
+    request: str
+
+
 def routes(services: Services) -> list[Router]:
-    """`GET /v1/cases`, `GET /v1/cases/{id}` and `POST /v1/cases/{id}/{act}`."""
+    """`GET /v1/cases`, `GET /v1/cases/{id}`, `POST /v1/cases/{id}/{act}` and `POST /v1/inbox/{item_id}/case`."""
 
     @get("/cases", opt=_READ, sync_to_thread=True, summary="Cases, those that are due first at the front")
     def case_list(
-        request: _Request, state: State = "open", owner: Owner = None, limit: Limit = MOST, after: After = None
+        request: _Request, closed: Closed = False, owner: Owner = None, limit: Limit = MOST, after: After = None
     ) -> CasesOut:
         viewer = principal_of(request)
         with reading(services.store.engine) as connection:
             if after is not None and reads.find(connection, viewer, after) is None:
                 reject("after", "is not the id of a case")
-            listed = reads.still_open if state == "open" else reads.closed
+            listed = reads.closed if closed else reads.still_open
             found = listed(connection, viewer, limit + 1, after, owner)
             counted = reads.number_open(connection, viewer)
         more = found[limit - 1].case_id if len(found) > limit else None
@@ -99,7 +102,18 @@ def routes(services: Services) -> list[Router]:
         fields = {name: value for name, value in given.items() if value is not None}
         return case_out(acts.perform(services, principal_of(request), case_id, act, fields))
 
-    return [Router("/v1", route_handlers=[case_list, one_case, act_on_case], tags=["cases"])]
+    @post(
+        "/inbox/{item_id:str}/case",
+        opt=needs(Permission.SETTLE),
+        status_code=200,
+        sync_to_thread=True,
+        summary="Open a case for a reply that asks for something (request: call or question)",
+        responses=problems(404, 409, 422),
+    )
+    def open_case(request: _Request, item_id: FromPath[str], data: JSONBody[RequestIn]) -> CaseOut:
+        return case_out(acts.open_for_reply(services, principal_of(request), item_id, data.request))
+
+    return [Router("/v1", route_handlers=[case_list, one_case, act_on_case, open_case], tags=["cases"])]
 
 
 def detail_of(connection: Connection, store: Store, viewer: Principal, case_id: str) -> CaseDetail | None:

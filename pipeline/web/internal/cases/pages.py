@@ -56,7 +56,7 @@ _environment.filters |= {"time": _time, "moment": moment}
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /cases`, `GET /cases/{id}` and `POST /cases/{id}/{act}`."""
+    """`GET /cases`, `GET /cases/{id}`, `POST /cases/{id}/{act}` and `POST /inbox/{item_id}/case`."""
 
     @get("/cases", opt=_READ, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def case_list(request: _Request, after: FromQuery[str] = "", owner: FromQuery[str] = "") -> Page:
@@ -93,7 +93,17 @@ def routes(services: Services) -> list[Any]:
             return await to_thread.run_sync(_page, services, request, case_id, act, problem, fields)
         return Redirect(f"/cases/{quote(case_id, safe='')}", status_code=303)
 
-    return [case_list, case_page, act_on_case]
+    @post("/inbox/{item_id:str}/case", opt=needs(Permission.SETTLE), include_in_schema=False)
+    async def open_case(request: _Request, item_id: FromPath[str]) -> Response[Any]:
+        wish = dict(await read_form(request, _MAX_FIELDS)).get("request", "")
+        viewer = principal_of(request)
+        try:
+            case = await to_thread.run_sync(acts.open_for_reply, services, viewer, item_id, wish)
+        except Problem as problem:
+            return error_page(viewer, HTTPStatus(problem.status_code), "No case was opened", problem.detail)
+        return Redirect(f"/cases/{case.case_id}", status_code=303)
+
+    return [case_list, case_page, act_on_case, open_case]
 
 
 def _page(
