@@ -8,7 +8,7 @@ from rich.table import Table
 from pipeline.domain.reports.cases import CaseActOut, CaseOut
 from pipeline.notifiers.wording.sentences import plain
 from pipeline.web.internal.cases.api import CaseDetail
-from pipeline.web.internal.words import plain_word
+from pipeline.web.internal.words import case_reason, plain_word
 
 
 def show_cases(console: Console, found: Sequence[CaseOut], number: int, overdue: int) -> None:
@@ -18,14 +18,18 @@ def show_cases(console: Console, found: Sequence[CaseOut], number: int, overdue:
         return
     table = Table(title=f"{number} cases are open, {overdue} overdue", title_justify="left")
     table.add_column("id", no_wrap=True)
-    for heading in ("severity", "reasons", "about", "contact", "due (UTC)", "owner", "state"):
+    for heading in ("what", "about", "when (UTC)", "owner"):
         table.add_column(heading, overflow="fold")
     for case in found:
-        due = _time(case.due_at) + (" OVERDUE" if case.overdue else "")
-        state = case.state if case.outcome is None else f"{case.state}: {plain_word(case.outcome)}"
-        about = (plain(case.order_id or case.incident_id or ""), plain(case.contact_id or "-"))
-        table.add_row(case.id, case.severity, _reasons(case), *about, due, plain(case.owner or "-"), state)
+        about = ", ".join(plain(part) for part in (case.order_id, case.contact_id, case.incident_id) if part)
+        table.add_row(case.id, f"{case.severity}: {_reasons(case)}", about, _when(case), plain(case.owner or "-"))
     console.print(table)
+
+
+def _when(case: CaseOut) -> str:
+    if case.closed_at is not None:
+        return f"closed {_time(case.closed_at)}: {plain_word(case.outcome or '')}"
+    return f"{'OVERDUE since' if case.overdue else 'due'} {_time(case.due_at)}"
 
 
 def show_case(console: Console, found: CaseDetail) -> None:
@@ -54,7 +58,7 @@ def _what(act: CaseActOut) -> str:
 
 
 def _reasons(case: CaseOut) -> str:
-    return ", ".join(map(plain_word, case.reasons))
+    return ", ".join(map(case_reason, case.reasons))
 
 
 def _time(text: str) -> str:

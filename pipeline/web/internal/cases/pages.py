@@ -27,7 +27,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal.cases import acts
 from pipeline.web.internal.cases.api import detail_of
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
-from pipeline.web.internal.words import moment
+from pipeline.web.internal.words import case_reason, moment
 
 PAGE = 50  # rows of a list
 _CLOSED = 20  # closed cases below the open ones
@@ -52,7 +52,7 @@ def _time(text: str) -> str:
 
 
 _environment = page_environment("pipeline.web.internal.cases")
-_environment.filters |= {"time": _time, "moment": moment}
+_environment.filters |= {"time": _time, "moment": moment, "reason": case_reason}
 
 
 def routes(services: Services) -> list[Any]:
