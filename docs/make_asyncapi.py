@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "asyncapi.json"
 
 # Events that the product sends. It receives every event with a processor, except what only it creates.
-_CONCLUDED = tuple(name for name, kind in KINDS.items() if kind.topic == "alerts")
+_CONCLUDED = tuple(name for name, kind in KINDS.items() if kind.topic in ("alerts", "cases"))
 SENT = ("feedback.requested", "feedback.corrected", *EVIDENCE, *_CONCLUDED)
 RECEIVED = tuple(kind for kind in PROCESSORS if kind not in NEVER_RECEIVED)
 
@@ -34,9 +34,11 @@ TOPICS = {
     "feedback": "Questions that were sent, and the answers to them.",
     "truth": "Pairs: the claim about an order, and what its customer experienced. Signs in its record.",
     "alerts": "Segments whose answers contradict their claims, with the evidence; and incidents: causes with an owner.",
+    "cases": "What people have to settle with customers: complaints, requests and incidents, by ids and codes.",
 }
 KEYS = dict.fromkeys(TOPICS, "the order's id") | {
     "alerts": "the segment, as dimension=value; of incidents their id",
+    "cases": "the order's id; of an incident's case the id of the case",
 }
 DEAD_LETTERS = "dead-letters"
 _KAFKA = "0.5.0"  # the version of AsyncAPI's bindings for it

@@ -79,8 +79,8 @@ NOTICES_OLDEST = Gauge(
 )
 NOTICES_DEAD = Gauge("unvarnished_notices_dead", "Notices to a receiver that were given up", ["receiver"])
 
-# Incidents and figures, read once a minute. Severities and signals are closed lists. The levels come from a setting,
-# and each has a bounded number of segments.
+# Incidents, cases and figures, read once a minute. Severities and signals are closed lists. The levels come from a
+# setting, and each has a bounded number of segments.
 INCIDENTS = Gauge("unvarnished_incidents_open", "Incidents that go on, by severity and signal", ["severity", "signal"])
 READINGS_REVIEWED = Gauge(
     "unvarnished_readings_reviewed",
@@ -88,6 +88,11 @@ READINGS_REVIEWED = Gauge(
     ["language", "decision"],
 )
 INBOX_WAITING = Gauge("unvarnished_inbox_waiting", "Replies in the inbox that wait for a person")
+CASES = Gauge("unvarnished_cases_open", "Cases that are not closed, by severity", ["severity"])
+CASES_OVERDUE = Gauge("unvarnished_cases_overdue", "Cases that are not closed and whose due time has passed")
+OLDEST_CASE = Gauge(
+    "unvarnished_cases_oldest_seconds", "Seconds since the opening of the case that is open longest; 0: none is open"
+)
 _SEGMENT = ["level", "segment"]
 CLAIMED = Gauge("unvarnished_claimed_on_time_ratio", "Orders claimed on time, of the last 30 days", _SEGMENT)
 EXPERIENCED = Gauge(

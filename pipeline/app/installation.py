@@ -201,6 +201,7 @@ def _setup(engine: Engine, frozen: FrozenConfig, settings: Settings, sending: bo
         sending,
         changes,
         rules_since=frozen.rules_since,
+        cases=settings.case_policy,
     )
     if settings.segment_levels is not None and {*parse_levels(settings.segment_levels)} != {*setup.history.figured}:
         _log.warning(

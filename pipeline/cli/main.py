@@ -15,6 +15,7 @@ from pipeline import __version__
 from pipeline.app.errors import user_errors
 from pipeline.cli.commands import (
     bench,
+    cases,
     dead_letters,
     delivery_notes,
     demo,
@@ -64,6 +65,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(person.app, name="person")
 app.add_typer(corrections.app, name="corrections")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(cases.app, name="cases")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(messages.app, name="messages")
 app.add_typer(receivers.app, name="receivers")

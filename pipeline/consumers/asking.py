@@ -26,7 +26,7 @@ from pipeline.domain.asking.eligibility import (
     scheduled,
 )
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.events.contract import Contact, FeedbackRequested, Purpose
+from pipeline.domain.events.contract import SETTLED, Contact, FeedbackRequested, Purpose
 from pipeline.domain.orders.dialogue import Ask, Due, Refusal
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
@@ -68,7 +68,7 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
     elif purpose == "missing_scan":
         # What waits for a delivery that was taken back ends: the question is now whether anything arrived.
         withdraw_due(order, "delivery", Reason.DELIVERY_TAKEN_BACK, work)
-    decisions = decide(order, purpose, _history(order, work, now), policy, now)
+    decisions = decide(order, purpose, history_of(order, work, now), policy, now)
     if work.setup.sending:
         decisions = [scheduled(order, decision, purpose, policy, now) for decision in decisions]
     for decision in decisions:
@@ -77,7 +77,8 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
     failpoints.reached("after_decision")
 
 
-def _history(order: Order, work: UnitOfWork, now: datetime) -> History:
+def history_of(order: Order, work: UnitOfWork, now: datetime) -> History:
+    """What eligibility depends on, of all contacts of the order."""
     contacts, policy = order.facts.contacts, work.setup.policy
     addresses = {to for contact in contacts if (to := address(contact, policy.channels_for(contact))) is not None}
     account_id, theirs = order.facts.latest.account.id, {c.id: addresses_of(c) for c in contacts}
@@ -113,7 +114,7 @@ def _record(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork
     earlier = [no for no in dialogue.refusals if (no.contact_id, no.purpose) == (contact_id, purpose)]
     if earlier and decision.reason == earlier[-1].reason:
         return  # it stands as it was recorded
-    row = _row(order, decision, purpose, work, now)
+    row = decision_row(order, decision, purpose, work, now)
     if earlier:
         work.asks.decide_again(row, len(earlier), now + work.setup.policy.send_within)
     else:
@@ -125,15 +126,15 @@ def _record(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork
     else:
         dialogue.asks.append(Ask(contact_id, purpose, now, dialogue.claim))
         schedule_expiry(order.order_id, contact_id, purpose, work, now)
-        _publish_request(order, decision, purpose, work, now)
+        publish_request(order, decision, purpose, work, now)
 
 
-def _row(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> dict[str, Any]:
+def decision_row(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> dict[str, Any]:
     """The decision as it is stored. Notes what the address says about the contact."""
     contact_id, account_id = decision.contact_id, order.facts.latest.account.id
     contact = contact_of(order.facts, contact_id)
     to = None if contact is None else _address_of(contact, decision, work.setup.policy)
-    if to is not None and purpose != "reminder":
+    if to is not None and purpose not in ("reminder", SETTLED):
         _note_address(order, contact_id, to, work, now)
     return {
         "order_id": order.order_id,
@@ -166,7 +167,8 @@ def _note_address(order: Order, contact_id: str, to: str, work: UnitOfWork, now:
         dialogue.changed_addresses.append(contact_id)
 
 
-def _publish_request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
+def publish_request(order: Order, decision: Decision, purpose: Purpose, work: UnitOfWork, now: datetime) -> None:
+    """Publish that a question is asked, in an installation that sends none itself."""
     contact = contact_of(order.facts, decision.contact_id)
     work.emit(
         "feedback.requested",
@@ -222,7 +224,7 @@ def _reminder(order: Order, contact_id: str, status: AskStatus, work: UnitOfWork
     contact = contact_of(order.facts, contact_id)
     if contact is None or status.state is not AskState.FAILED:
         return None
-    channel = fallback(contact, status.channel, _history(order, work, now), work.setup.policy)
+    channel = fallback(contact, status.channel, history_of(order, work, now), work.setup.policy)
     return None if channel is None else Decision(contact_id, None, channel.name)
 
 
@@ -244,7 +246,7 @@ def _fall_back(order: Order, due: Due, status: AskStatus, work: UnitOfWork, now:
     contact, policy = contact_of(order.facts, due.contact_id), work.setup.policy
     if contact is None or status.outcome not in REFUSED_FOR_GOOD:
         return False
-    channel = fallback(contact, status.channel, _history(order, work, now), policy)
+    channel = fallback(contact, status.channel, history_of(order, work, now), policy)
     if channel is None:
         return False
     again = scheduled(order, Decision(due.contact_id, None, channel.name), due.purpose, policy, now)

@@ -14,20 +14,26 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from pipeline.consumers import intake
+from pipeline.consumers.cases import following_up
 from pipeline.consumers.inbox import unread_texts
+from pipeline.consumers.inbox.next_questions import MAX_REPEATS, next_after, next_after_late
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.access.principal import SYSTEM
-from pipeline.domain.answers.replies import MAX_TEXT, Control, ParsedReply, Question, Reader
+from pipeline.domain.answers.parsed_reply import printable_part, stated_by, with_pictures
+from pipeline.domain.answers.reading.requests import request_of
+from pipeline.domain.answers.replies import Control, ParsedReply, Question, Reader
 from pipeline.domain.answers.statement import Statement
+from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.channels import Channel
 from pipeline.domain.events.cloudevents import envelope
-from pipeline.domain.events.contract import Score
+from pipeline.domain.events.contract import SETTLED, Request
 from pipeline.notifiers.port import InboundText
 from pipeline.notifiers.wording import reply_texts
 from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
 from pipeline.notifiers.wording.reply_texts import SUPPLIER, Speaker
 from pipeline.store.asks import conversations, inbound_messages
 from pipeline.store.asks.conversations import DONE, AskedQuestion, Conversation, Course
+from pipeline.store.asks.outcomes import end_follow_up
 from pipeline.store.orders.orders import language_and_timezone
 from pipeline.store.people import contact_opt_outs, keys, opt_outs, undeliverable
 from pipeline.store.people.contact_opt_outs import UNMATCHED
@@ -38,8 +44,6 @@ from pipeline.store.reads.answers import current_answer, opened_current
 from pipeline.store.store import Store
 
 EVENT_SOURCE = conversations.TEXT_SOURCE
-MAX_COMMENT = 8_000  # characters of a person's comment on one order in events; every text is also stored as it came
-_MAX_REPEATS = 1  # of a question that was not answered
 _CORRECTED_FOR = timedelta(days=14)  # how long after its last text a finished conversation may be corrected
 
 ReplyOutcome = Literal["answered", "unclear", "control", "ignored", "quarantined"]
@@ -124,6 +128,8 @@ def handle_text(
     control = text.provider_action or parsed.control
     if question is None:
         result = _handle_stranger(connection, text, parsed, speaker)
+    elif question.asked.purpose == SETTLED and question.asked.state != AskState.ANSWERED and control is None:
+        result = _answer_if_settled(connection, store, text, question, parsed, now, speaker)
     else:
         result = _answer(connection, store, text, question, reader, now, speaker)
     if _is_silenced(connection, text, control, question):
@@ -281,18 +287,18 @@ def _answer(
     if control is None and parsed.automatic and not text.media:
         return ReplyResult(True, "ignored")
     if text.media:
-        parsed = _with_pictures(parsed, len(text.media))
-    elif parsed.unclear and (before.question == DONE or before.tries >= _MAX_REPEATS):
+        parsed = with_pictures(parsed, len(text.media))
+    elif parsed.unclear and (before.question == DONE or before.tries >= MAX_REPEATS):
         parsed = structs.replace(
-            parsed, comment=_printable(text.text) or None
+            parsed, comment=printable_part(text.text) or None
         )  # it is not asked again: a person reads it
-    stated, answered_at = _statement(before.statement, parsed), text.received_at
+    stated, answered_at = stated_by(parsed, before.statement.comment), text.received_at
     if question.open_then is None:
         statement = before.statement.amended_by(stated)
-        after, reply = _next(before, statement, parsed, now)
+        after, reply = next_after(before, statement, parsed, now)
     else:
         statement = structs.replace(stated.amended_by(before.statement), comment=stated.comment)
-        after, reply = _next_after_late(before, statement, now), None
+        after, reply = next_after_late(before, statement, now), None
         added_comment = stated.comment != before.statement.comment
         answered_at = _time_of_late(connection, text, asked, added_comment=added_comment)
     if text.media and not text.text.strip() and question.open_then is None:
@@ -308,13 +314,49 @@ def _answer(
     given = statement
     if parsed.unclear and control is None and stated.comment is None:
         # It is asked again, and is a reply all the same: its words count as one that nobody has understood.
-        given = structs.replace(statement, comment=_printable(text.text) or None)
-    events = [_event(text, asked, given, answered_at, now)] if given != before.statement else []
+        given = structs.replace(statement, comment=printable_part(text.text) or None)
+    wish = None if control is not None else request_of(text.text)
+    if (
+        wish is not None
+        and reply in (None, reply_texts.DONE, reply_texts.READ_BY_PERSON)
+        and question.open_then is None
+    ):
+        reply = reply_texts.DONE_AFTER_PROBLEM  # it opens a case
+    events = [_event(text, asked, given, answered_at, now, wish)] if given != before.statement else []
     intake.ingest(connection, store, events, now)
     outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
     if reply is None or text.provider_action is not None:
         return ReplyResult(True, outcome, None, events)
     return ReplyResult(True, outcome, speaker.say(reply, language), events)
+
+
+def _answer_if_settled(
+    connection: Connection,
+    store: Store,
+    text: Inbound,
+    question: MatchingQuestion,
+    parsed: ParsedReply,
+    now: datetime,
+    speaker: Speaker,
+) -> ReplyResult:
+    """The answer to the question whether a case is settled. It states nothing about the delivery.
+
+    What the conversation about the delivery had left open is not asked any more.
+    """
+    asked = question.asked
+    language, _ = language_and_timezone(connection, asked.order_id, asked.contact_id)
+    said = following_up.read_reply(text.text, parsed, language)
+    if said is None:
+        return ReplyResult(True, "ignored")
+    data = following_up.answer_data(asked.order_id, asked.contact_id, text.channel, text.received_at, said)
+    raw = envelope(EVENT_SOURCE, _event_id(text), "feedback.received", text.received_at, data)
+    events = [Incoming(raw, "feedback", _event_id(text), None, now)]
+    intake.ingest(connection, store, events, now)
+    ended = conversations.load(connection, store.vault, asked.order_id, asked.contact_id, now)._replace(question=DONE)
+    conversations.save(connection, _key(connection, store, text, question), asked.order_id, asked.contact_id, ended)
+    end_follow_up(connection, asked.order_id, asked.contact_id)
+    reply = reply_texts.SETTLED if said.settled else reply_texts.NOT_SETTLED
+    return ReplyResult(True, "answered", speaker.say(reply, language), events)
 
 
 def _resume(connection: Connection, store: Store, asked: AskedQuestion, now: datetime) -> Conversation:
@@ -336,73 +378,6 @@ def _question_answered(question: str) -> Question:
     return "arrival" if question == "arrival" else "score" if question == "score" else "comment"
 
 
-def _statement(before: Statement, parsed: ParsedReply) -> Statement:
-    """What a text states. A new comment is appended to the earlier one."""
-    comment = before.comment
-    if parsed.comment is not None and parsed.comment not in (comment or "").split("\n\n"):
-        comment = "\n\n".join(filter(None, [comment, parsed.comment]))[:MAX_COMMENT]
-    score = None if parsed.score is None else Score(parsed.score)
-    return Statement(parsed.arrival, parsed.complete, parsed.conditions, score, comment)
-
-
-def _printable(text: str) -> str:
-    """A text without characters that databases and screens cannot represent."""
-    return "".join(char for char in text[:MAX_TEXT] if char.isprintable() or char in "\n\t").strip()
-
-
-def _with_pictures(parsed: ParsedReply, number: int) -> ParsedReply:
-    """A reading with the note that pictures came, which a person has to look at."""
-    note = "[a picture was sent]" if number == 1 else f"[{number} pictures were sent]"
-    words = None if parsed.automatic else parsed.comment
-    return structs.replace(parsed, comment="\n".join(filter(None, [words, note])), unclear=False)
-
-
-def _next(
-    before: Conversation, statement: Statement, parsed: ParsedReply, now: datetime
-) -> tuple[Conversation, str | None]:
-    """The conversation after a text, and the reply to it; None: no reply."""
-    missing = _missing(before, statement)
-    if before.question == DONE:
-        # A number after the end may mean anything: a person reads it, and that is said once.
-        reply = reply_texts.READ_BY_PERSON if parsed.unclear and before.tries == 0 else None
-        tries = before.tries + (reply is not None)
-        if _has_problem(statement) and not _has_problem(before.statement):  # a complaint is not left without a word
-            reply = reply_texts.DONE_AFTER_PROBLEM
-        return before._replace(tries=tries, statement=statement, changed_at=now), reply
-    if missing == before.question:
-        if before.tries < _MAX_REPEATS:
-            again = before._replace(tries=before.tries + 1, statement=statement, changed_at=now)
-            return again, _repeated(missing, parsed)
-        return Conversation(DONE, 1, now, statement), reply_texts.READ_BY_PERSON  # which is said once
-    after = Conversation(missing, 0, now, statement)
-    problem = _has_problem(statement)
-    if missing == "score":
-        return after, reply_texts.SCORE_AFTER_PROBLEM if problem else reply_texts.SCORE
-    done = reply_texts.DONE_AFTER_PROBLEM if problem else reply_texts.DONE
-    replies = {"arrival": reply_texts.ARRIVAL_AGAIN, "comment": reply_texts.COMMENT, DONE: done}
-    return after, replies[missing]
-
-
-def _has_problem(statement: Statement) -> bool:
-    """Whether somebody will have to look into what a person states."""
-    return statement.arrival in ("late", "not_received") or statement.complete is False or bool(statement.conditions)
-
-
-def _repeated(question: str, parsed: ParsedReply) -> str:
-    """The text that repeats a question."""
-    if question == "score":
-        return reply_texts.SCORE_AGAIN
-    return reply_texts.ARRIVAL_AGAIN if parsed.comment is None else reply_texts.ARRIVAL_AFTER_COMMENT
-
-
-def _next_after_late(before: Conversation, statement: Statement, now: datetime) -> Conversation:
-    """The conversation after a text that became known late. Its open question is not repeated because of that text."""
-    missing = _missing(before, statement)
-    if before.question == DONE or missing == before.question:
-        return before._replace(statement=statement, changed_at=now)
-    return Conversation(missing, 0, now, statement)
-
-
 def _time_of_late(connection: Connection, text: Inbound, asked: AskedQuestion, added_comment: bool) -> datetime:
     """The time of the answer by a text that became known late: when it was written.
 
@@ -414,18 +389,14 @@ def _time_of_late(connection: Connection, text: Inbound, asked: AskedQuestion, a
     return max(text.received_at, current.answered_at + timedelta(microseconds=1))
 
 
-def _missing(before: Conversation, statement: Statement) -> str:
-    """The next question: the first of arrival, score and comment that is not stated, or DONE."""
-    if statement.arrival is None and statement.complete is None:
-        return "arrival"
-    if statement.score is None:
-        return "score"
-    if statement.comment is None and before.question != "comment":
-        return "comment"
-    return DONE
-
-
-def _event(text: Inbound, asked: AskedQuestion, statement: Statement, answered_at: datetime, now: datetime) -> Incoming:
+def _event(
+    text: Inbound,
+    asked: AskedQuestion,
+    statement: Statement,
+    answered_at: datetime,
+    now: datetime,
+    request: Request | None = None,
+) -> Incoming:
     """The whole answer as of this text. Each event replaces the answer before it; the journal keeps both."""
     event_id = _event_id(text)
     data = {
@@ -439,6 +410,7 @@ def _event(text: Inbound, asked: AskedQuestion, statement: Statement, answered_a
         "condition": statement.conditions,
         "score": statement.score,
         "comment": statement.comment,
+        "request": request,
     }
     raw = envelope(EVENT_SOURCE, event_id, "feedback.received", text.received_at, data)
     return Incoming(raw, "feedback", event_id, None, now)

@@ -3,12 +3,14 @@
 from datetime import datetime
 
 from pipeline.consumers import asking, comparing
+from pipeline.consumers.cases import following_up, opening
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.answers.review import NOTHING_STATED, InboxReason
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import (
     OWN_SOURCE,
     QR,
+    SETTLED,
     BadEvent,
     Event,
     FeedbackCorrected,
@@ -30,6 +32,9 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
     committed to send, and that claim counts. In an installation that sends nothing, our own are known already.
     """
     data: FeedbackRequested = event.data
+    if data.purpose == SETTLED:
+        following_up.requested(event, work)
+        return
     order = work.orders.get(data.order_id)
     if order.dialogue.asked(data.contact_id, data.purpose):
         return
@@ -86,10 +91,14 @@ def _sent_by_others(event: Event, order: Order, work: UnitOfWork) -> None:
 def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     """`feedback.received`: one answer. It counts however late it is; a newer one of the same contact replaces it."""
     data: FeedbackReceived = event.data
+    if data.settled is not None:
+        following_up.answered(event, work, now)
+        return
     order = work.orders.get(data.order_id)
     _record(event, work, now)
     if data.channel == QR:  # whoever scanned it, perhaps the driver: words and a count, and no evidence
         order.dialogue.qr_answers += 1
+        opening.answered(event, order, work, now)
         return
     order.dialogue.apply_answer(event)
     _withdraw_readings(event, order, work)
@@ -99,6 +108,7 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     asking.respect_opt_outs(order, work, now)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)
+    opening.answered(event, order, work, now)
 
 
 def _withdraw_readings(event: Event, order: Order, work: UnitOfWork) -> None:
@@ -174,3 +184,4 @@ def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
     work.record_reading(item_id_of(data.answer.source, data.answer.id), data)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)
+    opening.corrected(event, order, work, now)

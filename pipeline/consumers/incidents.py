@@ -7,6 +7,7 @@ changes (UTC). The grouping reads stored rows only.
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from pipeline.consumers.cases.opening import follow_incident
 from pipeline.domain.detection.explanation import Explanation, explain
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.incidents import lifecycle
@@ -122,6 +123,7 @@ def _publish(incident: Incident, act: Act, work: UnitOfWork, now: datetime, vaul
     words = None if act.words is None or vault is None else vault.seal_bytes(act.words.encode())
     incidents.add_act(work.connection, event, incident.number, act, act.what, words)
     work.emit(f"incident.{act.what}", f"{incident.incident_id}:{incident.acts}", now, event)
+    follow_incident(incident, act, work, now)
 
 
 def number_of(incident_id: str) -> int | None:

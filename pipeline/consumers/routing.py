@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pipeline.consumers import asking, deliveries, evidence, feedback, incidents, missing_scans, orders, tracking
+from pipeline.consumers.cases import following_up, opening, recording
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -28,9 +29,11 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     missing_scans.MISSING_SCAN: missing_scans.handle_missing_scan,
     asking.EXPIRY: asking.handle_expiry,
     asking.REMINDER: asking.handle_reminder,
-    asking.LOST: asking.handle_lost,
+    asking.LOST: following_up.handle_lost,
     evidence.LEVEL_DAY: evidence.handle_level_day,
     TRACKED_EVENT: tracking.handle_tracked_event,
     incidents.REGROUP: incidents.handle_regroup,
     incidents.SNOOZE_END: incidents.handle_snooze_end,
+    recording.CASE_DUE: opening.handle_due,
+    recording.CASE_ASK: following_up.handle_ask,
 }

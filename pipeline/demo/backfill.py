@@ -37,6 +37,9 @@ class Runtime(KeyValueStore, Protocol):
     def ingest(self, items: Iterable[tuple[datetime, Incoming]]) -> None:
         """Receive each item at its time, store it durably and process everything that follows from it."""
 
+    def work_on_cases(self, now: datetime) -> None:
+        """Let the service desk settle the cases whose time has come."""
+
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         """The questions emitted after journal position `seq`, oldest first: position, time, question."""
 
@@ -89,6 +92,7 @@ def run(runtime: Runtime, company: Company, days: int = 90, progress: Callable[[
         due = [timed for timed in pending if timed[0] < begin + BLOCK]
         pending = [timed for timed in pending if timed[0] >= begin + BLOCK]
         runtime.ingest(sorted(_company_events(company, checkpoint.block, begin) + due, key=_time_and_content))
+        runtime.work_on_cases(begin + BLOCK)
         requests = runtime.requests_after(checkpoint.seen)
         pending += _replies(company, requests)
         checkpoint = Checkpoint(checkpoint.block + 1, checkpoint.seen, requests[-1][0] if requests else checkpoint.seen)

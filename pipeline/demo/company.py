@@ -13,7 +13,7 @@ from pipeline.demo.events import Timed, events_of
 from pipeline.demo.people import ASKS_NOTHING, MOVES_PROMISES, SCANS_EARLY, Person, customers
 from pipeline.demo.replies import reply
 from pipeline.demo.story import Story, story_of
-from pipeline.domain.events.contract import FeedbackRequested
+from pipeline.domain.events.contract import SETTLED, FeedbackRequested
 
 START = date(2026, 6, 1)
 LIVE_FROM = 5_000  # first day number of the live orders; the simulated past never reaches it
@@ -61,7 +61,12 @@ class Company:
         return None if found is None else reply(self.seed, *found, request, at)
 
     def order_and_contact(self, request: FeedbackRequested) -> tuple[Story, Person] | None:
-        """The order a question is about and the contact who was asked; None if the order is not the company's."""
+        """The order a question is about and the contact who was asked; None if the order is not the company's.
+
+        Whether a case is settled is asked by visitors who close one, and left to them to answer.
+        """
+        if request.purpose == SETTLED:
+            return None
         found = _day_and_number(request.order_id)
         if found is None:
             return None

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.demo.casework import work_on_cases
 from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.events.contract import FeedbackRequested
 from pipeline.domain.events.decoding import decode
@@ -60,3 +61,7 @@ class LocalInstallation(InstallationView):
         """Store and process events received at these times."""
         for _ in self._runtime.ingest_all(incoming._replace(received_at=received) for received, incoming in items):
             pass
+
+    def work_on_cases(self, now: datetime) -> None:
+        """Let the service desk settle the cases whose time has come."""
+        work_on_cases(self._runtime.store, self._runtime.setup, now)

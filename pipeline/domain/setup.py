@@ -1,10 +1,11 @@
 """The configuration that the processors work with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pipeline.domain.asking.policy import Policy
+from pipeline.domain.cases.complaints import CasePolicy
 from pipeline.domain.detection.levels import LevelChange, LevelHistory, Threshold
 from pipeline.domain.detection.segments import Level
 
@@ -19,6 +20,7 @@ class Setup:
     sending: bool = False  # whether questions are really sent; if not, a decision to ask counts as asked
     level_changes: tuple[LevelChange, ...] = ()
     rules_since: int = 0  # first day (ordinal) that is judged by the present rules; 0: every day
+    cases: CasePolicy = field(default_factory=CasePolicy)  # by when cases are to be settled
 
     @cached_property
     def history(self) -> LevelHistory:

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import model_validator
 
 from pipeline.settings.access import AccessSettings
+from pipeline.settings.alerting.cases import CaseSettings
 from pipeline.settings.alerting.monitoring import MonitoringSettings
 from pipeline.settings.alerting.receivers import ReceiverSettings
 from pipeline.settings.asking import AskingSettings
@@ -33,6 +34,7 @@ class Settings(
     TwilioSettings,
     MailSettings,
     DetectionSettings,
+    CaseSettings,
     ReceiverSettings,
     MonitoringSettings,
     HttpSettings,

@@ -14,6 +14,7 @@ from pipeline.domain.setup import Setup
 from pipeline.store.asks import inbox as inbox_rows
 from pipeline.store.asks.ask_store import AskStore
 from pipeline.store.asks.inbox import Clarified
+from pipeline.store.cases.cases import CaseStore
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
@@ -59,6 +60,11 @@ class UnitOfWork:
         """What is frozen about the spread of segments and the fleet's present state."""
         return SpreadStore(self.connection)
 
+    @cached_property
+    def cases(self) -> CaseStore:
+        """The cases. Only complaints and acts need them. First comes `lock_case`, or `lock_incidents`."""
+        return CaseStore(self.connection)
+
     def emit(self, kind: str, event_id: str, now: datetime, data: msgspec.Struct) -> None:
         """Append an event of ours to the journal, and queue it for our own processors."""
         payload = envelope(OWN_SOURCE, event_id, kind, now, data).decode()
@@ -71,6 +77,11 @@ class UnitOfWork:
         """Become the only writer of incidents until the transaction ends."""
         self._journal.lock(self.connection)  # first: whoever writes an act has to write to the journal, too
         locks.lock(self.connection, "incident", [""])
+
+    def lock_case(self, order_id: str) -> None:
+        """Become the only writer of the cases of an order until the transaction ends."""
+        self._journal.lock(self.connection)  # first, as above
+        locks.lock(self.connection, "order", [order_id])
 
     def next_emitted(self) -> Event | None:
         """Remove and return the oldest queued event; None: the queue is empty."""
@@ -113,6 +124,8 @@ class UnitOfWork:
             self.evidence.flush()
         if "spreads" in vars(self):
             self.spreads.flush()
+        if "cases" in vars(self):
+            self.cases.flush()
         self.timers.flush()
         self.tracking.flush()
         self._journal.append(self.connection, self._entries)

@@ -99,6 +99,32 @@ def correct_command(
     _decide(item_id, Reading(arrival, complete, conditions, None if score is None else Score(score)))  # type: ignore[arg-type]
 
 
+@app.command("case")
+def case_command(
+    item_id: ItemId,
+    question: Annotated[
+        bool, typer.Option("--question/--call", help="Whether it asks a question, or to be called.")
+    ] = False,
+) -> None:
+    """Open a case for a reply that asks to be called, or asks a question."""
+    from pipeline.app.administration.cases import open_case_for
+    from pipeline.cli.session import open_store
+    from pipeline.domain.access.principal import LOCAL
+    from pipeline.settings import Settings
+    from pipeline.store.db.engine import reading
+    from pipeline.store.reads import inbox
+
+    with open_store() as store:
+        with reading(store.engine) as connection:
+            item = inbox.read_item(connection, LOCAL, item_id)
+        if item is None:
+            fail(f"there is no reply {item_id!r} in the inbox")
+        if item.order_id is None or item.contact_id is None:
+            fail("this reply belongs to no order, so there is nobody to settle it with")
+        case = open_case_for(Settings(), item.order_id, item.contact_id, "question" if question else "call")
+    print(f"{case.case_id} is {case.state}.")
+
+
 def _decide(item_id: str, given: "Reading | None") -> None:
     from pipeline.app.installation import now
     from pipeline.cli.session import open_store

@@ -1,4 +1,4 @@
-"""Brings the metrics of incidents, inbox and figures up to date, once a minute: they are read, not counted here."""
+"""Brings the metrics of incidents, cases, inbox and figures up to date, once a minute: they are read from the tables."""
 
 import logging
 from collections import Counter
@@ -18,6 +18,7 @@ from pipeline.domain.detection.pairs import SIGNALS
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.figures import figures_of
 from pipeline.domain.reports.segment_metrics import bounded
+from pipeline.store.cases.reads import CaseLoad, load_of
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import inbox, monitoring, reports
 from pipeline.store.reads.inbox import Reviewed
@@ -48,6 +49,7 @@ class FigureMetrics(Background):
         with reading(self._store.engine) as connection:
             _set_incidents(monitoring.open_incidents(connection))
             _set_inbox(inbox.reviewed(connection, SYSTEM), inbox.number_waiting(connection, SYSTEM))
+            _set_cases(load_of(connection), self._now())
             shown = {found for level in self._levels for found in self._set_level(connection, level)}
         for gauge, level, segment in self._shown - shown:  # it has no orders any more, or no figure
             gauge.remove(level, segment)
@@ -99,6 +101,14 @@ def _set_inbox(reviewed: Sequence[Reviewed], waiting: int) -> None:
     for language, decision in product((*LANGUAGES, "other"), ("confirmed", "corrected")):
         metrics.READINGS_REVIEWED.labels(language, decision).set(counted[language, decision])
     metrics.INBOX_WAITING.set(waiting)
+
+
+def _set_cases(load: CaseLoad, now: datetime) -> None:
+    for severity in _SEVERITIES:
+        metrics.CASES.labels(severity).set(load.by_severity.get(severity, 0))
+    metrics.CASES_OVERDUE.set(load.overdue)
+    age = 0.0 if load.oldest is None else (now - load.oldest).total_seconds()
+    metrics.OLDEST_CASE.set(max(0.0, age))
 
 
 def _set(level: str, segment: str, counts: Counts) -> list[Gauge]:

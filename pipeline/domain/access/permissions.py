@@ -15,6 +15,8 @@ class Permission(StrEnum):
     ADDRESSES = "addresses"
     CORRECT = "correct"
     INCIDENTS = "incidents"
+    CASES = "cases"
+    SETTLE = "settle"
     ERASE = "erase"
     ACTS = "acts"
     USERS = "users"
@@ -31,6 +33,8 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.ADDRESSES: "show the number or e-mail address of a person; each time is an act",
     Permission.CORRECT: "propose and confirm corrections of how an answer was read",
     Permission.INCIDENTS: "act on incidents: acknowledge, assign, snooze, close, reopen",
+    Permission.CASES: "read cases; their words with the permission for words only",
+    Permission.SETTLE: "act on cases: open, assign, note, close, reopen",
     Permission.ERASE: "ask for the erasure of a person, and confirm one",
     Permission.ACTS: "read the record of acts",
     Permission.USERS: "manage users",
@@ -74,6 +78,8 @@ _OF_ORDERS = frozenset(
         Permission.WORDS,
         Permission.CORRECT,
         Permission.INCIDENTS,
+        Permission.CASES,
+        Permission.SETTLE,
         Permission.ERASE,
     }
 )
@@ -81,7 +87,7 @@ ROLES: Mapping[Role, RoleRule] = {
     Role.MANAGEMENT: RoleRule(_OF_ORDERS),
     Role.OPERATIONS: RoleRule(_OF_ORDERS | {Permission.ADDRESSES}, ScopeKind.SEGMENTS),
     Role.ACCOUNT_MANAGER: RoleRule(_OF_ORDERS | {Permission.ADDRESSES}, ScopeKind.ACCOUNTS, scope_required=True),
-    Role.AUDITOR: RoleRule(frozenset({Permission.OWN_ACCOUNT, Permission.FIGURES, Permission.ACTS})),
+    Role.AUDITOR: RoleRule(frozenset({Permission.OWN_ACCOUNT, Permission.FIGURES, Permission.CASES, Permission.ACTS})),
     Role.ADMIN: RoleRule(
         frozenset({Permission.OWN_ACCOUNT, Permission.USERS, Permission.SETTINGS, Permission.METRICS})
     ),

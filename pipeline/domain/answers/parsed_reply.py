@@ -5,10 +5,12 @@ A reader prefers no code to a wrong code: text that it does not understand is le
 
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from pipeline.domain.events.contract import Arrival, Condition
+from pipeline.domain.answers.statement import Statement
+from pipeline.domain.events.contract import Arrival, Condition, Score
 
+MAX_COMMENT = 8_000  # characters of a person's comment on one order in events; every text is also stored as it came
 MAX_TEXT = 1_600  # characters: the longest text a provider delivers; the rest is not parsed
 
 Question = Literal["arrival", "score", "comment"]
@@ -65,3 +67,24 @@ class Reader(Protocol):
 
 NOTHING = ParsedReply()
 UNCLEAR = ParsedReply(unclear=True)
+
+
+def stated_by(parsed: ParsedReply, earlier_comment: str | None) -> Statement:
+    """What a text states. A new comment is appended to the earlier one."""
+    comment = earlier_comment
+    if parsed.comment is not None and parsed.comment not in (comment or "").split("\n\n"):
+        comment = "\n\n".join(filter(None, [comment, parsed.comment]))[:MAX_COMMENT]
+    score = None if parsed.score is None else Score(parsed.score)
+    return Statement(parsed.arrival, parsed.complete, parsed.conditions, score, comment)
+
+
+def printable_part(text: str) -> str:
+    """A text without characters that databases and screens cannot represent."""
+    return "".join(char for char in text[:MAX_TEXT] if char.isprintable() or char in "\n\t").strip()
+
+
+def with_pictures(parsed: ParsedReply, number: int) -> ParsedReply:
+    """A reading with the note that pictures came, which a person has to look at."""
+    note = "[a picture was sent]" if number == 1 else f"[{number} pictures were sent]"
+    words = None if parsed.automatic else parsed.comment
+    return structs.replace(parsed, comment="\n".join(filter(None, [words, note])), unclear=False)

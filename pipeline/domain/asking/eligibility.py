@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from pipeline.domain.asking.address_rest import AddressUse, Rest, resting
+from pipeline.domain.asking.address_rest import DAY, AddressUse, Rest, free_at, resting
 from pipeline.domain.asking.channels import Channel, consents_to_any, serving_channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import due_at, open_from, places_of
-from pipeline.domain.events.contract import Contact, ContactRole, Purpose
+from pipeline.domain.events.contract import SETTLED, Contact, ContactRole, Purpose
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
@@ -80,6 +80,7 @@ _REST_REASON = {
     Rest.OWN_ACCOUNT: Reason.ASKED_RECENTLY,
     Rest.OTHER_ACCOUNT: Reason.ADDRESS_ASKED_RECENTLY,
 }
+_PASSING = frozenset({Reason.ASKED_RECENTLY, Reason.ADDRESS_ASKED_RECENTLY, Reason.ACCOUNT_CAP})
 _SHORTLY = timedelta(days=7)  # before the completion of an order
 _GATE = {reason: position for position, reason in enumerate(Reason)}
 NO_CONTACT = ""  # the contact of a refusal that concerns an order without any contact
@@ -192,6 +193,8 @@ def is_answerable(order: Order, purpose: Purpose) -> bool:
     A reminder repeats a question: after one about a missing scan, there need not be a delivery.
     """
     dialogue = order.dialogue
+    if purpose == SETTLED:  # also of an order that ended
+        return True
     if dialogue.claim.delivered_at is None and ending_of(order.facts) is not None:
         return False
     if purpose == "missing_scan":
@@ -208,6 +211,36 @@ def reminder(order: Order, contact_id: str, policy: Policy) -> Decision:
     contact = contact_of(order.facts, contact_id)
     channel = None if contact is None else serving_channel(contact, policy.channels_for(contact))
     return Decision(contact_id, None, (channel or policy.channels[0]).name)
+
+
+def follow_up(order: Order, contact_id: str, history: History, policy: Policy, now: datetime) -> Decision:
+    """The decision to ask a contact once more whether what they complained about is settled: by the same gates.
+
+    That they, or their address, were asked about this order does not matter; the rest after that question does.
+    """
+    contact = contact_of(order.facts, contact_id)
+    if contact is None:
+        return Decision(contact_id, Reason.NO_REACHABLE_CONTACT)
+    channel = _usable_channel(contact, history, policy)
+    reason = Reason.HISTORIC if order.facts.historic else _refusal(contact, channel, order, history, policy, now)
+    if reason is None and history.asked_in_period >= policy.account_cap:
+        reason = Reason.ACCOUNT_CAP
+    return Decision(contact_id, reason, channel.name if channel and reason is None else "")
+
+
+def rested_at(order: Order, decision: Decision, history: History, policy: Policy, now: datetime) -> datetime | None:
+    """When a refusal because of earlier questions may have ended, later than `now`; None: it stands."""
+    contact = contact_of(order.facts, decision.contact_id)
+    if contact is None or decision.reason not in _PASSING:
+        return None
+    channel = _usable_channel(contact, history, policy)
+    uses = [use.at for use in history.address_uses.get(channel.address(contact) or "", ())] if channel else []
+    ends = [at + policy.contact_rest for at in uses]
+    if contact.id in history.last_asked:
+        ends.append(history.last_asked[contact.id] + policy.rest_of(contact.role))
+    free = free_at(uses, policy, now)
+    later = [at for at in (*ends, free) if at is not None and at > now]
+    return max(later, default=now + DAY)
 
 
 def fallback(contact: Contact, failed: str | None, history: History, policy: Policy) -> Channel | None:

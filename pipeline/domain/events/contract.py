@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from pipeline.domain.events.cases import CaseChanged
 from pipeline.domain.events.incidents import IncidentChanged
 
 MAX_EVENT_BYTES = 1 << 20  # 1 MiB: a larger event is refused before it is parsed
@@ -48,7 +49,9 @@ DeliveryStatus = Literal[
     "exception",
     "returned",
 ]
-Purpose = Literal["delivery", "missing_scan", "reminder"]
+Purpose = Literal["delivery", "missing_scan", "reminder", "settled"]
+SETTLED: Purpose = "settled"  # asked once after the first closing of a case: is it settled?
+Request = Literal["call", "question"]  # what the words of an answer ask for
 Arrival = Literal["on_time", "late", "not_received"]
 QR = "qr"  # the channel of answers by the code on a delivery note, and the purpose of its link: anybody may scan it
 QR_CONTACT = "(qr)"  # who gave them, as no contact can be named
@@ -228,6 +231,8 @@ class FeedbackReceived(Struct, frozen=True):
     """`feedback.received`: one answer. Without `answered_at` it counts as given before all others of its order.
 
     As we publish it, `comment` is null and `has_comment` says whether there is one: words are read through /v1.
+    `request`: what the words ask for, and so a case is opened. `settled` answers the question whether a case is
+    settled: such an event states nothing about the delivery, and changes no other answer.
     """
 
     order_id: Id
@@ -242,6 +247,8 @@ class FeedbackReceived(Struct, frozen=True):
     comment: Text | None = None
     opt_out: bool = False
     has_comment: bool = False
+    request: Request | None = None
+    settled: bool | None = None
 
 
 class AnswerRef(Struct, frozen=True):
@@ -350,13 +357,16 @@ KINDS: Mapping[str, Kind] = {
     "incident.closed": Kind("alerts", IncidentChanged),
     "incident.reopened": Kind("alerts", IncidentChanged),
     "incident.changed": Kind("alerts", IncidentChanged),
+    "case.opened": Kind("cases", CaseChanged),
+    "case.changed": Kind("cases", CaseChanged),
+    "case.closed": Kind("cases", CaseChanged),
 }
 
 
 # What the evidence of segments is made of.
 EVIDENCE = ("fulfilment.compared", "embellishment.observed")
-# Only we emit evidence and alerts: from other sources they would be forged.
-CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts"))
+# Only we emit evidence, alerts and cases: from other sources they would be forged.
+CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts", "cases"))
 # Nor are corrections accepted from outside: the rule of two people decides when one counts.
 NEVER_RECEIVED = CONCLUSIONS | {"feedback.corrected"}
 OWN_SOURCE = "unvarnished"
@@ -368,6 +378,8 @@ def key_of(data: Struct) -> str:
         return f"{data.dimension}={data.value}"
     if isinstance(data, IncidentChanged):
         return data.incident_id
+    if isinstance(data, CaseChanged):
+        return data.order_id or data.case_id
     return str(getattr(data, "order_id", None) or getattr(data, "tracking_number", ""))
 
 

@@ -13,7 +13,7 @@ CLOSING_CAUSES: tuple[ClosingCause, ...] = get_args(ClosingCause)
 
 
 class Refused(Exception):
-    """The act is not possible. `field` names what to correct, "" if it is the state of the incident."""
+    """The act is not possible. `field` names what to correct, "" if it is the state of the incident or case."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
@@ -35,7 +35,7 @@ def acknowledge(incident: Incident, by: str, now: datetime) -> Act:
 def assign(incident: Incident, owner: str, by: str, now: datetime) -> Act:
     """Give it an owner, a user. Raises Refused."""
     _check_goes_on(incident)
-    owner = _text(owner, "owner", MAX_NAME)
+    owner = checked_text(owner, "owner", MAX_NAME)
     if incident.status == "assigned" and incident.owner == owner:
         raise Refused(f"{incident.incident_id} is assigned to {owner} already", "owner")
     incident.status, incident.owner, incident.until, incident.changed_at = "assigned", owner, None, now
@@ -45,7 +45,7 @@ def assign(incident: Incident, owner: str, by: str, now: datetime) -> Act:
 def snooze(incident: Incident, until: datetime, reason: str, by: str, now: datetime) -> Act:
     """Set it aside until a time, at most 14 days ahead, for a reason. A higher severity ends that. Raises Refused."""
     _check_goes_on(incident)
-    reason = _text(reason, "reason", MAX_WORDS)
+    reason = checked_text(reason, "reason", MAX_WORDS)
     if not now < until <= now + MAX_SNOOZE:
         raise Refused(f"must be in the future and at most {MAX_SNOOZE.days} days ahead", "until")
     incident.status, incident.until, incident.changed_at = "snoozed", until, now
@@ -58,7 +58,7 @@ def close(incident: Incident, cause: str, words: str, by: str, now: datetime) ->
     known = next((name for name in CLOSING_CAUSES if name == cause), None)
     if known is None:
         raise Refused(f"must be one of {', '.join(CLOSING_CAUSES)}", "cause")
-    words = _text(words, "words", MAX_WORDS)
+    words = checked_text(words, "words", MAX_WORDS)
     incident.status, incident.closing_cause, incident.until = "closed", known, None
     incident.ended_at = incident.changed_at = now
     return Act("closed", by, words=words)
@@ -74,7 +74,7 @@ def reopen(incident: Incident, words: str, by: str, now: datetime) -> Act:
         )
     if incident.status != "closed":
         raise Refused(f"{incident.incident_id} is not closed")
-    words = _text(words, "words", MAX_WORDS, required=False)
+    words = checked_text(words, "words", MAX_WORDS, required=False)
     incident.status, incident.closing_cause, incident.ended_at = incident.awake, None, None
     incident.changed_at = now
     return Act("reopened", by, words=words or None)
@@ -95,7 +95,8 @@ def _check_goes_on(incident: Incident) -> None:
         raise Refused(f"{incident.incident_id} is {incident.status}")
 
 
-def _text(given: str, field: str, limit: int, required: bool = True) -> str:
+def checked_text(given: str, field: str, limit: int, required: bool = True) -> str:
+    """What a person wrote, without spaces around it. Raises Refused if it is missing or too long."""
     text = given.strip()
     if required and not text:
         raise Refused("is required", field)

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from pipeline.domain.events.contract import ContactRole, Purpose
+from pipeline.domain.events.contract import SETTLED, ContactRole, Purpose
 from pipeline.notifiers.port import MailContent
 from pipeline.notifiers.wording.languages import is_right_to_left, translations
 from pipeline.notifiers.wording.questions import OwnWords, subject
 
 ONE_TAP = "1234"  # the options of a text message, in its order
+SETTLED_TAP = ("yes", "no")
 
 
 class AskedQuestion(NamedTuple):
@@ -34,7 +35,9 @@ def question_mail(asked: AskedQuestion, unsubscribe_url: str) -> MailContent:
         "company": asked.company,
         "question": question,
         "link": asked.link,
-        "options": [(option, f"{asked.link}?a={option}") for option in ONE_TAP],
+        "options": [
+            (option, f"{asked.link}?a={option}") for option in (SETTLED_TAP if asked.purpose == SETTLED else ONE_TAP)
+        ],
         "unsubscribe_url": unsubscribe_url,
     }
     return MailContent(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 
-from pipeline.domain.events.contract import ContactRole, Purpose
+from pipeline.domain.events.contract import SETTLED, ContactRole, Purpose
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import (
     best_language,
@@ -27,6 +27,7 @@ QUESTIONS: Mapping[Purpose, str] = {
     "delivery": translatable("how was order %(order)s?"),
     "missing_scan": translatable("is order %(order)s here?"),
     "reminder": translatable("reminder: order %(order)s?"),
+    "settled": translatable("is the problem with order %(order)s settled?"),
 }
 # The question about a delivery to roles that see another part of it than who receives the goods.
 ROLE_QUESTIONS: Mapping[ContactRole, str] = {
@@ -38,8 +39,10 @@ _SUBJECTS: Mapping[Purpose, str] = {  # of e-mails, as the form's titles
     "delivery": translatable("How was your delivery?"),
     "missing_scan": translatable("Your order should have arrived"),
     "reminder": translatable("How was your delivery?"),
+    "settled": translatable("Is it settled?"),
 }
 OPTIONS = translatable("1 OK 2 late 3 missing/damaged 4 not received")
+SETTLED_OPTIONS = translatable("1 yes 2 no")
 WAY_OUT = translatable("STOP=end")
 MAX_COMPANY = 30  # characters
 MAX_ORDER, MIN_ORDER = 20, 8  # characters of an order's number: shown if there is room, and shown in any case
@@ -70,7 +73,8 @@ def question_text(
     """
     language = best_language(language)
     company, number = _one_line(plain(company), MAX_COMPANY), _order_number(order_id)
-    end = f"{translate(OPTIONS, language)} {link} {translate(WAY_OUT, language)}"
+    options = SETTLED_OPTIONS if purpose == SETTLED else OPTIONS
+    end = f"{translate(options, language)} {link} {translate(WAY_OUT, language)}"
     if unsubscribe_url is not None:
         end = f"{link} STOP: {unsubscribe_url}"
     wordings = list(_wordings(language, purpose, role, own_words or {}))

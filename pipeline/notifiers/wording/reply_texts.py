@@ -27,6 +27,8 @@ DONE = translatable("Thank you, your answer is recorded. To change it, open the 
 DONE_AFTER_PROBLEM = translatable("Thank you. Our team is looking into it.")
 DONE_AFTER_PROBLEM_CALL = translatable("Thank you. Our team is looking into it. Urgent? Call %(phone)s.")
 READ_BY_PERSON = translatable("Thank you, a person will read what you wrote.")
+SETTLED = translatable("Thank you, it is good to know that it is settled.")
+NOT_SETTLED = translatable("Thank you. Our team will look into it again.")
 PICTURE = translatable("Thank you for the picture, a person will look at it.")
 ARRIVAL_AGAIN = translatable(
     "Sorry, did your order arrive on time and complete? Reply 1 OK, 2 late, 3 missing or damaged, 4 not received."
@@ -47,6 +49,8 @@ REPLIES: Mapping[str, str] = {
     "done_after_problem": DONE_AFTER_PROBLEM,
     "read_by_person": READ_BY_PERSON,
     "picture": PICTURE,
+    "settled_yes": SETTLED,
+    "settled_no": NOT_SETTLED,
     "arrival_again": ARRIVAL_AGAIN,
     "arrival_after_comment": ARRIVAL_AFTER_COMMENT,
 }

@@ -1,1 +1,1 @@
-"""Where incidents are sent, and which figures are metrics."""
+"""Where incidents are sent, when cases are due, and which figures are metrics."""

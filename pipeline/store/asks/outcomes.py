@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Integer, Row, Select, String, bindparam, func
 
 from pipeline.domain.asking.ask_states import AskState, SendOutcome, before, hashed, loss, next_look
 from pipeline.domain.events.cloudevents import envelope
-from pipeline.domain.events.contract import OWN_SOURCE, Purpose
+from pipeline.domain.events.contract import OWN_SOURCE, SETTLED, Purpose
 from pipeline.store.db.bulk import among_rows, upsert
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders.timers import ASK_LOST, REMINDER
@@ -242,6 +242,11 @@ def parameters(key: AskKey) -> dict[str, Any]:
 def change(connection: Connection, key: AskKey, values: dict[str, Any], *where: Any) -> bool:
     """Set these columns of an ask if it meets the conditions. Returns whether it did."""
     return connection.execute(asks.update().where(*matching(key), *where).values(values)).rowcount == 1
+
+
+def end_follow_up(connection: Connection, order_id: str, contact_id: str) -> None:
+    """The question whether a case is settled is answered: the next text of its contact is no answer to it."""
+    change(connection, AskKey(order_id, contact_id, SETTLED), {"state": AskState.ANSWERED, "wake_at": None})
 
 
 def end(connection: Connection, key: AskKey, state: AskState, values: dict[str, Any], now: datetime) -> None:

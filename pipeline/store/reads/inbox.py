@@ -77,6 +77,17 @@ class Utterance(NamedTuple):
     item_id: str | None = None
 
 
+class Concerned(NamedTuple):
+    """Whose conversation to read: that of a contact about an order, or else of a sender. The rest: its marked item."""
+
+    order_id: str | None
+    contact_id: str | None
+    sender: str | None = None
+    source: str = ""
+    event_id: str = ""
+    item_id: str = ""
+
+
 class Reviewed(NamedTuple):
     """How many readings of one language people have confirmed and corrected."""
 
@@ -152,7 +163,7 @@ def _sealed_comments(connection: Connection, items: Sequence[InboxItem]) -> dict
     return {ids[source, event_id]: comment for source, event_id, comment in found}
 
 
-def _message_of(item: InboxItem) -> tuple[str, str]:
+def _message_of(item: InboxItem | Concerned) -> tuple[str, str]:
     """The source and id of the text that an item is about."""
     source, _, message_id = item.event_id.partition(":")
     return source, message_id
@@ -162,6 +173,12 @@ def conversation_of(connection: Connection, principal: Principal, vault: Vault, 
     """The conversation that a reply belongs to, in order of time: questions, texts with our replies, and answers."""
     if read_item(connection, principal, item.item_id) is None:
         return []
+    whose = Concerned(item.order_id, item.contact_id, item.sender, item.source, item.event_id, item.item_id)
+    return utterances(connection, principal, vault, whose)
+
+
+def utterances(connection: Connection, principal: Principal, vault: Vault, item: Concerned) -> list[Utterance]:
+    """The steps of a conversation, in order of time, for a principal who may read its words: the caller checks that."""
     found = _texts(connection, vault, item)
     if item.order_id is not None:
         found += _questions(connection, item)
@@ -189,7 +206,7 @@ def _seen(query: Select[Any], connection: Connection, principal: Principal) -> S
     return query.join(orders, orders.c.order_id == inbox.c.order_id).where(visible(connection, principal))
 
 
-def _texts(connection: Connection, vault: Vault, item: InboxItem) -> list[Utterance]:
+def _texts(connection: Connection, vault: Vault, item: Concerned) -> list[Utterance]:
     query = select(inbound_messages).where(_same_conversation(item))
     newest_first = inbound_messages.c.received_at.desc(), inbound_messages.c.message_id.desc()
     rows = connection.execute(query.order_by(*newest_first).limit(_MOST_TEXTS)).all()
@@ -207,7 +224,7 @@ def _texts(connection: Connection, vault: Vault, item: InboxItem) -> list[Uttera
     return found
 
 
-def _same_conversation(item: InboxItem) -> ColumnElement[bool]:
+def _same_conversation(item: Concerned) -> ColumnElement[bool]:
     """Of the order and contact; of a sender to whom no question of ours went, the sender's."""
     text = inbound_messages.c
     if item.order_id is not None:
@@ -218,7 +235,7 @@ def _same_conversation(item: InboxItem) -> ColumnElement[bool]:
     return and_(text.source == source, text.message_id == message_id)
 
 
-def _questions(connection: Connection, item: InboxItem) -> list[Utterance]:
+def _questions(connection: Connection, item: Concerned) -> list[Utterance]:
     columns = ASKED_AT.label("at"), asks.c.channel, asks.c.purpose
     of_contact = asks.c.order_id == item.order_id, asks.c.contact_id == item.contact_id
     sent = asks.c.reason.is_(None), asks.c.state.not_in(["due", "not_asked"])
@@ -229,7 +246,7 @@ def _questions(connection: Connection, item: InboxItem) -> list[Utterance]:
     ]
 
 
-def _answer(answer: StoredAnswer, item: InboxItem) -> Utterance:
+def _answer(answer: StoredAnswer, item: Concerned) -> Utterance:
     mark = item.item_id if (answer.source, answer.id) == (item.source, item.event_id) else None
     stated = answer.statement
     return Utterance(

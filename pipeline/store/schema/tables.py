@@ -18,12 +18,13 @@ from pipeline.store.schema import (
     tracking,
     users,
 )
-from pipeline.store.schema.alerting import incidents, notices
+from pipeline.store.schema.alerting import cases, incidents, notices
 from pipeline.store.schema.types import metadata
 
 __all__ = [
     "answers",
     "asks",
+    "cases",
     "conversations",
     "demo_phone",
     "evidence",

@@ -30,6 +30,8 @@ from pipeline.web.internal.account import account
 from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.api import inbox as inbox_api
+from pipeline.web.internal.cases import api as case_api
+from pipeline.web.internal.cases import pages as case_pages
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.inbox import pages as inbox_pages
 from pipeline.web.internal.incidents import api as incident_api
@@ -60,6 +62,8 @@ INTERNAL: tuple[Routes, ...] = (
     corrections.routes,  # GET, POST /v1/corrections
     incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}
     incident_api.routes,  # GET /v1/incidents, /v1/incidents/{id}, POST /v1/incidents/{id}/{act}
+    case_pages.routes,  # GET /cases, /cases/{id}, POST /cases/{id}/{act}, /inbox/{item_id}/case
+    case_api.routes,  # GET /v1/cases, /v1/cases/{id}; POST /v1/cases/{id}/{act}, /v1/inbox/{item_id}/case
     inbox_pages.routes,  # GET /inbox; GET, POST /inbox/{item_id}
     inbox_api.routes,  # GET /v1/inbox; GET, POST /v1/inbox/{item_id}
     read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version

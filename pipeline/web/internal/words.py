@@ -82,6 +82,11 @@ def plain_word(name: str) -> str:
     return name.replace("_", " ")
 
 
+def case_reason(reason: str) -> str:
+    """Why a case is open: "asks to be called"."""
+    return {"call": "asks to be called", "question": "asks a question"}.get(reason, plain_word(reason))
+
+
 def why_not(reason: str) -> str:
     """Why a person was not asked, as a clause that follows "because"."""
     return _NOT_ASKED.get(reason, plain_word(reason))

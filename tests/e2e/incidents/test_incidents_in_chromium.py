@@ -183,8 +183,8 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Dashboard", "Incidents", "Alerts", "Inbox", "Personal data", "Account"]),
-        ("auditor", "/incidents", ["Dashboard", "Incidents", "Alerts", "Acts", "Account"]),
+        ("mia", "/incidents", ["Dashboard", "Incidents", "Alerts", "Cases", "Inbox", "Personal data", "Account"]),
+        ("auditor", "/incidents", ["Dashboard", "Incidents", "Alerts", "Cases", "Acts", "Account"]),
         ("ada", "/users", ["Users", "Account"]),
     ],
 )

@@ -50,6 +50,9 @@ class Pipeline:
                 self.journal.append((at, "asked", event.data.order_id))
                 self.requests.append((len(self.journal), at, FeedbackRequested(event.data.order_id, person)))
 
+    def work_on_cases(self, now: datetime) -> None:
+        self._live()
+
     def requests_after(self, seq: int) -> list[tuple[int, datetime, FeedbackRequested]]:
         self._live()
         return [request for request in self.requests if request[0] > seq]

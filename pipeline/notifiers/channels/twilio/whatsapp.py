@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.domain.events.contract import SETTLED
 from pipeline.notifiers.channels.twilio.paths import WHATSAPP_PREFIX, WHATSAPP_STATUS_PATH
 from pipeline.notifiers.channels.twilio.sms import TwilioSms
-from pipeline.notifiers.port import Message, TemplateContent
+from pipeline.notifiers.port import Message, ProviderAnswer, Rejected, TemplateContent
 from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
 
 
@@ -26,6 +27,13 @@ class TwilioWhatsApp(TwilioSms):
         super().__init__(credentials, **options)
         self._templates = templates
 
+    def send(self, message: Message) -> ProviderAnswer:
+        """As `TwilioSms.send`. Without a template for the question, nothing is sent, and the ask ends."""
+        filled = message.template
+        if filled is not None and filled.purpose == SETTLED and not _has_template(self._templates, filled):
+            return Rejected(None, f"UNVARNISHED_WHATSAPP_TEMPLATES has no template {SOURCE_LANGUAGE}.{SETTLED}")
+        return super().send(message)
+
     def _content(self, message: Message) -> dict[str, Any]:
         """The template and its variables."""
         filled = message.template
@@ -34,11 +42,18 @@ class TwilioWhatsApp(TwilioSms):
         return {"content_sid": template_of(self._templates, filled), "content_variables": json.dumps(variables)}
 
 
+def _has_template(templates: Mapping[str, str], filled: TemplateContent) -> bool:
+    try:
+        return bool(template_of(templates, filled))
+    except KeyError:
+        return False
+
+
 def template_of(templates: Mapping[str, str], filled: TemplateContent) -> str:
-    """The SID of the template for a message. Raises KeyError if there is none in English either."""
-    names = [
-        f"{language}{purpose}"
-        for language in (filled.language, SOURCE_LANGUAGE)
-        for purpose in (f".{filled.purpose}", "")
-    ]
-    return next((templates[name] for name in names if name in templates), templates[SOURCE_LANGUAGE])
+    """The SID of the template for a message. Raises KeyError if there is none in English either.
+
+    The general template asks about a delivery: it does not stand in for the question whether a case is settled.
+    """
+    purposes = (f".{filled.purpose}",) if filled.purpose == SETTLED else (f".{filled.purpose}", "")
+    names = [f"{language}{purpose}" for language in (filled.language, SOURCE_LANGUAGE) for purpose in purposes]
+    return next((templates[name] for name in names if name in templates), templates[names[-1]])

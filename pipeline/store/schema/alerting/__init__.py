@@ -1,1 +1,1 @@
-"""Tables of incidents and of the notices about them."""
+"""Tables of incidents, of the notices about them, and of cases."""

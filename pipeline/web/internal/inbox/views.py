@@ -104,7 +104,7 @@ def conversation_of(
     """One reply with its conversation."""
     [entry] = entries_of(connection, store, viewer, reader, [item])
     steps = inbox.conversation_of(connection, viewer, store.vault, item)
-    return InboxConversation(entry=entry, conversation=tuple(map(_view, steps)))
+    return InboxConversation(entry=entry, conversation=tuple(map(view_of, steps)))
 
 
 def reading_in_words(reading: Reading) -> str:
@@ -112,7 +112,8 @@ def reading_in_words(reading: Reading) -> str:
     return statement_in_words(as_statement(reading)) or "nothing that could be counted"
 
 
-def _view(step: Utterance) -> UtteranceView:
+def view_of(step: Utterance) -> UtteranceView:
+    """One step of a conversation as it is shown."""
     return UtteranceView(
         at=step.at,
         voice=step.voice,

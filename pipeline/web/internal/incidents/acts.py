@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 
+from sqlalchemy import Connection
+
 from pipeline.consumers import incidents as acting
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.incidents import lifecycle
@@ -38,17 +40,27 @@ def perform(services: Services, principal: Principal, incident_id: str, act: str
         with services.store.engine.begin() as connection:
             if read.find(connection, principal, number) is None:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no incident {incident_id[:40]!r}")
-            setup = services.current_setup(connection)
-            work = UnitOfWork(connection, services.store.journal, setup, TimerStore(connection, (), _NEVER))
+            work = work_on(connection, services)
             by_principal = partial(make, fields=clean, by=principal.name, now=now)
             found = acting.perform(number, by_principal, services.store.vault, work, now)
             work.flush()
     except Refused as refused:
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if refused.field else HTTPStatus.CONFLICT
-        raise Problem(status, str(refused), refused.field or None) from None
+        raise problem_of(refused) from None
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no incident {incident_id[:40]!r}")
     return read.visible_part(found, principal)
+
+
+def work_on(connection: Connection, services: Services) -> UnitOfWork:
+    """The work of an act in the caller's transaction, which flushes it."""
+    setup = services.current_setup(connection)
+    return UnitOfWork(connection, services.store.journal, setup, TimerStore(connection, (), _NEVER))
+
+
+def problem_of(refused: Refused) -> Problem:
+    """A refused act as an answer: 422 names the field, 409 says what the state does not allow."""
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if refused.field else HTTPStatus.CONFLICT
+    return Problem(status, str(refused), refused.field or None)
 
 
 def _acknowledge(incident: Incident, *, fields: Fields, by: str, now: datetime) -> Act:

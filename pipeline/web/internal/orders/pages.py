@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
+from pipeline.store.cases.reads import of_order
 from pipeline.store.db.engine import reading
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
@@ -45,5 +46,7 @@ def _order_page(services: Services, viewer: Principal, order_id: str) -> Page:
         return error_page(viewer, HTTPStatus.NOT_FOUND, "Order not found", message)
     with reading(services.store.engine) as connection:
         version = version_of(connection, viewer, services.store)
+        cases = of_order(connection, viewer, order_id) if viewer.may(Permission.CASES) else []
     template = _environment.get_template("order.html.j2")
-    return html(template.render(viewer=viewer, order=found, where=zone_of(found.timezone), version=version))
+    shown = {"order": found, "where": zone_of(found.timezone), "version": version, "cases": cases}
+    return html(template.render(viewer=viewer, **shown))

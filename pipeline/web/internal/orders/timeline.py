@@ -57,6 +57,7 @@ _PURPOSE = {
     "delivery": "",
     "missing_scan": ", because the promise was missed and no delivery was reported",
     "reminder": " again, the only reminder",
+    "settled": " whether what they complained about is settled",
 }
 _UNSENT: dict[str, Reason] = {  # by the outcome of the check right before sending
     SendOutcome.TAKEN_BACK: Reason.DELIVERY_TAKEN_BACK,

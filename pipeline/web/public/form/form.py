@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from pipeline.domain.access.principal import SYSTEM
+from pipeline.domain.events.contract import SETTLED
 from pipeline.notifiers.wording.languages import accepted_languages, best_language, languages, translations
 from pipeline.store.db.engine import reading
 from pipeline.store.reads.answers import CurrentAnswer, current_answer, opened_current
@@ -23,6 +24,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.public.form import brand, draft
 from pipeline.web.public.form.links import SOURCE, Closed, Link, Links, admit
 from pipeline.web.public.form.pages import PROBLEMS, Pages
+from pipeline.web.public.form.settled import OPTIONS, SettledSubmission, settled_event, validate_settled
 from pipeline.web.public.form.submission import (
     Submission,
     entered,
@@ -65,6 +67,9 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         if isinstance(link, Closed):
             return pages.closed(request, link, browser_language(request))
         language = _language(request, link, request.query_params.get("lang", ""))
+        if link.purpose == SETTLED:
+            tapped = request.query_params.get("a", "")
+            return pages.settled(link, language, SettledSubmission(tapped if tapped in OPTIONS else ""))
         shown = _shown(request, link)
         if shown is None and link.current is not None:
             return pages.recorded(link, language, link.current, just_sent=False)
@@ -95,6 +100,8 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         if hidden.get("switch") in languages():
             return pages.switched(link, hidden["switch"], draft.cookies_of(entered(fields), link.path, secure))
         language = _language(request, link, hidden.get("lang", ""))
+        if link.purpose == SETTLED:
+            return await _record_settled(link, language, fields, hidden.get("submission", ""))
         submission = validate(fields, translations(language).gettext)
         if submission.errors:
             page = pages.form(link, language, submission, status=422)
@@ -115,6 +122,16 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         current = None if link.by_anyone else await to_thread.run_sync(partial(_read_back, services, link))
         sent = current or CurrentAnswer(stated, now, 1, SOURCE, event_id)
         return pages.recorded(link, language, sent, just_sent=True)
+
+    async def _record_settled(link: Link, language: str, fields: list[tuple[str, str]], form_id: str) -> Response[str]:
+        sent = validate_settled(fields, translations(language).gettext)
+        if sent.error:
+            return pages.settled(link, language, sent, status=422)
+        event_id, event = settled_event(link, form_id, sent, services.now())
+        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):
+            return pages.closed(None, Closed(), language)
+        await services.submit([event])
+        return pages.settled(link, language, sent, said=OPTIONS[sent.chosen])
 
     return [show_start, show_form, submit_form, *brand.routes(services.settings)]
 

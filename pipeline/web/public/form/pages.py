@@ -19,7 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.consumers.runtime.background import stack_frames
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.consumers.runtime.write_queue import NotStored
+from pipeline.domain.answers.reading.requests import request_of
 from pipeline.domain.answers.replies import MAX_TEXT
+from pipeline.domain.cases.complaints import reasons_of
 from pipeline.domain.events.times import zone
 from pipeline.notifiers.wording.languages import (
     accepted_languages,
@@ -36,6 +38,7 @@ from pipeline.store.reads.deliveries import Delivery
 from pipeline.web.http.templating import environment
 from pipeline.web.public.form.brand import Brand
 from pipeline.web.public.form.links import Closed, Link
+from pipeline.web.public.form.settled import SettledSubmission
 from pipeline.web.public.form.submission import CONDITIONS, FIRST_CHOICES, Submission
 
 _RETRY_AFTER = "60"  # seconds
@@ -90,8 +93,27 @@ class Pages:
             "at": None if answered_at is None else _moment(answered_at, link.timezone, language),
             "reference": receipt_reference(current.source, current.event_id) if current.event_id else None,
             "just_sent": just_sent,
+            "complains": bool(reasons_of(current.statement)),
+            "opens_case": bool(reasons_of(current.statement, request_of(current.statement.comment))),
         }
         return self._page("recorded.html.j2", language, values)
+
+    def settled(
+        self, link: Link, language: str, sent: SettledSubmission, *, said: bool | None = None, status: int = 200
+    ) -> Response[str]:
+        """The form of the question whether it is settled. `said`: the answer that was just recorded."""
+        values = {
+            "delivery": _described(link.delivery, language),
+            "chosen": sent.chosen,
+            "comment": sent.comment,
+            "error": sent.error,
+            "too_long": sent.too_long,
+            "said": said,
+            "submission": secrets.token_urlsafe(16),
+            "most": MAX_TEXT,
+            "action": link.path,
+        }
+        return self._page("settled.html.j2", language, values, status)
 
     def closed(self, request: _Request | None, closed: Closed, language: str) -> Response[str]:
         """The page of a link that does not work. A link that never existed and one that is used up look the same."""

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from pipeline.consumers.intake import Incoming
+from pipeline.domain.answers.reading.requests import request_of
 from pipeline.domain.answers.replies import MAX_TEXT
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.cloudevents import envelope
@@ -109,7 +110,7 @@ def event_of(link: Link, form_id: str, submission: Submission, stated: Statement
 
     A submission that is sent again, also after an upgrade, has the same id and is a duplicate.
     """
-    data = {
+    data: dict[str, object] = {
         "order_id": link.order_id,
         "contact_id": link.contact_id,
         "channel": QR if link.by_anyone else "form",
@@ -120,6 +121,9 @@ def event_of(link: Link, form_id: str, submission: Submission, stated: Statement
         "score": stated.score,
         "comment": stated.comment,
     }
+    request = request_of(submission.comment)
+    if request is not None:  # not stated otherwise: events of earlier versions lack it, and have the same ids
+        data["request"] = request
     event_id = _event_id(link.token_hash, form_id, submission)
     raw = envelope(SOURCE, event_id, "feedback.received", now, data)
     return SubmittedEvent(event_id, Incoming(raw, "feedback", "form", None, now))

@@ -14,7 +14,7 @@ from pipeline.consumers.cluster.kafka import topics
 from pipeline.settings import Settings
 
 OURS = ("unvarnished-events", "unvarnished-evidence")
-NAMES = ("orders", "deliveries", "feedback", "truth", "alerts", "dead-letters", *OURS)
+NAMES = ("orders", "deliveries", "feedback", "truth", "alerts", "cases", "dead-letters", *OURS)
 
 
 def create(**env: str) -> Any:

@@ -16,6 +16,7 @@ from deploy.postgres.native import libpq_url
 from pipeline.consumers.runtime.figure_metrics import FigureMetrics
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect
+from pipeline.store.schema.alerting.cases import cases
 from pipeline.store.schema.inbox import inbox
 from pipeline.store.schema.orders import rollups
 from tests.support.limits import until
@@ -126,6 +127,36 @@ def test_open_incidents_are_counted_by_severity_and_signal(engine: Engine) -> No
     update(engine)
     assert value("incidents_open", severity="major", signal="on_time") == 2
     assert value("incidents_open", severity="critical", signal="on_time") == 0
+
+
+def case(engine: Engine, number: int, hours: int, severity: str = "major", closed: bool = False) -> None:
+    opened_at = NOW - timedelta(hours=hours)
+    row = {
+        "case_id": f"C-{number}",
+        "order_id": f"SO-{number}",
+        "contact_id": "ana",
+        "reasons": "[]",
+        "severity": severity,
+        "opened_at": opened_at,
+        "changed_at": opened_at,
+        "due_at": opened_at,
+        "overdue": hours > 24,
+        "closed_at": NOW if closed else None,
+        "acts": 1,
+    }
+    with engine.begin() as connection:
+        connection.execute(cases.insert(), [row])
+
+
+def test_open_cases_are_counted_and_the_oldest_has_an_age(engine: Engine) -> None:
+    update(engine)
+    assert value("cases_oldest_seconds") == 0
+    case(engine, 1, 30)
+    case(engine, 2, 2)
+    case(engine, 3, 90, "critical", closed=True)
+    update(engine)
+    assert [value("cases_open", severity=name) for name in ("critical", "major", "minor")] == [0, 2, 0]
+    assert (value("cases_overdue"), value("cases_oldest_seconds")) == (1, 30 * 3600)
 
 
 def test_the_figures_of_the_last_30_days_are_shown_for_the_levels_of_the_setting_only(engine: Engine) -> None:

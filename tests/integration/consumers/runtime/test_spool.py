@@ -22,6 +22,7 @@ from pipeline.consumers import conversation
 from pipeline.consumers.runtime import spool_replayer as spool_replayer
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
+from pipeline.domain.answers.parsed_reply import stated_by
 from pipeline.domain.asking.channels import SMS
 from pipeline.domain.asking.policy import Policy
 from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
@@ -289,7 +290,7 @@ def test_a_call_that_cannot_be_handled_is_set_aside_and_retried_at_the_next_star
         call(client, "/twilio/sms", text("Canary, poison"))
         call(client, "/twilio/sms", text("4", OTHER_SID))
         assert (spooled("waiting"), spooled("set_aside")) == (2, 0)
-    monkeypatch.setattr(conversation, "_statement", fails_on("Canary", conversation._statement))
+    monkeypatch.setattr(conversation, "stated_by", fails_on("Canary", stated_by))
     endpoint.replayer.run_once()
     assert (handled(endpoint), len(endpoint.files)) == ({OTHER_SID: "answered"}, 1)
     assert (spooled("waiting"), spooled("set_aside"), endpoint.spool.empty) == (0, 1, True)

@@ -21,6 +21,7 @@ from pipeline.domain.access.permissions import ROLES, Permission, Role, ScopeKin
 from pipeline.domain.access.principal import LOCAL, user_principal
 from pipeline.domain.access.scopes import parse_scope
 from pipeline.domain.asking.channels import SMS
+from pipeline.domain.cases.case import case_id_of
 from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.contract import Reading
 from pipeline.domain.events.decoding import decode
@@ -48,7 +49,7 @@ BEARER = {"authorization": f"Bearer {START_TOKEN}"}
 
 class Line(NamedTuple):
     """What a route needs, and addresses of it that a reader can open. `{own}` and `{other}` are ids of orders,
-    `{own_item}` and `{other_item}` of replies in the inbox.
+    `{own_item}` and `{other_item}` of replies in the inbox, `{own_case}` and `{other_case}` of cases.
     """
 
     access: Permission | Protection
@@ -111,6 +112,14 @@ INTERNAL = {
         Permission.FIGURES, ("/v1/incidents/INC-1", "/v1/incidents/INC-2")
     ),
     ("POST", "/v1/incidents/{incident_id:str}/{act:str}"): Line(Permission.INCIDENTS),
+    ("GET", "/cases"): Line(Permission.CASES, ("/cases", "/cases?owner=ben")),
+    ("GET", "/cases/{case_id:str}"): Line(Permission.CASES, ("/cases/{own_case}", "/cases/{other_case}")),
+    ("POST", "/cases/{case_id:str}/{act:str}"): Line(Permission.SETTLE),
+    ("GET", "/v1/cases"): Line(Permission.CASES, ("/v1/cases", "/v1/cases?closed=true")),
+    ("GET", "/v1/cases/{case_id:str}"): Line(Permission.CASES, ("/v1/cases/{own_case}", "/v1/cases/{other_case}")),
+    ("POST", "/v1/cases/{case_id:str}/{act:str}"): Line(Permission.SETTLE),
+    ("POST", "/inbox/{item_id:str}/case"): Line(Permission.SETTLE, fields={"request": "call"}),
+    ("POST", "/v1/inbox/{item_id:str}/case"): Line(Permission.SETTLE),
     ("GET", "/v1/qr/{order_id:path}"): Line(Permission.ORDERS, ("/v1/qr/{own}", "/v1/qr/{other}")),
     ("GET", "/v1/corrections"): Line(Permission.CORRECT, ("/v1/corrections",)),
     ("POST", "/v1/corrections"): Line(Permission.CORRECT),
@@ -211,7 +220,9 @@ def unread(order_id: str, words: str = "") -> bytes:
 def filled(address: str, other: str) -> str:
     """An address with our order and another one, and the items of `unread` answers to them."""
     items = [item_id_of(found.source, found.id) for found in (decode(unread("SO-own-1")), decode(unread(other)))]
-    return address.format(own="SO-own-1", other=other, own_item=items[0], other_item=items[1])
+    cases = case_id_of("SO-own-1", "A-1-1"), case_id_of(other, "A-SECRET-1")
+    of_cases = {"own_case": cases[0], "other_case": cases[1]}
+    return address.format(own="SO-own-1", other=other, own_item=items[0], other_item=items[1], **of_cases)
 
 
 def add_own(runtime: EmbeddedRunner) -> None:

@@ -61,6 +61,7 @@ def test_each_kind_of_topic_has_its_own_retention() -> None:
         "feedback": 2,
         "truth": 2,
         "alerts": 2,
+        "cases": 2,
         "dead-letters": 0.5,
         "unvarnished-events": 1,
         "unvarnished-evidence": 1,

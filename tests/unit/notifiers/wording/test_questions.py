@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.answers.reading.settled import settled_of
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.events.contract import ContactRole, Purpose
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
@@ -90,7 +91,7 @@ def test_with_a_link_that_is_too_long_the_order_number_stays_recognisable() -> N
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("purpose", get_args(Purpose))
+@pytest.mark.parametrize("purpose", [purpose for purpose in get_args(Purpose) if purpose != "settled"])
 def test_every_option_of_a_question_is_parsed(language: str, purpose: Purpose) -> None:
     text = question_text(language, purpose, "Acme", ORDER, LINK)
     read = {}
@@ -104,6 +105,15 @@ def test_every_option_of_a_question_is_parsed(language: str, purpose: Purpose) -
         "3": (None, False),
         "4": ("not_received", None),
     }
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_options_of_the_closing_question_are_parsed_as_numbers_and_as_words(language: str) -> None:
+    text = question_text(language, "settled", "Acme", ORDER, LINK)
+    options = re.search(r" 1 (\S+) 2 (\S+) https:", text)
+    assert options
+    for reply, settled in (("1", True), (options[1], True), ("2", False), (options[2], False)):
+        assert settled_of(reply, language) is settled
 
 
 @pytest.mark.parametrize(

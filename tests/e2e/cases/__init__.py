@@ -1,0 +1,1 @@
+"""Incidents and alerts on the internal listener in a real browser."""

@@ -1,0 +1,176 @@
+"""Cases in a real browser: accessibility, widths, what is overdue, and what people do on the pages."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+
+from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.permissions import Role
+from pipeline.domain.cases.case import case_id_of
+from pipeline.web.http.server import internal_app
+from tests.support.builders import answered, asked, at, completed, contact, scanned
+from tests.support.limits import PATIENCE
+from tests.support.requests.installation import Clock, services
+from tests.support.requests.users import PASSWORD, START_TOKEN, add_user
+from tests.support.running.embedded import embedded, ingest
+from tests.support.servers import browsing
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+ACCOUNT = "A <b>" + "n" * 80
+CASE = case_id_of("SO-0", "ana")
+# The folder of the screenshots; by default the test's temporary folder.
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")
+_SAID: tuple[dict[str, Any], ...] = (
+    {
+        "arrival": "not_received",
+        "score": {"value": 1},
+        "comment": "Where is it? Please <b>call</b> me.",
+        "request": "call",
+    },
+    {"arrival": "late"},
+    {"condition": ["damaged", "papers_missing"], "comment": "Box 3 was wet."},
+    {"arrival": "on_time", "complete": True, "score": {"value": 4}},
+)
+
+expect.set_options(timeout=PATIENCE * 1_000)
+
+
+class Site(NamedTuple):
+    """A served internal listener and its database."""
+
+    address: str
+    runtime: EmbeddedRunner
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def site(sqlite_database_url: str) -> Iterator[Site]:
+    """Four cases; that of an order which never came is overdue."""
+    runtime = embedded(sqlite_database_url)
+    for n, said in enumerate(_SAID):
+        known: dict[str, Any] = {"account": {"id": ACCOUNT if n == 0 else f"A-{n}"}, "contacts": [contact("ana")]}
+        ingest(
+            runtime,
+            completed(f"SO-{n}", at(), **known),
+            scanned(f"SO-{n}", at(hours=1)),
+            asked(f"SO-{n}", at(hours=2)),
+            answered(f"SO-{n}", at(hours=3 + n), **said),
+        )
+    runtime.tick(at(hours=20))
+    for name, role in (("mia", Role.MANAGEMENT), ("auditor", Role.AUDITOR)):
+        add_user(runtime.engine, name, role)
+    with browsing.served(internal_app(services(runtime, Clock(at(hours=20))), START_TOKEN)) as address:
+        yield Site(address, runtime)
+    runtime.engine.dispose()
+
+
+@contextmanager
+def signed_in(
+    browser: Browser, site: Site, name: str, size: ViewportSize = DESK, refusals: int = 0, **options: Any
+) -> Iterator[Page]:
+    """A page of a user. Errors and warnings of the browser fail the test, except for `refusals` requests refused."""
+    context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
+    page = context.new_page()
+    problems: list[str] = []
+
+    def _console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            problems.append(message.text)
+
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{site.address}/sign-in")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    page.on("console", _console)
+    yield page
+    context.close()
+    assert len(problems) == refusals, problems
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_pages_are_accessible_and_fit_the_screen(
+    chromium: Browser, site: Site, tmp_path: Path, size: ViewportSize, scheme: Literal["light", "dark"]
+) -> None:
+    pictures = Path(PICTURES or tmp_path)
+    with signed_in(chromium, site, "mia", size, color_scheme=scheme) as page:
+        for name, address in (("cases", "/cases"), ("case", f"/cases/{CASE}")):
+            page.goto(site.address + address)
+            assert browsing.violations(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], f"{name} scrolls sideways"
+            page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+
+
+def test_a_person_finds_what_is_overdue_assigns_notes_closes_and_reopens(chromium: Browser, site: Site) -> None:
+    with signed_in(chromium, site, "mia", PHONE) as page:
+        page.get_by_role("link", name="Cases").click()
+        expect(page.locator(".lead")).to_contain_text("4 open, 1 overdue")
+        first = page.locator("#open .card").first
+        expect(first).to_contain_text("Overdue since")
+        first.get_by_role("link", name=CASE).click()
+        state, history = page.locator(".verdict"), page.locator("#acts")
+        expect(state).to_contain_text("Critical")
+        expect(state).to_contain_text("Overdue since")
+        expect(page.locator("#conversation")).to_contain_text("Please <b>call</b> me.")
+        page.get_by_label("Owner").fill("Ben <b>")
+        page.get_by_role("button", name="Assign").click()
+        expect(state).to_contain_text("Assigned, owner Ben <b>")
+        page.get_by_label("Kind").select_option("call")
+        page.get_by_label("What was done or said").fill("She waits until Friday")
+        page.get_by_role("button", name="Note").click()
+        expect(history).to_contain_text("Phone call")
+        page.get_by_label("Outcome").select_option("delivered")
+        page.get_by_label("How it was settled").fill("It came on Friday")
+        page.get_by_role("button", name="Close").click()
+        expect(state).to_contain_text("Closed, owner Ben <b>: delivered")
+        expect(page.locator(".note")).to_contain_text("will be asked whether it is settled")
+        page.get_by_role("button", name="Reopen").click()
+        expect(state).to_contain_text("Assigned, owner Ben <b>")
+        assert page.url == f"{site.address}/cases/{CASE}"
+        for words in ("Overdue", "She waits until Friday", "It came on Friday", "Reopened", "mia", "customer"):
+            expect(history).to_contain_text(words)
+
+
+def test_a_refused_act_says_why_and_keeps_what_was_entered(chromium: Browser, site: Site) -> None:
+    with signed_in(chromium, site, "mia", refusals=1) as page:
+        page.goto(f"{site.address}/cases/{CASE}")
+        page.evaluate("document.querySelectorAll('form').forEach(form => { form.noValidate = true; })")
+        page.get_by_label("How it was settled").fill("sent once more")
+        page.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("alert")).to_contain_text("outcome")
+        assert browsing.violations(page) == []
+        page.get_by_label("Outcome").select_option("replaced")
+        page.get_by_role("button", name="Close").click()
+        expect(page.locator("#acts")).to_contain_text("sent once more")
+
+
+def test_the_page_of_an_order_leads_to_its_case(chromium: Browser, site: Site) -> None:
+    with signed_in(chromium, site, "mia") as page:
+        page.goto(f"{site.address}/orders/SO-0")
+        expect(page.locator("#order")).to_contain_text("open, overdue")
+        page.get_by_role("link", name=CASE).click()
+        expect(page.locator("#headline")).to_contain_text("asks to be called")
+
+
+def test_an_auditor_reads_cases_without_words_and_cannot_act(chromium: Browser, site: Site) -> None:
+    with signed_in(chromium, site, "auditor") as page:
+        page.goto(f"{site.address}/cases/{CASE}")
+        expect(page.locator("#acts")).to_contain_text("Overdue")
+        assert "call</b>" not in page.content()
+        assert page.locator("#conversation").count() == 0
+        assert page.get_by_role("button", name="Close").count() == 0
