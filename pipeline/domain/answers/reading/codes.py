@@ -43,6 +43,19 @@ class Codes(NamedTuple):
         return bool(self.arrival or self.conditions) or self.complete is not None or self.score is not None
 
 
+def _says_yes_and_no(
+    facts: Sequence[Stated], general: Sequence[Stated], said: "_Said", conditions: Sequence[Condition]
+) -> bool:
+    """Whether a text says yes and no, and nothing that settles which."""
+    return (
+        said == _Said(None, None)
+        and not conditions
+        and any(one.fact == "yes" for one in general)
+        and not any(one.fact == "all_good" for one in general)
+        and any(one.fact == "no" for one in facts)
+    )
+
+
 class _Said(NamedTuple):
     """Arrival and completeness so far."""
 
@@ -58,6 +71,8 @@ def codes_of(parts: Sequence[Part], facts: Sequence[Stated], question: Question,
         True if any(one.fact == "complete" for one in facts) else None,
     )
     general = [one for one in facts if one.fact in ("yes", "all_good") and not one.about_rest]
+    if not numbers.options and _says_yes_and_no(facts, general, said, conditions):
+        return Codes(contradictory=True)
     if numbers.odd and said == _Said(None, None) and not conditions:
         return Codes(contradictory=True)
     chosen = frozenset(value for value, _ in numbers.options)

@@ -32,7 +32,7 @@ _KINDS = (
 )
 _TURNED: dict[str, Fact | None] = {
     "on_time": "late",
-    "early": "late",
+    "early": None,
     "late": "on_time",
     "complete": "incomplete",
     "missing": "complete",
@@ -67,6 +67,7 @@ _PLAIN: dict[str, Fact | None] = {
 _VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
 _BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
+_DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
 _NEAR = 10  # parts between two numbers that belong together
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 _UNREAL: dict[Fact, Fact] = {"on_time": "late", "complete": "incomplete"}  # "10 if it had been on time"
@@ -94,7 +95,7 @@ class _Clause(NamedTuple):
 def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
-    if not text.says(*_KINDS, "not_yet", "papers", "goods", "packages"):
+    if not text.says(*_KINDS, "not_yet", "papers", "goods", "packages", "ordered"):
         return found
     elsewhere = False
     sentence = -1
@@ -109,6 +110,8 @@ def stated(text: Passage) -> list[Stated]:
         facts = _of_clause(clause)
         if text.says("agreed") and not any(one.fact in ("on_time", "late") for one in facts):
             facts += _as_agreed(clause, _sentence(clauses, clause))
+        if text.says("due") and any(part.means("due") for _, part in clause.parts):
+            facts += _as_due(text, clause, _sentence(clauses, clause))
         if text.says("unreal") and any(part.means("unreal") for part in _sentence(clauses, clause)):
             facts = [one._replace(fact=_UNREAL[one.fact]) for one in facts if one.fact in _UNREAL]
         elif elsewhere:
@@ -152,6 +155,8 @@ def _is_short(parts: Sequence[Part], first: int, last: int) -> bool:
     said = {name for part in parts[max(0, first - 3) : last + 5] for name in part.meanings}
     if not (said & {"arrived", "only"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
         return False
+    if {"ordered", "arrived"} <= said and (parts[first].number or 0) > (parts[last].number or 0):
+        return True
     return _counts_packages(parts, first) or _counts_packages(parts, last)
 
 
@@ -196,7 +201,7 @@ def _clauses(text: Passage) -> list[_Clause]:
         elif len(current) >= _MAX_CLAUSE:
             _close(False, False)
             current.append((index, part))
-        elif part.means("but", "correct") and not part.means(*_OF_ARRIVAL):
+        elif _turns(part, current):
             _close(False, False)
             after_but = True
             current.append((index, part))
@@ -204,6 +209,15 @@ def _clauses(text: Passage) -> list[_Clause]:
             current.append((index, part))
     _close(False, True)
     return clauses
+
+
+def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
+    """Whether a part turns to something else within a clause: "but", or "today" after "last time"."""
+    if part.means("but", "correct"):
+        return not part.means(*_OF_ARRIVAL)
+    if part.means("this_time"):
+        return any(one.means("other_time") for _, one in before)
+    return part.text == "が" and bool(before) and before[-1][1].text[-1] in "たすい"
 
 
 def _of_clause(clause: _Clause) -> list[Stated]:
@@ -260,6 +274,15 @@ def _as_agreed(clause: _Clause, sentence: Sequence[Part]) -> list[Stated]:
     if any(part.means("arrived", "unit", "vehicle") for part in sentence):
         return [Stated("on_time", part.start, part.end, at) for at, part in clause.parts if part.means("agreed")]
     return []
+
+
+def _as_due(text: Passage, clause: _Clause, sentence: Sequence[Part]) -> list[Stated]:
+    """ "It was due at ten and came at two": what came at another time than it was due is late."""
+    if text.says("on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
+        return []
+    if not any(part.means("arrived") for part in sentence):
+        return []
+    return [Stated("late", part.start, part.end, at) for at, part in clause.parts if part.means("due")][:1]
 
 
 def _no_goods(clause: _Clause) -> list[Stated]:
@@ -322,7 +345,16 @@ def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -
             last_fact = None
         elif since is not None and part.means("and", "only"):
             since = None
-    return negated | _not_arrived_so(parts, kinds)
+    return negated | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+
+
+def _neither(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
+    """What "も" joins to a phrase with a negation of its own: "遅れも不足もありません"."""
+    return {
+        position
+        for position, kind in enumerate(kinds[:-2])
+        if kind in _BAD and parts[position + 1][1].text == "も" and kinds[position + 2] in _DENIALS
+    }
 
 
 def _joined(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], last: int) -> set[int]:

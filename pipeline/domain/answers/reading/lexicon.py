@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple, TypeAlias
 
+from pipeline.domain.answers.reading.phrases import UNSPACED, Node, add, add_phrase
 from pipeline.domain.answers.reading.tokens import Token, words_of
 
 LANGUAGES: Final = ("en", "es", "fr", "de", "pt", "zh", "ja", "ar", "fa", "signs")
@@ -24,8 +25,7 @@ _SPELLED_RIGHT = (
     *("closing", "away", "later", "reaction", "quoted", "limit", "modal", "detail", "or", "and", "range", "number"),
 )
 _MOST_MISSPELLED = 2  # languages of a text in which a word may be misspelled
-_MAX_BRANCHES = 8  # readings of one phrase with misspelled words that are followed
-_UNSPACED = ("ja", "zh")
+_MAX_BRANCHES = 32  # patterns and misspelled words that are followed at a time
 _SET_PHRASES = ("stop_phrase", "help_phrase", "auto", "wrong_number")  # read as a whole wherever they begin
 _ANSWERS = ("yes", "no", "ok")  # in scripts without spaces: only where a sentence begins
 
@@ -38,17 +38,6 @@ _OWN_LETTERS = {
 }
 _KANA = frozenset(map(chr, range(0x3041, 0x30FB)))
 _PERSIAN = frozenset("پچژگ")
-
-
-class Node:
-    """One word of a phrase: what may follow it, and what it means if the phrase ends with it."""
-
-    __slots__ = ("meanings", "next", "stems")
-
-    def __init__(self) -> None:
-        self.next: dict[str, Node] = {}
-        self.stems: dict[str, Node] = {}
-        self.meanings: dict[str, tuple[str, ...]] = {}
 
 
 Matches: TypeAlias = dict[int, dict[str, tuple[str, ...]]]
@@ -98,16 +87,15 @@ def lexicon() -> Lexicon:
             elif name == "short":
                 short.update(_short_words(text))
             else:
-                for phrase in _phrases(text, language):
-                    _add(root, phrase, language, name)
+                for phrase in add(root, text, language, name):
                     words.update(phrase)
                     if name not in _SPELLED_RIGHT:
                         guessed.update(phrase)
-                    if name == "closing":
+                    if name == "closing" and phrase:
                         closings.add(phrase[0])
         for name in numbers[language]:
             phrase = tuple(name.split(" "))
-            _add(root, phrase, language, "number")
+            add_phrase(root, phrase, language, "number")
             words.update(phrase)
     known = frozenset(word for word in words if not word.endswith(_STEM))
     prefixes, suffixes = (frozenset(affixes[name]) for name in ("prefixes", "suffixes"))
@@ -135,27 +123,6 @@ def _short_words(text: str) -> dict[str, str]:
     """The words in "tt=tout / jms=jamais"."""
     pairs = (part.partition("=") for part in text.split("/"))
     return {words_of(short)[0]: words_of(full)[0] for short, _, full in pairs if short.strip() and full.strip()}
-
-
-def _phrases(text: str, language: str) -> Iterable[tuple[str, ...]]:
-    for phrase in text.split("/"):
-        words = words_of(phrase)
-        if words:
-            yield words
-        if language == "de" and any(umlaut in phrase for umlaut in "äöü"):
-            yield words_of(phrase.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue"))
-
-
-def _add(root: Node, phrase: Sequence[str], language: str, name: str) -> None:
-    node = root
-    for word in phrase:
-        if word.endswith(_STEM) and len(word) > 1:
-            node = node.stems.setdefault(word[:-1], Node())
-        else:
-            node = node.next.setdefault(word, Node())
-    known = node.meanings.get(language, ())
-    if name not in known:
-        node.meanings[language] = (*known, name)
 
 
 def _misspellings(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -254,7 +221,7 @@ class Matcher:
     def _note(self, found: Matches, index: int, length: int, node: Node) -> None:
         by_language = found.setdefault(length, {})
         for language, names in node.meanings.items():
-            if language in _UNSPACED and self._is_inside(index):
+            if language in UNSPACED and self._is_inside(index):
                 names = tuple(name for name in names if name not in _ANSWERS)
             if names:
                 by_language[language] = tuple(dict.fromkeys((*by_language.get(language, ()), *names)))
@@ -273,6 +240,8 @@ class Matcher:
             one = node.next.get(spelling)
             if one is not None:
                 after.append(one)
+            if node.patterns:
+                after += node.patterns.get(spelling, ())
         if node.stems and len(token) > 2:
             for end in range(min(len(token), _MAX_WORD), 1, -1):
                 one = node.stems.get(token[:end])

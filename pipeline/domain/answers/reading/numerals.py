@@ -11,7 +11,7 @@ from pipeline.domain.answers.reading.passage import Part, Passage
 
 Kind = Literal["bare", "led", "marked", "odd", "quantity"]
 MAX_SCORE = 10
-_NAMES = ("goods", "packages", "unit", "place", "day")
+_NAMES = ("goods", "packages", "unit", "place", "day", "hours", "counting")
 _AROUND = ("please", "thanks", "greeting", "score_word", "approx", "emoji", "yes", "ok")
 _DIVIDERS = ("but", "because", "correct", "and", "if")
 _MOST_WORDS_BEFORE = 3  # of a sentence that states a number: "my answer is 2"
@@ -38,7 +38,7 @@ def numerals(text: Passage) -> list[Numeral]:
     if not text.says("digits", "number", "full_marks"):
         return found
     parts, index = text.parts, 0
-    names = text.says("place", "vehicle", "unit")
+    names = text.says("place", "vehicle", "unit", "hours", "ordered")
     several = sum(part.number is not None for part in parts) > 1
     while index < len(parts):
         if parts[index].number is not None or parts[index].digits is not None:
@@ -272,7 +272,7 @@ def _begins(parts: Sequence[Part], index: int, context: _Context) -> bool:
         part = parts[before]
         if part.is_sign or part.means(*_DIVIDERS) or part.number is not None:
             return True
-        if not part.means(*_AROUND) and not part.means("not", "not_after", "full_marks"):
+        if not part.means(*_AROUND) and not part.means("not", "not_after", "no", "full_marks"):
             if not part.means("light") or few == 0:
                 return False
             few -= 1

@@ -73,7 +73,7 @@ def _option_pair(parts: Sequence[Part], one: Numeral) -> list[int]:
 def corrects_option(found: Sequence[Numeral], correction: int | None) -> bool:
     """Whether a text after a later question corrects the answer to the first: "2, not 1", "I meant 2"."""
     said = [one for one in found if one.kind == "bare"]
-    takes_back = correction is not None or any(one.negated for one in said)
+    takes_back = any(one.negated or (correction is not None and one.first > correction) for one in said)
     return takes_back and bool(said) and all(1 <= one.value <= MAX_OPTION for one in said)
 
 

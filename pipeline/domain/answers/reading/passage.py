@@ -22,7 +22,7 @@ EMPTY = frozenset(
 )
 CONTROLS = ("stop", "stop_first", "stop_phrase", "start", "start_phrase", "help", "help_phrase")
 # Meanings that always add something, even where the same word may also be empty.
-SAYS_MORE = frozenset({"unit", "day", "other_time", "wrong_number", "injection", "partial", "someone_else"})
+SAYS_MORE = frozenset({"unit", "day", "hours", "counting", "other_time", "wrong_number", "injection", "partial", "someone_else"})
 
 
 class Part(NamedTuple):

@@ -4,6 +4,7 @@ The numbers are read against the question that was open; the words are read in t
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from msgspec import structs
 
@@ -21,6 +22,7 @@ _NOTHING_TO_ADD = (
     *("no", "not", "nothing_more", "thanks", "ok", "yes", "all_good", "likely", "greeting", "complete", "problem"),
 )
 _MOST_TAKEN_BACK = 15  # parts before a correction that it takes back
+_MOST_BETWEEN = 5  # parts between two numbers of which the second corrects the first
 _MIN_STUCK = 6  # letters from which a text of one or two different letters is a stuck key
 
 
@@ -117,7 +119,7 @@ class _Reading:
         return [one for one in facts if not self._parts[one.part].means("nothing_more")]
 
     def _codes(self, facts: Sequence[Stated], found: Sequence[Numeral]) -> Codes:
-        correction = _correction(self._parts)
+        correction = _correction(self._parts, found)
         facts = _after_correction(facts, found, correction)
         numbers = self._numbers(facts, found, correction)
         # A number alone in a comment may be an answer to an earlier question: it says nothing by itself.
@@ -142,7 +144,7 @@ class _Reading:
             usable = later
         elif correction is not None and self._question == "arrival" and any(one.part > correction for one in facts):
             usable = [one for one in usable if one.kind == "marked"]
-        if self._passage.says("if"):
+        if self._passage.says("if", "unreal"):
             usable = [one for one in usable if one.kind == "bare" and self._question == "arrival"]
         return usable
 
@@ -153,6 +155,8 @@ class _Reading:
             for index, part in enumerate(self._parts)
             if index not in self._used and not part.is_sign and _is_content(part)
         ]
+        if self._question == "arrival" and len(content) == 1 and not content[0].meanings and not content[0].digits:
+            return False  # one word that no vocabulary has: measured, it says nothing more in 28 of 29 texts
         return bool(content) and not _is_stuck(content)
 
     def _gives_reasons(self, codes: Codes, facts: Sequence[Stated]) -> bool:
@@ -170,10 +174,26 @@ class _Reading:
         return self._question != "comment" or not self._passage.says(*_NOTHING_TO_ADD)
 
 
-def _correction(parts: Sequence[Part]) -> int | None:
+def _correction(parts: Sequence[Part], found: Sequence[Numeral]) -> int | None:
     """The index of the last correction. "Sorry" at the start may be an apology; "I meant" is none."""
     at = [index for index, part in enumerate(parts) if part.means("correct") and (index > 0 or " " in part.text)]
+    at += [no for one, other in pairwise(found) if (no := _no_between(parts, one.last, other.first)) is not None]
+    at.sort()
     return at[-1] if at else None
+
+
+def _no_between(parts: Sequence[Part], start: int, end: int) -> int | None:
+    """The index of the "no" in "8, no, 7". Without a comma after it, a "no" that is also "not" negates: "2 no 1"."""
+    if end - start > _MOST_BETWEEN:
+        return None
+    between = range(start, end)
+    for index in between:
+        part = parts[index]
+        if part.means("no") and (not part.means("not") or parts[index + 1].is_sign):
+            others = [parts[one] for one in between if one != index]
+            if all(one.is_sign or one.means("light", "emoji", "correct") or len(one.text) <= 3 for one in others):
+                return index
+    return None
 
 
 def _after_correction(facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> list[Stated]:

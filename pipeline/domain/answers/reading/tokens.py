@@ -136,6 +136,9 @@ def _joined_prefixes(folded: str, origin: list[int]) -> tuple[str, list[int]]:
 
 def words_of(phrase: str) -> tuple[str, ...]:
     """The tokens of a phrase of the vocabulary, a trailing "*" kept at its word."""
+    folded = "".join(map(_folded, phrase))
+    if folded.isascii() and folded.replace(" ", "").isalpha():
+        return tuple(folded.split())
     parts: list[str] = []
     for token in tokenise(phrase):
         if token.text == "*" and parts and not token.spaced:
