@@ -21,7 +21,7 @@ from pipeline.domain.reports.diagnosis import diagnose
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Figures, figures_of
 from pipeline.domain.setup import Setup
 from pipeline.notifiers.wording import sentences
-from pipeline.store.acts.corrections import waiting
+from pipeline.store.acts.corrections import number_waiting
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.journal import Version
 from pipeline.store.journal.state import clock_of
@@ -117,7 +117,7 @@ def _state(connection: Connection, viewer: Principal, store: Store) -> _State:
     clock = clock_of(connection)
     since = datetime.combine(clock.date(), time.min, UTC) - timedelta(days=UNRESOLVED_DAYS)
     unresolved = unresolved_questions(connection, viewer, since, _MOST_ORDERS)
-    corrections = len(waiting(connection, viewer)) if viewer.may(Permission.CORRECT) else 0
+    corrections = number_waiting(connection, viewer) if viewer.may(Permission.CORRECT) else 0
     return _State(version_of(connection, viewer, store), clock.date(), unresolved, corrections)
 
 
