@@ -10,6 +10,7 @@ from pathlib import Path
 from socket import socket
 from typing import NamedTuple
 
+from pipeline.app.administration import users as user_administration
 from pipeline.app.installation import Installation, SharedInstallation, ages_of, policy_of, sign_in_token
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
@@ -31,11 +32,9 @@ from pipeline.notifiers.receivers import registry as receiver_registry
 from pipeline.notifiers.registry import ConfiguredChannel
 from pipeline.settings import Settings
 from pipeline.store.asks import phone_messages as phone_store
-from pipeline.store.db.engine import reading
 from pipeline.store.journal.spool import Spool
 from pipeline.store.people import api_keys
 from pipeline.store.store import Store
-from pipeline.store.users import users
 from pipeline.web.http import server
 from pipeline.web.http.services import Services
 from pipeline.web.internal import channel_pages, health
@@ -172,14 +171,14 @@ def _problems(store: Store, queue: WriteQueue) -> health.ReadinessCheck:
 
 def _addresses(sockets: Sockets, services: Services, settings: Settings, token: str) -> Addresses:
     internal = server.address(sockets.internal)
-    with reading(services.store.engine) as connection:
+    with services.store.engine.begin() as connection:
         keys = len(api_keys.valid_keys(connection))
         levels = format_levels(services.current_setup(connection).levels)
-        setting_up = settings.sign_in_token is not None or not users.admin_exists(connection)
-    sign_in = f"{settings.internal_url or internal}/sign-in"
-    if setting_up:
-        sign_in = f"{sign_in}?token={token}"
-    return Addresses(server.address(sockets.public), internal, sign_in, keys, levels)
+        setting_up = user_administration.start_token_works(connection, settings)
+        path = user_administration.new_start_path(connection) if setting_up else "/sign-in"
+    sign_in = f"{settings.internal_url or internal}{path}"
+    to_print = token if setting_up and settings.sign_in_token is None else None
+    return Addresses(server.address(sockets.public), internal, sign_in, keys, levels, to_print)
 
 
 def _channels(store: Store, settings: Settings) -> Sequence[ConfiguredChannel]:

@@ -21,6 +21,8 @@ from pipeline.web.internal import health
 class Addresses(NamedTuple):
     """URLs of a running installation. `keys`: the API keys that work; without one no system can send events.
 
+    `sign_in`: while the start token works, a link that works once. `token`: the generated start token while it works.
+
     `levels`: the segment levels that are counted, as settings write them.
     """
 
@@ -29,6 +31,7 @@ class Addresses(NamedTuple):
     sign_in: str
     keys: int
     levels: str
+    token: str | None = None
 
 
 async def serve(

@@ -36,6 +36,7 @@ PERMISSIONS: Mapping[str, str | None] = {
     "users disable": "users",
     "users enable": "users",
     "users reset": "users",
+    "users link": "users",
     "users token": "users",
     "acts": "acts",
     "person find": "erase",

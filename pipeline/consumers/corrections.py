@@ -4,6 +4,7 @@ When one counts, `feedback.corrected` is appended to the journal in the same tra
 any other event.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import uuid4
@@ -21,6 +22,7 @@ from pipeline.domain.access.two_people import (
     may_be_second,
 )
 from pipeline.domain.answers.answer import answer_rank
+from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, AnswerRef, BadEvent, FeedbackCorrected, Reading
 from pipeline.domain.events.decoding import check_score
@@ -67,6 +69,18 @@ class Proposed(NamedTuple):
     correction_id: str
     outcome: Outcome
     due_at: datetime | None
+
+
+class WaitingCorrection(NamedTuple):
+    """A correction that waits. `stated`: what counts of the contact until then. `may_confirm`: whether the viewer may.
+
+    `counts_at`: when it counts although nobody confirms it; None: a user who may confirm it exists.
+    """
+
+    proposal: StoredCorrection
+    stated: Statement | None
+    may_confirm: bool
+    counts_at: datetime | None
 
 
 def propose(
@@ -121,6 +135,32 @@ def confirm(
     _count(connection, store, proposal, second.name, now)
 
 
+def waiting_for(
+    connection: Connection, viewer: Principal, *, order_id: str | None = None, limit: int | None = None
+) -> list[WaitingCorrection]:
+    """The corrections that wait and that the viewer sees, oldest first; of one order, and at most `limit`."""
+    found = corrections.waiting(connection, viewer, order_id=order_id, limit=limit)
+    orders = read_orders(connection, viewer, {proposal.order_id for proposal in found})
+    everybody = users.enabled_principals(connection) if found else []
+    return [_waiting(viewer, everybody, proposal, orders[proposal.order_id]) for proposal in found]
+
+
+def _waiting(
+    viewer: Principal, everybody: Sequence[Principal], proposal: StoredCorrection, order: Order
+) -> WaitingCorrection:
+    stated = [one.statement for one in order.dialogue.current_answers() if one.contact_id == proposal.contact_id]
+    return WaitingCorrection(
+        proposal,
+        stated[0] if stated else None,
+        may_be_second(viewer, Permission.CORRECT, proposal.by, _membership(order)),
+        None if _has_second(everybody, proposal, order) else proposal.proposed_at + DAYS_WITHOUT_A_SECOND,
+    )
+
+
+def _has_second(everybody: Sequence[Principal], proposal: StoredCorrection, order: Order) -> bool:
+    return any(may_be_second(one, Permission.CORRECT, proposal.by, _membership(order)) for one in everybody)
+
+
 def count_waited(store: Store, now: datetime) -> int:
     """Let those count that have waited seven days, and that nobody without a stake could confirm. Returns how many."""
     with store.engine.begin() as connection:
@@ -133,8 +173,7 @@ def _count_waited(connection: Connection, store: Store, now: datetime) -> int:
     everybody = users.enabled_principals(connection) if due else []
     counted = 0
     for proposal in due:
-        order = known[proposal.order_id]
-        if not any(may_be_second(one, Permission.CORRECT, proposal.by, _membership(order)) for one in everybody):
+        if not _has_second(everybody, proposal, known[proposal.order_id]):
             _count(connection, store, proposal, None, now)
             counted += 1
     return counted

@@ -31,7 +31,7 @@ class HttpSettings(SettingsGroup):
         None,
         min_length=20,
         description="token that opens the internal listener, with every permission. Without it, each start generates "
-        "and prints one, which works until the first admin has signed in",
+        "and prints one, which works until the first admin has signed in. The printed link works once",
     )
     max_connections: int = Field(
         500, ge=10, description="maximum number of open connections per listener. Further ones are closed at once"

@@ -11,6 +11,7 @@ from pipeline.domain.events.cloudevents import envelope
 from pipeline.domain.events.contract import OWN_SOURCE, Event, FeedbackCorrected, key_of
 from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.setup import Setup
+from pipeline.store.acts import corrections
 from pipeline.store.asks import inbox as inbox_rows
 from pipeline.store.asks.ask_store import AskStore
 from pipeline.store.asks.inbox import Clarified
@@ -137,6 +138,7 @@ class UnitOfWork:
         """Readings first: what they end is not ended by what the customer says."""
         inbox_rows.end_read(self.connection, self._readings)
         inbox_rows.withdraw(self.connection, self._outdated)
+        corrections.mark_replaced(self.connection, self._outdated)
         inbox_rows.clarify(self.connection, self._clarified)
         for of_inbox in (self._readings, self._outdated, self._clarified):
             of_inbox.clear()

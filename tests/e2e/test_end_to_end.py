@@ -53,7 +53,7 @@ def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str],
         for number, size in enumerate((SMALL, WIDE), 1):
             with browser.new_context(viewport=size) as context:
                 dashboard = context.new_page()
-                dashboard.goto(f"{home}/sign-in?token={TOKEN}")
+                browsing.sign_in_with_token(dashboard, home, TOKEN)
                 phones = context.new_page()
                 phones.goto(f"{home}/phone")
                 deliver(running, key, f"SO-0{number}")

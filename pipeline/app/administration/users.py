@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from pipeline.app.installation import now
 from pipeline.domain.access.acts import Act, ActKind
-from pipeline.domain.access.links import invitation_path
+from pipeline.domain.access.links import START_LINK_LASTS, invitation_path, start_path
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.access.scopes import Scope, parse_scope
@@ -98,10 +98,35 @@ def revoke_token(engine: Engine, name: str, label: str) -> None:
         record(connection, ActKind.TOKEN_REVOKED, user.name, {"label": label})
 
 
+def start_link(engine: Engine, settings: Settings) -> str:
+    """A new start link. Raises UserProblem if the start token has ended."""
+    with engine.begin() as connection:
+        if not start_token_works(connection, settings):
+            raise UserProblem(
+                "link",
+                "an admin has signed in, which ended the start token; `unvarnished users reset NAME` prints a link",
+            )
+        return _home(settings) + new_start_path(connection)
+
+
+def start_token_works(connection: Connection, settings: Settings) -> bool:
+    """Whether the start token opens anything: a configured one always, a generated one until the first admin."""
+    return settings.sign_in_token is not None or not users.admin_exists(connection)
+
+
+def new_start_path(connection: Connection) -> str:
+    """Path and query of a new start link. Earlier ones go on working until they end or are used."""
+    return start_path(single_use.create(connection, SingleUseKind.START, now() + START_LINK_LASTS))
+
+
 def _invitation(connection: Connection, settings: Settings, name: str) -> str:
     ends_at = now() + timedelta(hours=settings.invitation_hours)
-    home = settings.internal_url or f"http://127.0.0.1:{settings.internal_port}"
-    return home + invitation_path(single_use.create(connection, SingleUseKind.INVITATION, ends_at, name))
+    key = single_use.create(connection, SingleUseKind.INVITATION, ends_at, name)
+    return _home(settings) + invitation_path(key)
+
+
+def _home(settings: Settings) -> str:
+    return settings.internal_url or f"http://127.0.0.1:{settings.internal_port}"
 
 
 def _role_and_scope(role: str, scope: Sequence[str]) -> tuple[Role, Scope]:

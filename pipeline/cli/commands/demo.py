@@ -91,12 +91,13 @@ def _show_figures(installation: "Installation") -> None:
 
 
 def _show_live(pace: float, addresses: "Addresses") -> None:
+    token = "" if addresses.token is None else f"\n  token      {addresses.token}"
     print(
         f"""
 Live: {pace:g} deliveries per minute arrive by HTTP. Ctrl-C stops it; the next start continues from there.
   public     {addresses.public}
   internal   {addresses.internal}
-  sign in    {addresses.sign_in}
+  sign in    {addresses.sign_in}{token}
   phones     {addresses.internal}/phone (sign in first): answer a question and watch the dashboard change
 The demo has no quiet hours or holidays, no rest between questions and no limit per account, unless you set them.""",
         flush=True,

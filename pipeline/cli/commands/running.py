@@ -58,6 +58,8 @@ def run_command(
 
 def _show_addresses(addresses: "Addresses") -> None:
     print(f"Unvarnished is up. Ctrl-C stops it.\n  public    {addresses.public}\n  internal  {addresses.internal}")
+    if addresses.token is not None:
+        print(f"  token     {addresses.token}")
     print(f"  sign in   {addresses.sign_in}")
     print(f"  levels    {addresses.levels}", flush=True)
     print(

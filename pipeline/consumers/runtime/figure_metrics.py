@@ -1,4 +1,4 @@
-"""Brings the metrics of incidents, cases, inbox and figures up to date, once a minute: they are read from the tables."""
+"""Brings the metrics of incidents, cases, inbox and figures up to date, once a minute: they are read from tables."""
 
 import logging
 from collections import Counter

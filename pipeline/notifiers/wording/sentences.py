@@ -54,9 +54,14 @@ def describe(alert: Alert) -> str:
     )
 
 
-def explain(finding: Finding) -> str:
-    """One finding as a paragraph: the segment, how it embellishes, its figures, and those of the rest of the fleet."""
-    return _render("finding.j2", finding=finding, hours=int(EARLY_SCAN_TOLERANCE.total_seconds() // 3600))
+def explain(finding: Finding, scoped: bool = False) -> str:
+    """One finding as a paragraph: the segment, how it embellishes, its figures, and those of the rest of the fleet.
+
+    `scoped`: the reader sees a part of the fleet, and the finding compares the segment with the rest of that part.
+    """
+    return _render(
+        "finding.j2", finding=finding, scoped=scoped, hours=int(EARLY_SCAN_TOLERANCE.total_seconds() // 3600)
+    )
 
 
 def conclude(dimension: str, findings: Sequence[Finding]) -> str:

@@ -15,7 +15,7 @@ from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.answers.review import InboxReason
 from pipeline.domain.answers.statement import Statement
-from pipeline.domain.events.contract import Reading
+from pipeline.domain.events.contract import AnswerRef, Reading
 from pipeline.store.asks.conversations import TEXT_SOURCE
 from pipeline.store.db.bulk import among_rows
 from pipeline.store.orders.memberships import visible
@@ -141,31 +141,39 @@ def words_of(
     connection: Connection, principal: Principal, vault: Vault, items: Sequence[InboxItem]
 ) -> Mapping[str, str]:
     """The words of some replies, by the id of the item; those without words are missing."""
+    ids = {AnswerRef(item.source, item.event_id): item.item_id for item in items}
+    return {ids[answer]: words for answer, words in words_of_answers(connection, principal, vault, list(ids)).items()}
+
+
+def words_of_answers(
+    connection: Connection, principal: Principal, vault: Vault, named: Sequence[AnswerRef]
+) -> Mapping[AnswerRef, str]:
+    """The words of some answers, which the principal is known to see; those without words are missing."""
     if not principal.may(Permission.WORDS):
         return {}
-    sealed = _sealed_texts(connection, items) | _sealed_comments(connection, items)
+    sealed = _sealed_texts(connection, named) | _sealed_comments(connection, named)
     texts = open_words(connection, vault, sealed.values())
-    return {item_id: texts[token] for item_id, token in sealed.items() if token in texts}
+    return {answer: texts[token] for answer, token in sealed.items() if token in texts}
 
 
-def _sealed_texts(connection: Connection, items: Sequence[InboxItem]) -> dict[str, str]:
-    ids = {_message_of(item): item.item_id for item in items if item.source == TEXT_SOURCE}
+def _sealed_texts(connection: Connection, named: Sequence[AnswerRef]) -> dict[AnswerRef, str]:
+    ids = {_message_of(answer.id): answer for answer in named if answer.source == TEXT_SOURCE}
     key = inbound_messages.c.source, inbound_messages.c.message_id
     query = select(*key, inbound_messages.c.text).where(among_rows(connection, key, sorted(ids)))
     return {ids[source, message_id]: text.decode() for source, message_id, text in connection.execute(query)}
 
 
-def _sealed_comments(connection: Connection, items: Sequence[InboxItem]) -> dict[str, str]:
-    ids = {(item.source, item.event_id): item.item_id for item in items if item.source != TEXT_SOURCE}
+def _sealed_comments(connection: Connection, named: Sequence[AnswerRef]) -> dict[AnswerRef, str]:
+    ids = {(answer.source, answer.id): answer for answer in named if answer.source != TEXT_SOURCE}
     key = answers.c.source, answers.c.event_id
     query = select(*key, answers.c.comment).where(among_rows(connection, key, sorted(ids)))
     found = connection.execute(query.where(answers.c.comment.is_not(None)))
     return {ids[source, event_id]: comment for source, event_id, comment in found}
 
 
-def _message_of(item: InboxItem | Concerned) -> tuple[str, str]:
-    """The source and id of the text that an item is about."""
-    source, _, message_id = item.event_id.partition(":")
+def _message_of(event_id: str) -> tuple[str, str]:
+    """The source and id of the text that an answer by text is about."""
+    source, _, message_id = event_id.partition(":")
     return source, message_id
 
 
@@ -215,7 +223,7 @@ def _texts(connection: Connection, vault: Vault, item: Concerned) -> list[Uttera
     for row in reversed(rows):
         media = None if row.media is None else texts.get(row.media.decode())
         pictures = () if media is None else _media.decode(media)
-        is_item = item.source == TEXT_SOURCE and _message_of(item) == (row.source, row.message_id)
+        is_item = item.source == TEXT_SOURCE and _message_of(item.event_id) == (row.source, row.message_id)
         mark = item.item_id if is_item else None
         words = texts.get(row.text.decode())
         found.append(Utterance(row.received_at, "customer", words, pictures=pictures, item_id=mark))
@@ -231,7 +239,7 @@ def _same_conversation(item: Concerned) -> ColumnElement[bool]:
         return and_(text.order_id == item.order_id, text.contact_id == item.contact_id)
     if item.sender is not None:
         return and_(text.sender == item.sender, text.order_id.is_(None))
-    source, message_id = _message_of(item)
+    source, message_id = _message_of(item.event_id)
     return and_(text.source == source, text.message_id == message_id)
 
 

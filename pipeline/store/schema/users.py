@@ -1,6 +1,18 @@
 """Tables of users: accounts, their sessions and API tokens, single-use links, acts, and corrections of answers."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from pipeline.store.schema.types import Utc, metadata
 
@@ -85,6 +97,8 @@ corrections = Table(
     Column("proposed_at", Utc, nullable=False),
     Column("confirmed_by", String(100)),
     Column("counted_at", Utc),  # when its event was submitted; null: waits for a second user
+    # The customer has answered again since, so it can never count and waits no more.
+    Column("replaced", Boolean, nullable=False, server_default=false()),
     Index("corrections_by_order", "order_id"),
     Index("corrections_by_state", "counted_at", "proposed_at"),
 )

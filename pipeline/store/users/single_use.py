@@ -1,4 +1,4 @@
-"""Links and states that work once and end: invitations, and sign-ins at the identity provider."""
+"""Links and states that work once and end: invitations, start links, and sign-ins at the identity provider."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ class SingleUseKind(StrEnum):
     """What a secret is for."""
 
     INVITATION = "invitation"  # the link that was handed over
+    START = "start"  # the link that is printed at the start
     WELCOME = "welcome"  # the cookie that the link was exchanged for
     OIDC = "oidc"  # the state of a sign-in at the identity provider
 

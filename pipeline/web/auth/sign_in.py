@@ -1,4 +1,4 @@
-"""Signing in: with name and password, or with the start token, pasted or in the printed link."""
+"""Signing in: with name and password, with the start token in a form, or with the start link, which works once."""
 
 import math
 from functools import partial
@@ -13,8 +13,10 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy import Connection
 
 from pipeline.domain.access.acts import ActKind
+from pipeline.domain.access.links import START
 from pipeline.store.db.engine import reading
-from pipeline.store.users import users
+from pipeline.store.users import single_use, users
+from pipeline.store.users.single_use import SingleUseKind
 from pipeline.store.users.users import User, folded
 from pipeline.web.auth import second_factor
 from pipeline.web.auth.access import Protection, protected_by
@@ -31,6 +33,10 @@ _MAX_FIELDS = 10  # of the sign-in form
 _MAX_NAME = 200  # characters
 _WRONG = "Name, password or code is wrong."
 _WRONG_TOKEN = "This token is not valid."  # noqa: S105
+_WRONG_LINK = (
+    "This link does not work. A start link works once, within an hour, and until the first admin has signed in. "
+    "The command “users link” prints a new one."
+)
 _SIGN_IN = protected_by(Protection.SIGN_IN)
 _Request = Request[Any, Any, Any]
 _environment = environment("pipeline.web.auth")
@@ -45,14 +51,16 @@ class Credentials(NamedTuple):
 
 
 def routes(auth: Auth) -> list[ControllerRouterHandler]:
-    """`GET /sign-in`, with or without the token of the printed link, and `POST /sign-in`."""
+    """`GET` and `POST /sign-in`, and `GET /sign-in/start` with the key of a start link."""
 
     @get("/sign-in", opt=_SIGN_IN, include_in_schema=False)
     async def sign_in_page(request: _Request) -> Response[Any]:
-        given, following = request.query_params.get("token"), own_path(request.query_params.get("next", ""))
-        if given is None:
-            return await page(auth, following)
-        return await _by_token(auth, request, given, following)
+        return await page(auth, own_path(request.query_params.get("next", "")))
+
+    @get(START, opt=_SIGN_IN, include_in_schema=False)
+    async def open_start_link(request: _Request) -> Response[Any]:
+        """Use the link up, and continue without its key in the address."""
+        return await _by_link(auth, request, request.query_params.get("key", ""))
 
     @post("/sign-in", opt=_SIGN_IN, include_in_schema=False)
     async def sign_in(request: _Request) -> Response[Any]:
@@ -66,7 +74,7 @@ def routes(auth: Auth) -> list[ControllerRouterHandler]:
         )
         return await _by_password(auth, request, credentials, following)
 
-    return [sign_in_page, sign_in]
+    return [sign_in_page, open_start_link, sign_in]
 
 
 async def page(
@@ -92,17 +100,31 @@ async def begin(auth: Auth, request: _Request, user_name: str | None, following:
     return Redirect(following, status_code=303, cookies=cookies)
 
 
+async def _by_link(auth: Auth, request: _Request, key: str) -> Response[Any]:
+    works = await to_thread.run_sync(_link_works, auth, key)  # reads only, as most wrong links are not worth a write
+    if works and await auth.transaction(partial(_use_link, auth, key)):
+        return await begin(auth, request, None, "/")
+    if await to_thread.run_sync(auth.by_session, auth.cookies.read(request, SESSION), False) is not None:
+        return Redirect("/", status_code=303)  # the link that signed this browser in was opened again
+    return await _refuse(auth, request, "/", _WRONG_LINK, "link")
+
+
 async def _by_token(auth: Auth, request: _Request, given: str, following: str) -> Response[Any]:
-    keys = [("token", client_address(request))]
     valid = auth.tokens.is_start_token(given) and await to_thread.run_sync(auth.tokens.start_token_works)
     if valid:  # 256 random bits cannot be guessed, so the rightful holder never waits
         return await begin(auth, request, None, following)
+    return await _refuse(auth, request, following, _WRONG_TOKEN, "token")
+
+
+async def _refuse(auth: Auth, request: _Request, following: str, problem: str, way: str) -> Response[Any]:
+    """Refuse a token or a link, and count it by address."""
+    keys = [("token", client_address(request))]
     wait = auth.backoff.wait(keys)
     if wait:
         return await _too_many(auth, following, wait)
     auth.backoff.count(keys)
-    await auth.transaction(partial(_record_failure, auth, request, None, "token"))
-    return await page(auth, following, _WRONG_TOKEN, HTTPStatus.UNAUTHORIZED)
+    await auth.transaction(partial(_record_failure, auth, request, None, way))
+    return await page(auth, following, problem, HTTPStatus.UNAUTHORIZED)
 
 
 async def _by_password(auth: Auth, request: _Request, given: Credentials, following: str) -> Response[Any]:
@@ -123,6 +145,17 @@ async def _by_password(auth: Auth, request: _Request, given: Credentials, follow
         newer = await auth.passwords.hash(given.password)
         await auth.transaction(lambda connection: users.rehash(connection, user.name, newer))
     return await begin(auth, request, user.name, following)
+
+
+def _link_works(auth: Auth, key: str) -> bool:
+    """Whether a start link would sign in. Its session is that of the start token, and ends with it."""
+    with reading(auth.store.engine) as connection:
+        found = single_use.read(connection, SingleUseKind.START, key, auth.now())
+    return found is not None and auth.tokens.start_token_works()
+
+
+def _use_link(auth: Auth, key: str, connection: Connection) -> bool:
+    return single_use.use(connection, SingleUseKind.START, key, auth.now()) is not None
 
 
 def _find(auth: Auth, name: str) -> User | None:

@@ -49,7 +49,7 @@ def test_a_person_reads_the_inbox_and_decides(
             dialog.dismiss()
 
         page.on("dialog", _dialog)
-        page.goto(f"{address}/sign-in?token={TOKEN}&next=/inbox")
+        browsing.sign_in_with_token(page, address, TOKEN, "/inbox")
         for name in ("inbox", "reply"):
             assert browsing.violations(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], "scrolls sideways"

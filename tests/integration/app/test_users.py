@@ -99,6 +99,21 @@ def test_a_link_and_its_exchange_end(run: Any, runtime: EmbeddedRunner) -> None:
         assert client.get("/welcome").status_code == 404
 
 
+def test_a_command_prints_a_new_start_link_until_an_admin_has_signed_in(
+    run: Any, runtime: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listener(app_of(runtime, Clock(at(days=-30)))) as client:
+        link = run("users", "link")
+        assert link.startswith("http://127.0.0.1:8081/sign-in/start?key=")
+        assert client.get(link).headers["location"] == "/"
+        assert client.get("/users").status_code == 200
+        accept(client, run("users", "add", "ada", "--role", "admin"))
+    assert "users reset NAME" in run("users", "link", code=2)
+    monkeypatch.setenv("UNVARNISHED_SIGN_IN_TOKEN", "a-configured-token-goes-on")
+    monkeypatch.setenv("UNVARNISHED_INTERNAL_URL", "https://inside.example.com")
+    assert run("users", "link").startswith("https://inside.example.com/sign-in/start?key=")
+
+
 def test_users_are_changed_by_commands(run: Any, runtime: EmbeddedRunner) -> None:
     link = run("users", "add", "Rolf", "--role", "operations", "--scope", "region=ARA", "--scope", "depot=Lyon")
     with listener(app_of(runtime, Clock(at(days=-30)))) as client:

@@ -158,6 +158,9 @@ def test_a_later_word_of_the_customer_supersedes_it(runtime: EmbeddedRunner) -> 
     assert verdicts(runtime) == ["embellished", "agrees", "embellished"]
     with pytest.raises(Refused, match="replaced by a later answer"):
         confirm(runtime, person(runtime, "mia"), proposed)
+    with runtime.engine.begin() as connection:
+        assert waiting(connection, LOCAL) == []
+    assert corrections.count_waited(runtime.store, at(days=30)) == 0
 
 
 @pytest.mark.usefixtures("people")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pipeline.store.people import erasure
 from pipeline.store.people.persons import PersonKey
 from pipeline.store.schema.inbox import inbox
 from pipeline.store.schema.journal import journal
+from pipeline.store.schema.users import corrections
 from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, at
 from tests.support.requests import installation
@@ -181,7 +183,9 @@ def test_a_later_answer_drops_a_proposal(runtime: EmbeddedRunner, api: TestClien
     unread(runtime)
     [entry] = waiting(api)
     api.post(f"/v1/inbox/{entry['id']}", json={"decision": "correct", "reading": {"arrival": "late"}})
+    assert len(api.get("/v1/corrections").json()) == 1
     ingest(runtime, answered("SO-1", at(hours=6), comment="As always", channel="form"))
+    assert api.get("/v1/corrections").json() == [], "it could never count"
     assert [(one["proposed"], one["proposed_by"]) for one in waiting(api)] == [(None, None), (None, None)]
 
 
@@ -252,7 +256,7 @@ def test_the_pages_show_words_claim_and_suggestion_and_take_a_decision(
         "condition": ["damaged"],
         "score": {"value": 2, "scale": 10},
     }
-    assert "a second person" in api.get(f"/inbox/{entry['id']}").text
+    assert "Confirmed by itself on" in api.get(f"/inbox/{entry['id']}").text
     assert api.post(f"/inbox/{entry['id']}", data={"decision": "correct", "score": "11"}).status_code == 400
     assert api.get("/inbox/none").status_code == 404
 
@@ -268,6 +272,63 @@ def test_a_decision_in_a_browser_needs_the_token_of_its_page(runtime: EmbeddedRu
         assert post(browser, page, page, decision="correct", arrival="late").headers["location"] == "/inbox"
     runtime.process_pending()
     assert [row["closed_by"] for row in rows(runtime, inbox)] == ["mia"]
+
+
+@contextmanager
+def browser_of(runtime: EmbeddedRunner, name: str) -> Iterator[TestClient[Any]]:
+    with listener(app_of(runtime, Clock(at(days=1)))) as browser:
+        assert sign_in(browser, name).status_code == 303
+        yield browser
+
+
+def test_a_correction_is_confirmed_on_the_inbox_by_a_user_without_a_stake(runtime: EmbeddedRunner) -> None:
+    unread(runtime, "<b>Hm</b>, like last time")
+    add_user(runtime.engine, "rolf", Role.OPERATIONS, "depot=Lyon")
+    add_user(runtime.engine, "olga", Role.OPERATIONS)
+    add_user(runtime.engine, "mia", Role.MANAGEMENT)
+    [row] = rows(runtime, inbox)
+    reply = f"/inbox/{row['item_id']}"
+    with browser_of(runtime, "rolf") as rolf:
+        assert post(rolf, reply, reply, decision="correct", arrival="late").status_code == 303
+        for page in ("/inbox", reply):
+            assert "You proposed it. Another user, who has no stake in this order" in rolf.get(page).text
+            assert "/corrections/" not in rolf.get(page).text, "no button"
+    with browser_of(runtime, "olga") as olga:
+        assert "Another user, who has no stake in this order, has to confirm it." in olga.get("/inbox").text
+        [proposed] = olga.get("/v1/corrections").json()
+        path = f"/corrections/{proposed['id']}/confirm"
+        assert (proposed["may_confirm"], proposed["counts_at"]) == (False, None)
+        refused = post(olga, path)
+        assert (refused.status_code, "is to be confirmed by another user" in refused.text) == (409, True)
+    with browser_of(runtime, "mia") as mia:
+        page = mia.get("/inbox").text
+        assert "1 correction is not counted yet" in page
+        assert "&lt;b&gt;Hm&lt;/b&gt;, like last time" in page
+        assert "Counted: nothing." in page
+        assert f'action="{path}"' in page
+        assert f'action="{path}"' in mia.get(reply).text
+        assert mia.post(path).status_code == 403, "without the token of the page"
+        assert post(mia, path, "/inbox").headers["location"] == "/inbox"
+        assert "Corrections that wait" not in mia.get("/inbox").text
+        assert post(mia, path).status_code == 409, "counts already"
+        assert post(mia, "/corrections/none/confirm").status_code == 404
+    runtime.process_pending()
+    [row] = rows(runtime, inbox)
+    assert (row["closed_as"], row["closed_by"]) == ("corrected", "rolf")
+    assert [one["confirmed_by"] for one in rows(runtime, corrections)] == ["mia"]
+
+
+def test_a_correction_that_nobody_can_confirm_shows_the_day_on_which_it_counts(runtime: EmbeddedRunner) -> None:
+    unread(runtime)
+    add_user(runtime.engine, "rolf", Role.OPERATIONS, "depot=Lyon")
+    [row] = rows(runtime, inbox)
+    with browser_of(runtime, "rolf") as rolf:
+        reply = f"/inbox/{row['item_id']}"
+        post(rolf, reply, reply, decision="correct", arrival="late")
+        [proposed] = rolf.get("/v1/corrections").json()
+        assert proposed["counts_at"] == at(days=8).isoformat().replace("+00:00", "Z")
+        for page in ("/inbox", reply):
+            assert f'Confirmed by itself on <time datetime="{at(days=8).isoformat()}">' in rolf.get(page).text
 
 
 def test_the_command_lists_shows_and_decides(

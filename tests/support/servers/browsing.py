@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 import uvicorn
 from litestar import Litestar
@@ -67,6 +68,15 @@ def served(app: Litestar) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(PATIENCE)
+
+
+def sign_in_with_token(page: Page, address: str, token: str, following: str = "/") -> None:
+    """Sign in with the start token, in the form of the page, and continue with the page `following`."""
+    page.goto(f"{address}/sign-in?{urlencode({'next': following})}")
+    page.click("summary")
+    page.fill("#token", token)
+    page.get_by_role("button", name="Sign in with the token").click()
+    page.wait_for_url(f"{address}{following}")
 
 
 def violations(page: Page) -> list[str]:

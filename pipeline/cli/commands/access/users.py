@@ -105,6 +105,17 @@ def reset_command(name: Name) -> None:
         print(user_administration.reset(engine, Settings(), name))
 
 
+@app.command("link")
+def link_command() -> None:
+    """Print a new start link. It works once, within an hour, and only while the start token works."""
+    from pipeline.app.administration import users as user_administration
+    from pipeline.cli.session import open_engine
+    from pipeline.settings import Settings
+
+    with open_engine() as engine:
+        print(user_administration.start_link(engine, Settings()))
+
+
 @app.command("token")
 def token_command(
     name: Name,

@@ -18,7 +18,7 @@ from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.two_people import Outcome
 from pipeline.domain.events.contract import Id, Reading
-from pipeline.store.acts import corrections as stored
+from pipeline.store.acts.corrections import StoredCorrection
 from pipeline.store.db.engine import reading
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.openapi import problems
@@ -49,7 +49,9 @@ class ProposedOut(Struct, frozen=True):
 
 
 class WaitingOut(Struct, frozen=True):
-    """A correction that waits."""
+    """A correction that waits. `may_confirm`: whether you may. `counts_at`: when it counts although nobody confirms it;
+    null: a user who may confirm it exists.
+    """
 
     id: str
     order_id: str
@@ -57,6 +59,8 @@ class WaitingOut(Struct, frozen=True):
     reading: Reading
     by: str
     proposed_at: datetime
+    may_confirm: bool
+    counts_at: datetime | None
 
 
 def routes(services: Services) -> list[Router]:
@@ -65,11 +69,8 @@ def routes(services: Services) -> list[Router]:
     @get("/", opt=_NEEDS, sync_to_thread=True, summary="Corrections that wait for a second user")
     def waiting(request: _Request) -> list[WaitingOut]:
         with reading(services.store.engine) as connection:
-            found = stored.waiting(connection, principal_of(request))
-        return [
-            WaitingOut(one.correction_id, one.order_id, one.contact_id, one.reading, one.by, one.proposed_at)
-            for one in found
-        ]
+            found = corrections.waiting_for(connection, principal_of(request))
+        return [_out(*one) for one in found]
 
     @post(
         "/",
@@ -91,11 +92,15 @@ def routes(services: Services) -> list[Router]:
         responses=problems(404, 409, 422),
     )
     async def confirm(request: _Request, correction_id: FromPath[Annotated[str, Meta(max_length=64)]]) -> None:
-        do = partial(_confirm, services, principal_of(request), correction_id, _origin(request))
-        await to_thread.run_sync(do)
+        await to_thread.run_sync(confirm_correction, services, request, correction_id)
 
     handlers: list[Any] = [waiting, propose, confirm]
     return [Router("/v1/corrections", route_handlers=handlers, tags=["corrections"])]
+
+
+def _out(one: StoredCorrection, _: object, may_confirm: bool, counts_at: datetime | None) -> WaitingOut:
+    shown = one.correction_id, one.order_id, one.contact_id, one.reading, one.by, one.proposed_at
+    return WaitingOut(*shown, may_confirm, counts_at)
 
 
 def _propose(services: Services, author: Principal, wish: Wish, origin: str) -> corrections.Proposed:
@@ -105,7 +110,9 @@ def _propose(services: Services, author: Principal, wish: Wish, origin: str) -> 
     return _in_transaction(services, _do)
 
 
-def _confirm(services: Services, second: Principal, correction_id: str, origin: str) -> None:
+def confirm_correction(services: Services, request: _Request, correction_id: str) -> None:
+    """Confirm a correction as who sends the request. Raises NotFoundException, and Problem 409 if they may not."""
+    second, origin = principal_of(request), _origin(request)
     _in_transaction(
         services,
         lambda connection: corrections.confirm(

@@ -1,7 +1,7 @@
 """The dashboard: plain HTML that is complete without a script."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from http import HTTPStatus
@@ -16,17 +16,18 @@ from sqlalchemy import Connection
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.diagnosis import diagnose
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Figures, figures_of
 from pipeline.domain.setup import Setup
 from pipeline.notifiers.wording import sentences
-from pipeline.store.acts.corrections import waiting
+from pipeline.store.acts.corrections import number_waiting
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.journal import Version
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.alerts import newest_alerts
-from pipeline.store.reads.answers import opened, verbatims
+from pipeline.store.reads.answers import StoredAnswer, opened, verbatims
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.reads.levels import level_uses
 from pipeline.store.reads.order_record import read_orders
@@ -117,7 +118,7 @@ def _state(connection: Connection, viewer: Principal, store: Store) -> _State:
     clock = clock_of(connection)
     since = datetime.combine(clock.date(), time.min, UTC) - timedelta(days=UNRESOLVED_DAYS)
     unresolved = unresolved_questions(connection, viewer, since, _MOST_ORDERS)
-    corrections = len(waiting(connection, viewer)) if viewer.may(Permission.CORRECT) else 0
+    corrections = number_waiting(connection, viewer) if viewer.may(Permission.CORRECT) else 0
     return _State(version_of(connection, viewer, store), clock.date(), unresolved, corrections)
 
 
@@ -129,25 +130,29 @@ def _render(
     connection: Connection,
     state: _State,
 ) -> str:
-    level, today = report_filter.by or "", state.today
+    no_figures = panels.why_no_figures(viewer.scope, levels(setup))
+    comments, orders = _comments(store, viewer, connection)
+    cards = [panels.comment_card(answer, orders.get(answer.order_id)) for answer in comments]
+    if no_figures is not None:
+        shown = {"no_figures": no_figures, "comments": cards, "unresolved_days": UNRESOLVED_DAYS, **state._asdict()}
+        return _environment.get_template("no_figures.html.j2").render(viewer=viewer, **shown)
+    level, today, scoped = report_filter.by or "", state.today, not viewer.scope.is_everything
     segments = report_filter.segments(connection, viewer)
     alerts = newest_alerts(connection, viewer, today, _MOST_ALERTS)
     fleet = _figures(report_filter.fleet(connection, viewer))
     findings = diagnose(level, segments, alerts, report_filter.last)
-    comments = opened(connection, store.vault, verbatims(connection, viewer, COMMENTS))
-    comments = [answer for answer in comments if answer.comment is not None]  # of nobody who was erased
-    orders = read_orders(connection, viewer, [answer.order_id for answer in comments])
     alerted = [alert.value for alert in alerts if alert.dimension == level and alert.notifies]
     return _environment.get_template("dashboard.html.j2").render(
         **state._asdict(),
         viewer=viewer,
+        scoped=scoped,
         unresolved_days=UNRESOLVED_DAYS,
         filter=report_filter,
         levels=levels(setup),
-        exceeded=[panels.exceeded(use, setup) for use in level_uses(connection, setup.levels) if use.exceeded],
+        exceeded=[] if scoped else _exceeded(connection, setup),
         presets=_presets(report_filter, today),
         fleet=fleet,
-        headline=panels.headline(fleet),
+        headline=panels.headline(fleet, viewer.scope),
         experienced=panels.experienced(fleet.compared),
         gap=panels.gap(fleet.compared),
         facts=panels.facts(fleet),
@@ -155,11 +160,24 @@ def _render(
         groups=panels.alert_groups(alerts),
         most_alerts=_MOST_ALERTS,
         opening=sentences.conclude(level, findings),
-        findings=[(finding, sentences.explain(finding)) for finding in findings],
+        findings=[(finding, sentences.explain(finding, scoped)) for finding in findings],
         funnel=panels.funnel(fleet),
-        comments=[panels.comment_card(answer, orders.get(answer.order_id)) for answer in comments],
+        comments=cards,
         tolerances=[(null.signal, panels.tolerance(null)) for null in newest_baselines(connection, viewer)],
     )
+
+
+def _comments(
+    store: Store, viewer: Principal, connection: Connection
+) -> tuple[list[StoredAnswer], Mapping[str, Order]]:
+    """The newest comments that the viewer may read, opened, and their orders by id."""
+    found = opened(connection, store.vault, verbatims(connection, viewer, COMMENTS))
+    found = [answer for answer in found if answer.comment is not None]  # of nobody who was erased
+    return found, read_orders(connection, viewer, [answer.order_id for answer in found])
+
+
+def _exceeded(connection: Connection, setup: Setup) -> list[str]:
+    return [panels.exceeded(use, setup) for use in level_uses(connection, setup.levels) if use.exceeded]
 
 
 def _figures(counts: Counts) -> Figures:

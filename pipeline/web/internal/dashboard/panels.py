@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from markupsafe import Markup
 
+from pipeline.domain.access.scopes import ACCOUNT, Scope
 from pipeline.domain.detection.baseline import BASELINE_MIN_PAIRS
 from pipeline.domain.detection.levels import LevelUse
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, experience_of, observations
@@ -126,9 +127,28 @@ def gap(compared: Compared | None) -> Cell:
     return _cell(compared.gap if compared else None, _signed)
 
 
-def headline(fleet: Figures) -> str:
-    """The main result in two or three sentences."""
+def why_no_figures(scope: Scope, levels: Sequence[str]) -> str | None:
+    """Why nothing that these levels count is in a scope, in two sentences; None: something is, or may be later."""
+    entries = scope.entries or ()
+    names = {entry.dimension for entry in entries}
+    if scope.is_everything or names & {part for level in levels for part in level.split("+")}:
+        return None
+    counted = " and ".join(filter(None, (", ".join(levels[:-1]), levels[-1])))
+    if names == {ACCOUNT}:
+        theirs = f"{'account' if len(entries) == 1 else 'accounts'} {', '.join(entry.value for entry in entries)}"
+        return f"You see the orders of {theirs}. Figures and alerts are counted by {counted}, not by account."
+    return (
+        f"You see the orders of {', '.join(scope.texts()) or 'nothing'}. Figures and alerts are counted by {counted}."
+    )
+
+
+def headline(fleet: Figures, scope: Scope) -> str:
+    """The main result in two or three sentences, for whoever has that scope."""
     claim, compared = fleet.claims[1], fleet.compared
+    if not scope.is_everything and scope.parts is None:
+        return (
+            "Your scope names segments of several levels. They may share orders, so each has figures of its own only."
+        )
     if claim.share is None:
         return "No delivery with a promise was reported in this period, so there is nothing to compare yet."
     claimed = f"Operations reports {sentences.percent(claim.share)} of deliveries on time."

@@ -4,13 +4,11 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from anyio import to_thread
-from jinja2 import Environment
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
@@ -24,12 +22,12 @@ from pipeline.store.asks.phone_messages import SentMessage, newest_messages
 from pipeline.store.db.engine import reading
 from pipeline.store.people.keys import open_words
 from pipeline.store.people.vault import Vault
-from pipeline.web.auth.access import needs
+from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import printable, read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
-from pipeline.web.http.templating import environment
+from pipeline.web.internal.layout import page_environment
 from pipeline.web.public.inbound import handle_text
 
 SOURCE = "phone"
@@ -76,7 +74,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
     @get("/phone", opt=_NEEDS, media_type=MediaType.HTML, include_in_schema=False)
     async def show(request: _Request) -> Response[str]:
         """All phones, the one with the newest message first."""
-        return _page("phone.html.j2", await to_thread.run_sync(_screens), csrf=csrf_of(request))
+        return _page("phone.html.j2", request, await to_thread.run_sync(_screens))
 
     @get("/phone/screens", opt=_PASSIVE, media_type=MediaType.HTML, include_in_schema=False)
     async def refresh(request: _Request) -> Response[str]:
@@ -85,7 +83,7 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         tag = _tag(found)
         if request.headers.get("if-none-match") == tag:
             return Response("", status_code=304, headers={"etag": tag})
-        return _page("phone_screens.html.j2", found, tag, csrf_of(request))
+        return _page("phone_screens.html.j2", request, found)
 
     @post("/phone/reply", opt=_NEEDS, status_code=303, request_max_body_size=MAX_BODY, include_in_schema=False)
     async def reply(request: _Request) -> Redirect:
@@ -141,15 +139,16 @@ def _tag(found: Sequence[Screen]) -> str:
     return f'"{sha256(shown.encode()).hexdigest()[:32]}"'
 
 
-def _page(template: str, found: Sequence[Screen], tag: str | None = None, csrf: str = "") -> Response[str]:
-    page = _environment().get_template(template).render(csrf=csrf, screens=found, anchor=anchor, most=MAX_TEXT)
-    return Response(page, media_type=MediaType.HTML, headers={"etag": tag or _tag(found)})
+def _page(template: str, request: _Request, found: Sequence[Screen]) -> Response[str]:
+    shown = {"screens": found, "anchor": anchor, "most": MAX_TEXT}
+    viewer, csrf = principal_of(request), csrf_of(request)
+    page = _environment.get_template(template).render(viewer=viewer, csrf=csrf, **shown)
+    return Response(page, media_type=MediaType.HTML, headers={"etag": _tag(found)})
 
 
 def _clock(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%H:%M}"
 
 
-@lru_cache
-def _environment() -> Environment:
-    return environment("pipeline.web.internal.demo_phone", filters={"clock": _clock})
+_environment = page_environment("pipeline.web.internal.demo_phone")
+_environment.filters["clock"] = _clock

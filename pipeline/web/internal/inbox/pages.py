@@ -18,7 +18,9 @@ from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
+from pipeline.web.internal.api.corrections import confirm_correction
 from pipeline.web.internal.api.inbox import submit
+from pipeline.web.internal.inbox.corrections import corrections_for
 from pipeline.web.internal.inbox.views import WHY, conversation_of, entries_of, reading_in_words
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.public.inbound import READER
@@ -41,22 +43,27 @@ _environment.filters["reading"] = reading_in_words
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /inbox`, `GET /inbox/{item_id}` and `POST /inbox/{item_id}`."""
+    """`GET /inbox`, `GET` and `POST /inbox/{item_id}`, and `POST /corrections/{correction_id}/confirm`."""
     store = services.store
 
     @get("/inbox", opt=_READ, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def inbox_page(request: _Request, after: FromQuery[str] = "") -> Page:
+        return _inbox_page(request, after)
+
+    def _inbox_page(request: _Request, after: str, problem: str = "", status: HTTPStatus = HTTPStatus.OK) -> Page:
         viewer = principal_of(request)
         with reading_database(store.engine) as connection:
             last = inbox.read_item(connection, viewer, after) if after else None
             position = None if last is None else Position(last.received_at, last.item_id)
             found = inbox.waiting(connection, viewer, _A_PAGE + 1, position)
             entries = entries_of(connection, store, viewer, READER, found[:_A_PAGE])
+            corrections = corrections_for(connection, store, viewer)
             number, reviewed = inbox.number_waiting(connection, viewer), inbox.reviewed(connection, viewer)
         more = entries[-1].id if len(found) > _A_PAGE else None
         template = _environment.get_template("inbox.html.j2")
         shown = {"entries": entries, "number": number, "reviewed": reviewed, "more": more, "why": WHY}
-        return html(template.render(viewer=viewer, **shown))
+        shown |= {"corrections": corrections, "problem": problem}
+        return html(template.render(viewer=viewer, csrf=csrf_of(request), **shown), status)
 
     def _reply_page(request: _Request, item_id: str, problem: str = "", status: HTTPStatus = HTTPStatus.OK) -> Page:
         viewer = principal_of(request)
@@ -65,8 +72,11 @@ def routes(services: Services) -> list[Any]:
             if item is None:
                 return error_page(viewer, HTTPStatus.NOT_FOUND, "Not in the inbox", _UNKNOWN)
             found = conversation_of(connection, store, viewer, READER, item)
+            waiting = corrections_for(connection, store, viewer, item.order_id).shown if item.proposed_by else []
+        correction = next((one for one in waiting if one.item_id == item.item_id), None)
         template = _environment.get_template("reply.html.j2")
         shown = {"item": found.entry, "conversation": found.conversation, "problem": problem, **_CHOICES}
+        shown["correction"] = correction
         return html(template.render(viewer=viewer, csrf=csrf_of(request), **shown), status)
 
     @get("/inbox/{item_id:str}", opt=_READ, media_type=MediaType.HTML, include_in_schema=False)
@@ -84,7 +94,16 @@ def routes(services: Services) -> list[Any]:
             return await to_thread.run_sync(_reply_page, request, item_id, problem.detail, status)
         return Redirect("/inbox", status_code=303)
 
-    return [inbox_page, reply_page, decide]
+    @post("/corrections/{correction_id:str}/confirm", opt=_DECIDE, include_in_schema=False)
+    async def confirm(request: _Request, correction_id: FromPath[str]) -> Response[Any]:
+        try:
+            await to_thread.run_sync(confirm_correction, services, request, correction_id)
+        except Problem as problem:
+            status = HTTPStatus(problem.status_code)
+            return await to_thread.run_sync(_inbox_page, request, "", problem.detail, status)
+        return Redirect("/inbox", status_code=303)
+
+    return [inbox_page, reply_page, decide, confirm]
 
 
 _UNKNOWN = "There is no such reply in the inbox."

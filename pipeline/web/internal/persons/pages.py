@@ -24,6 +24,7 @@ from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.services import Services
 from pipeline.web.internal.layout import html, page_environment
+from pipeline.web.internal.persons.history import histories_of
 
 _MAX_FIELDS = 10
 _MAX_LENGTH = 500  # characters of an address or an id
@@ -84,9 +85,9 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
                 media_type="application/json",
                 headers={"content-disposition": 'attachment; filename="personal-data.json"'},
             )
-        known = msgspec.to_builtins(data)
+        shown = {"data": data, "histories": histories_of(data), "stored": msgspec.to_builtins(data), "lists": _LISTS}
         template = _environment.get_template("export.html.j2")
-        return html(template.render(viewer=viewer, csrf=csrf_of(request), data=known, lists=_LISTS))
+        return html(template.render(viewer=viewer, csrf=csrf_of(request), **shown))
 
     @post("/persons/erase", opt=_ERASE, status_code=200, include_in_schema=False)
     async def ask_for_erasure(request: _Request) -> Response[str]:

@@ -4,6 +4,8 @@ import html
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -12,7 +14,9 @@ from litestar.testing import TestClient
 from pyotp.totp import TOTP
 from sqlalchemy import Engine, text
 
+from pipeline.app.administration.users import new_start_path
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.domain.access.links import START_LINK_LASTS
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import LOCAL
 from pipeline.store.acts import acts
@@ -60,13 +64,58 @@ def acts_of(engine: Engine) -> list[tuple[str, str, str]]:
 # The start token
 
 
-def test_the_printed_link_is_exchanged_for_a_cookie(client: TestClient[Any]) -> None:
-    answer = client.get("/sign-in", params={"token": START_TOKEN})
+def start_link(engine: Engine) -> str:
+    with engine.begin() as connection:
+        return new_start_path(connection)
+
+
+def test_the_start_link_is_exchanged_for_a_cookie_once(engine: Engine, client: TestClient[Any]) -> None:
+    link = start_link(engine)
+    answer = client.get(link)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
     assert START_TOKEN not in cookie
     assert client.get("/metrics").status_code == 200, "the client keeps the cookie"
+    assert client.get(link).headers["location"] == "/", "opened again in the browser that it signed in"
+    client.cookies.clear()
+    again = client.get(link)
+    assert (again.status_code, "set-cookie" in again.headers) == (401, False)
+    assert "This link does not work" in again.text
+
+
+def test_a_start_link_ends(runtime: EmbeddedRunner) -> None:
+    link = start_link(runtime.engine)
+    late = Clock(datetime.now(UTC) + START_LINK_LASTS)
+    with listener(app_of(runtime, late)) as client:
+        assert client.get(link).status_code == 401
+
+
+def test_two_browsers_that_open_a_start_link_at_once_are_not_both_signed_in(runtime: EmbeddedRunner) -> None:
+    with ThreadPoolExecutor(2) as threads, listener(app_of(runtime)) as one, listener(app_of(runtime)) as other:
+        for _ in range(5):
+            link = start_link(runtime.engine)
+            answers = list(threads.map(lambda browser, path=link: browser.get(path).status_code, (one, other)))
+            assert sorted(answers) == [303, 401]
+            one.cookies.clear()
+            other.cookies.clear()
+
+
+def test_no_route_takes_the_start_token_from_an_address(client: TestClient[Any]) -> None:
+    for path in ("/sign-in", "/sign-in/start", "/", "/metrics", "/v1/report"):
+        for name in ("token", "key", "code", "access_token"):
+            answer = client.get(path, params={name: START_TOKEN})
+            assert "set-cookie" not in answer.headers
+            assert answer.status_code in ({200} if path == "/sign-in" else {401, 429})
+
+
+def test_guesses_of_start_links_are_slowed_down_but_never_the_right_one(
+    engine: Engine, client: TestClient[Any]
+) -> None:
+    codes = [client.get("/sign-in/start", params={"key": f"guess {n}"}).status_code for n in range(30)]
+    assert set(codes) == {401, 429}
+    assert codes[-1] == 429
+    assert client.get(start_link(engine)).status_code == 303
 
 
 def test_the_start_token_can_also_be_pasted(client: TestClient[Any]) -> None:
@@ -78,7 +127,7 @@ def test_the_start_token_can_also_be_pasted(client: TestClient[Any]) -> None:
 
 
 def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
-    for answer in (client.get("/sign-in", params={"token": "x"}), client.post("/sign-in", data={"token": "x"})):
+    for answer in (client.get("/sign-in/start", params={"key": "x"}), client.post("/sign-in", data={"token": "x"})):
         assert answer.status_code == 401
         assert "set-cookie" not in answer.headers
     wrong = ({"authorization": "Bearer x"}, {"authorization": f"Basic {START_TOKEN}"}, {"cookie": f"{SESSION}=x"})
@@ -89,7 +138,7 @@ def test_an_invalid_token_is_refused(client: TestClient[Any]) -> None:
 
 
 def test_a_generated_start_token_ends_with_the_first_admin(runtime: EmbeddedRunner, client: TestClient[Any]) -> None:
-    client.get("/sign-in", params={"token": START_TOKEN})
+    client.get(start_link(runtime.engine))
     add_user(runtime.engine, "mia", Role.MANAGEMENT)
     add_user(runtime.engine, "ada", Role.ADMIN, password=False)
     assert client.get("/", headers=BEARER).status_code == 200
@@ -98,11 +147,12 @@ def test_a_generated_start_token_ends_with_the_first_admin(runtime: EmbeddedRunn
         users.set_password(connection, "ada", "hash", at())
     problem(client.get("/", headers=BEARER), 401)
     problem(client.get("/"), 401)
-    assert client.get("/sign-in", params={"token": START_TOKEN}).status_code == 401
+    assert client.get(start_link(runtime.engine)).status_code == 401
+    assert client.post("/sign-in", data={"token": START_TOKEN}).status_code == 401
     assert 'name="token"' not in client.get("/sign-in").text
     with listener(app_of(runtime, sign_in_token=START_TOKEN)) as configured:
         assert configured.get("/", headers=BEARER).status_code == 200, "a configured one goes on working"
-        assert configured.get("/sign-in", params={"token": START_TOKEN}).status_code == 303
+        assert configured.get(start_link(runtime.engine)).status_code == 303
 
 
 def test_the_metrics_token_opens_metrics_and_nothing_else(runtime: EmbeddedRunner) -> None:
@@ -128,7 +178,6 @@ def test_a_link_to_a_page_survives_the_sign_in(engine: Engine, client: TestClien
         wrong = client.post("/sign-in", data=fields | {"token": "x"})
         assert hidden[0] in wrong.text, "still known after a mistake"
         assert client.post("/sign-in", data=fields | {"token": START_TOKEN}).headers["location"] == path
-        assert client.get("/sign-in", params=fields | {"token": START_TOKEN}).headers["location"] == path
         assert sign_in(client, "mia", **fields).headers["location"] == path
         client.cookies.clear()
     assert client.get("/", headers=HTML).headers["location"] == "/sign-in"
@@ -155,7 +204,6 @@ def test_a_link_to_a_page_survives_the_sign_in(engine: Engine, client: TestClien
 def test_the_sign_in_leads_to_no_other_site(client: TestClient[Any], elsewhere: str) -> None:
     fields = {"token": START_TOKEN, "next": elsewhere}
     assert client.post("/sign-in", data=fields).headers["location"] == "/"
-    assert client.get("/sign-in", params=fields).headers["location"] == "/"
 
 
 # Passwords
