@@ -80,6 +80,7 @@ class OrderStore:
         self._levels = levels
         self._loaded: dict[str, _Loaded] = {}
         self._touched: dict[str, _Loaded] = {}
+        self._unwritten: dict[str, _Loaded] = {}
         self._deltas: dict[Cell, dict[str, int]] = {}
 
     def load(self, order_ids: Collection[str]) -> None:
@@ -104,7 +105,7 @@ class OrderStore:
         if loaded is None:
             self.load([order_id])
             loaded = self._loaded[order_id]
-        self._touched[order_id] = loaded
+        self._touched[order_id] = self._unwritten[order_id] = loaded
         return loaded.order
 
     def peek(self, order_id: str) -> Order:
@@ -140,6 +141,7 @@ class OrderStore:
                     self._add(before.cells, difference(before.counts, {}))
                     self._add(after.cells, after.counts)
                     loaded.counted = after
+                    self._unwritten[order_id] = loaded
 
     def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
         """The fleet's counters summed over those days, including what is not written yet."""
@@ -197,14 +199,16 @@ class OrderStore:
         return sums
 
     def flush(self) -> None:
-        """Write the orders that changed."""
+        """Write the orders that changed since the last call."""
         self._count_touched()
         changed = []
-        for order_id, loaded in self._loaded.items():
+        for order_id, loaded in self._unwritten.items():
             facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
             if facts != loaded.facts or dialogue != loaded.dialogue or loaded.counted is not loaded.stored:
+                loaded.facts, loaded.dialogue, loaded.stored = facts, dialogue, loaded.counted
                 counted, memberships = _encode(loaded.counted).decode(), membership_text(loaded.order.facts)
                 changed.append((order_id, facts.decode(), dialogue.decode(), counted, memberships))
+        self._unwritten.clear()
         upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_figures(self) -> None:
