@@ -63,6 +63,7 @@ PERMISSIONS: Mapping[str, str | None] = {
     "bench embedded": None,
     "bench live": None,
     "bench notices": None,
+    "bench pages": None,
     "bench start-up": None,
 }
 

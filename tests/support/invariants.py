@@ -1,18 +1,21 @@
 """Invariants of every installation, for all events in any order and after any failure."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, func, select
 
 from pipeline.domain.detection.segments import Series
+from pipeline.domain.reports.spans import SPANS, first_day
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.journal.state import clock_of
 from pipeline.store.schema.evidence import evidence, pairs
-from pipeline.store.schema.orders import orders, rollups
+from pipeline.store.schema.orders import orders, rollup_sums, rollups
 
 _A_DAY = 3  # pairs of one account in a segment
 
@@ -31,10 +34,21 @@ def _figures(engine: Engine) -> list[str]:
             for dimension, segment, day in known["places"]:
                 counted.update({(dimension, segment, day, name): n for name, n in known["counts"].items() if n})
         found = {tuple(row[:4]): row.n for row in connection.execute(select(rollups))}
+        sums = {tuple(row[:5]): row.n for row in connection.execute(select(rollup_sums)) if row.n}
         crowded = [row for row in connection.execute(days.group_by(*days.selected_columns[:5])) if row[-1] > _A_DAY]
-    return (["the figures differ from those of the orders"] if found != dict(counted) else []) + [
-        f"more than {_A_DAY} pairs of an account on one day: {row}" for row in crowded
-    ]
+    wrong = ["the figures differ from those of the orders"] if found != dict(counted) else []
+    if sums != span_sums(found):
+        wrong.append("the sums of weeks and months differ from those of their days")
+    return wrong + [f"more than {_A_DAY} pairs of an account on one day: {row}" for row in crowded]
+
+
+def span_sums(days: Mapping[tuple[Any, ...], int]) -> dict[tuple[Any, ...], int]:
+    """The rows that `rollup_sums` has to have, from those of `rollups`."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for (dimension, value, day, counter), n in days.items():
+        for span in SPANS:
+            found[dimension, span, first_day(span, day), value, counter] += n
+    return {key: n for key, n in found.items() if n}
 
 
 def _evidence(engine: Engine, setup: Setup) -> list[str]:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import Format, Output, print_json
+
 app = typer.Typer(no_args_is_help=True, help="Measure throughput and latency on this machine.")
 
 
@@ -51,6 +53,36 @@ def bench_notices(
     from pipeline.bench import notices
 
     notices.measure(Console(), openings, rate)
+
+
+@app.command("pages")
+def bench_pages(
+    orders: Annotated[int, typer.Option(min=1_000, help="Number of orders of the company.")] = 1_000_000,
+    database_url: Annotated[
+        str | None, typer.Option(help="URL of a PostgreSQL database: empty, or filled by this command before.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of the SQLite file and the key. Default: one for each size, kept.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Readings of each page that count.")] = 20,
+    page: Annotated[
+        list[str] | None, typer.Option(help="Name of a page to read. Can be repeated. Default: all.")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Measure each page on the database of a large company, which is made once. Each is read right after an event."""
+    import tempfile
+
+    from rich.console import Console
+
+    from pipeline.bench.pages import reading
+
+    place = folder or Path(tempfile.gettempdir()) / f"unvarnished-bench-{orders}"
+    found = reading.measure(orders, place, database_url, rounds, page or ())
+    if output is Format.JSON:
+        print_json([measured._asdict() for measured in found])
+    else:
+        reading.show(Console(), found)
 
 
 @app.command("start-up")

@@ -34,6 +34,7 @@ def _edge(outside: float, inside: float, excluded: Callable[[float], bool]) -> f
     return (outside + inside) / 2
 
 
+@lru_cache(maxsize=65_536)  # an answer changes the counts of some segments; a page shows those of all
 def rate_interval(s: float, n: float, alpha: float = 0.05) -> tuple[float, float]:
     """Interval for a rate, from `s` hits among `n` answers; both ends in [0, 1].
 
@@ -102,7 +103,7 @@ def mean_interval(counts: Mapping[float, int], low: float, high: float, alpha: f
     return low + width * bottom, low + width * top
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _betting_interval(counts: tuple[tuple[float, int], ...], alpha: float) -> tuple[float, float]:
     target = -math.log(alpha)
     mean = sum(x * n for x, n in counts) / sum(n for _, n in counts)

@@ -4,6 +4,7 @@ Each entry is escaped and stands between spaces, so that one entry is never part
 """
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Connection, false, func, or_, select, true
@@ -55,6 +56,7 @@ def visible_orders(connection: Connection, principal: Principal, order_ids: Coll
     return set(connection.execute(query).scalars())
 
 
+@lru_cache(maxsize=65_536)
 def _escaped(entry: tuple[str, str]) -> str:
     dimension, value = entry
     return f" {quote(dimension, safe='')}={quote(value, safe='')}"

@@ -14,7 +14,9 @@ from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
-from pipeline.store.db.bulk import add, among, among_rows, remove, upsert
+from pipeline.store.db.bulk import among, among_rows, upsert
+from pipeline.store.orders import figures
+from pipeline.store.orders.figures import Cell
 from pipeline.store.orders.memberships import membership_text
 from pipeline.store.schema.orders import orders, rollups
 
@@ -22,8 +24,6 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode  # quantities as 
 _facts = msgspec.json.Decoder(Facts)
 _dialogue = msgspec.json.Decoder(Dialogue)
 
-_Cell = tuple[str, str, int]  # dimension, value, day: a cell has one row of the rollups for each counter
-_COUNTER = ("dimension", "value", "day", "counter", "n")
 _CONTACT_COUNTERS = ("clean", "clean:unreachable", "risk", "risk:unreachable")  # in the order of `SegmentSums`
 
 
@@ -33,7 +33,7 @@ class _Counted(Struct, frozen=True):
     Stored with the order, so that a later version of the rules subtracts exactly what an earlier version added.
     """
 
-    cells: tuple[_Cell, ...] = field(default=(), name="places")
+    cells: tuple[Cell, ...] = field(default=(), name="places")
     counts: dict[str, int] = {}
 
 
@@ -80,7 +80,8 @@ class OrderStore:
         self._levels = levels
         self._loaded: dict[str, _Loaded] = {}
         self._touched: dict[str, _Loaded] = {}
-        self._deltas: dict[_Cell, dict[str, int]] = {}
+        self._unwritten: dict[str, _Loaded] = {}
+        self._deltas: dict[Cell, dict[str, int]] = {}
 
     def load(self, order_ids: Collection[str]) -> None:
         """Read these orders in one query; unknown ones become new."""
@@ -104,7 +105,7 @@ class OrderStore:
         if loaded is None:
             self.load([order_id])
             loaded = self._loaded[order_id]
-        self._touched[order_id] = loaded
+        self._touched[order_id] = self._unwritten[order_id] = loaded
         return loaded.order
 
     def peek(self, order_id: str) -> Order:
@@ -140,6 +141,7 @@ class OrderStore:
                     self._add(before.cells, difference(before.counts, {}))
                     self._add(after.cells, after.counts)
                     loaded.counted = after
+                    self._unwritten[order_id] = loaded
 
     def fleet(self, first_day: int, last_day: int) -> dict[str, int]:
         """The fleet's counters summed over those days, including what is not written yet."""
@@ -197,28 +199,21 @@ class OrderStore:
         return sums
 
     def flush(self) -> None:
-        """Write the orders that changed."""
+        """Write the orders that changed since the last call."""
         self._count_touched()
         changed = []
-        for order_id, loaded in self._loaded.items():
+        for order_id, loaded in self._unwritten.items():
             facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
             if facts != loaded.facts or dialogue != loaded.dialogue or loaded.counted is not loaded.stored:
+                loaded.facts, loaded.dialogue, loaded.stored = facts, dialogue, loaded.counted
                 counted, memberships = _encode(loaded.counted).decode(), membership_text(loaded.order.facts)
                 changed.append((order_id, facts.decode(), dialogue.decode(), counted, memberships))
+        self._unwritten.clear()
         upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_figures(self) -> None:
         """Write the figures. Called last: every transaction writes these rows, and their locks block the others."""
-        rows = sorted(
-            (dimension, value, day, counter, n)
-            for (dimension, value, day), counts in self._deltas.items()
-            for counter, n in counts.items()
-            if n
-        )
-        add(self._connection, rollups, rows, ("n",), _COUNTER)
-        fallen = [(*row[:4], 0) for row in rows if row[4] < 0]
-        if fallen:  # a counter that is back at 0 leaves no row
-            remove(self._connection, rollups, fallen, _COUNTER)
+        figures.add(self._connection, self._deltas)
 
     def _count(self, order: Order) -> _Counted:
         counts = contribution(order)
@@ -227,7 +222,7 @@ class OrderStore:
         facts = order.facts
         return _Counted(_cells(tuple(facts.dimensions.items()), facts.day(), self._levels), counts)
 
-    def _add(self, cells: Sequence[_Cell], counts: dict[str, int]) -> None:
+    def _add(self, cells: Sequence[Cell], counts: dict[str, int]) -> None:
         if not counts:
             return
         for cell in cells:
@@ -237,7 +232,7 @@ class OrderStore:
 
 
 @lru_cache(maxsize=16_384)
-def _cells(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[_Cell, ...]:
+def _cells(dimensions: tuple[tuple[str, str], ...], day: int, levels: tuple[Level, ...]) -> tuple[Cell, ...]:
     segments = [Segment(*TOTAL), *segments_of(dict(dimensions), levels)]
     return tuple((segment.dimension, segment.value, day) for segment in segments)
 

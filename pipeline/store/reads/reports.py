@@ -1,13 +1,22 @@
-"""The figures of reports, read from sums that are kept up to date: no query here scans the orders."""
+"""The figures of reports, read from sums that are kept up to date: no query here scans the orders.
+
+A period is read as whole months, weeks at its edges and the days that are left (`domain.reports.spans`).
+"""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select, union_all
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import TOTAL
+from pipeline.domain.reports.counts import Counts
+from pipeline.domain.reports.spans import ALWAYS, Part, Span, parts
 from pipeline.store.db.bulk import among
-from pipeline.store.schema.orders import rollups
+from pipeline.store.schema.orders import rollup_sums, rollups
+
+_EVER = (rollup_sums.c.span == "all", rollup_sums.c.first_day == ALWAYS)
 
 
 def total(
@@ -37,11 +46,16 @@ def by_segment(
     """The counters of every segment of a level that the principal sees, summed over the days (as in `total`), without
     those that sum to 0.
     """
+    seen = None if principal.scope.is_everything else segment_names(connection, principal, dimension)
+    names = _names(dimension)
+    summed = [_part(connection, dimension, part, seen, names) for part in parts(first_day, last_day)]
+    if not summed:
+        return {}
+    rows = union_all(*summed).subquery()
     query = (
-        select(rollups.c.value, rollups.c.counter, func.sum(rollups.c.n))
-        .where(*_segments(connection, principal, dimension), *_within(first_day, last_day))
-        .group_by(rollups.c.value, rollups.c.counter)
-        .order_by(rollups.c.value, rollups.c.counter)
+        select(rows.c.value, rows.c.counter, func.sum(rows.c.n))
+        .group_by(rows.c.value, rows.c.counter)
+        .order_by(rows.c.value, rows.c.counter)
     )
     found: dict[str, dict[str, int]] = {}
     for value, counter, n in connection.execute(query):
@@ -50,42 +64,79 @@ def by_segment(
     return found
 
 
+def series(
+    connection: Connection,
+    principal: Principal,
+    dimension: str,
+    values: Collection[str],
+    span: Span,
+    first_days: Sequence[int],
+    counters: Collection[str],
+) -> dict[str, dict[int, Counts]]:
+    """These counters of those of the segments that the principal sees, by the first day of each span (ordinals). Spans
+    and segments without any of the counters are left out.
+    """
+    seen = sorted(value for value in values if _sees(principal, dimension, value))
+    sums = rollup_sums.c
+    query = select(sums.value, sums.first_day, sums.counter, sums.n).where(
+        sums.dimension == dimension,
+        sums.span == span,
+        among(connection, sums.first_day, first_days),
+        among(connection, sums.value, seen),
+        among(connection, sums.counter, sorted(counters)),
+    )
+    found: dict[str, dict[int, dict[str, int]]] = {}
+    for value, day, counter, n in connection.execute(query):
+        found.setdefault(value, {}).setdefault(day, {})[counter] = n
+    return {value: dict(sorted(days.items())) for value, days in found.items()}
+
+
 def dimensions(connection: Connection, principal: Principal) -> list[str]:
     """The levels that have figures that the principal sees, without the fleet as a whole."""
-    query = select(rollups.c.dimension).where(rollups.c.dimension != TOTAL[0]).distinct()
+    query = select(rollup_sums.c.dimension).where(rollup_sums.c.dimension != TOTAL[0], *_EVER).distinct()
     found = sorted(connection.execute(query).scalars())
     return [name for name in found if principal.scope.is_everything or segment_names(connection, principal, name)]
 
 
 def segment_names(connection: Connection, principal: Principal, dimension: str) -> list[str]:
     """The segments of a level that the principal sees."""
-    names = _all_names(connection, dimension)
-    return [name for name in names if principal.scope.sees_segment(dimension, name)]
+    names = connection.execute(_names(dimension)).scalars()
+    return [name for name in names if _sees(principal, dimension, name)]
 
 
-def _segments(connection: Connection, principal: Principal, dimension: str) -> list[ColumnElement[bool]]:
-    """The condition that a row belongs to a segment of the level that the principal sees."""
-    level = rollups.c.dimension == dimension
-    if principal.scope.is_everything:
-        return [level]
-    return [level, among(connection, rollups.c.value, segment_names(connection, principal, dimension))]
+def _sees(principal: Principal, dimension: str, value: str) -> bool:
+    return principal.scope.is_everything or principal.scope.sees_segment(dimension, value)
 
 
-def _all_names(connection: Connection, dimension: str) -> list[str]:
-    """The segments of a level. Jumps from value to value along the index, however many days each has."""
-    first = select(func.min(rollups.c.value).label("value")).where(rollups.c.dimension == dimension)
-    names = first.cte("names", recursive=True)
-    following = select(func.min(rollups.c.value)).where(
-        rollups.c.dimension == dimension, rollups.c.value > names.c.value
-    )
+def _part(
+    connection: Connection, dimension: str, part: Part, seen: list[str] | None, names: Select[str]
+) -> Select[Any]:
+    """The rows of a part of a period. `seen`: the segments that the principal sees; None: all of `names`."""
+    if part.unit == "day":
+        days = rollups.c
+        # By segment, then by day: the key of the table leads to the days of each segment.
+        mine = days.value.in_(names) if seen is None else among(connection, days.value, seen)
+        here = [days.dimension == dimension, mine, *_between(days.day, part)]
+        return select(days.value, days.counter, days.n).where(*here)
+    sums = rollup_sums.c
+    here = [sums.dimension == dimension, sums.span == part.unit, *_between(sums.first_day, part)]
+    if seen is not None:
+        here.append(among(connection, sums.value, seen))
+    return select(sums.value, sums.counter, sums.n).where(*here)
+
+
+def _between(day: ColumnElement[int], part: Part) -> list[ColumnElement[bool]]:
+    if part.first == part.last:
+        return [day == part.first]
+    found = [] if part.first is None else [day >= part.first]
+    return found if part.last is None else [*found, day <= part.last]
+
+
+def _names(dimension: str) -> Select[str]:
+    """The segments of a level, sorted. Jumps from value to value along the key, however many counters each has."""
+    sums = rollup_sums.c
+    here = (sums.dimension == dimension, *_EVER)
+    names: CTE = select(func.min(sums.value).label("value")).where(*here).cte("names", recursive=True)
+    following = select(func.min(sums.value)).where(*here, sums.value > names.c.value)
     names = names.union_all(select(following.scalar_subquery()).where(names.c.value.is_not(None)))
-    return list(connection.execute(select(names.c.value).where(names.c.value.is_not(None))).scalars())
-
-
-def _within(first_day: int | None, last_day: int | None) -> list[ColumnElement[bool]]:
-    bounds = []
-    if first_day is not None:
-        bounds.append(rollups.c.day >= first_day)
-    if last_day is not None:
-        bounds.append(rollups.c.day <= last_day)
-    return bounds
+    return select(names.c.value).where(names.c.value.is_not(None))

@@ -61,3 +61,18 @@ rollups = Table(
     PrimaryKeyConstraint("dimension", "value", "day", "counter"),
     **WITHOUT_ROWID,
 )
+
+# The same counters summed over longer spans (domain.reports.spans), kept in the same transaction as `rollups`: a report
+# of years reads months. `first_day`: of the span. The key has the span before the segment: reports read all segments.
+rollup_sums = Table(
+    "rollup_sums",
+    metadata,
+    Column("dimension", String(200), nullable=False),
+    Column("span", String(5), nullable=False),
+    Column("first_day", Integer, nullable=False),
+    Column("value", String(1_000), nullable=False),
+    Column("counter", String(60), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    PrimaryKeyConstraint("dimension", "span", "first_day", "value", "counter"),
+    **WITHOUT_ROWID,
+)

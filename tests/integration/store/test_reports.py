@@ -10,11 +10,11 @@ from sqlalchemy import Connection, event
 from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.reports.contract import alerts_json, report_json
 from pipeline.store.db.engine import connect
+from pipeline.store.orders import figures
 from pipeline.store.reads import reports
 from pipeline.store.reads.alerts import alerts_as_of
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.schema.evidence import evidence, fleet_days, nulls
-from pipeline.store.schema.orders import rollups
 from tests.support.statistics.alert_rows import OPENED, raise_alert
 
 DAY = date(2026, 3, 2).toordinal()
@@ -29,11 +29,7 @@ def connection(database_url: str) -> Iterator[Connection]:
 
 
 def count(connection: Connection, value: str, day: int, /, dimension: str = "depot", **counters: int) -> None:
-    rows = [
-        {"dimension": dimension, "value": value, "day": day, "counter": name.replace("__", ":"), "n": n}
-        for name, n in counters.items()
-    ]
-    connection.execute(rollups.insert(), rows)
+    figures.add(connection, {(dimension, value, day): {name.replace("__", ":"): n for name, n in counters.items()}})
 
 
 def see_pair(connection: Connection, day: int, value: str = "Lyon", signal: str = "on_time") -> None:

@@ -16,9 +16,9 @@ from deploy.postgres.native import libpq_url
 from pipeline.consumers.runtime.figure_metrics import FigureMetrics
 from pipeline.settings import Settings
 from pipeline.store.db.engine import connect
+from pipeline.store.orders import figures
 from pipeline.store.schema.alerting.cases import cases
 from pipeline.store.schema.inbox import inbox
-from pipeline.store.schema.orders import rollups
 from tests.support.limits import until
 from tests.support.paths import ROOT
 from tests.support.receiving.hooks import HookServer
@@ -43,12 +43,9 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 def count(engine: Engine, level: str, segment: str, day: datetime = NOW, times: int = 1) -> None:
     """Store counters of a segment as the orders of a day would sum up to."""
-    rows = [
-        {"dimension": level, "value": segment, "day": day.date().toordinal(), "counter": name, "n": n * times}
-        for name, n in FULL.items()
-    ]
+    counts = {name: n * times for name, n in FULL.items()}
     with engine.begin() as connection:
-        connection.execute(rollups.insert(), rows)
+        figures.add(connection, {(level, segment, day.date().toordinal()): counts})
 
 
 def incident(engine: Engine, number: int = 1, severity: str = "major", ended: datetime | None = None) -> None:
@@ -192,7 +189,8 @@ def test_a_segment_without_orders_any_more_has_no_series(engine: Engine) -> None
     metrics = update(engine, ("zone",))
     assert segments_shown("zone") == {"Z"}
     with engine.begin() as connection:
-        connection.execute(rollups.delete())
+        gone = {name: -n for name, n in FULL.items()}
+        figures.add(connection, {("zone", "Z", NOW.date().toordinal()): gone})
     metrics.update()
     metrics._store.engine.dispose()
     assert segments_shown("zone") == set()
@@ -256,7 +254,7 @@ def test_every_panel_on_postgresql_returns_rows_to_the_read_only_role(postgresql
                 known = query.replace("$__timeFilter(day::timestamp)", "day BETWEEN '2026-01-01' AND '2027-01-01'")
                 assert reader.execute(known).fetchall(), query
             assert reader.execute("SELECT 1 FROM reporting.segment_days WHERE level = 'account'").fetchall() == []
-            for table in ("people", "orders", "journal", "rollups", "answers"):
+            for table in ("people", "orders", "journal", "rollups", "rollup_sums", "answers"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     reader.execute(f"SELECT * FROM {table}")
     finally:
