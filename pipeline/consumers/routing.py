@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pipeline.consumers import asking, deliveries, evidence, feedback, incidents, missing_scans, orders, tracking
+from pipeline.consumers.silence import orders as silence
+from pipeline.consumers.silence import sources
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -22,6 +24,7 @@ PROCESSORS: Mapping[str, Processor] = {
     "feedback.corrected": feedback.corrected,
     "fulfilment.compared": evidence.compared,
     "embellishment.observed": evidence.observed,
+    "silence.observed": evidence.observed,
 }
 
 TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
@@ -33,4 +36,6 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     TRACKED_EVENT: tracking.handle_tracked_event,
     incidents.REGROUP: incidents.handle_regroup,
     incidents.SNOOZE_END: incidents.handle_snooze_end,
+    silence.SILENCE: silence.handle_silence,
+    sources.SOURCE: sources.handle_source,
 }

@@ -18,7 +18,7 @@ from pipeline.store.schema import (
     tracking,
     users,
 )
-from pipeline.store.schema.alerting import incidents, notices
+from pipeline.store.schema.alerting import incidents, notices, sources
 from pipeline.store.schema.types import metadata
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "notices",
     "orders",
     "people",
+    "sources",
     "tracking",
     "users",
 ]
