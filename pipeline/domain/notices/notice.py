@@ -56,7 +56,7 @@ class Notice(Struct, frozen=True):
     @property
     def is_snoozed(self) -> bool:
         """Whether the incident is set aside; also while it is unverified, too, which its state says then."""
-        return self.data.until is not None
+        return self.data.state == "snoozed" or self.data.until is not None
 
     @property
     def notable(self) -> bool:
