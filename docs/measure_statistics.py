@@ -9,10 +9,12 @@ import random
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from math import sqrt
 
 from pipeline.domain.detection import alerting, baseline, intervals
-from pipeline.simulation import detection, fleets, segments
+from pipeline.domain.detection.pairs import SILENCES
+from pipeline.simulation import detection, fleets, segments, sources
 
 YEAR = baseline.DAYS_PER_YEAR
 ACCOUNTS = 40  # of a segment, each as likely to answer
@@ -192,6 +194,25 @@ def honest_fleets() -> Rows:
         yield _row(fleet.name, *(f"{figure:.2f}" for figure in shown))
 
 
+def other_signals() -> Rows:
+    """False pages of honest fleets a year by the other signals; 50 fleets of two years a row."""
+    silences = [signal for signal in fleets.OTHERS if signal in SILENCES]
+    others = [signal for signal in fleets.OTHERS if signal not in SILENCES]
+    for fleet in fleets.FLEETS:
+        count = fleets.honest(fleet, range(50), signals=others)
+        asked = fleets.honest(replace(fleet, answers=9.0), range(50), signals=silences)
+        figures = [count.per_year(count.pages[signal]) for signal in others]
+        figures += [asked.per_year(asked.pages[signal]) for signal in silences]
+        yield _row(fleet.name, *(f"{figure:.2f}" for figure in figures))
+
+
+def silent_sources() -> Rows:
+    """How often an honest source is called silent, a year, and after how many days one that stops; 20 of each."""
+    for source in (*sources.SOURCES, sources.SHUT):
+        found = [days for seed in range(20) if (days := sources.found_after(source, seed)) is not None]
+        yield _row(source.name, f"{sources.pages_a_year([source], range(20)):.2f}", f"{statistics.median(found):.1f}")
+
+
 def power() -> Rows:
     """A depot of fifty at three levels: 20 % late, 80 % of it hidden; and a fault of 5 points that lasts."""
     company, threshold = segments.Company(late=0.2), baseline.threshold(50, 3, 1.0)
@@ -260,6 +281,8 @@ EXPERIMENTS = (
     resolving,
     power,
     honest_fleets,
+    other_signals,
+    silent_sources,
     coverage,
     widths,
 )

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from pipeline.consumers.runtime import failpoints
+from pipeline.consumers.silence import orders as silence
 from pipeline.domain.asking.ask_states import REFUSED_FOR_GOOD, AskState, loss
 from pipeline.domain.asking.channels import addresses_of
 from pipeline.domain.asking.eligibility import (
@@ -73,6 +74,7 @@ def ask(order: Order, purpose: Purpose, work: UnitOfWork, now: datetime) -> None
         decisions = [scheduled(order, decision, purpose, policy, now) for decision in decisions]
     for decision in decisions:
         _record(order, decision, purpose, work, now)
+    silence.watch(order, work, now)
     dialogue.decided_at.setdefault(purpose, now)
     failpoints.reached("after_decision")
 

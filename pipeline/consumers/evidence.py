@@ -9,17 +9,24 @@ from datetime import date, datetime
 
 from pipeline.consumers import incidents
 from pipeline.domain.detection import alerting, baseline, detector, publication
-from pipeline.domain.detection.pairs import EXPERIENCE, NO_QUESTION, SIGNS
-from pipeline.domain.detection.segments import Segment, Series, segments_of
-from pipeline.domain.events.contract import AlertRaised, EmbellishmentObserved, Event, FulfilmentCompared, Observation
+from pipeline.domain.detection.pairs import EXPERIENCE, NO_QUESTION, SIGNS, SILENCES, UNDELIVERED
+from pipeline.domain.detection.segments import Segment, Series, segments_counted, segments_of
+from pipeline.domain.events.contract import (
+    AlertRaised,
+    EmbellishmentObserved,
+    Event,
+    FulfilmentCompared,
+    Observation,
+    SilenceObserved,
+)
 from pipeline.store.evidence import alerts
 from pipeline.store.evidence.evidence import WINDOW_DAYS, Baseline
 from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
 LEVEL_DAY = "level_day"
-Counted = FulfilmentCompared | EmbellishmentObserved
-DIFFERING = (EXPERIENCE, *SIGNS)  # signals whose honest rate differs between segments
+Counted = FulfilmentCompared | EmbellishmentObserved | SilenceObserved
+DIFFERING = (EXPERIENCE, *SIGNS, *SILENCES)  # signals whose honest rate differs between segments
 FADED_DAYS = 365  # after so many days a day weighs nothing in the fleet's present state (less than 1e-16)
 
 
@@ -32,9 +39,10 @@ def compared(event: Event, work: UnitOfWork, now: datetime) -> None:
 
 
 def observed(event: Event, work: UnitOfWork, now: datetime) -> None:
-    """`embellishment.observed`: count the signs in every segment of their order."""
-    data: EmbellishmentObserved = event.data
-    for segment in segments_of(data.dimensions, work.setup.levels):
+    """`embellishment.observed`, `silence.observed`: count them in every segment of their order, or of their message."""
+    data: EmbellishmentObserved | SilenceObserved = event.data
+    count_fleet(data, work, now)
+    for segment in segments_counted(data.dimensions, work.setup.levels):
         count_segment(segment, data, work, now)
 
 
@@ -117,6 +125,8 @@ def _amend(
 def _null(series: Series, day: int, now: datetime, work: UnitOfWork) -> float | None:
     """The baseline of one segment on a day; None: too few pairs to know it."""
     signal = series.signal
+    if signal in SILENCES:
+        return _null_of_silence(series, day, now, work)
     if signal in SIGNS:
         return _null_of_sign(series, now.date().replace(day=1), work)
     fleet = _baseline(signal, now, work).delta
@@ -137,6 +147,24 @@ def _null_of_sign(series: Series, month: date, work: UnitOfWork) -> float | None
         series.dimension, month, lambda: work.orders.contacts(series.dimension, first - WINDOW_DAYS, first - 1)
     )
     return max(null, min(baseline.CEILING, contacts.explained(series.value)))
+
+
+def _null_of_silence(series: Series, day: int, now: datetime, work: UnitOfWork) -> float | None:
+    """The baseline of silence: the segment's own past and the other segments, as the fleet is doing now.
+
+    Messages that do not arrive depend on no season; and often one route has most of them, so that what the fleet does
+    now would hide what this route does.
+    """
+    signal, month = series.signal, now.date().replace(day=1)
+    spread = work.spreads.spread(signal, series.dimension, month)
+    factor = 1.0
+    if signal != UNDELIVERED:
+        mean = _baseline(signal, now, work).delta
+        if mean is None:
+            return None
+        factor = _fleet_now(signal, day, mean, work)
+    own, others = spread.own(series.value), spread.others(series.value)
+    return baseline.silence_null(own, others, spread.tau(series.value), factor)
 
 
 def _fleet_now(signal: str, day: int, mean: float, work: UnitOfWork) -> float:
@@ -161,7 +189,7 @@ def _baseline(signal: str, now: datetime, work: UnitOfWork) -> Baseline:
 def _estimate(signal: str, month: date, work: UnitOfWork) -> Baseline:
     """The baseline from the fleet's 90 days before the month (docs/statistics.md, "The baseline")."""
     n, total = work.evidence.fleet(signal, month)
-    if signal == EXPERIENCE:
+    if signal == EXPERIENCE or signal in SILENCES:
         return Baseline(n, None, baseline.experience_baseline(n, total))
     last = month.toordinal() - 1
     counts = work.orders.fleet(last - WINDOW_DAYS + 1, last)

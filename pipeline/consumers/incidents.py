@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 from pipeline.consumers.cases.opening import follow_incident
 from pipeline.domain.detection.explanation import Explanation, explain
+from pipeline.domain.detection.pairs import SOURCE_SILENT
 from pipeline.domain.detection.segments import Series
+from pipeline.domain.detection.source_silence import SLOT
 from pipeline.domain.incidents import lifecycle
 from pipeline.domain.incidents.figures import LONG_DAYS, now_of, rank_of
 from pipeline.domain.incidents.grouping import groups_of, regroup
@@ -24,6 +26,7 @@ REGROUP = "regroup"  # its subject is a signal whose alerts changed, or `day`
 SNOOZE_END = "snooze_end"  # its subject is the number of an incident
 _DAY = "day"
 _AMENDED = ":amended"
+_SLOTS_A_DAY = timedelta(days=1) // SLOT
 
 
 def alert_changed(signal: str, work: UnitOfWork, now: datetime) -> None:
@@ -50,6 +53,9 @@ def handle_regroup(timer: Timer, work: UnitOfWork, now: datetime) -> None:
 
 
 def _explain(signal: str, work: UnitOfWork, now: datetime) -> Explanation:
+    if signal == SOURCE_SILENT:  # it has no orders that it could share with another
+        sources = open_alerts.open_ids(work.connection, signal)
+        return Explanation(causes=tuple(sources), explained={}, disputed_accounts=(), unexplained=())
     thresholds = {level: threshold.on(now.toordinal()) for level, threshold in work.setup.thresholds.items()}
     runs = open_alerts.runs_of(work.connection, signal, thresholds)
     order_ids = {pair.order for run in runs for pair in run.pairs}
@@ -84,7 +90,10 @@ def _renew_figures(going_on: Sequence[Incident], work: UnitOfWork, now: datetime
     for incident in going_on:
         pairs = open_alerts.pairs_since(work.connection, _series(incident), today - LONG_DAYS + 1).pairs
         incident.now = now_of(pairs, incident.then, now.date())
-        incident.rank = rank_of(incident.then, incident.now, volumes.get(incident.segment, 0))
+        volume = volumes.get(incident.segment, len(pairs))  # of a route its messages
+        incident.rank = rank_of(incident.then, incident.now, volume)
+        if incident.cause.signal == SOURCE_SILENT:  # quarters of an hour a month whose events are missing
+            incident.rank = (1.0 - (incident.then.null or 0.0)) * LONG_DAYS * _SLOTS_A_DAY
 
 
 def handle_snooze_end(timer: Timer, work: UnitOfWork, now: datetime) -> None:

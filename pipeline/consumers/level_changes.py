@@ -14,12 +14,13 @@ from sqlalchemy import Connection
 from pipeline.consumers import evidence
 from pipeline.domain.detection.levels import ALWAYS, LevelHistory
 from pipeline.domain.detection.segments import Level, segments_of
+from pipeline.domain.events.contract import EVIDENCE
 from pipeline.domain.events.decoding import decode_stored
 from pipeline.domain.setup import Setup
 from pipeline.errors import UserError
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes
-from pipeline.store.evidence.level_changes import COUNTED, Progress
+from pipeline.store.evidence.level_changes import Progress
 from pipeline.store.journal import handled, journal, outbox
 from pipeline.store.journal.state import EPOCH, clock_of
 from pipeline.store.orders.timers import TimerStore
@@ -128,7 +129,7 @@ def _fold_pairs(progress: Progress, level: Level, work: UnitOfWork) -> Progress:
 
     Our own events are in the journal in the order in which they happened, and those that follow come behind them.
     """
-    stored = journal.read_types(work.connection, COUNTED, progress.last_seq, PAIRS_AT_ONCE)
+    stored = journal.read_types(work.connection, EVIDENCE, progress.last_seq, PAIRS_AT_ONCE)
     events = [(one.seq, decode_stored(one.payload.encode(), one.received_at)) for one in stored]
     days = [seen.day for _, event in events for seen in event.data.observations.values()]
     if days:
@@ -146,7 +147,7 @@ def _mark_unpublished(level: Level, connection: Connection) -> None:
     """The relay will publish waiting pairs for the new level, too, and they are counted in it already."""
     keys = [
         (event.seq, segment.key)
-        for event in outbox.pending_of_types(connection, COUNTED)
+        for event in outbox.pending_of_types(connection, EVIDENCE)
         for segment in segments_of(decode_stored(event.payload.encode()).data.dimensions, [level])
     ]
     handled.mark(connection, keys)

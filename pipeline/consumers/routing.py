@@ -5,6 +5,8 @@ from datetime import datetime
 
 from pipeline.consumers import asking, deliveries, evidence, feedback, incidents, missing_scans, orders, tracking
 from pipeline.consumers.cases import following_up, opening, recording
+from pipeline.consumers.silence import orders as silence
+from pipeline.consumers.silence import sources
 from pipeline.domain.events.contract import Event
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
@@ -23,6 +25,7 @@ PROCESSORS: Mapping[str, Processor] = {
     "feedback.corrected": feedback.corrected,
     "fulfilment.compared": evidence.compared,
     "embellishment.observed": evidence.observed,
+    "silence.observed": evidence.observed,
 }
 
 TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
@@ -36,4 +39,6 @@ TIMERS: Mapping[str, Callable[[Timer, UnitOfWork, datetime], None]] = {
     incidents.SNOOZE_END: incidents.handle_snooze_end,
     recording.CASE_DUE: opening.handle_due,
     recording.CASE_ASK: following_up.handle_ask,
+    silence.SILENCE: silence.handle_silence,
+    sources.SOURCE: sources.handle_source,
 }

@@ -6,8 +6,9 @@ from functools import cached_property
 
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.cases.complaints import CasePolicy
-from pipeline.domain.detection.levels import LevelChange, LevelHistory, Threshold
-from pipeline.domain.detection.segments import Level
+from pipeline.domain.detection.baseline import threshold
+from pipeline.domain.detection.levels import LevelChange, LevelHistory, Threshold, constant
+from pipeline.domain.detection.segments import ROUTE_LEVEL, Level
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Setup:
 
     @cached_property
     def thresholds(self) -> Mapping[str, Threshold]:
-        """The threshold of every level that ever was."""
-        return self.history.thresholds(self.alerts_a_year)
+        """The threshold of every level that ever was, and that of routes, which share no budget with them."""
+        of_routes = constant(threshold(ROUTE_LEVEL.capacity, 1, self.alerts_a_year))
+        return {ROUTE_LEVEL.name: of_routes, **self.history.thresholds(self.alerts_a_year)}
 
     def with_changes(self, changes: tuple[LevelChange, ...]) -> "Setup":
         """This setup under the present changes of levels: itself, if it knows them."""

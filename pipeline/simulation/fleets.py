@@ -5,7 +5,7 @@ Only segments whose evidence ever crosses are folded pair by pair (`screen`). Se
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -17,7 +17,18 @@ from pipeline.domain.detection import alerting, baseline
 from pipeline.domain.detection.alerting import Evidence, Pair, Transition
 from pipeline.domain.detection.detector import CAP_PER_ACCOUNT_DAY
 from pipeline.domain.detection.explanation import OpenRun, OrderPlace, explain
-from pipeline.domain.detection.pairs import EXPERIENCE, ON_TIME
+from pipeline.domain.detection.pairs import (
+    EARLY,
+    EXPERIENCE,
+    IN_FULL,
+    MOVED,
+    NO_QUESTION,
+    ON_TIME,
+    SIGNS,
+    SILENCES,
+    UNANSWERED,
+    UNASKED,
+)
 from pipeline.domain.detection.segments import Segment
 from pipeline.domain.detection.spread import RATE_DAYS, SPREAD_DAYS, SegmentSums, Spread
 from pipeline.simulation.screen import Floats, largest_evidence
@@ -26,6 +37,15 @@ Ints = NDArray[np.int64]
 START = date(2024, 1, 1)
 LEVELS = ("depot", "region", "carrier")
 SIGNALS = (ON_TIME, EXPERIENCE)
+# Of the other signals the rates at the best and at the worst depot, and the share of the orders that they count.
+OTHERS: Mapping[str, tuple[tuple[float, float], float]] = {
+    IN_FULL: ((0.04, 0.04), 1.0),
+    MOVED: ((0.10, 0.20), 0.15),
+    EARLY: ((0.02, 0.06), 0.5),
+    NO_QUESTION: ((0.05, 0.15), 0.15),
+    UNASKED: ((0.08, 0.18), 1.0),
+    UNANSWERED: ((0.55, 0.75), 1.0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +135,14 @@ class Orders:
         factor = np.where(np.isin(placed % 365, _PEAK_DAYS), fleet.peak, 1.0)
         storm = storms[placed, self.region]
         self.x = {signal: self._answers(rng, self._rates(rng, signal) * factor, storm) for signal in SIGNALS}
+        self.counted = {signal: np.ones(n, np.bool_) for signal in SIGNALS}
+        for place, (signal, (_, share)) in enumerate(OTHERS.items(), 1):
+            own = np.random.default_rng([seed, place])  # so that a further signal changes no other
+            rates = self._rates(own, signal)
+            # In a peak week two thirds as many answer; of the other signals there are more by half.
+            rates = 1.0 - (1.0 - rates) / factor if signal == UNANSWERED else np.minimum(rates * factor, 1.0)
+            self.x[signal] = self._answers(own, rates, storm)
+            self.counted[signal] = own.random(n) < share
         self.day: Ints = placed + rng.integers(ANSWER_DELAY[0], ANSWER_DELAY[1] + 1, n)
         self._sort()
 
@@ -126,6 +154,8 @@ class Orders:
         """The rate of each order: that of its account, around that of its depot."""
         fleet = self.fleet
         worst_best = fleet.unhappy if signal == EXPERIENCE else (fleet.late, fleet.late)
+        if signal in OTHERS:
+            worst_best = OTHERS[signal][0]
         of_depot = np.linspace(*worst_best, fleet.depots)
         of_account = np.repeat(of_depot, fleet.accounts)
         if fleet.concentration is not None:
@@ -142,6 +172,7 @@ class Orders:
         for name in ("day", "depot", "account", "region", "carrier"):
             setattr(self, name, getattr(self, name)[order])
         self.x = {signal: x[order] for signal, x in self.x.items()}
+        self.counted = {signal: counted[order] for signal, counted in self.counted.items()}
 
     def values(self, dimension: str) -> Ints:
         """The segment of each order at a level."""
@@ -153,13 +184,13 @@ class Orders:
         return [Segment(level, str(self.values(level)[order])) for level in LEVELS]
 
 
-def honest(fleet: Fleet, seeds: Sequence[int], budget: float = 1.0) -> Count:
-    """Simulate an honest fleet once for each seed, and count what it raises."""
+def honest(fleet: Fleet, seeds: Sequence[int], budget: float = 1.0, signals: Sequence[str] = SIGNALS) -> Count:
+    """Simulate an honest fleet once for each seed, and count what it raises in these signals."""
     count = Count(fleet)
     for seed in seeds:
         orders = Orders(fleet, seed)
         count.fleet_years += fleet.years
-        for signal in SIGNALS:
+        for signal in signals:
             _Signal(orders, signal, budget).count(count)
     return count
 
@@ -174,7 +205,7 @@ class _Signal:
             level: baseline.threshold(capacity, len(LEVELS), budget)
             for level, capacity in zip(LEVELS, orders.fleet.capacities, strict=True)
         }
-        self._fleet = _FleetDays(orders, signal) if signal == EXPERIENCE else None
+        self._fleet = None if signal in (ON_TIME, IN_FULL) else _FleetDays(orders, signal)
 
     def count(self, count: Count) -> None:
         """Add what happens to `count`."""
@@ -210,7 +241,7 @@ class _Signal:
 
     def _pairs(self, level: str, value: int) -> tuple[Ints, Floats]:
         """The orders that count in a segment, and the baseline of each."""
-        found = np.flatnonzero(self.orders.values(level) == value)
+        found = np.flatnonzero((self.orders.values(level) == value) & self.orders.counted[self.signal])
         account_day = self.orders.account[found] * (self.orders.days + 10) + self.orders.day[found]
         found = found[_rank_within(account_day) < CAP_PER_ACCOUNT_DAY]
         if self._fleet is None:
@@ -276,13 +307,17 @@ class _Fold:
 
 
 class _FleetDays:
-    """The baseline of *experience* in each segment on each day, from the product's formulas."""
+    """The baseline in each segment on each day of a signal that needs more than delta0, from the product's formulas.
+
+    For `no_question` without the segment's own clean orders, which could only raise it.
+    """
 
     def __init__(self, orders: Orders, signal: str) -> None:
-        self._orders = orders
+        self._orders, self._signal = orders, signal
         self._last = int(orders.day.max()) + 1
-        self._x = orders.x[signal]
-        n = np.bincount(orders.day, minlength=self._last).astype(np.float64)
+        self._counted = orders.counted[signal]
+        self._x = np.where(self._counted, orders.x[signal], 0.0)
+        n = np.bincount(orders.day[self._counted], minlength=self._last).astype(np.float64)
         total: Floats = np.bincount(orders.day, self._x, minlength=self._last).astype(np.float64)
         self._months = [_month_start(day) for day in range(self._last)]
         means = {first: self._mean(n, total, first) for first in set(self._months)}
@@ -294,11 +329,20 @@ class _FleetDays:
         """By day; NaN without a baseline."""
         found: Floats = np.full(self._last, np.nan)
         for day in range(self._last):
-            mean = self._mean_of_day[day]
-            if mean is not None:
-                tau = self._spread(level, self._months[day]).tau(str(value))
-                found[day] = baseline.experience_null(mean, tau, self._now[day])
+            null = self._null(self._spread(level, self._months[day]), str(value), day)
+            if null is not None:
+                found[day] = null
         return found
+
+    def _null(self, spread: Spread, value: str, day: int) -> float | None:
+        mean, tau = self._mean_of_day[day], spread.tau(value)
+        if self._signal in SIGNS:
+            return baseline.sign_null(*spread.others(value), tau)
+        if mean is None:
+            return None
+        if self._signal in SILENCES:
+            return baseline.silence_null(spread.own(value), spread.others(value), tau, self._now[day])
+        return baseline.experience_null(mean, tau, self._now[day])
 
     def _mean(self, n: Floats, total: Floats, first: int) -> float | None:
         window = slice(max(first - 90, 0), max(first, 0))
@@ -319,7 +363,10 @@ class _FleetDays:
     def _spread(self, level: str, first: int) -> Spread:
         if (level, first) not in self._spreads:
             values, day = self._orders.values(level), self._orders.day
-            sums = [self._sums(values, (day >= first - days) & (day < first)) for days in (SPREAD_DAYS, RATE_DAYS)]
+            sums = [
+                self._sums(values, self._counted & (day >= first - days) & (day < first))
+                for days in (SPREAD_DAYS, RATE_DAYS)
+            ]
             (n, total), (recent_n, recent_total) = sums
             rows = [
                 SegmentSums(str(value), int(n[value]), total[value], int(recent_n[value]), recent_total[value])

@@ -19,6 +19,7 @@ from pipeline.store.cases.cases import CaseStore
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, insert
 from pipeline.store.evidence.evidence import EvidenceStore
+from pipeline.store.evidence.sources import SourceStore
 from pipeline.store.evidence.spreads import SpreadStore
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.notices import notices
@@ -40,6 +41,7 @@ class UnitOfWork:
         self.asks = AskStore(connection, setup.policy)
         self.timers = timers
         self.tracking = TrackingStore(connection)
+        self.sources = SourceStore(connection)
         self.unclaimed: list[Event] = []
         """Events of a tracking number that no order has claimed in time: they become dead letters."""
         self._journal = journal
@@ -133,6 +135,7 @@ class UnitOfWork:
         notices.record(self.connection, self._notices)
         self.asks.flush_opt_outs()
         self.orders.flush_figures()
+        self.sources.flush()  # last: workers that note the same slot wait for each other here, and nowhere after it
 
     def _flush_inbox(self) -> None:
         """Readings first: what they end is not ended by what the customer says."""

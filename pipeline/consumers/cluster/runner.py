@@ -29,8 +29,9 @@ from pipeline.consumers.runtime.batch import (
     without_poison,
 )
 from pipeline.consumers.runtime.retries import retrying
+from pipeline.consumers.silence import sources
 from pipeline.domain.asking.eligibility import may_reconsider
-from pipeline.domain.detection.segments import Segment, Series, segments_of
+from pipeline.domain.detection.segments import ROUTE_LEVEL, Segment, Series, segments_counted
 from pipeline.domain.events.contract import (
     CONCLUSIONS,
     BadEvent,
@@ -186,6 +187,7 @@ class ClusterRunner:
         load_ask_history(work, asking, [e for e in events.values() if e.data.order_id in asking], min(received))
         for number, event in events.items():
             work.timers.earliest = event.received_at
+            sources.note(event, work)
             _process(number, event, work)
         stored = [(events[n].place, one) for n, one in batch.sealed.items() if n in events]
         intake.save_personal_data(connection, stored)
@@ -197,7 +199,7 @@ class ClusterRunner:
         locks.lock(connection, "segment", set(parts.values()))
         work = self._work(connection)
         named = {n: self._segment(n, part, events[n]) for n, part in parts.items() if part != FLEET}
-        watched = {level.name for level in self._setup.levels}
+        watched = {ROUTE_LEVEL.name, *(level.name for level in self._setup.levels)}
         segments = {n: segment for n, segment in named.items() if segment.dimension in watched}
         pairs: dict[int, evidence.Counted] = {number: events[number].data for number in events}
         work.evidence.load_states({Series(*segments[n], signal) for n in segments for signal in pairs[n].observations})
@@ -213,7 +215,7 @@ class ClusterRunner:
 
     def _segment(self, number: int, part: str, event: Event) -> Segment:
         """The segment of a part, also if its level was removed after the part was published."""
-        for segment in segments_of(event.data.dimensions, self._setup.history.known):
+        for segment in segments_counted(event.data.dimensions, self._setup.history.known):
             if part_of(segment) == part:
                 return segment
         raise PoisonMessage(number, BadEvent("this pair has no such part"))
@@ -225,6 +227,7 @@ class ClusterRunner:
             locks.lock(connection, "tracking", {timer.subject for timer in due if timer.kind == TRACKED_EVENT})
             locks.lock(connection, "order", {timer.order_id for timer in due if timer.order_id})
             fired = claim(connection, due, now)
+            sources.note_running(connection, now)
             if fired:
                 work = self._work(connection)
                 order_ids = {timer.order_id for timer in fired if timer.order_id}

@@ -66,6 +66,7 @@ class NoticeSender(Background):
         self._results = list[Outcome]()
         self._unsent = list[Delivery]()  # claimed, and not attempted
         self._refreshing = set[str]()
+        self._introduced = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signal: asyncio.Event
         self._count_at = 0.0
@@ -103,6 +104,9 @@ class NoticeSender(Background):
         self._signal.clear()
         done = 0
         try:
+            if not self._introduced:
+                await self._in_database(partial(self._introduce, self._now()))
+                self._introduced = True
             done = await self._step()
         except Exception as error:
             if not is_transient(error):
@@ -132,6 +136,10 @@ class NoticeSender(Background):
             open_for = [name for name, lane in self._lanes.items() if lane.room()]
             wake_at = deliveries.next_wake(connection, open_for) if open_for else None
         return unrouted, wake_at is not None and wake_at <= now
+
+    def _introduce(self, now: datetime) -> None:
+        with self._store.engine.begin() as connection:
+            stages.introduce(connection, self._receivers, now)
 
     def _route(self, now: datetime) -> int:
         with self._store.engine.begin() as connection:

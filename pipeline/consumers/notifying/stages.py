@@ -23,24 +23,34 @@ _COUNTED = ("delivered", "retried", "dead", "superseded", "muted", "refreshed")
 _log = logging.getLogger(__name__)
 
 
+def introduce(connection: Connection, receivers: Receivers, now: datetime) -> None:
+    """Decide for receivers that were added about the incidents that go on: each is sent once, as it is now."""
+    for receiver in receivers.by_name.values():
+        if deliveries.is_new(connection, receiver.name):
+            _route_to(receiver, notices.introducing(connection, receiver.name, now), receivers, connection, now)
+
+
 def route(connection: Connection, receivers: Receivers, now: datetime, limit: int) -> int:
     """Decide for the oldest new notices who gets them and when. Returns how many there were."""
     new = notices.unrouted(connection, limit)
-    if not new:
-        return 0
-    incidents = {notice.data.incident_id for notice in new}
-    for name, receiver in receivers.by_name.items():
-        known = deliveries.known(connection, name, incidents)
-        routed = list[tuple[Notice, Decision, int | None]]()
-        for notice in new:
-            told = known.get(notice.data.incident_id, Told())
-            decision, by = decide(notice, name, receiver.traits, receivers.routes, told, now)
-            routed.append((notice, decision, None if by is None else receivers.routes.index(by)))
-            if not isinstance(decision, Muted):
-                known[notice.data.incident_id] = Told(routed=True, act=told.act)
-        deliveries.add(connection, name, routed, now)
+    for receiver in receivers.by_name.values() if new else ():
+        _route_to(receiver, new, receivers, connection, now)
     notices.mark_routed(connection, [notice.id for notice in new])
     return len(new)
+
+
+def _route_to(
+    receiver: Receiver, new: Sequence[Notice], receivers: Receivers, connection: Connection, now: datetime
+) -> None:
+    known = deliveries.known(connection, receiver.name, {notice.data.incident_id for notice in new})
+    routed = list[tuple[Notice, Decision, int | None]]()
+    for notice in new:
+        told = known.get(notice.data.incident_id, Told())
+        decision, by = decide(notice, receiver.name, receiver.traits, receivers.routes, told, now)
+        routed.append((notice, decision, None if by is None else receivers.routes.index(by)))
+        if not isinstance(decision, Muted):
+            known[notice.data.incident_id] = Told(routed=True, act=told.act)
+    deliveries.add(connection, receiver.name, routed, now)
 
 
 def deduplicate(receiver: Receiver, claimed: Sequence[Delivery]) -> tuple[list[Group], list[Outcome]]:

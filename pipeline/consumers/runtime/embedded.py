@@ -30,6 +30,7 @@ from pipeline.consumers.runtime.batch import (
     without_poison,
 )
 from pipeline.consumers.runtime.retries import retrying
+from pipeline.consumers.silence import sources
 from pipeline.domain.events.contract import BadEvent, Event, FeedbackReceived, FeedbackRequested, OrderCompleted
 from pipeline.domain.events.decoding import decode_stored
 from pipeline.domain.setup import Setup
@@ -144,6 +145,7 @@ class EmbeddedRunner:
             work = self._work(connection, now)
             work.orders.load(work.timers.order_ids())
             sequence = _EventSequence(work, clock_of(connection))
+            sources.note_running(connection, now)
             sequence.advance(now)
             sequence.flush()
             store_unclaimed(connection, self.store.vault, work)
@@ -178,6 +180,7 @@ class _EventSequence:
     def process(self, event: Event) -> None:
         """Process an event, after the timers that were due when it was received, and then those that it made due."""
         self.advance(event.received_at)
+        sources.note(event, self._work)
         self._process(event)
         self.advance(self._clock)  # not with the next event: that may have been received earlier
 

@@ -12,7 +12,9 @@ from pipeline.consumers import corrections
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.detection.segments import Level
+from pipeline.domain.detection.source_silence import PAST
 from pipeline.store.db.engine import scrub
+from pipeline.store.evidence import sources
 from pipeline.store.journal import retention
 from pipeline.store.notices import notices
 from pipeline.store.people import erasure
@@ -42,6 +44,7 @@ class Deleted(NamedTuple):
     texts: int = 0
     notices: int = 0
     erased: int = 0
+    slots: int = 0
 
 
 def delete_expired(
@@ -72,6 +75,7 @@ def delete_expired(
         _delete("texts", ages.texts, erasure.forget_strangers),
         _delete("notices", ages.notices, notices.delete_expired),
         _erase(store, levels, ages, now, goes_on),
+        _delete("source_slots", PAST, sources.delete_expired),
     )
 
 
@@ -115,7 +119,8 @@ class Retention(Background):
             else:
                 if any(deleted):
                     _log.info(
-                        "expired: %d dead letters, %d marks of handled events, %d texts, %d notices, %d persons",
+                        "expired: %d dead letters, %d marks of handled events, %d texts, %d notices, %d persons, "
+                        "%d slots of sources",
                         *deleted,
                     )
             goes_on = self._pause(_EVERY_SECONDS)

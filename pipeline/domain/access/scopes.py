@@ -118,6 +118,19 @@ def parse_scope(role: Role, texts: Iterable[str]) -> Scope:
     return Scope(entries)
 
 
+def parse_route_scope(texts: Iterable[str]) -> Scope:
+    """The scope of a route to receivers, by the rules of users: segments, or accounts, never both.
+
+    Raises ValueError whose message is for whoever writes the configuration.
+    """
+    entries = tuple(dict.fromkeys(_entry(text.strip()) for text in texts))
+    if len(entries) > _MAX_ENTRIES:
+        raise ValueError(f"scope: more than {_MAX_ENTRIES} entries")
+    if len({entry.dimension == ACCOUNT for entry in entries}) > 1:
+        raise ValueError("scope: segments and accounts in one scope, which no user can have")
+    return Scope(entries)
+
+
 def _entry(text: str) -> Entry:
     dimension, separator, value = text.partition("=")
     entry = Entry(normal(dimension), normal(value))

@@ -28,6 +28,8 @@ class Channel:
     consent_kind: ConsentKind
     max_queue_time: timedelta = MAX_QUEUE_TIME
     """How long a message may wait at the provider: afterwards the question is out of date."""
+    reports_arrival: bool = True
+    """Whether its providers report that a message arrived, not only that it failed."""
     one_way_in: frozenset[str] = frozenset()
     """Countries (ISO 3166) where nobody can reply on this channel: a message there has links only."""
 
@@ -47,7 +49,7 @@ class Channel:
 
 SMS = Channel("sms", address_kind="phone", consent_kind="sms")
 WHATSAPP = Channel("whatsapp", address_kind="phone", consent_kind="whatsapp")
-EMAIL = Channel("email", address_kind="email", consent_kind="email")
+EMAIL = Channel("email", address_kind="email", consent_kind="email", reports_arrival=False)
 
 
 def addresses_of(contact: Contact) -> frozenset[str]:

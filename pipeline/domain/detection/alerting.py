@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.domain.detection.detector import Detector, Run
 from pipeline.domain.detection.intervals import rate_interval
+from pipeline.domain.detection.pairs import SOURCE_SILENT
 from pipeline.domain.detection.resolver import Resolver, delta1
 
 MARGIN = 0.03
@@ -159,8 +160,13 @@ def severity(rate: float, delta: float) -> Severity | None:
     return "minor" if points >= MARGIN else None
 
 
-def is_unverified(last_day: int | None, today: int) -> bool:
-    """Whether an open alert has had no pair for 30 days: the missing answers never resolve it."""
+def is_unverified(signal: str, last_day: int | None, today: int) -> bool:
+    """Whether an open alert has had no pair for 30 days: the missing answers never resolve it.
+
+    The silence of a source has no pairs, and lasts until it sends again.
+    """
+    if signal == SOURCE_SILENT:
+        return False
     return last_day is None or today - last_day >= UNVERIFIED_AFTER_DAYS
 
 

@@ -6,6 +6,8 @@ Source of the formulas: docs/statistics.md, "The baseline".
 import math
 from collections.abc import Iterable
 
+from pipeline.domain.detection.intervals import rate_interval
+
 DELTA0 = 0.05
 """Share of honest customers who misremember and contradict a true claim."""
 DAYS_PER_YEAR = 365
@@ -21,6 +23,10 @@ SIGN_MIN_CASES = 100
 """Observations of the other segments in 90 days below which a way to embellish has no baseline."""
 SIGN_FLOOR = 0.05
 """Smallest baseline of a way to embellish: as for the claims, 5 % may happen to honest people."""
+SILENCE_MIN_PAIRS = 50
+"""A segment's own pairs in 90 days below which nothing is known of its past."""
+SILENCE_CEILING = 0.97
+"""Largest baseline of silence: a higher rate could not exceed it by 3 points."""
 RHO_CEILING = 3.0
 """Largest response ratio that is assumed."""
 
@@ -100,6 +106,24 @@ def sign_null(n: int, total: float, tau: float) -> float | None:
     if n < SIGN_MIN_CASES:
         return None
     return min(CEILING, max(SIGN_FLOOR, (total + 0.5) / (n + 1) + tau))
+
+
+def silence_null(own: tuple[int, float], others: tuple[int, float], tau: float, now: float) -> float | None:
+    """The baseline of silence in one segment: ``max(own, others + tau) * now``.
+
+    `own`, `others`: number and sum of x in the trailing 90 days, of the segment and of the other segments of its level.
+    `own` counts with the upper end of its 95 % interval: a segment falls only if it falls against its own past.
+    `tau`: honest spread between the others; `now`: the fleet's present state (`fleet_now`). None below 50 pairs of its
+    own, and where no rate could exceed it by the margin of an alert.
+    """
+    n, total = own
+    if n < SILENCE_MIN_PAIRS:
+        return None
+    null = max(SIGN_FLOOR, rate_interval(total, n)[1])
+    if others[0] >= SIGN_MIN_CASES:
+        null = max(null, (others[1] + 0.5) / (others[0] + 1) + tau)
+    null *= now
+    return null if null <= SILENCE_CEILING else None
 
 
 def threshold(segments: int, levels: int, budget: float) -> float:

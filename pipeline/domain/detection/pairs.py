@@ -21,7 +21,14 @@ EARLY = "early"
 NO_QUESTION = "no_question"
 SIGNS = (MOVED, EARLY, NO_QUESTION)
 """Ways to embellish, observed in the record and in answers (`reports.signs`)."""
-SIGNALS = (ON_TIME, IN_FULL, EXPERIENCE, *SIGNS)
+UNASKED = "unasked"
+UNANSWERED = "unanswered"
+UNDELIVERED = "undelivered"
+SILENCES = (UNASKED, UNANSWERED, UNDELIVERED)
+"""Customers who are not heard, observed when the time to answer has passed (`reports.silences`)."""
+SOURCE_SILENT = "source_silent"
+"""A source of events that sends nothing any more (`source_silence`). It has no pairs."""
+SIGNALS = (ON_TIME, IN_FULL, EXPERIENCE, *SIGNS, *SILENCES, SOURCE_SILENT)
 
 
 class Experience(Struct, frozen=True):

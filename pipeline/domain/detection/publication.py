@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.domain.detection import alerting, baseline
 from pipeline.domain.detection.alerting import Evidence, Kind, OpenAlert, Pair, Severity, Transition
 from pipeline.domain.detection.intervals import breakdown_rho, rate_interval
-from pipeline.domain.detection.pairs import EARLY, EXPERIENCE, MOVED, NO_QUESTION
+from pipeline.domain.detection.pairs import EARLY, EXPERIENCE, MOVED, NO_QUESTION, SILENCES
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.events.contract import AlertRaised
 
@@ -76,6 +76,6 @@ def figures(signal: str, alert: OpenAlert, state: Evidence, run: Sequence[Pair])
 
 def _breakdown(signal: str, low: float, delta: float) -> float | None:
     """How much more often unhappy customers would have to answer; None for a signal that needs no answers."""
-    if signal in (MOVED, NO_QUESTION):
+    if signal in (MOVED, NO_QUESTION, *SILENCES):
         return None
     return breakdown_rho(low, delta if signal in (EXPERIENCE, EARLY) else baseline.DELTA0)

@@ -29,6 +29,10 @@ class Segment(NamedTuple):
         return f"{self.dimension}={self.value}"
 
 
+ROUTE_LEVEL = Level("message_route", 100)
+"""Channel and recipient's country of our messages, as in "sms FR". Not a level of orders: only messages are counted."""
+
+
 class Series(NamedTuple):
     """One signal of one segment: what evidence is collected for, and what an alert is about."""
 
@@ -69,3 +73,8 @@ def segments_of(dimensions: Mapping[str, str], levels: Sequence[Level]) -> list[
         if value is not None:
             found.append(Segment(level.name, value))
     return found
+
+
+def segments_counted(dimensions: Mapping[str, str], levels: Sequence[Level]) -> list[Segment]:
+    """The segments in which an observation counts: those of an order, and the route of a message."""
+    return segments_of(dimensions, (*levels, ROUTE_LEVEL))

@@ -29,6 +29,7 @@ class SegmentSums(msgspec.Struct, frozen=True, array_like=True):
 
 
 _Sums = tuple[float, float, float, float]
+_NOTHING: _Sums = (0.0, 0.0, 0.0, 0.0)
 
 
 class Spread:
@@ -61,6 +62,11 @@ class Spread:
         mu = total / n
         between = weighted - total * mu  # sum n_i (p_i - mu)^2
         return math.sqrt(max(0.0, (between - (count - 1) * mu * (1.0 - mu)) / (n - squares / n)))
+
+    def own(self, value: str) -> tuple[int, float]:
+        """Number and sum of x of the segment's own pairs in the trailing 90 days."""
+        n, total, _, _ = self._recent.of(value)
+        return int(n), total
 
     def others(self, value: str) -> tuple[int, float]:
         """Number and sum of x of the other segments' pairs in the trailing 90 days."""
@@ -101,10 +107,15 @@ class _Others:
     """Sums of figures by segment, of all but one."""
 
     def __init__(self, figures: dict[str, _Sums]) -> None:
+        self._figures = figures
         self._place = {value: place for place, value in enumerate(figures)}
         ordered = list(figures.values())
         self._before = _running_sums(ordered)
         self._after = _running_sums(ordered[::-1])[::-1]
+
+    def of(self, value: str) -> _Sums:
+        """The figures of one segment; zeros if it has none."""
+        return self._figures.get(value, _NOTHING)
 
     def without(self, value: str) -> tuple[int, _Sums]:
         """How many other segments there are, and their sums."""
@@ -117,7 +128,7 @@ class _Others:
 
 def _running_sums(figures: Sequence[_Sums]) -> list[_Sums]:
     """The sums of the first 0, 1, 2, ... rows."""
-    sums = [(0.0, 0.0, 0.0, 0.0)]
+    sums = [_NOTHING]
     for a, b, c, d in figures:
         n, total, weighted, squares = sums[-1]
         sums.append((n + a, total + b, weighted + c, squares + d))

@@ -316,6 +316,20 @@ class EmbellishmentObserved(Struct, frozen=True):
     observations: dict[str, Observation]
 
 
+class SilenceObserved(Struct, frozen=True):
+    """`silence.observed`: whether the customers of an order were heard, five days after it was decided whom to ask.
+
+    `observations`: `x` is 1 for silence. `unasked`: nobody was asked, for a reason that lies in the order's contacts.
+    `unanswered`: nobody answered whom a question reached. `undelivered`: a message did not arrive; its only dimension
+    is `message_route`, the channel and the recipient's country.
+    """
+
+    order_id: Id
+    account_id: Id
+    dimensions: dict[str, str]
+    observations: dict[str, Observation]
+
+
 class AlertRaised(Struct, frozen=True):
     """`alert.opened`, `alert.escalated`, `alert.resolved`: a segment's alert with its evidence."""
 
@@ -347,6 +361,7 @@ KINDS: Mapping[str, Kind] = {
     "feedback.corrected": Kind("feedback", FeedbackCorrected),
     "fulfilment.compared": Kind("truth", FulfilmentCompared),
     "embellishment.observed": Kind("truth", EmbellishmentObserved),
+    "silence.observed": Kind("truth", SilenceObserved),
     "alert.opened": Kind("alerts", AlertRaised),
     "alert.escalated": Kind("alerts", AlertRaised),
     "alert.resolved": Kind("alerts", AlertRaised),
@@ -364,7 +379,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 # What the evidence of segments is made of.
-EVIDENCE = ("fulfilment.compared", "embellishment.observed")
+EVIDENCE = ("fulfilment.compared", "embellishment.observed", "silence.observed")
 # Only we emit evidence, alerts and cases: from other sources they would be forged.
 CONCLUSIONS = frozenset(name for name, kind in KINDS.items() if kind.topic in ("truth", "alerts", "cases"))
 # Nor are corrections accepted from outside: the rule of two people decides when one counts.

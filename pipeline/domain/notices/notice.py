@@ -54,6 +54,11 @@ class Notice(Struct, frozen=True):
         return self.data.state in _ENDS or self.change == "merged"
 
     @property
+    def is_snoozed(self) -> bool:
+        """Whether the incident is set aside; also while it is unverified, too, which its state says then."""
+        return self.data.state == "snoozed" or self.data.until is not None
+
+    @property
     def notable(self) -> bool:
         """Whether a person wants to read about it."""
         return self.change in FOR_PEOPLE or self.data.rises

@@ -131,7 +131,7 @@ def _muted(notice: Notice, traits: Traits, route: Route, told: Told) -> Muted | 
         return Muted.ONLY_ONCE
     if traits.every_change or traits.keeps_state:
         return None
-    if notice.data.state == "snoozed" and not notice.data.rises:
+    if notice.is_snoozed and not notice.data.rises:
         return Muted.SNOOZED
     return Muted.NEVER_TOLD if notice.ends and not told.routed else None
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from pipeline.domain.access.scopes import Entry, Scope
+from pipeline.domain.access.scopes import EVERYTHING, Scope, parse_route_scope
 from pipeline.domain.events.contract import BadEvent
 from pipeline.domain.events.incidents import Severity
 from pipeline.domain.events.times import check_zone
@@ -183,7 +183,7 @@ def _route(route: _Route, where: str) -> Route:
         digest_at, hours = Hours(at, at, route.timezone, days), None
     return Route(
         receivers=tuple(route.receivers),
-        scope=Scope(None if route.scope is None else tuple(_entry(each, f"{where}.scope") for each in route.scope)),
+        scope=EVERYTHING if route.scope is None else _scope(route.scope, f"{where}.scope"),
         severities=None if route.severity is None else frozenset(route.severity),
         signals=None if route.signals is None else frozenset(route.signals),
         segments=None
@@ -196,11 +196,11 @@ def _route(route: _Route, where: str) -> Route:
     )
 
 
-def _entry(text: str, where: str) -> Entry:
-    dimension, equals, value = text.partition("=")
-    if not (dimension and equals and value):
-        raise _wrong(where, "must be DIMENSION=VALUE, as in region=ARA")
-    return Entry(dimension, value)
+def _scope(texts: list[str], where: str) -> Scope:
+    try:
+        return parse_route_scope(texts)
+    except ValueError as error:
+        raise _wrong(where, str(error).removeprefix("scope: ")) from None
 
 
 def _days(days: list[str] | None, where: str) -> frozenset[int]:

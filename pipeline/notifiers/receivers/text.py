@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline.domain.detection.pairs import SOURCE_SILENT
 from pipeline.domain.events.incidents import Cause, IncidentChanged, Rate
 from pipeline.domain.notices.notice import Notice
 from pipeline.notifiers.receivers.port import Delivery
@@ -16,13 +17,13 @@ _CHANGES = {
     "closed": "closed",
     "merged": "merged into another incident",
     "split": "split off another incident",
-    "unverified": "unverified: too few answers",
+    "unverified": "unverified, no answers for 30 days",
     "acknowledged": "acknowledged",
     "assigned": "assigned",
     "snoozed": "snoozed",
     "regrouped": "regrouped",
 }
-_TRENDS = {"better": "better", "unchanged": "unchanged", "worse": "worse", "too_few": "too few answers to tell"}
+_TRENDS = {"better": "better", "unchanged": "unchanged", "worse": "worse", "too_few": "not known, too few answers"}
 
 
 def title(delivery: Delivery) -> str:
@@ -31,7 +32,7 @@ def title(delivery: Delivery) -> str:
         return TEST_TITLE
     if delivery.digest:
         n = len(delivery.notices)
-        return f"{n} incident{'s' if n > 1 else ''} in the digest"
+        return f"Digest: {n} incident{'s' if n > 1 else ''}"
     return headline(delivery.notices[0])
 
 
@@ -63,7 +64,8 @@ def lines(notice: Notice, incident_url: str | None) -> Sequence[str]:
     found = [f"Incident {data.incident_id} is {data.state}; opened {data.opened_at:%Y-%m-%d %H:%M} UTC."]
     found += figures(data)
     if data.explains:
-        found.append(f"Alerts that it explains: {len(data.explains)}.")
+        n = len(data.explains)
+        found.append(f"It explains {n} other alert{'s' if n > 1 else ''}.")
     link = link_of(data.incident_id, incident_url)
     return [*found, link] if link else found
 
@@ -71,6 +73,8 @@ def lines(notice: Notice, incident_url: str | None) -> Sequence[str]:
 def figures(data: IncidentChanged) -> list[str]:
     """Then and now, with the baseline and the trend."""
     found = []
+    if data.cause.signal == SOURCE_SILENT:
+        return [f"No event of this source since {data.then.since}."]
     if data.then.rate is not None:
         found.append(f"At opening: {_rate(data.then.rate)}, since {data.then.since}.{_baseline(data.then.null)}")
     now = data.now
@@ -111,4 +115,4 @@ def _rate(rate: Rate) -> str:
 
 
 def _baseline(null: float | None) -> str:
-    return "" if null is None else f" Honest would be {null:.1%}."
+    return "" if null is None else f" Baseline: {null:.1%}."

@@ -32,7 +32,15 @@ _SET_STATE = {
     for state in (AskState.ANSWERED, AskState.EXPIRED)
 }
 _CHANNEL = func.coalesce(asks.c.fallback, asks.c.channel).label("now_on")
-_STATUS = select(*asks.primary_key, asks.c.state, asks.c.sending_at, asks.c.request, asks.c.outcome, _CHANNEL)
+_STATUS = select(
+    *asks.primary_key,
+    asks.c.state,
+    asks.c.sending_at,
+    asks.c.request,
+    asks.c.outcome,
+    _CHANNEL,
+    asks.c.delivered_at.is_not(None).label("delivered"),
+)
 _STATUS_OF_ONE = _STATUS.where(*THIS_ASK)
 _DECISION = select(asks.c.account_id, asks.c.decided_at, asks.c.reason, asks.c.address).where(*THIS_ASK)
 _IS_UNSENT = or_(
@@ -50,6 +58,7 @@ class AskStatus:
     claim: Claim | None
     outcome: SendOutcome | None
     channel: str | None = None  # that it is or was sent on
+    delivered: bool = False  # whether its provider reported that it arrived
 
     @property
     def sent_on(self) -> tuple[datetime, Claim] | None:
@@ -141,8 +150,8 @@ class AskStore:
             .order_by(*asks.primary_key)
             .with_for_update()
         )
-        for *key, state, sending_at, request, outcome, channel in self._connection.execute(query):
-            self._statuses[key[0]][tuple(key)] = _status(state, sending_at, request, outcome, channel)
+        for order_id, contact_id, purpose, *status in self._connection.execute(query):
+            self._statuses[order_id][order_id, contact_id, purpose] = _status(*status)
 
     def status_of(self, order_id: str, contact_id: str, purpose: str) -> AskStatus | None:
         """The status of an ask that was stored before this transaction; None: there is none."""
@@ -150,7 +159,10 @@ class AskStore:
             return self._statuses[order_id].get((order_id, contact_id, purpose))
         key = {"b_order_id": order_id, "b_contact_id": contact_id, "b_purpose": purpose}
         row = self._connection.execute(_STATUS_OF_ONE, key).first()
-        return None if row is None else _status(row.state, row.sending_at, row.request, row.outcome, row.now_on)
+        if row is None:
+            return None
+        _, _, _, *status = row
+        return _status(*status)
 
     def opt_out(self, contact: ContactKey, digests: Collection[str], at: datetime, source: str, event_id: str) -> None:
         """Record that a contact with these addresses wants no messages, as an event says. It changes them once."""
@@ -234,7 +246,13 @@ def _refusal(decision: Row, n: int) -> Row:
 
 
 def _status(
-    state: str, sending_at: datetime | None, request: str | None, outcome: str | None, channel: str | None
+    state: str,
+    sending_at: datetime | None,
+    request: str | None,
+    outcome: str | None,
+    channel: str | None,
+    delivered: bool,
 ) -> AskStatus:
     claim = None if request is None else msgspec.convert(_request.decode(request).claim, Claim)
-    return AskStatus(AskState(state), sending_at, claim, None if outcome is None else SendOutcome(outcome), channel)
+    ended = None if outcome is None else SendOutcome(outcome)
+    return AskStatus(AskState(state), sending_at, claim, ended, channel, bool(delivered))

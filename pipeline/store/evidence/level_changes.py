@@ -10,13 +10,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.levels import LevelChange
+from pipeline.domain.events.contract import EVIDENCE
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import insert
 from pipeline.store.schema.evidence import level_changes
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import orders
-
-COUNTED = ("fulfilment.compared", "embellishment.observed")  # the events whose observations segments count
 
 _ALL = select(level_changes.c.level, level_changes.c.capacity, level_changes.c.day).order_by(level_changes.c.number)
 
@@ -90,6 +89,6 @@ def total_steps(connection: Connection, folds: bool) -> int:
     """How many orders and, if a change folds them, pairs of the journal there are."""
     total: int = connection.execute(select(func.count()).select_from(orders)).scalar_one()
     if folds:
-        compared = select(func.count()).select_from(journal).where(journal.c.type.in_(COUNTED))
+        compared = select(func.count()).select_from(journal).where(journal.c.type.in_(EVIDENCE))
         total += connection.execute(compared).scalar_one()
     return total

@@ -75,6 +75,12 @@ def open_signals(connection: Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def open_ids(connection: Connection, signal: str) -> list[str]:
+    """The open alerts of a signal, by id."""
+    query = select(alerts.c.alert_id).where(alerts.c.state == "open", alerts.c.signal == signal)
+    return list(connection.execute(query.order_by(alerts.c.alert_id)).scalars())
+
+
 def open_divergences(connection: Connection, today: int) -> dict[str, AlertFacts]:
     """The open divergences of all signals, by id. `today`: ordinal of the day on which alerts count as unverified."""
     query = select(*_ALERT, alerts.c.opened_at, alerts.c.evidence)
@@ -95,7 +101,7 @@ def _facts_of(row: Any, newest: Mapping[Series, int], today: int) -> AlertFacts:
         published.since,
         Rate(published.run_rate, published.low, published.high, published.run_n),
         published.null,
-        is_unverified(last_day, today),
+        is_unverified(row.signal, last_day, today),
     )
 
 

@@ -64,6 +64,12 @@ def add(
     insert_new(connection, told, known)
 
 
+def is_new(connection: Connection, receiver: str) -> bool:
+    """Whether nothing was ever decided for a receiver."""
+    rows = (select(table.c.receiver).where(table.c.receiver == receiver).limit(1) for table in (deliveries, told))
+    return all(connection.execute(query).first() is None for query in rows)
+
+
 def known(connection: Connection, receiver: str, incidents: Collection[str]) -> dict[str, Told]:
     """What a receiver knows of these incidents."""
     query = select(told.c.incident_id, told.c.act).where(

@@ -4,13 +4,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from msgspec.structs import replace
+from sqlalchemy import Connection, delete, func, select
 
 from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.notices.notice import Notice
 from pipeline.store.db.bulk import Row, among, insert_new
+from pipeline.store.schema.alerting.incidents import incident_acts, incidents
 from pipeline.store.schema.alerting.notices import deliveries, notices
 
+_OPENED = "incident.opened"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(IncidentChanged).decode
 
@@ -31,6 +34,26 @@ def row(event_id: str, kind: str, data: IncidentChanged, now: datetime) -> Row:
 def record(connection: Connection, rows: Sequence[Row]) -> None:
     """Store notices; those that are stored already stay as they are."""
     insert_new(connection, notices, rows)
+
+
+def introducing(connection: Connection, receiver: str, now: datetime) -> list[Notice]:
+    """One notice for each incident that goes on, as it is now, for a receiver that has never had any. Stored once."""
+    newest = (
+        select(incident_acts.c.number, func.max(incident_acts.c.act).label("act"))
+        .join(incidents, incidents.c.number == incident_acts.c.number)
+        .where(incidents.c.ended_at.is_(None))
+        .group_by(incident_acts.c.number)
+        .subquery()
+    )
+    same = (incident_acts.c.number == newest.c.number) & (incident_acts.c.act == newest.c.act)
+    waiting = select(notices.c.incident_id).where(notices.c.unrouted.is_(True))  # what follows reaches it anyway
+    routed_later, found = set(connection.execute(waiting).scalars()), []
+    for text in connection.execute(select(incident_acts.c.event).join(newest, same)).scalars():
+        data = replace(_decode(text), change=None, rises=False, other=None)
+        if not data.historic and data.incident_id not in routed_later:
+            found.append(Notice(f"{data.incident_id}:{data.act}:{receiver}", _OPENED, data))
+    record(connection, [row(one.id, one.type, one.data, now) | {"unrouted": None} for one in found])
+    return found
 
 
 def unrouted(connection: Connection, limit: int) -> list[Notice]:

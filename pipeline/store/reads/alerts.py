@@ -79,7 +79,10 @@ def _read(connection: Connection, principal: Principal, query: Select[Any], day:
     )
     found = [
         _alert(
-            row, unverified=is_unverified(last_days.get(Series(row.dimension, row.value, row.signal)), day.toordinal())
+            row,
+            unverified=is_unverified(
+                row.signal, last_days.get(Series(row.dimension, row.value, row.signal)), day.toordinal()
+            ),
         )
         for row in rows
     ]

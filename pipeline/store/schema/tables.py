@@ -18,7 +18,7 @@ from pipeline.store.schema import (
     tracking,
     users,
 )
-from pipeline.store.schema.alerting import cases, incidents, notices
+from pipeline.store.schema.alerting import cases, incidents, notices, sources
 from pipeline.store.schema.types import metadata
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "notices",
     "orders",
     "people",
+    "sources",
     "tracking",
     "users",
 ]

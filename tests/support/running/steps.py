@@ -15,7 +15,7 @@ from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_o
 from pipeline.consumers.cluster.runner import ClusterRunner
 from pipeline.consumers.intake import Incoming, IngestResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
-from pipeline.domain.detection.segments import Level, segments_of
+from pipeline.domain.detection.segments import Level, segments_counted
 from pipeline.domain.events.contract import EVIDENCE, BadEvent
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.setup import Setup
@@ -69,8 +69,8 @@ def relay(engine: Engine, levels: Sequence[Level]) -> list[RelayedEvent]:
             parts = [] if row.outgoing else [""]
             if row.type in EVIDENCE:
                 dimensions = decode(row.payload.encode()).data.dimensions
-                parts += [FLEET] if row.type == "fulfilment.compared" else []
-                parts += map(part_of, segments_of(dimensions, levels))
+                parts += [FLEET] if row.type != "embellishment.observed" else []
+                parts += map(part_of, segments_counted(dimensions, levels))
             relayed += [RelayedEvent(row.seq, part, row.payload.encode(), row.received_at) for part in parts]
     return relayed
 

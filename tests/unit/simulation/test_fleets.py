@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.domain.detection import baseline
 from pipeline.domain.detection.detector import Detector
-from pipeline.domain.detection.pairs import EXPERIENCE, ON_TIME
+from pipeline.domain.detection.pairs import EARLY, EXPERIENCE, MOVED, ON_TIME, UNANSWERED
 from pipeline.simulation.fleets import FLEETS, STORM_SHARE, Fleet, Orders, _FleetDays, honest
 from pipeline.simulation.screen import largest_evidence
 
@@ -83,3 +83,21 @@ def test_a_fleet_that_is_not_honest_raises_pages_and_fewer_causes() -> None:
 
 def test_the_documented_fleets_have_names_of_their_own() -> None:
     assert len({fleet.name for fleet in FLEETS}) == len(FLEETS) == 7
+
+
+def test_the_other_signals_count_their_share_of_the_orders_and_change_no_figure_of_the_first() -> None:
+    orders = Orders(replace(SMALL, years=4), seed=1)
+    assert orders.counted[MOVED].mean() == pytest.approx(0.15, abs=0.01)
+    assert orders.x[EARLY].mean() == pytest.approx(0.04, abs=0.005)
+    peak = Orders(replace(SMALL, years=4, peak=1.5), seed=1)
+    in_peak = np.isin(peak.day % 365, range(325, 355))
+    assert peak.x[UNANSWERED][~in_peak].mean() == pytest.approx(0.65, abs=0.02)
+    assert peak.x[UNANSWERED][in_peak].mean() == pytest.approx(1 - 0.35 / 1.5, abs=0.03), "fewer answer, not none"
+
+
+@pytest.mark.parametrize("signal", [MOVED, UNANSWERED])
+def test_each_of_the_other_signals_has_its_baseline(signal: str) -> None:
+    nulls = _FleetDays(Orders(SMALL, seed=2), signal).nulls("depot", 0)
+    rate = 0.15 if signal == MOVED else 0.65
+    assert np.isnan(nulls[:31]).all(), "nothing is known in the first month"
+    assert nulls[300] > rate - 0.1

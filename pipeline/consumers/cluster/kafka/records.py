@@ -14,7 +14,7 @@ from msgspec import Struct
 from pipeline.consumers.cluster.kafka.events import OutgoingRecord, outgoing
 from pipeline.consumers.cluster.kafka.topics import DEAD_LETTERS, EVENTS, EVIDENCE, RECEIVED
 from pipeline.consumers.cluster.relayed_event import FLEET, RelayedEvent, part_of
-from pipeline.domain.detection.segments import Level, segments_of
+from pipeline.domain.detection.segments import Level, segments_counted
 from pipeline.domain.events.contract import EVIDENCE as EVIDENCE_EVENTS
 from pipeline.domain.events.contract import KINDS, BadEvent
 from pipeline.domain.events.tracking import normal_number
@@ -56,8 +56,8 @@ def records_of(
         return [_unclaimed(event, prefix, key)]
     records = [] if event.outgoing else [OutgoingRecord(prefix + EVENTS, key.encode(), value, headers)]
     if event.type in EVIDENCE_EVENTS:
-        parts = [*map(part_of, segments_of(data.dimensions, levels))]
-        if event.type == "fulfilment.compared":
+        parts = [*map(part_of, segments_counted(data.dimensions, levels))]
+        if event.type != "embellishment.observed":  # whose baselines follow from the other segments alone
             parts.insert(0, FLEET)
         records += [OutgoingRecord(prefix + EVIDENCE, part.encode(), value, headers) for part in parts]
     if KINDS[event.type].topic not in RECEIVED:  # what comes from outside is not published again

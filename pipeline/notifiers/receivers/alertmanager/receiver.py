@@ -2,7 +2,7 @@
 
 The labels are incident, signal and severity, and they stay: Alertmanager takes an alert with another label for a new
 one, and pages. So the cause is an annotation, and the labels change only when the severity rises; then the alert with
-the earlier labels ends.
+the earlier labels ends. While an incident is snoozed its alert has ended; afterwards it fires again.
 """
 
 from collections.abc import Sequence
@@ -109,14 +109,16 @@ class AlertmanagerReceiver:
 def after(notice: Notice, before: Memory | None, incident_url: str | None = None) -> Memory:
     """What Alertmanager has to know of an incident after this change. `before`: what it knows."""
     data = notice.data
-    ends_at = data.at if notice.ends else None
+    ends_at = data.at if notice.ends or notice.is_snoozed else None
     severity = data.severity or "minor"
     labels = {"incident": data.incident_id, "signal": data.cause.signal, "severity": severity}
     alert = Alert(labels, text.annotations(notice, incident_url), data.opened_at, ends_at)
     if before is None:
         return Memory(alert)
-    ended = before.alert.ends_at is not None
-    if ended and ends_at is None:  # it was reopened: a new alert
+    ended = before.alert.ends_at
+    if ended is not None and ends_at is not None:  # it has ended once, and stays so
+        return Memory(replace(before.alert, annotations=alert.annotations), before.earlier)
+    if ended is not None:  # it was reopened, or its snooze is over: a new alert
         return Memory(replace(alert, starts_at=data.at))
     if _SEVERITIES.index(severity) <= _SEVERITIES.index(before.alert.labels["severity"]):
         return Memory(replace(alert, labels=before.alert.labels, starts_at=before.alert.starts_at), before.earlier)

@@ -54,3 +54,11 @@ def test_a_replayed_past_notifies_nobody_and_an_act_of_today_arrives(start: Call
     [call] = server.calls
     assert call.json["type"] == "incident.acknowledged"
     assert call.json["data"]["cause"] == {"signal": "on_time", "dimension": "depot", "value": "Lyon"}
+
+    with HookServer() as server, HookServer() as later:
+        for _ in range(2):  # a restart
+            with sending(runtime.engine, hook(server) + hook(later, "later")):
+                until(lambda: all_are(runtime.engine, "later", "delivered", 1), "a receiver that is added later has it")
+        assert not server.calls
+        [call] = later.calls
+        assert (call.json["type"], call.json["data"]["state"]) == ("incident.opened", "acknowledged")

@@ -179,7 +179,7 @@ def test_minor_incidents_come_in_one_digest(engine: Engine) -> None:
         until(lambda: len(server.messages) == 1, "the major one at once")
         clock.ahead = timedelta(days=1)
         until(lambda: all_are(engine, "desk", "delivered", 3), "the digest")
-    assert [message["Subject"] for message in server.messages][1:] == ["2 incidents in the digest"]
+    assert [message["Subject"] for message in server.messages][1:] == ["Digest: 2 incidents"]
 
 
 def test_an_incident_outside_the_scope_is_not_sent_and_the_reason_is_kept(engine: Engine) -> None:

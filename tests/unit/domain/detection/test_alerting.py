@@ -334,9 +334,13 @@ def test_a_transition_contains_a_copy_of_the_alert() -> None:
 
 
 def test_an_alert_without_answers_for_thirty_days_is_unverified() -> None:
-    assert not is_unverified(START, START + 29)
-    assert is_unverified(START, START + 30)
-    assert is_unverified(None, START)
+    assert not is_unverified("on_time", START, START + 29)
+    assert is_unverified("on_time", START, START + 30)
+    assert is_unverified("on_time", None, START)
+
+
+def test_the_silence_of_a_source_never_counts_as_unverified() -> None:
+    assert not is_unverified("source_silent", None, START)
 
 
 phases = st.lists(

@@ -14,9 +14,11 @@ from pipeline.domain.detection.baseline import (
     response_ratio,
     rho,
     sign_null,
+    silence_null,
     threshold,
 )
 from pipeline.domain.detection.detector import Detector
+from pipeline.domain.detection.intervals import rate_interval
 from tests.support.statistics.fold import START
 
 
@@ -88,3 +90,18 @@ def test_the_threshold_divides_the_budget_among_segments_and_levels() -> None:
     assert threshold(200, 3, 1.0) == 219_000.0
     with pytest.raises(ValueError, match="positive"):
         threshold(0, 1, 1.0)
+
+
+def test_the_baseline_of_silence_is_the_segments_own_past_or_the_others() -> None:
+    own_high = rate_interval(20.0, 100)[1]
+    assert silence_null((100, 20.0), (0, 0.0), 0.0, 1.0) == own_high
+    assert silence_null((100, 20.0), (1000, 500.0), 0.1, 1.0) == pytest.approx(500.5 / 1001 + 0.1)
+    assert silence_null((100, 20.0), (99, 90.0), 0.5, 1.0) == own_high, "too few others say nothing"
+    assert silence_null((100, 20.0), (0, 0.0), 0.0, 1.5) == pytest.approx(1.5 * own_high), "as the fleet is doing now"
+    assert silence_null((400, 0.0), (1000, 0.0), 0.0, 1.0) == 0.05
+
+
+def test_without_a_past_and_near_certainty_silence_has_no_baseline() -> None:
+    assert silence_null((49, 10.0), (1000, 500.0), 0.1, 1.0) is None
+    assert silence_null((1000, 970.0), (0, 0.0), 0.0, 1.0) is None
+    assert silence_null((1000, 700.0), (0, 0.0), 0.0, 1.5) is None

@@ -60,6 +60,19 @@ def test_a_reopened_incident_is_a_new_firing() -> None:
     assert (after(again, over).alert.starts_at, after(again, over).alert.ends_at) == (again.data.at, None)
 
 
+def test_a_snoozed_incident_is_silent_and_fires_again_after_the_snooze() -> None:
+    until = AT + timedelta(days=2)
+    opened = after(change(), None)
+    snoozed = after(change(act=2, kind="incident.snoozed", state="snoozed", until=until), opened)
+    assert snoozed.alert.ends_at == change(act=2).data.at
+    unverified = change(act=3, kind="incident.changed", change="unverified", state="unverified", until=until)
+    assert after(unverified, snoozed).alert.ends_at == snoozed.alert.ends_at, "set aside, whatever its state says"
+    again = after(change(act=4, kind="incident.reopened"), snoozed)
+    assert (again.alert.starts_at, again.alert.ends_at) == (change(act=4).data.at, None)
+    risen = change(act=5, kind="incident.changed", change="escalated", severity="critical", rises=True)
+    assert after(risen, snoozed).alert.ends_at is None, "a higher severity ends the snooze"
+
+
 @given(st.lists(st.sampled_from(["minor", "major", "critical"]), min_size=1, max_size=12))
 def test_one_alert_at_most_fires_for_an_incident_with_the_highest_severity_so_far(severities: list[str]) -> None:
     memory: Memory | None = None

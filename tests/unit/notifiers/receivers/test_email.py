@@ -73,7 +73,7 @@ def test_a_digest_lists_its_incidents() -> None:
     message = receiver().message(Delivery("digest:1", both, AT, digest=True))
     plain = message.get_body(("plain",))
     assert plain is not None
-    assert message["Subject"] == "2 incidents in the digest"
+    assert message["Subject"] == "Digest: 2 incidents"
     assert {"Incident I-1", "Incident I-2"} <= {line[:12] for line in plain.get_content().splitlines()}
 
 

@@ -77,6 +77,9 @@ def test_a_waiting_time_never_exceeds_the_evidence(log10_days: float) -> None:
         ("moved", "delivered after their first promise", "21 got a new promise after the first had passed"),
         ("early", "whose arrival customers stated", "21 arrived more than 2 hours after their scan"),
         ("no_question", "", "21 named no contact who could be asked"),
+        ("unasked", "about which it was decided whom to ask", "21 had nobody who could be asked"),
+        ("unanswered", "whose question arrived", "21 had no answer after five days"),
+        ("undelivered", "with a message on this route", "21 had a message that did not arrive"),
     ],
 )
 def test_each_signal_has_its_own_words(signal: str, claimed: str, experienced: str) -> None:

@@ -1,0 +1,1 @@
+"""Notices silence: of customers about an order, of routes of messages, of sources of events."""
