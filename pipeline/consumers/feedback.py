@@ -99,6 +99,7 @@ def received(event: Event, work: UnitOfWork, now: datetime) -> None:
     if data.channel == QR:  # whoever scanned it, perhaps the driver: words and a count, and no evidence
         order.dialogue.qr_answers += 1
         opening.answered(event, order, work, now)
+        order.dialogue.note_answer_at(event.received_at)
         return
     order.dialogue.apply_answer(event)
     _withdraw_readings(event, order, work)

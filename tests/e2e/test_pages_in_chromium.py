@@ -35,6 +35,8 @@ from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
+from pipeline.web.internal.search import pages as search
+from pipeline.web.internal.settings import pages as settings_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, as_local, services
@@ -61,7 +63,14 @@ class Site(NamedTuple):
 
 def app_of(known: Services) -> Litestar:
     return Litestar(
-        [*dashboard.routes(known), *order_pages.routes(known), *read.routes(known), *assets.routes()],
+        [
+            *dashboard.routes(known),
+            *order_pages.routes(known),
+            *search.routes(known),
+            *settings_pages.routes(known),
+            *read.routes(known),
+            *assets.routes(),
+        ],
         guards=[as_local],
         before_send=[response_hook("internal")],
         exception_handlers=HANDLERS,
@@ -165,7 +174,11 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
     for name, address in (
         ("dashboard", "/"),
         ("order", order_address(busy_order(company))),
-        *([("carriers", "/?by=carrier&from=2026-06-05"), ("finder", "/orders")] if scheme == "light" else []),
+        ("orders", "/orders"),
+        ("orders-filtered", "/orders?verdict=embellished&code=late&to=2026-12-31"),
+        ("search", "/search?q=o"),
+        ("settings", "/settings"),
+        *([("carriers", "/?by=carrier&from=2026-06-05")] if scheme == "light" else []),
     ):
         with opened(chromium, size, color_scheme=scheme) as page:
             page.goto(company.address + address)

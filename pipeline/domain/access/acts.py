@@ -35,6 +35,7 @@ class ActKind(StrEnum):
     ERASURE_CONFIRMED = "erasure_confirmed"
     SILENCED = "silenced"
     SETTING_CHANGED = "setting_changed"
+    EXPORTED = "exported"
 
 
 class Act(Struct, frozen=True):

@@ -100,6 +100,14 @@ def verdict(claim: Claim | None, experience: Experience) -> Verdict:
     return "agrees" if about_good or about_bad else "not_comparable"
 
 
+def verdict_of(order: Order) -> Verdict | None:
+    """The verdict on an order as it is now; None unless there are a frozen claim and an answer to compare."""
+    claim = order.dialogue.claim_when_asked()
+    if claim is None or not order.dialogue.answers:
+        return None
+    return verdict(claim, experience_of(order.dialogue.current_answers()))
+
+
 def _about_bad_claims(claim: Claim | None, experience: Experience) -> list[float]:
     """How bad the experience was in the respects that were claimed as bad, in [0, 1]; those not mentioned omitted."""
     if claim is None:

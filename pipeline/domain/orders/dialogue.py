@@ -84,10 +84,17 @@ class Dialogue(Struct, omit_defaults=True):
 
     erased: list[str] = field(default_factory=list)
     """Contacts who were erased, each as often as it happened: their scores and codes stay."""
+    last_answer_at: datetime | None = None
+    """When the last answer or correction was received; None: none since versions that keep it."""
+
+    def note_answer_at(self, received_at: datetime) -> None:
+        """Note when an answer or a correction was received, in whatever order they are processed."""
+        self.last_answer_at = max(self.last_answer_at or received_at, received_at)
 
     def apply_answer(self, event: Event) -> None:
         """Apply a `feedback.received`, in whatever order they arrive."""
         data: FeedbackReceived = event.data
+        self.note_answer_at(event.received_at)
         insort(
             self.answers,
             Answer(
@@ -117,6 +124,7 @@ class Dialogue(Struct, omit_defaults=True):
         if (latest.source, latest.id) != (data.answer.source, data.answer.id):
             return "was replaced by a later answer of the same contact"
         correction = Correction(data.at.astimezone(UTC), event.id, data.reading)
+        self.note_answer_at(event.received_at)
         former = latest.correction
         if former is None or (former.at, former.id) < (correction.at, correction.id):
             self.answers[self.answers.index(latest)] = structs.replace(latest, correction=correction)

@@ -249,3 +249,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A connection for a consistent read, which never waits for a writer."""
     with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
         yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose reads all see the database as it is at the first of them, however long they take."""
+    with reading(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
@@ -15,9 +16,10 @@ from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution, difference
 from pipeline.store.db.bulk import among, among_rows, upsert
-from pipeline.store.orders import figures
+from pipeline.store.orders import figures, order_list
 from pipeline.store.orders.figures import Cell
 from pipeline.store.orders.memberships import membership_text
+from pipeline.store.orders.order_list import Place
 from pipeline.store.schema.orders import orders, rollups
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode  # quantities as sources write them
@@ -35,6 +37,8 @@ class _Counted(Struct, frozen=True):
 
     cells: tuple[Cell, ...] = field(default=(), name="places")
     counts: dict[str, int] = {}
+    place: Place | None = field(default=None, name="listed")
+    """Where the list of orders has it; None: not yet."""
 
 
 _counted = msgspec.json.Decoder(_Counted)
@@ -51,6 +55,22 @@ class _Loaded:
         self.dialogue = dialogue
         self.counted = self.stored = counted
         self.size = _size(order)
+
+    def encode(self) -> bool:
+        """Encode the order as it is now. Returns whether it differs from what is stored."""
+        before = self.facts, self.dialogue
+        self.facts, self.dialogue = _encode(self.order.facts), _encode(self.order.dialogue)
+        return (self.facts, self.dialogue) != before or self.counted is not self.stored
+
+    def change(self) -> order_list.Change:
+        """What the list of orders has to write."""
+        return order_list.Change(self.order, self.counted.counts, self.stored.place)
+
+    def row(self, place: Place) -> tuple[str, str, str, str, str]:
+        """The row to write, as it is stored from then on."""
+        self.counted = self.stored = replace(self.counted, place=place)
+        texts = self.facts.decode(), self.dialogue.decode(), _encode(self.counted).decode()
+        return (self.order.order_id, *texts, membership_text(self.order.facts))
 
 
 def _size(order: Order) -> tuple[object, ...]:
@@ -100,7 +120,7 @@ class OrderStore:
                 self._loaded[order_id] = _Loaded(Order(order_id), b"", b"", _Counted())
 
     def get(self, order_id: str) -> Order:
-        """The order, to be changed in cell."""
+        """The order, to be changed in place."""
         loaded = self._loaded.get(order_id)
         if loaded is None:
             self.load([order_id])
@@ -201,15 +221,11 @@ class OrderStore:
     def flush(self) -> None:
         """Write the orders that changed since the last call."""
         self._count_touched()
-        changed = []
-        for order_id, loaded in self._unwritten.items():
-            facts, dialogue = _encode(loaded.order.facts), _encode(loaded.order.dialogue)
-            if facts != loaded.facts or dialogue != loaded.dialogue or loaded.counted is not loaded.stored:
-                loaded.facts, loaded.dialogue, loaded.stored = facts, dialogue, loaded.counted
-                counted, memberships = _encode(loaded.counted).decode(), membership_text(loaded.order.facts)
-                changed.append((order_id, facts.decode(), dialogue.decode(), counted, memberships))
+        changed = [loaded for loaded in self._unwritten.values() if loaded.encode()]
         self._unwritten.clear()
-        upsert(self._connection, orders, changed, ("order_id", "facts", "dialogue", "counted", "memberships"))
+        places = order_list.write(self._connection, [loaded.change() for loaded in changed])
+        rows = [loaded.row(place) for loaded, place in zip(changed, places, strict=True)]
+        upsert(self._connection, orders, rows, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_figures(self) -> None:
         """Write the figures. Called last: every transaction writes these rows, and their locks block the others."""
@@ -242,3 +258,19 @@ def language_and_timezone(connection: Connection, order_id: str, contact_id: str
     facts = connection.execute(select(orders.c.facts).where(orders.c.order_id == order_id)).scalar()
     contact = None if facts is None else contact_of(_facts.decode(facts), contact_id)
     return (None, None) if contact is None else (contact.language, contact.timezone)
+
+
+def list_existing(connection: Connection, rows: Sequence[tuple[str, str, str, str]]) -> dict[str, str]:
+    """Add orders that an earlier version stored to the list. `rows`: id, facts, dialogue and counted, as stored.
+
+    Returns the new text of `counted` by order.
+    """
+    known = [
+        (Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue)), _counted.decode(counted))
+        for order_id, facts, dialogue, counted in rows
+    ]
+    places = order_list.write(connection, [order_list.Change(order, counted.counts, None) for order, counted in known])
+    return {
+        order.order_id: _encode(replace(counted, place=place)).decode()
+        for (order, counted), place in zip(known, places, strict=True)
+    }

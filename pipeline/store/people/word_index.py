@@ -14,7 +14,7 @@ from pipeline.store.people.vault import Vault
 from pipeline.store.schema.people import answer_words
 
 SHORTEST_PREFIX = 3  # letters
-_LONGEST_PREFIX = 20
+LONGEST_PREFIX = 20
 _MOST_WORDS = 1_000  # of one answer that are indexed: more than a comment of ordinary words can have
 _WORD = re.compile(r"[^\W_]+")
 
@@ -38,7 +38,7 @@ def digests_of(vault: Vault, text: str) -> frozenset[bytes]:
 def _digests(vault: Vault, words: Iterable[str]) -> Iterator[bytes]:
     for word in words:
         yield vault.word_digest("word", word)
-        for length in range(SHORTEST_PREFIX, min(len(word), _LONGEST_PREFIX) + 1):
+        for length in range(SHORTEST_PREFIX, min(len(word), LONGEST_PREFIX) + 1):
             yield vault.word_digest("prefix", word[:length])
 
 
@@ -60,7 +60,7 @@ def answers_with(
     Nothing is found by a beginning of fewer than `SHORTEST_PREFIX` letters. The caller checks who may see the answers.
     """
     folded = {("word", word) for text in words for word in words_in(text)}
-    folded |= {("prefix", word[:_LONGEST_PREFIX]) for text in beginnings for word in words_in(text)}
+    folded |= {("prefix", word[:LONGEST_PREFIX]) for text in beginnings for word in words_in(text)}
     if not folded:
         return frozenset()
     wanted = [vault.word_digest("word" if kind == "word" else "prefix", word) for kind, word in sorted(folded)]

@@ -3,7 +3,7 @@
 Comments are read sealed; `opened` opens them for whoever may read words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from pipeline.domain.answers import answer
 from pipeline.domain.answers.answer import CommentedAnswer
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.contract import Score
+from pipeline.store.db.bulk import among
 from pipeline.store.orders.memberships import visible
 from pipeline.store.people.keys import open_words
 from pipeline.store.people.vault import Vault
@@ -77,6 +78,25 @@ def current_answer(
         return None
     [current] = answer.current_answers(given)
     return CurrentAnswer(current.statement, current.answered_at, len(given), current.source, current.id)
+
+
+def comments_to(
+    connection: Connection, principal: Principal, vault: Vault, order_ids: Collection[str]
+) -> dict[str, list[str]]:
+    """The comments to these orders, opened, the oldest first, by order; nothing for those who may not read words."""
+    if not principal.may(Permission.WORDS) or not order_ids:
+        return {}
+    query = select(answers.c.order_id, answers.c.comment).where(
+        among(connection, answers.c.order_id, sorted(order_ids)), HAS_COMMENT
+    )
+    query = query.order_by(answers.c.received_at, answers.c.source, answers.c.event_id)
+    rows = connection.execute(_of_visible_orders(query, connection, principal)).all()
+    texts = open_words(connection, vault, [comment for _, comment in rows])
+    found: dict[str, list[str]] = {}
+    for order_id, comment in rows:
+        if comment in texts:
+            found.setdefault(order_id, []).append(texts[comment])
+    return found
 
 
 def opened(connection: Connection, vault: Vault, found: Sequence[StoredAnswer]) -> list[StoredAnswer]:

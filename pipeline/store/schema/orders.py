@@ -1,6 +1,17 @@
 """Tables of orders: their state, the revisions of their claims, timers and the figures."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
 
 from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
@@ -74,5 +85,44 @@ rollup_sums = Table(
     Column("counter", String(60), nullable=False),
     Column("n", BigInteger, nullable=False),
     PrimaryKeyConstraint("dimension", "span", "first_day", "value", "counter"),
+    **WITHOUT_ROWID,
+)
+
+# The list of orders (domain.reports.order_list): one short row for each order, written with it.
+order_list = Table(
+    "order_list",
+    metadata,
+    Column("order_id", String(200), primary_key=True),
+    Column("last_event_at", Utc, nullable=False),
+    Column("day", Integer),  # of its figures; null until its `order.completed` is received
+    Column("verdict", String(20)),
+    Column("reason", String(60)),  # why nobody was asked
+    Column("counted", BigInteger, nullable=False),  # bits: the counters it is counted in
+    Column("codes", BigInteger, nullable=False),  # bits: what its customers state
+    Column("membership", Text, nullable=False),  # its account and dimensions, as terms
+    Index("order_list_by_event", "last_event_at", "order_id"),
+    Index("order_list_by_day", "day", "last_event_at", "order_id"),
+)
+
+# The orders of each term that few orders have, in the order of the list. `term` is a digest of 64 bits: what is found
+# by it is checked by the order's row in the list.
+order_terms = Table(
+    "order_terms",
+    metadata,
+    Column("term", BigInteger, nullable=False),
+    Column("last_event_at", Utc, nullable=False),
+    Column("order_id", String(200), nullable=False),
+    PrimaryKeyConstraint("term", "last_event_at", "order_id"),
+    **WITHOUT_ROWID,
+)
+
+# What the search finds: the beginnings of ids and names, and of the words and numbers in them, without case.
+search_parts = Table(
+    "search_parts",
+    metadata,
+    Column("kind", String(10), nullable=False),  # order, account
+    Column("part", LargeBinary, nullable=False),  # UTF-8, so that both databases compare bytes
+    Column("subject", String(200), nullable=False),  # id of the order or the account
+    PrimaryKeyConstraint("kind", "part", "subject"),
     **WITHOUT_ROWID,
 )

@@ -23,13 +23,13 @@ from pipeline.web.auth.tokens import Tokens
 from pipeline.web.http.bearer import bearer_token
 from pipeline.web.http.forms import form_fields
 from pipeline.web.http.problems import Problem, response_of
-from pipeline.web.http.templating import environment
+from pipeline.web.internal.layout import page_environment
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _MAX_FIELDS = 100
 _SESSION = "unvarnished.session"
-_environment = environment("pipeline.web.auth", "pipeline.web.internal")
+_environment = page_environment("pipeline.web.auth")
 
 
 class NotSignedIn(Problem):

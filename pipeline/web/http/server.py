@@ -30,15 +30,19 @@ from pipeline.web.internal.account import account
 from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.api import inbox as inbox_api
+from pipeline.web.internal.api import orders as order_api
 from pipeline.web.internal.cases import api as case_api
 from pipeline.web.internal.cases import pages as case_pages
 from pipeline.web.internal.dashboard import dashboard
+from pipeline.web.internal.exports import routes as exports
 from pipeline.web.internal.inbox import pages as inbox_pages
 from pipeline.web.internal.incidents import api as incident_api
 from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
+from pipeline.web.internal.search import pages as search
+from pipeline.web.internal.settings import pages as settings_pages
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form, unsubscribe
@@ -58,6 +62,9 @@ PUBLIC: tuple[Routes, ...] = (
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     order_pages.routes,  # GET /orders, /orders/{order_id}
+    search.routes,  # GET /search
+    settings_pages.routes,  # GET /settings
+    exports.routes,  # GET /export/orders, /export/segments, /export/alerts, /export/incidents, /export/acts
     qr.routes,  # GET /v1/qr/{order_id}
     corrections.routes,  # GET, POST /v1/corrections
     incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}
@@ -66,7 +73,8 @@ INTERNAL: tuple[Routes, ...] = (
     case_api.routes,  # GET /v1/cases, /v1/cases/{id}; POST /v1/cases/{id}/{act}, /v1/inbox/{item_id}/case
     inbox_pages.routes,  # GET /inbox; GET, POST /inbox/{item_id}
     inbox_api.routes,  # GET /v1/inbox; GET, POST /v1/inbox/{item_id}
-    read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/orders, /v1/version
+    order_api.routes,  # GET /v1/orders, /v1/orders/{order_id}
+    read.routes,  # GET /v1/report, /v1/alerts, /v1/segments, /v1/version
     persons.routes,  # GET, POST /persons; POST /persons/export, /persons/erase, /persons/confirm
     assets.routes,  # GET /static/...
 )

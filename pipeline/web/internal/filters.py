@@ -53,7 +53,7 @@ def parse_filter(setup: Setup, by: str | None, first: str | None, last: str | No
     """
     if by and by not in levels(setup):
         reject("by", f"unknown level {by[:LONGEST]!r}; the levels are: {', '.join(levels(setup))}")
-    found = ReportFilter(by or None, _day("from", first), _day("to", last))
+    found = ReportFilter(by or None, parse_day("from", first), parse_day("to", last))
     if found.first and found.last and found.first > found.last:
         reject("from", f"{found.first} is after {found.last}, the date in 'to'")
     return found
@@ -64,7 +64,15 @@ def reject(name: str, message: str) -> NoReturn:
     raise ValidationException(f"parameter {name!r}", extra=[{"key": name, "message": message, "source": "query"}])
 
 
-def _day(name: str, text: str | None) -> date | None:
+def explain(error: ValidationException) -> str:
+    """The parameter that `reject` names, and what is wrong with it."""
+    extra = error.extra
+    first = extra[0] if isinstance(extra, list) and extra else {}
+    return f"{first.get('key', '')}: {first.get('message', error.detail)}"
+
+
+def parse_day(name: str, text: str | None) -> date | None:
+    """A day given as a query parameter; None: not given. Raises ValidationException that names the parameter."""
     if not text:
         return None
     try:

@@ -13,6 +13,7 @@ from pipeline.domain.access.principal import Principal
 from pipeline.notifiers.wording import sentences
 from pipeline.web.http.templating import environment
 from pipeline.web.internal import words
+from pipeline.web.internal.areas import areas_of
 
 Page = Response[str]
 
@@ -42,7 +43,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 def page_environment(package: str = _PACKAGE) -> Environment:
     """The templates of one page's package, which extend those of `web/internal/templates`."""
     made = environment(package, _PACKAGE, filters=_FILTERS)
-    made.globals["utc"] = UTC
+    made.globals |= {"utc": UTC, "areas_of": areas_of}
     return made
 
 

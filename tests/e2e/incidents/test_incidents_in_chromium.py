@@ -183,9 +183,9 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Dashboard", "Incidents", "Alerts", "Cases", "Inbox", "Personal data", "Account"]),
-        ("auditor", "/incidents", ["Dashboard", "Incidents", "Alerts", "Cases", "Acts", "Account"]),
-        ("ada", "/users", ["Users", "Account"]),
+        ("mia", "/incidents", ["Dashboard", "Incidents", "Cases", "Inbox", "Orders", "Settings"]),
+        ("auditor", "/incidents", ["Dashboard", "Incidents", "Cases", "Settings"]),
+        ("ada", "/users", ["Settings"]),
     ],
 )
 def test_the_menu_has_the_pages_of_the_role_and_each_opens(

@@ -1,15 +1,13 @@
-"""The read API: report and alerts as the command line prints them, segments, orders, and the version."""
+"""The read API: report and alerts as the command line prints them, segments, and the version."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Router, get
-from litestar.exceptions import NotFoundException
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from pipeline.domain.access.permissions import Permission
-from pipeline.domain.access.principal import Principal
 from pipeline.domain.reports.contract import AlertOut, ReportOut, alert_of, report_of
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
@@ -17,11 +15,8 @@ from pipeline.store.reads import reports
 from pipeline.store.reads.alerts import alerts_as_of
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
-from pipeline.web.http.openapi import problems
 from pipeline.web.http.services import Services
-from pipeline.web.internal.filters import LONGEST, parse_filter, reject
-from pipeline.web.internal.orders.lookup import find_order
-from pipeline.web.internal.orders.order import OrderView
+from pipeline.web.internal.filters import parse_filter
 
 By = Annotated[str | None, QueryParameter(name="by", description="level to list the segments of, such as `depot`")]
 First = Annotated[
@@ -29,7 +24,7 @@ First = Annotated[
     QueryParameter(name="from", description="first day of completion, such as 2026-11-20"),
 ]
 Last = Annotated[str | None, QueryParameter(name="to", description="last day of completion, such as 2026-11-30")]
-_FIGURES, _ORDERS = needs(Permission.FIGURES), needs(Permission.ORDERS)
+_FIGURES = needs(Permission.FIGURES)
 _Request = Request[Any, Any, Any]
 
 
@@ -53,7 +48,7 @@ class VersionOut(Struct, frozen=True):
 
 
 def routes(services: Services) -> list[Router]:
-    """`GET /v1/report`, `/v1/alerts`, `/v1/segments`, `/v1/orders` and `/v1/version`."""
+    """`GET /v1/report`, `/v1/alerts`, `/v1/segments` and `/v1/version`."""
 
     @get("/report", opt=_FIGURES, sync_to_thread=True, summary="Compare claimed and experienced performance")
     def report(request: _Request, by: By = None, first: First = None, last: Last = None) -> ReportOut:
@@ -84,33 +79,6 @@ def routes(services: Services) -> list[Router]:
             ]
 
     @get(
-        "/orders/{order_id:path}",
-        opt=_ORDERS,
-        sync_to_thread=True,
-        summary="One order with its timeline",
-        responses=problems(404),
-    )
-    def order(
-        request: _Request, order_id: Annotated[str, PathParameter(description="order id, case-sensitive")]
-    ) -> OrderView:
-        return _order(services, principal_of(request), order_id.removeprefix("/"))
-
-    @get(
-        "/orders",
-        opt=_ORDERS,
-        sync_to_thread=True,
-        summary="One order, for ids that cannot be part of a path",
-        responses=problems(404),
-    )
-    def order_by_id(
-        request: _Request,
-        order_id: Annotated[str | None, QueryParameter(name="id", description="order id, case-sensitive")] = None,
-    ) -> OrderView:
-        if not order_id:
-            reject("id", "is required")
-        return _order(services, principal_of(request), order_id)
-
-    @get(
         "/version",
         opt=needs(Permission.FIGURES, passive=True),
         sync_to_thread=True,
@@ -120,12 +88,5 @@ def routes(services: Services) -> list[Router]:
         with reading(services.store.engine) as connection:
             return VersionOut(*version_of(connection, principal_of(request), services.store), clock_of(connection))
 
-    handlers: list[Any] = [report, alerts, segments, order, order_by_id, version]
+    handlers: list[Any] = [report, alerts, segments, version]
     return [Router("/v1", route_handlers=handlers, tags=["read"])]
-
-
-def _order(services: Services, principal: Principal, order_id: str) -> OrderView:
-    found = find_order(services, principal, order_id)
-    if found is None:
-        raise NotFoundException(f"no order {order_id[:LONGEST]!r} found; order ids are case-sensitive")
-    return found

@@ -37,7 +37,7 @@ from pipeline.store.store import Store
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.dashboard import panels
-from pipeline.web.internal.filters import ReportFilter, default_level, levels, parse_filter
+from pipeline.web.internal.filters import ReportFilter, default_level, explain, levels, parse_filter
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 
 COMMENTS = 12
@@ -67,7 +67,7 @@ def routes(services: Services) -> list[Any]:
             try:
                 report_filter = parse_filter(setup, by or default_level(setup), first, last)
             except ValidationException as error:
-                return error_page(viewer, HTTPStatus.BAD_REQUEST, "Invalid parameter", _explanation(error))
+                return error_page(viewer, HTTPStatus.BAD_REQUEST, "Invalid parameter", explain(error))
             return html(_dashboard(services.store, setup, viewer, report_filter, connection, cache))
 
     return [dashboard_page]
@@ -151,6 +151,7 @@ def _render(
         levels=levels(setup),
         exceeded=[] if scoped else _exceeded(connection, setup),
         presets=_presets(report_filter, today),
+        segments_file=_address(report_filter, "/export/segments"),
         fleet=fleet,
         headline=panels.headline(fleet, viewer.scope),
         experienced=panels.experienced(fleet.compared),
@@ -200,12 +201,6 @@ def _presets(shown: ReportFilter, today: date) -> list[tuple[str, str, bool]]:
     return found
 
 
-def _address(report_filter: ReportFilter) -> str:
+def _address(report_filter: ReportFilter, path: str = "/") -> str:
     parameters = {"by": report_filter.by, "from": report_filter.first, "to": report_filter.last}
-    return "/?" + urlencode({name: value for name, value in parameters.items() if value})
-
-
-def _explanation(error: ValidationException) -> str:
-    extra = error.extra
-    first = extra[0] if isinstance(extra, list) and extra else {}
-    return f"{first.get('key', '')}: {first.get('message', error.detail)}"
+    return f"{path}?" + urlencode({name: value for name, value in parameters.items() if value})

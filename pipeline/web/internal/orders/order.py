@@ -11,7 +11,15 @@ from msgspec import Struct
 
 from pipeline.domain.answers.answer import current_answers
 from pipeline.domain.answers.reading.comments import CommentLabel, CommentReader
-from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, Verdict, experience_of, observations, verdict
+from pipeline.domain.detection.pairs import (
+    EXPERIENCE,
+    IN_FULL,
+    ON_TIME,
+    Verdict,
+    experience_of,
+    observations,
+    verdict_of,
+)
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
 from pipeline.domain.events.contract import QR, Contact
 from pipeline.domain.orders.claims import Claim
@@ -92,8 +100,7 @@ def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level
     supported = _supported(order, alerts, levels)
     zone_name = facts.latest.timezone if facts.known else None
     frozen = dialogue.claim_when_asked()
-    experience = experience_of(dialogue.current_answers())
-    judged = verdict(frozen, experience) if frozen is not None and dialogue.answers else None
+    judged = verdict_of(order)
     account = facts.latest.account if facts.known else None
     contacts = facts.latest.contacts if facts.known else ()
     return OrderView(

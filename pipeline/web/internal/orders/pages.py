@@ -1,4 +1,4 @@
-"""The page of one order, and the page that looks one up."""
+"""The list of orders and the page of one order."""
 
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import LONGEST
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
+from pipeline.web.internal.orders import list_page
 from pipeline.web.internal.orders.lookup import find_order
 from pipeline.web.internal.words import zone_of
 
@@ -27,9 +28,10 @@ def routes(services: Services) -> list[Any]:
 
     @get("/orders", opt=_NEEDS, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def order_search(request: Request[Any, Any, Any], q: FromQuery[str] = "") -> Page:
+        """The list; with `q` the page of the order with that id, which may be no part of a path."""
         order_id = q.strip()
         if not order_id:
-            return html(_environment.get_template("finder.html.j2").render(viewer=principal_of(request)))
+            return list_page.show(services, request)
         return _order_page(services, principal_of(request), order_id)
 
     @get("/orders/{order_id:path}", opt=_NEEDS, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
@@ -42,7 +44,7 @@ def routes(services: Services) -> list[Any]:
 def _order_page(services: Services, viewer: Principal, order_id: str) -> Page:
     found = find_order(services, viewer, order_id) if order_id else None
     if found is None:
-        message = f"No order “{order_id[:LONGEST]}” found. Order ids are case-sensitive."
+        message = f"No order “{order_id[:LONGEST]}” found. The search finds orders by a part of their id, too."
         return error_page(viewer, HTTPStatus.NOT_FOUND, "Order not found", message)
     with reading(services.store.engine) as connection:
         version = version_of(connection, viewer, services.store)

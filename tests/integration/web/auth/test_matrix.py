@@ -29,6 +29,7 @@ from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
 from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.journal.spool import Spool
 from pipeline.store.reads import alerts, answers, baselines, inbox, order_record, reports, unresolved, version
+from pipeline.store.reads.listing import order_list, search, words
 from pipeline.store.schema.asks import asks
 from pipeline.web.auth.access import Protection, check_routes, routes_of
 from pipeline.web.http.server import internal_app, public_app
@@ -79,6 +80,18 @@ REPORTS = (
     "/v1/report?by=region%2Bcarrier",
 )
 DASHBOARDS = ("/", "/?by=depot", "/?by=region", "/?by=region%2Bcarrier&to=2026-12-31")
+FILTERS = (
+    "segment=carrier%3ANordex",
+    "segment=depot%3AHiddenville&segment=depot%3ALyon",
+    "account=A-SECRET&to=2026-12-31",
+    "verdict=embellished",
+    "code=late&from=2026-01-01",
+    "counted=completed",
+    "words=ours",
+)
+ORDER_LISTS = tuple(f"/orders?{query}" for query in FILTERS if "SECRET" not in query and "Hidden" not in query)
+API_LISTS = tuple(f"/v1/orders?{query}" for query in FILTERS)
+SEARCHES = ("/search?q=so-o", "/search?q=a-", "/search?q=l", "/search?q=nord", "/search?q=other")
 INTERNAL = {
     ("GET", "/livez"): Line(Protection.OPEN),
     ("GET", "/readyz"): Line(Protection.OPEN),
@@ -96,12 +109,21 @@ INTERNAL = {
     ("GET", "/openapi.json/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/openapi.json",)),
     ("GET", "/openapi.json/{path:str}"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/other",)),
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
-    ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}")),
+    ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
+    ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
+    ("GET", "/export/orders"): Line(Permission.ORDERS, tuple(f"/export/orders?{query}" for query in FILTERS)),
+    ("GET", "/export/segments"): Line(Permission.FIGURES, ("/export/segments", "/export/segments?by=region")),
+    ("GET", "/export/alerts"): Line(Permission.FIGURES, ("/export/alerts",)),
+    ("GET", "/export/incidents"): Line(Permission.FIGURES, ("/export/incidents",)),
+    ("GET", "/export/acts"): Line(Permission.ACTS, ("/export/acts",)),
+    ("GET", "/settings"): Line(Permission.OWN_ACCOUNT, ("/settings",)),
     ("GET", "/orders/{order_id:path}"): Line(Permission.ORDERS, ("/orders/{own}", "/orders/{other}")),
     ("GET", "/v1/report"): Line(Permission.FIGURES, REPORTS),
     ("GET", "/v1/alerts"): Line(Permission.FIGURES, ("/v1/alerts",)),
     ("GET", "/v1/segments"): Line(Permission.FIGURES, ("/v1/segments",)),
-    ("GET", "/v1/orders"): Line(Permission.ORDERS, ("/v1/orders?id={own}", "/v1/orders?id={other}")),
+    ("GET", "/v1/orders"): Line(
+        Permission.ORDERS, ("/v1/orders", "/v1/orders?id={own}", "/v1/orders?id={other}", *API_LISTS)
+    ),
     ("GET", "/v1/orders/{order_id:path}"): Line(Permission.ORDERS, ("/v1/orders/{own}", "/v1/orders/{other}")),
     ("GET", "/v1/version"): Line(Permission.FIGURES, ("/v1/version",)),
     ("GET", "/incidents"): Line(Permission.FIGURES, ("/incidents",)),
@@ -256,6 +278,7 @@ def add_other(runtime: EmbeddedRunner) -> None:
         propose(connection, runtime.store, LOCAL, wish, "", at(days=3))
 
 
+READS = (alerts, answers, baselines, inbox, order_record, reports, unresolved, version)
 SECRETS = ("SO-other-", "SECRETIA", "Hiddenville", "A-SECRET", "theirs")
 
 
@@ -427,7 +450,7 @@ def test_no_value_of_a_dimension_widens_a_scope(runtime: EmbeddedRunner, value: 
 
 def test_every_read_needs_a_principal() -> None:
     """A page cannot forget the scope, because no function of the reads works without."""
-    for module in (alerts, answers, baselines, inbox, order_record, reports, unresolved, version):
+    for module in (*READS, order_list, search, words):
         for name, function in vars(module).items():
             own = getattr(function, "__module__", "") == module.__name__
             if not own or name.startswith("_") or isinstance(function, type):

@@ -1,0 +1,121 @@
+"""The addresses of files: `/export/TABLE?format=csv|xlsx|parquet` with the parameters of the page.
+
+A file is made from one state of the database and sent while it is read. Each is recorded as an act first.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Stream
+from sqlalchemy import Connection
+
+from pipeline.domain.access.acts import Act, ActKind
+from pipeline.domain.access.permissions import Permission
+from pipeline.store.acts import acts
+from pipeline.store.db.engine import snapshot
+from pipeline.web.auth.access import needs, principal_of
+from pipeline.web.http.openapi import problems
+from pipeline.web.http.services import Services
+from pipeline.web.internal.exports import csv_file, excel_file, parquet_file, tables
+from pipeline.web.internal.exports.sheet import Sheet
+from pipeline.web.internal.filters import LONGEST, default_level, parse_filter, reject
+from pipeline.web.internal.orders import list_filter
+from pipeline.web.internal.orders.list_page import given_in
+
+_Request = Request[Any, Any, Any]
+_Write = Callable[[Sheet], Iterator[bytes]]
+_CSV, _EXCEL = "text/csv; charset=utf-8", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_FORMATS: dict[str, tuple[_Write, str]] = {
+    "csv": (csv_file.pieces, _CSV),
+    "xlsx": (excel_file.pieces, _EXCEL),
+    "parquet": (parquet_file.pieces, "application/vnd.apache.parquet"),
+}
+FORMATS = tuple(_FORMATS)
+Format = Annotated[str, QueryParameter(name="format", description="csv, xlsx or parquet")]
+First = Annotated[str | None, QueryParameter(name="from")]
+Last = Annotated[str | None, QueryParameter(name="to")]
+_FILE = problems(400) | {200: ResponseSpec(bytes, False, "The file", media_type="text/csv")}
+
+
+def routes(services: Services) -> list[Any]:
+    """`GET /export/orders`, `/export/segments`, `/export/alerts`, `/export/incidents` and `/export/acts`."""
+
+    @get("/export/orders", **_of(Permission.ORDERS, "The list of orders as a file, with the filters of /v1/orders"))
+    def orders_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer = principal_of(request)
+        wanted = list_filter.parse(viewer, given_in(request))
+        # The words of a search are no part of the record: they may be those of a customer.
+        filters = list_filter.address(wanted._replace(words="..." if wanted.words else ""), "")
+        vault = services.store.vault
+        return _file(services, request, form, "orders", filters, lambda one: tables.orders(one, viewer, vault, wanted))
+
+    @get("/export/segments", **_of(Permission.FIGURES, "Figures of the segments of a level as a file"))
+    def segments_file(
+        request: _Request,
+        form: Format = "csv",
+        by: FromQuery[str | None] = None,
+        first: First = None,
+        last: Last = None,
+    ) -> Stream:
+        viewer = principal_of(request)
+        with snapshot(services.store.engine) as connection:
+            setup = services.current_setup(connection)
+        wanted = parse_filter(setup, by or default_level(setup), first, last)
+        filters = f"by={wanted.by} from={wanted.first or ''} to={wanted.last or ''}"
+        return _file(services, request, form, "segments", filters, lambda one: tables.segments(one, viewer, wanted))
+
+    @get("/export/alerts", **_of(Permission.FIGURES, "All alerts as a file"))
+    def alerts_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer = principal_of(request)
+        return _file(services, request, form, "alerts", "", lambda one: tables.alerts(one, viewer))
+
+    @get("/export/incidents", **_of(Permission.FIGURES, "All incidents as a file"))
+    def incidents_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer = principal_of(request)
+        return _file(services, request, form, "incidents", "", lambda one: tables.all_incidents(one, viewer))
+
+    @get("/export/acts", **_of(Permission.ACTS, "The record of acts as a file"))
+    def acts_file(request: _Request, form: Format = "csv", who: FromQuery[str] = "") -> Stream:
+        viewer, name = principal_of(request), who.strip()[:LONGEST]
+        filters = f"who={name}" if name else ""
+        return _file(services, request, form, "acts", filters, lambda one: tables.all_acts(one, viewer, name or None))
+
+    return [orders_file, segments_file, alerts_file, incidents_file, acts_file]
+
+
+def _of(permission: Permission, summary: str) -> dict[str, Any]:
+    """What the routes of all files have in common."""
+    return {
+        "opt": needs(permission),
+        "sync_to_thread": True,
+        "summary": summary,
+        "responses": _FILE,
+        "tags": ["files"],
+    }
+
+
+def _file(
+    services: Services, request: _Request, form: str, table: str, filters: str, sheet: Callable[[Connection], Sheet]
+) -> Stream:
+    if form not in _FORMATS:
+        reject("format", f"{form[:LONGEST]!r} is none of: {', '.join(FORMATS)}")
+    _record(services, request, form, table, filters)
+    write, media_type = _FORMATS[form]
+
+    def _pieces() -> Iterator[bytes]:
+        with snapshot(services.store.engine) as connection:
+            yield from write(sheet(connection))
+
+    disposition = {"content-disposition": f'attachment; filename="{table}.{form}"'}
+    return Stream(_pieces(), media_type=media_type, headers=disposition)
+
+
+def _record(services: Services, request: _Request, form: str, table: str, filters: str) -> None:
+    origin = request.client.host if request.client else ""
+    details = {"format": form, "filters": filters[:LONGEST]}
+    act = Act(services.now(), principal_of(request).name, ActKind.EXPORTED, table, origin, details)
+    with services.store.engine.begin() as connection:
+        acts.append(connection, act)

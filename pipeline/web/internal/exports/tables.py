@@ -1,0 +1,172 @@
+"""The tables that can be had as files: their columns and how their rows are read, bounded by the viewer's scope."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from pipeline.domain.access.principal import Principal
+from pipeline.domain.detection.segments import TOTAL
+from pipeline.domain.incidents.incident import Incident
+from pipeline.domain.reports.alerts import Alert
+from pipeline.domain.reports.figures import Row, row_of
+from pipeline.domain.reports.scenario_nps import Figure
+from pipeline.store.acts import acts
+from pipeline.store.acts.acts import StoredAct
+from pipeline.store.journal.state import clock_of
+from pipeline.store.people.vault import Vault
+from pipeline.store.reads import incidents
+from pipeline.store.reads.alerts import alerts_page
+from pipeline.store.reads.listing import order_list
+from pipeline.store.reads.listing.order_list import OrderFilter
+from pipeline.web.internal.exports.sheet import Column, Sheet
+from pipeline.web.internal.filters import ReportFilter
+from pipeline.web.internal.orders.list_rows import OrderRow, rows_of
+
+BATCH = 500  # rows read at once
+
+_Rows = Iterator[Sequence[object]]
+
+
+def orders(connection: Connection, viewer: Principal, vault: Vault, wanted: OrderFilter) -> Sheet:
+    """The list of orders."""
+    columns = (
+        Column("order_id"),
+        Column("last_event_at", "moment"),
+        Column("account_id"),
+        Column("account"),
+        Column("dimensions"),
+        Column("timezone"),
+        Column("first_promise", "moment"),
+        Column("promise", "moment"),
+        Column("delivered_at", "moment"),
+        Column("claimed_on_time", "yes_no"),
+        Column("claimed_in_full", "yes_no"),
+        Column("claim"),
+        Column("answer"),
+        Column("verdict"),
+        Column("not_asked_because"),
+        Column("words"),
+    )
+
+    def _read() -> _Rows:
+        after = None
+        while True:
+            page = order_list.page(connection, viewer, vault, wanted, BATCH, after)
+            for row in rows_of(connection, viewer, vault, page):
+                yield _order(row)
+            if len(page) < BATCH:
+                return
+            after = page[-1].position
+
+    return Sheet("orders", columns, _read())
+
+
+def _order(row: OrderRow) -> Sequence[object]:
+    return (
+        row.order_id,
+        row.last_event_at,
+        row.account_id,
+        row.account,
+        "; ".join(f"{name}={value}" for name, value in row.dimensions.items()),
+        row.timezone,
+        row.first_promise,
+        row.promise,
+        row.delivered_at,
+        row.on_time,
+        row.in_full,
+        row.claim,
+        row.answer,
+        row.verdict,
+        row.reason,
+        None if row.words is None else "\n".join(row.words),
+    )
+
+
+def segments(connection: Connection, viewer: Principal, wanted: ReportFilter) -> Sheet:
+    """The figures of the segments of a level, and of all orders (the level is empty there)."""
+    counted = ("delivered", "claimed_on_time", "answered", "answered_claimed_on_time", "claimed_on_time_but_detractor")
+    figures = ("mean_score", "nps", "experienced_on_time")
+    columns = [Column("level"), Column("segment"), *(Column(name, "whole") for name in counted)]
+    columns += [Column(f"{name}{end}", "number") for name in figures for end in ("", "_low", "_high")]
+    columns += [Column(f"{name}_n", "whole") for name in figures]
+
+    def _line(level: str, value: str, row: Row) -> Sequence[object]:
+        found: list[Figure | None] = [getattr(row, name) for name in figures]
+        shown = [part for one in found for part in ((None,) * 3 if one is None else (one.value, one.low, one.high))]
+        return (level, value, *(getattr(row, name) for name in counted), *shown, *(one and one.n for one in found))
+
+    def _read() -> _Rows:
+        yield _line(*TOTAL, row_of(wanted.fleet(connection, viewer)))
+        for value, counts in wanted.segments(connection, viewer).items():
+            yield _line(wanted.by or "", value, row_of(counts))
+
+    return Sheet("segments", columns, _read())
+
+
+def alerts(connection: Connection, viewer: Principal) -> Sheet:
+    """All alerts, the newest first."""
+    columns = [Column(name) for name in ("alert_id", "signal", "dimension", "value", "kind", "state", "severity")]
+    columns += [Column("opened_at", "moment"), Column("since", "day"), Column("resolved_at", "moment")]
+    columns += [Column("orders", "whole"), *(Column(name, "number") for name in ("rate", "low", "high", "tolerance"))]
+    columns += [Column("incident")]
+
+    def _line(one: Alert) -> Sequence[object]:
+        named = (one.alert_id, one.signal, one.dimension, one.value, one.kind, one.state, one.severity)
+        times = (one.opened_at, one.since, one.resolved_at)
+        return (*named, *times, one.run_n, one.run_rate, one.low, one.high, one.null, one.incident)
+
+    def _read() -> _Rows:
+        before, day = None, clock_of(connection).date()
+        while page := alerts_page(connection, viewer, day, BATCH, before):
+            yield from map(_line, page)
+            before = page[-1].alert_id
+
+    return Sheet("alerts", columns, _read())
+
+
+def all_incidents(connection: Connection, viewer: Principal) -> Sheet:
+    """Incidents: those that go on, the largest first, then the others."""
+    names = ("incident", "signal", "dimension", "value", "state", "severity", "owner", "closing_cause", "merged_into")
+    columns = [Column(name) for name in names]
+    columns += [Column(name, "moment") for name in ("opened_at", "changed_at", "ended_at", "until")]
+    columns += [Column(name, "number") for name in ("then", "then_low", "then_high", "now", "now_low", "now_high")]
+    columns += [Column("trend"), Column("orders_a_month_at_least", "number"), Column("alerts", "whole")]
+
+    def _line(one: Incident) -> Sequence[object]:
+        cause, now = one.cause, one.now
+        named = (one.incident_id, cause.signal, cause.dimension, cause.value, one.state, one.severity, one.owner)
+        ended = (one.closing_cause, one.merged_into)
+        times: tuple[datetime | None, ...] = (one.opened_at, one.changed_at, one.ended_at, one.until)
+        rates: list[float | None] = []
+        for rate in (one.then.rate, None if now is None else now.last_30_days):
+            rates += [None] * 3 if rate is None else [rate.value, rate.low, rate.high]
+        trend = None if now is None else now.trend
+        return (*named, *ended, *times, *rates, trend, one.rank, len(one.alerts) + len(one.explains))
+
+    def _read() -> _Rows:
+        yield from map(_line, incidents.going_on(connection, viewer))
+        yield from map(_line, incidents.ended(connection, viewer))
+
+    return Sheet("incidents", columns, _read())
+
+
+def all_acts(connection: Connection, viewer: Principal, who: str | None) -> Sheet:
+    """The record of acts, newest first."""
+    columns = (
+        Column("seq", "whole"),
+        Column("at", "moment"),
+        *map(Column, ("who", "what", "subject", "origin", "details")),
+    )
+
+    def _line(one: StoredAct) -> Sequence[object]:
+        act = one.act
+        return (one.seq, act.at, act.who, str(act.what), act.subject, act.origin, act.details_text())
+
+    def _read() -> _Rows:
+        before = None
+        while page := acts.newest(connection, viewer, BATCH, before, who):
+            yield from map(_line, page)
+            before = page[-1].seq
+
+    return Sheet("acts", columns, _read())
