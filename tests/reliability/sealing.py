@@ -29,7 +29,7 @@ from tests.support.servers.postgres import postgres_server
 from tests.support.servers.postgres_contents import files_of, rows_of_tables
 
 KILLS = 6
-COMMENTS = 60  # that are searched for, spread over the history
+COMMENTS = 24  # that are searched for, spread over the history; each in four forms, in all bytes of the database
 
 
 class Store(NamedTuple):
