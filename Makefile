@@ -113,7 +113,7 @@ bench-history: .venv-dev/requirements-dev.lock
 bench-sealing: .venv-dev/requirements-dev.lock
 	$(call require,HISTORY,path/to/olist)
 	$(call require,EARLIER,path/to/source/of/an/earlier/version)
-	@$(DEV) -m tests.reliability.sealing "$(HISTORY)" "$(EARLIER)"
+	@$(DEV) -m tests.reliability.sealing "$(HISTORY)" "$(EARLIER)" $(STORE)
 
 bench-history-cluster: .venv-dev/requirements-dev.lock
 	$(call require,HISTORY,path/to/olist)

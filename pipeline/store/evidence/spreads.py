@@ -14,10 +14,13 @@ from sqlalchemy import Connection, Engine, select
 
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.detection.spread import RATE_DAYS, SPREAD_DAYS, Contacts, SegmentSums, Spread
-from pipeline.store.db.bulk import insert_new, upsert
+from pipeline.store.db.bulk import among_rows, insert_new, upsert
 from pipeline.store.schema.evidence import fleet_factors, segment_days, spreads
 
 _Key = tuple[str, str, str]  # signal, dimension, month
+_SegmentDay = tuple[str, str, str, int]  # a series and a day
+_SEGMENT_DAY = (*Series._fields, "day")
+_ROWS = 1_000  # read in one query
 _segments = msgspec.json.Decoder(list[SegmentSums])
 # What other transactions have committed, by database: a level of thousands of segments is decoded once a month.
 _known: WeakKeyDictionary[Engine, dict[_Key, Spread]] = WeakKeyDictionary()
@@ -36,21 +39,14 @@ class SpreadStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._days: dict[tuple[Series, int], tuple[int, float]] = {}
+        self._changes: dict[_SegmentDay, list[tuple[bool, float]]] = {}
         self._spreads: dict[_Key, Spread] = {}
         self._contacts: dict[_Key, Contacts] = {}
         self._factors: dict[tuple[str, int], float] = {}
 
     def count(self, series: Series, day: int, x: float, previous: float | None) -> None:
         """Add a pair to its segment's sums of that day, or its change from `previous`."""
-        if (series, day) not in self._days:
-            query = select(segment_days.c.n, segment_days.c.total).where(
-                *(segment_days.c[name] == item for name, item in series._asdict().items()), segment_days.c.day == day
-            )
-            stored = self._connection.execute(query).one_or_none()
-            self._days[series, day] = (0, 0.0) if stored is None else (stored.n, stored.total)
-        n, total = self._days[series, day]
-        self._days[series, day] = (n + (previous is None), total + (x - (previous or 0.0)))
+        self._changes.setdefault((*series, day), []).append((previous is None, x - (previous or 0.0)))
 
     def spread(self, signal: str, dimension: str, month: date) -> Spread:
         """The segments of a level as they were at the start of a month, frozen at the first call."""
@@ -91,9 +87,20 @@ class SpreadStore:
 
     def flush(self) -> None:
         """Write the sums of segments."""
-        rows = [(*series, day, n, total) for (series, day), (n, total) in sorted(self._days.items())]
-        upsert(self._connection, segment_days, rows, (*Series._fields, "day", "n", "total"))
-        self._days.clear()
+        stored = self._stored(sorted(self._changes))
+        rows = [(*key, *_changed(stored.get(key, (0, 0.0)), changes)) for key, changes in sorted(self._changes.items())]
+        upsert(self._connection, segment_days, rows, (*_SEGMENT_DAY, "n", "total"))
+        self._changes.clear()
+
+    def _stored(self, keys: list[_SegmentDay]) -> dict[_SegmentDay, tuple[int, float]]:
+        """The sums of these days that are stored."""
+        columns = [segment_days.c[name] for name in _SEGMENT_DAY]
+        found = {}
+        for first in range(0, len(keys), _ROWS):
+            some = among_rows(self._connection, columns, keys[first : first + _ROWS])
+            query = select(*columns, segment_days.c.n, segment_days.c.total).where(some)
+            found.update({tuple(key): (n, total) for *key, n, total in self._connection.execute(query)})
+        return found
 
     def _read_spread(self, key: _Key) -> str | None:
         signal, dimension, month = key
@@ -125,6 +132,14 @@ class SpreadStore:
             SegmentSums(value, *_added(rows), *_added(row for row in rows if row.day >= first - RATE_DAYS))
             for value, rows in sorted(by_segment.items())
         ]
+
+
+def _changed(stored: tuple[int, float], changes: Iterable[tuple[bool, float]]) -> tuple[int, float]:
+    """Number and sum of a day after some pairs, added one by one in their order: sums depend on it."""
+    n, total = stored
+    for is_new, difference in changes:
+        n, total = n + is_new, total + difference
+    return n, total
 
 
 def _added(rows: Iterable[_Day]) -> tuple[int, float]:

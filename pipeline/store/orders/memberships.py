@@ -3,6 +3,7 @@
 Each entry is escaped and stands between spaces, so that one entry is never part of another.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from pipeline.domain.access.scopes import ACCOUNT
 from pipeline.domain.orders.facts import Facts
 from pipeline.store.db.bulk import among
 from pipeline.store.schema.orders import orders
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # what `quote` leaves as it is, at a tenth of its cost
 
 
 def membership_text(facts: Facts) -> str:
@@ -59,4 +62,8 @@ def visible_orders(connection: Connection, principal: Principal, order_ids: Coll
 @lru_cache(maxsize=65_536)
 def _escaped(entry: tuple[str, str]) -> str:
     dimension, value = entry
-    return f" {quote(dimension, safe='')}={quote(value, safe='')}"
+    return f" {_quoted(dimension)}={_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    return text if _UNRESERVED(text) else quote(text, safe="")

@@ -7,6 +7,7 @@ database. `keys` stores the keys, `sealing` says which words are sealed with whi
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -24,6 +25,7 @@ _SHA256_BLOCK = 64  # bytes
 
 
 _TOKEN = "sealed"  # noqa: S105 - what the text of sealed words begins with
+_KNOWN_WORDS = 1 << 14  # digests kept in memory, of a few megabytes: most words of a comment stood in earlier ones
 _WORD_DIGEST = 16  # bytes: enough that no two words of an installation share a digest
 
 
@@ -83,7 +85,8 @@ class Vault:
         self._digest = _Hmac(_derive(master, b"unvarnished digest"))
         self._bytes_key = AESGCM(_derive(master, b"unvarnished dead letters"))
         self._content_digest = _Hmac(_derive(master, b"unvarnished event content"))
-        self._word_digest = _Hmac(_derive(master, b"unvarnished words"))
+        of_word = _Hmac(_derive(master, b"unvarnished words"))
+        self._word_digest = lru_cache(_KNOWN_WORDS)(lambda word: bytes.fromhex(of_word(word.encode()))[:_WORD_DIGEST])
         self._link_digest = _Hmac(_derive(master, b"unvarnished links"))
 
     def new_key(self) -> tuple[str, bytes]:
@@ -100,7 +103,7 @@ class Vault:
 
     def word_digest(self, kind: Literal["word", "prefix"], folded: str) -> bytes:
         """The keyed digest of a folded word, or of the first letters of one, by which answers are searched."""
-        return bytes.fromhex(self._word_digest(f"{kind}:{folded}".encode()))[:_WORD_DIGEST]
+        return self._word_digest(f"{kind}:{folded}")
 
     def seal_bytes(self, raw: bytes) -> bytes:
         """Bytes that may contain personal data, of people unknown, and that are deleted by their age: dead letters and

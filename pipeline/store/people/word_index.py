@@ -16,13 +16,20 @@ from pipeline.store.schema.people import answer_words
 SHORTEST_PREFIX = 3  # letters
 LONGEST_PREFIX = 20
 _MOST_WORDS = 1_000  # of one answer that are indexed: more than a comment of ordinary words can have
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def fold(text: str) -> str:
     """A text without case and accents, so that people find a word however they write it."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(char for char in plain if not unicodedata.combining(char))
+    return _NOT_ASCII.sub(_without_accent, plain)
+
+
+def _without_accent(found: re.Match[str]) -> str:
+    return "" if unicodedata.combining(found[0]) else found[0]
 
 
 def words_in(text: str) -> list[str]:

@@ -304,7 +304,7 @@ def test_a_correction_is_confirmed_on_the_inbox_by_a_user_without_a_stake(runtim
         page = mia.get("/inbox").text
         assert "1 correction is not counted yet" in page
         assert "&lt;b&gt;Hm&lt;/b&gt;, like last time" in page
-        assert "Counted: nothing." in page
+        assert "Counts now: nothing." in page
         assert f'action="{path}"' in page
         assert f'action="{path}"' in mia.get(reply).text
         assert mia.post(path).status_code == 403, "without the token of the page"
