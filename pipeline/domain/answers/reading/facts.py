@@ -222,7 +222,7 @@ def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
 
 def _of_clause(clause: _Clause) -> list[Stated]:
     parts = clause.parts
-    kinds = [_kind(part) for _, part in parts]
+    kinds = _kinds(parts)
     negated = _negations(parts, kinds)
     partial = _is_partial(parts)
     papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
@@ -321,6 +321,16 @@ def _kind(part: Part) -> str | None:
     return next((kind for kind in _KINDS if part.means(kind)), None)
 
 
+def _kinds(parts: Sequence[tuple[int, Part]]) -> list[str | None]:
+    kinds = [_kind(part) for _, part in parts]
+    for position, kind in enumerate(kinds):
+        if kind == "not_received" and parts[position][1].means("not"):
+            after = next((one for one in kinds[position + 1 : position + 4] if one is not None), None)
+            if after in _BAD or after == "arrived":
+                kinds[position] = None  # "nothing damaged"
+    return kinds
+
+
 def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
     """The positions of the facts that are negated."""
     negated: set[int] = set()
@@ -333,9 +343,13 @@ def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -
             continue
         if kind is not None and kind != "no":
             if since is not None and position - since <= (_NEGATABLE if kind != "arrived" else _NEGATABLE_VERB):
-                if kind != "on_time" or all(one.meanings or one.is_sign for _, one in parts[since:position]):
+                if kinds[since] is not None and (kinds[since] in _BAD) != (kind in _BAD):
+                    since = None  # "not late and complete"
+                elif kind != "on_time" or all(one.meanings or one.is_sign for _, one in parts[since:position]):
                     negated.add(position)  # "if my problem is not solved in time" is about something else
-                since = position  # "not late or damaged": it goes on to the next
+                    since = position  # "not late or damaged": it goes on to the next
+                else:
+                    since = position
             last_fact = position
             continue
         if part.means("not"):
