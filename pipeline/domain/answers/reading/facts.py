@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from pipeline.domain.answers.reading.passage import Part, Passage
+from pipeline.domain.answers.reading.passage import VERB_LAST, Part, Passage
 
 Fact = Literal[
     "on_time",
@@ -64,7 +64,6 @@ _PLAIN: dict[str, Fact | None] = {
     "ok": "yes",
     "no": "no",
 }
-_VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
 _BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
 _DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
@@ -95,7 +94,7 @@ class _Clause(NamedTuple):
 def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
-    if not text.says(*_KINDS, "not_yet", "papers", "goods", "packages", "ordered"):
+    if not text.says(*_KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered"):
         return found
     elsewhere = False
     sentence = -1
@@ -117,12 +116,19 @@ def stated(text: Passage) -> list[Stated]:
         elif elsewhere:
             facts = [one for one in facts if _stands_anyway(clause, one)]
         if clause.question:
-            facts = [one for one in facts if one.fact not in _GOOD]
+            facts = [] if _is_denied(clauses, clause) else [one for one in facts if one.fact not in _GOOD]
         found += facts
     counted = text.says("ordered", "score_of", "only") and text.says("digits", "number")
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
         found += _counted_short(text)
     return found
+
+
+def _is_denied(clauses: Sequence[_Clause], question: _Clause) -> bool:
+    """Whether a question is the writer's own and answered with no: "late? no, early"."""
+    end = question.parts[-1][0]
+    after = next((one for one in clauses if one.parts[0][0] > end), None)
+    return after is not None and after.parts[0][1].means("no")
 
 
 def _sentence(clauses: Sequence[_Clause], clause: _Clause) -> list[Part]:
@@ -224,11 +230,12 @@ def _of_clause(clause: _Clause) -> list[Stated]:
     parts = clause.parts
     kinds = _kinds(parts)
     negated = _negations(parts, kinds)
-    partial = _is_partial(parts)
+    only = any(part.means("only") for _, part in parts)
+    partial = _is_partial(parts) or (only and any(_is_count(parts, position) for position in range(len(parts))))
     papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
     used_papers = False
     found: list[Stated] = []
-    rest, only = False, any(part.means("only") for _, part in parts)
+    rest = False
     for position, (index, part) in enumerate(parts):
         rest = rest or part.means("rest")
         kind = kinds[position]
@@ -243,6 +250,8 @@ def _of_clause(clause: _Clause) -> list[Stated]:
             continue  # wrong papers are no wrong goods
         if fact == "not_received" and _of_all(parts, position):
             fact = "incomplete"
+        if fact == "wrong_item" and part.means("instead") and _is_count(parts, position + 1):
+            fact = "incomplete"  # "one instead of two"
         if fact in ("incomplete", "not_received") and papers and not used_papers:
             fact, used_papers = "papers_missing", True
         elif partial and (fact == "not_received" or (fact == "arrived" and only)):
@@ -253,7 +262,7 @@ def _of_clause(clause: _Clause) -> list[Stated]:
             found.append(Stated(fact, part.start, part.end, index, rest))
     if papers and not used_papers:
         found += _no_papers(clause, papers)
-    return found or _no_goods(clause) or _not_yet(clause)
+    return found or _no_goods(clause) or _lacks(clause) or _not_yet(clause)
 
 
 def _not_yet(clause: _Clause) -> list[Stated]:
@@ -291,6 +300,15 @@ def _no_goods(clause: _Clause) -> list[Stated]:
     if len(words) == 2 and words[0][1].means("not", "no") and words[1][1].means("goods"):
         index, part = words[1]
         return [Stated("not_received", words[0][1].start, part.end, index)]
+    return []
+
+
+def _lacks(clause: _Clause) -> list[Stated]:
+    """Persian "it had no charger": a thing that no vocabulary has, and a negation."""
+    words = [(index, part) for index, part in clause.parts if not part.means("light", "thanks", "emoji")]
+    if len(words) == 2 and not words[0][1].meanings and words[1][1].means("not_after") and words[1][1].language == "fa":
+        index, part = words[1]
+        return [Stated("incomplete", words[0][1].start, part.end, index)]
     return []
 
 
@@ -381,7 +399,7 @@ def _joined(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], last
         elif kinds[position] is not None or not parts[position][1].means("light", "and", "or"):
             break
         position -= 1
-    return covered if parts[last][1].language in _VERB_LAST else {max(covered)}
+    return covered if parts[last][1].language in VERB_LAST else {max(covered)}
 
 
 def _not_arrived_so(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
@@ -391,7 +409,7 @@ def _not_arrived_so(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | Non
         if kind != "not_received":
             continue
         after = _next_fact(parts, kinds, position, 1)
-        before = _next_fact(parts, kinds, position, -1) if parts[position][1].language in _VERB_LAST else None
+        before = _next_fact(parts, kinds, position, -1) if parts[position][1].language in VERB_LAST else None
         negated |= {
             one for one in (after, before) if one is not None and kinds[one] in ("on_time", "early", "complete", "late")
         }
@@ -417,6 +435,13 @@ def _has_better(kinds: Sequence[str | None], position: int, negated: set[int]) -
     if position in negated or kinds[position] == "not_received":
         return any(other in negated for other in others)
     return False
+
+
+def _is_count(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether a number stands there that counts no hours and names no place."""
+    if not 0 <= position < len(parts) or parts[position][1].number is None:
+        return False
+    return position + 1 == len(parts) or not parts[position + 1][1].means("unit", "day", "place", "score_word")
 
 
 def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:

@@ -7,7 +7,7 @@ it is marked as a score ("9/10", "8 out of 10"). Decimals, ranges and values off
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from pipeline.domain.answers.reading.passage import Part, Passage
+from pipeline.domain.answers.reading.passage import CONTROLS, Part, Passage
 
 Kind = Literal["bare", "led", "marked", "odd", "quantity"]
 MAX_SCORE = 10
@@ -304,7 +304,7 @@ def _is_alone(parts: Sequence[Part], first: int, last: int, context: _Context) -
     few = _MOST_WORDS_BEFORE
     for index in range(last, len(parts)):
         part = parts[index]
-        if part.new_line or part.is_sign or part.means(*_DIVIDERS, "not") or part.number is not None:
+        if part.new_line or part.is_sign or part.means(*_DIVIDERS, *CONTROLS, "not") or part.number is not None:
             return True
         if part.means("score_word") and _is_of_next(parts, index):
             return True
