@@ -67,6 +67,8 @@ _PLAIN: dict[str, Fact | None] = {
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
 _BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
 _DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
+_GENERAL = frozenset({"yes", "ok", "all_good"})
+_LAST_HOUR = 24
 _NEAR = 10  # parts between two numbers that belong together
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 _UNREAL: dict[Fact, Fact] = {"on_time": "late", "complete": "incomplete"}  # "10 if it had been on time"
@@ -94,7 +96,7 @@ class _Clause(NamedTuple):
 def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
-    if not text.says(*_KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered"):
+    if not text.says(*_KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour"):
         return found
     elsewhere = False
     sentence = -1
@@ -118,6 +120,8 @@ def stated(text: Passage) -> list[Stated]:
         if clause.question:
             facts = [] if _is_denied(clauses, clause) else [one for one in facts if one.fact not in _GOOD]
         found += facts
+    if text.says("colour") and not any(one.fact == "wrong_item" for one in found):
+        found += _other_colour(text)
     counted = text.says("ordered", "score_of", "only") and text.says("digits", "number")
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
         found += _counted_short(text)
@@ -134,6 +138,15 @@ def _is_denied(clauses: Sequence[_Clause], question: _Clause) -> bool:
 def _sentence(clauses: Sequence[_Clause], clause: _Clause) -> list[Part]:
     """The parts of the sentence of a clause."""
     return [part for one in clauses if one.sentence == clause.sentence for _, part in one.parts]
+
+
+def _other_colour(text: Passage) -> list[Stated]:
+    """ "Ordered blue, got red": one colour was ordered and another came."""
+    named = [(index, part) for index, part in enumerate(text.parts) if part.means("colour")]
+    if len(named) != 2 or named[0][1].text == named[1][1].text or not text.says("ordered", "wish"):
+        return []
+    index, part = named[1]
+    return [Stated("wrong_item", part.start, part.end, index)]
 
 
 def _counted_short(text: Passage) -> list[Stated]:
@@ -239,7 +252,7 @@ def _of_clause(clause: _Clause) -> list[Stated]:
     for position, (index, part) in enumerate(parts):
         rest = rest or part.means("rest")
         kind = kinds[position]
-        if kind is None or _is_elsewhere(parts, kinds, position):
+        if kind is None or _is_elsewhere(parts, kinds, position) or _is_mistyped(parts, position):
             continue
         if kind == "ok" and (_is_acknowledged(parts) or partial):
             continue
@@ -262,6 +275,7 @@ def _of_clause(clause: _Clause) -> list[Stated]:
             found.append(Stated(fact, part.start, part.end, index, rest))
     if papers and not used_papers:
         found += _no_papers(clause, papers)
+    found += _of_aspects(clause, found)
     return found or _no_goods(clause) or _lacks(clause) or _not_yet(clause)
 
 
@@ -291,6 +305,9 @@ def _as_due(text: Passage, clause: _Clause, sentence: Sequence[Part]) -> list[St
         return []
     if not any(part.means("arrived") for part in sentence):
         return []
+    hours = [part.number for part in sentence if part.number is not None and part.number <= _LAST_HOUR]
+    if len(hours) > 1 and hours[-1] == hours[0]:
+        return []
     return [Stated("late", part.start, part.end, at) for at, part in clause.parts if part.means("due")][:1]
 
 
@@ -301,6 +318,28 @@ def _no_goods(clause: _Clause) -> list[Stated]:
         index, part = words[1]
         return [Stated("not_received", words[0][1].start, part.end, index)]
     return []
+
+
+def _of_aspects(clause: _Clause, found: Sequence[Stated]) -> list[Stated]:
+    """ "Time and quantity are fine": the nouns say what the adjective is about."""
+    said = {name for _, part in clause.parts for name in part.meanings}
+    denied = not said.isdisjoint(("not", "not_after"))
+    if not said & {"time_noun", "amount_noun"} or not said & {"fits", "ok", "all_good", "off"}:
+        return []
+    if any(one.fact in ("late", "incomplete", "damaged", "wrong_item", "not_received") for one in found):
+        return []
+    facts: list[Stated] = []
+    known = {one.fact for one in found}
+    for noun, fact in (("time_noun", "on_time"), ("amount_noun", "complete")):
+        at = next(((index, part) for index, part in clause.parts if part.means(noun)), None)
+        if at is None or fact in known:
+            continue
+        index, part = at
+        if not denied and said & {"fits", "ok", "all_good"}:
+            facts.append(Stated("on_time" if noun == "time_noun" else "complete", part.start, part.end, index))
+        elif noun == "amount_noun":
+            facts.append(Stated("incomplete", part.start, part.end, index))
+    return facts
 
 
 def _lacks(clause: _Clause) -> list[Stated]:
@@ -342,6 +381,12 @@ def _kind(part: Part) -> str | None:
 def _kinds(parts: Sequence[tuple[int, Part]]) -> list[str | None]:
     kinds = [_kind(part) for _, part in parts]
     for position, kind in enumerate(kinds):
+        if kind in _GENERAL and any(part.means("attribute") for _, part in parts):
+            kinds[position] = None  # "the size is right"
+        if kind == "yes" and position > 0 and any(one in _OF_ARRIVAL for one in kinds):
+            kinds[position] = None  # "exactly on time"
+        if kind in ("all_good", "ok") and position + 1 < len(kinds) and kinds[position + 1] in ("late", "early"):
+            kinds[position] = None  # "super late"
         if kind == "not_received" and parts[position][1].means("not"):
             after = next((one for one in kinds[position + 1 : position + 4] if one is not None), None)
             if after in _BAD or after == "arrived":
@@ -361,7 +406,7 @@ def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -
             continue
         if kind is not None and kind != "no":
             if since is not None and position - since <= (_NEGATABLE if kind != "arrived" else _NEGATABLE_VERB):
-                if kinds[since] is not None and (kinds[since] in _BAD) != (kind in _BAD):
+                if kinds[since] not in (None, "no") and (kinds[since] in _BAD) != (kind in _BAD):
                     since = None  # "not late and complete"
                 elif kind != "on_time" or all(one.meanings or one.is_sign for _, one in parts[since:position]):
                     negated.add(position)  # "if my problem is not solved in time" is about something else
@@ -370,14 +415,32 @@ def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -
                     since = position
             last_fact = position
             continue
-        if part.means("not"):
+        if part.means("subject") and part.language in VERB_LAST:
+            last_fact = None  # what follows is denied of somebody
+        if part.means("not") and not _is_answer(parts, position):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
             negated ^= _joined(parts, kinds, last_fact)
             last_fact = None
         elif since is not None and part.means("and", "only"):
             since = None
-    return negated | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+    return (negated ^ _past(parts, kinds)) | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+
+
+def _past(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
+    """What "after" turns: "long after the agreed time"."""
+    return {
+        position
+        for position, kind in enumerate(kinds)
+        if kind == "on_time" and any(one.means("past") for _, one in parts[max(0, position - 2) : position])
+    }
+
+
+def _is_answer(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether a "no" answers, and the sentence after it has its own subject: "no it was early"."""
+    if position or len(parts) == 1 or not parts[0][1].means("no"):
+        return False
+    return parts[1][1].means("subject")
 
 
 def _neither(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
@@ -456,6 +519,13 @@ def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
         if part.means("packages") and position + 1 < len(parts) and parts[position + 1][1].number is not None:
             return True
     return False
+
+
+def _is_mistyped(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether "wrong" is about a number that was typed."""
+    part = parts[position][1]
+    near = parts[max(0, position - 3) : position + 4]
+    return part.means("mistyped") and any(one.number is not None for _, one in near)
 
 
 def _is_elsewhere(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int) -> bool:

@@ -306,7 +306,7 @@ def _is_alone(parts: Sequence[Part], first: int, last: int, context: _Context) -
         part = parts[index]
         if part.new_line or part.is_sign or part.means(*_DIVIDERS, *CONTROLS, "not") or part.number is not None:
             return True
-        if part.means("score_word") and _is_of_next(parts, index):
+        if part.means("thanks") or (part.means("score_word") and _is_of_next(parts, index)):
             return True
         if not part.means(*_AROUND, "not_after"):
             if not part.means("light") or few == 0:

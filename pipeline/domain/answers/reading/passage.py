@@ -17,6 +17,7 @@ EMPTY = frozenset(
         *("missing", "damaged", "wrong", "papers", "intact", "problem", "not", "not_after", "but", "correct", "and"),
         *("or", "thanks", "greeting", "please", "light", "goods", "score_word", "full_marks", "range", "approx"),
         *("likely", "nothing_more", "closing"),
+        *("time_noun", "amount_noun", "fits", "off", "instead", "mistyped", "past", "attribute"),
         *("packages", "this_time", "sarcasm", "score_of", "because", "only", "rest", "emoji", "scale_first"),
     }
 )
