@@ -9,10 +9,11 @@ from itertools import pairwise
 from msgspec import structs
 
 from pipeline.domain.answers.parsed_reply import MAX_TEXT, ParsedReply, Question, ReadSpan
+from pipeline.domain.answers.reading.clauses import Stated
 from pipeline.domain.answers.reading.codes import Codes, codes_of
 from pipeline.domain.answers.reading.controls import FoundControl, control_of
 from pipeline.domain.answers.reading.envelope import Envelope, opened
-from pipeline.domain.answers.reading.facts import Stated, stated
+from pipeline.domain.answers.reading.facts import stated
 from pipeline.domain.answers.reading.lexicon import lexicon
 from pipeline.domain.answers.reading.numerals import Numeral, numerals
 from pipeline.domain.answers.reading.options import Numbers, corrects_option, marked_score, options, score
@@ -129,10 +130,7 @@ class _Reading:
         if numbers.odd or numbers.used or alone:
             mistyped = self._passage.says("mistyped")
             self._used.update(
-                index
-                for one in found
-                if one.kind != "quantity" or mistyped
-                for index in range(one.first, one.last)
+                index for one in found if one.kind != "quantity" or mistyped for index in range(one.first, one.last)
             )
         return codes_of(self._parts, facts, self._question, numbers)
 
