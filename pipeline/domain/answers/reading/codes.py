@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.domain.answers.parsed_reply import Question, ReadSpan
-from pipeline.domain.answers.reading.facts import Stated
+from pipeline.domain.answers.reading.clauses import Stated
 from pipeline.domain.answers.reading.numerals import Numeral
 from pipeline.domain.answers.reading.options import Numbers
 from pipeline.domain.answers.reading.passage import Part

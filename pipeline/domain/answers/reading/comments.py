@@ -10,7 +10,8 @@ from typing import Final, Literal, get_args
 from msgspec import Struct
 
 from pipeline.domain.answers.parsed_reply import MAX_TEXT
-from pipeline.domain.answers.reading.facts import Stated, stated
+from pipeline.domain.answers.reading.clauses import Stated
+from pipeline.domain.answers.reading.facts import stated
 from pipeline.domain.answers.reading.passage import Part, Passage, passage
 
 CommentLabel = Literal[

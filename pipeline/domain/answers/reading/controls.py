@@ -7,7 +7,7 @@ only if its wording is an imperative or a wish about messages.
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from pipeline.domain.answers.reading.passage import CONTROLS, Part, Passage, split
+from pipeline.domain.answers.reading.passage import CONTROLS, VERB_LAST, Part, Passage, split
 
 Control = Literal["stop", "start", "help"]
 
@@ -41,6 +41,7 @@ _OTHER_SUBJECTS = (
     "on_time",
 )
 _AFTER_STOP = ("goods", "packages", "vehicle", "place", "action", "limit")
+_CONDITIONS = ("wrong", "damaged", "missing")
 _LOOKED_AT = 8  # parts after a wording that may show that it is not about messages
 
 
@@ -133,14 +134,23 @@ def _is_feedback(sentence: Sequence[Part], index: int) -> bool:
     after = sentence[index + 1 : index + 1 + _LOOKED_AT]
     if any(part.means("message") for part in after):
         return False
+    same_clause = True
     for part in after:
         if part.ends_sentence or part.means("because"):
             break
         if part.ends_clause:
+            same_clause = False
             continue
-        if part.means(*_AFTER_STOP):
+        if part.means(*_AFTER_STOP) or (same_clause and part.means(*_CONDITIONS)):
             return True
-    return False
+    return _is_about_goods(before)
+
+
+def _is_about_goods(before: Sequence[Part]) -> bool:
+    """Where the verb comes last: whether its object is goods, as in "壊れた商品を送らないでください"."""
+    if not before or before[-1].language not in VERB_LAST or any(part.means("message") for part in before):
+        return False
+    return any(part.means("goods", "packages", *_CONDITIONS) for part in before)
 
 
 def _same_clause_before(sentence: Sequence[Part], index: int) -> list[Part]:

@@ -4,32 +4,31 @@ What is said of another delivery, of the future or of what might have been is le
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Literal, NamedTuple
 
+from pipeline.domain.answers.reading.clauses import (
+    KINDS,
+    OF_ARRIVAL,
+    Clause,
+    Fact,
+    Stated,
+    clauses_of,
+    kinds_of,
+    negations,
+    sentence_of,
+)
+from pipeline.domain.answers.reading.implied import (
+    as_agreed,
+    as_due,
+    counted_short,
+    lacks,
+    no_goods,
+    no_papers,
+    not_yet,
+    of_aspects,
+    other_colour,
+)
 from pipeline.domain.answers.reading.passage import Part, Passage
 
-Fact = Literal[
-    "on_time",
-    "late",
-    "not_received",
-    "arrived",
-    "complete",
-    "incomplete",
-    "damaged",
-    "wrong_item",
-    "papers_missing",
-    "all_good",
-    "yes",
-    "no",
-    "not_good",
-]
-_NEGATABLE = 6  # parts between a negation and what it negates
-_NEGATABLE_VERB = 3  # between a negation and "arrived"
-_KINDS = (
-    *("not_received", "not_late", "late", "early", "on_time", "complete", "missing", "damaged", "wrong", "arrived"),
-    *("problem", "all_good", "yes", "no", "ok"),
-)
 _TURNED: dict[str, Fact | None] = {
     "on_time": "late",
     "early": None,
@@ -64,42 +63,20 @@ _PLAIN: dict[str, Fact | None] = {
     "ok": "yes",
     "no": "no",
 }
-_VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
-_MAX_CLAUSE = 60  # parts: a text without punctuation is divided
-_BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
-_DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
-_NEAR = 10  # parts between two numbers that belong together
-_SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 _UNREAL: dict[Fact, Fact] = {"on_time": "late", "complete": "incomplete"}  # "10 if it had been on time"
 _GOOD: frozenset[Fact] = frozenset({"on_time", "complete", "all_good", "yes", "arrived"})
-_OF_ARRIVAL = frozenset({"on_time", "early", "late", "complete", "missing", "damaged", "wrong", "not_received"})
-
-
-class Stated(NamedTuple):
-    """A fact and where it is stated. `part`: its place in the passage. `about_rest`: of what remains."""
-
-    fact: Fact
-    start: int
-    end: int
-    part: int
-    about_rest: bool = False
-
-
-class _Clause(NamedTuple):
-    parts: list[tuple[int, Part]]
-    after_but: bool
-    question: bool
-    sentence: int
 
 
 def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
-    if not text.says(*_KINDS, "not_yet", "papers", "goods", "packages", "ordered"):
+    if not text.says(
+        *KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour"
+    ):
         return found
     elsewhere = False
     sentence = -1
-    clauses = _clauses(text)
+    clauses = clauses_of(text)
     for clause in clauses:
         if clause.sentence != sentence:
             sentence, elsewhere = clause.sentence, False
@@ -109,68 +86,32 @@ def stated(text: Passage) -> list[Stated]:
             elsewhere = False
         facts = _of_clause(clause)
         if text.says("agreed") and not any(one.fact in ("on_time", "late") for one in facts):
-            facts += _as_agreed(clause, _sentence(clauses, clause))
+            facts += as_agreed(clause, sentence_of(clauses, clause))
         if text.says("due") and any(part.means("due") for _, part in clause.parts):
-            facts += _as_due(text, clause, _sentence(clauses, clause))
-        if text.says("unreal") and any(part.means("unreal") for part in _sentence(clauses, clause)):
+            facts += as_due(text, clause, sentence_of(clauses, clause))
+        if text.says("unreal") and any(part.means("unreal") for part in sentence_of(clauses, clause)):
             facts = [one._replace(fact=_UNREAL[one.fact]) for one in facts if one.fact in _UNREAL]
         elif elsewhere:
             facts = [one for one in facts if _stands_anyway(clause, one)]
         if clause.question:
-            facts = [one for one in facts if one.fact not in _GOOD]
+            facts = [] if _is_denied(clauses, clause) else [one for one in facts if one.fact not in _GOOD]
         found += facts
+    if text.says("colour") and not any(one.fact == "wrong_item" for one in found):
+        found += other_colour(text)
     counted = text.says("ordered", "score_of", "only") and text.says("digits", "number")
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
-        found += _counted_short(text)
+        found += counted_short(text)
     return found
 
 
-def _sentence(clauses: Sequence[_Clause], clause: _Clause) -> list[Part]:
-    """The parts of the sentence of a clause."""
-    return [part for one in clauses if one.sentence == clause.sentence for _, part in one.parts]
+def _is_denied(clauses: Sequence[Clause], question: Clause) -> bool:
+    """Whether a question is the writer's own and answered with no: "late? no, early"."""
+    end = question.parts[-1][0]
+    after = next((one for one in clauses if one.parts[0][0] > end), None)
+    return after is not None and after.parts[0][1].means("no")
 
 
-def _counted_short(text: Passage) -> list[Stated]:
-    """ "Of 24 packs 22 came": fewer arrived than were ordered, without a word for it."""
-    found: list[Stated] = []
-    offset = 0
-    for sentence in text.sentences():
-        counts = [
-            position
-            for position, part in enumerate(sentence)
-            if part.number is not None and not _names_other(sentence, position)
-        ]
-        for first, last in pairwise(counts):
-            if _is_short(sentence, first, last):
-                parts = sentence[first], sentence[last]
-                found.append(Stated("incomplete", parts[0].start, parts[1].end, offset + first))
-        offset += len(sentence)
-    return found
-
-
-def _is_short(parts: Sequence[Part], first: int, last: int) -> bool:
-    """Whether two numbers are those of what was ordered and what came."""
-    if parts[first].number == parts[last].number or last - first > _NEAR:
-        return False
-    said = {name for part in parts[max(0, first - 3) : last + 5] for name in part.meanings}
-    if not (said & {"arrived", "only"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
-        return False
-    if {"ordered", "arrived"} <= said and (parts[first].number or 0) > (parts[last].number or 0):
-        return True
-    return _counts_packages(parts, first) or _counts_packages(parts, last)
-
-
-def _counts_packages(parts: Sequence[Part], position: int) -> bool:
-    return any(part.means("packages", "goods") for part in parts[position + 1 : position + 3])
-
-
-def _names_other(parts: Sequence[Part], position: int) -> bool:
-    """Whether a number is a time, a date, or the number of a gate."""
-    around = [*parts[max(0, position - 1) : position], *parts[position + 1 : position + 2]]
-    return any(part.means("unit", "place", "day") or part.text == ":" for part in around)
-
-
-def _stands_anyway(clause: _Clause, one: Stated) -> bool:
+def _stands_anyway(clause: Clause, one: Stated) -> bool:
     """Whether a fact in a wish stands: "please send the missing box" says that a box is missing."""
     if any(part.means("other_time", "if") for _, part in clause.parts):
         return False
@@ -181,58 +122,20 @@ def _stands_anyway(clause: _Clause, one: Stated) -> bool:
     )
 
 
-def _clauses(text: Passage) -> list[_Clause]:
-    clauses: list[_Clause] = []
-    current: list[tuple[int, Part]] = []
-    after_but, number = False, 0
-
-    def _close(question: bool, ends: bool) -> None:
-        nonlocal current, after_but, number
-        if current:
-            clauses.append(_Clause(current, after_but, question, number))
-        current, after_but = [], False
-        number += ends
-
-    for index, part in enumerate(text.parts):
-        if part.new_line and current:
-            _close(False, True)
-        if part.ends_clause:
-            _close(part.text == "?", part.ends_sentence)
-        elif len(current) >= _MAX_CLAUSE:
-            _close(False, False)
-            current.append((index, part))
-        elif _turns(part, current):
-            _close(False, False)
-            after_but = True
-            current.append((index, part))
-        else:
-            current.append((index, part))
-    _close(False, True)
-    return clauses
-
-
-def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
-    """Whether a part turns to something else within a clause: "but", or "today" after "last time"."""
-    if part.means("but", "correct"):
-        return not part.means(*_OF_ARRIVAL)
-    if part.means("this_time"):
-        return any(one.means("other_time") for _, one in before)
-    return part.text == "が" and bool(before) and before[-1][1].text[-1] in "たすい"
-
-
-def _of_clause(clause: _Clause) -> list[Stated]:
+def _of_clause(clause: Clause) -> list[Stated]:
     parts = clause.parts
-    kinds = [_kind(part) for _, part in parts]
-    negated = _negations(parts, kinds)
-    partial = _is_partial(parts)
+    kinds = kinds_of(parts)
+    negated = negations(parts, kinds)
+    only = any(part.means("only") for _, part in parts)
+    partial = _is_partial(parts) or (only and any(_is_count(parts, position) for position in range(len(parts))))
     papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
     used_papers = False
     found: list[Stated] = []
-    rest, only = False, any(part.means("only") for _, part in parts)
+    rest = False
     for position, (index, part) in enumerate(parts):
         rest = rest or part.means("rest")
         kind = kinds[position]
-        if kind is None or _is_elsewhere(parts, kinds, position):
+        if kind is None or _is_elsewhere(parts, kinds, position) or _is_mistyped(parts, position):
             continue
         if kind == "ok" and (_is_acknowledged(parts) or partial):
             continue
@@ -243,6 +146,8 @@ def _of_clause(clause: _Clause) -> list[Stated]:
             continue  # wrong papers are no wrong goods
         if fact == "not_received" and _of_all(parts, position):
             fact = "incomplete"
+        if fact == "wrong_item" and part.means("instead") and _is_count(parts, position + 1):
+            fact = "incomplete"  # "one instead of two"
         if fact in ("incomplete", "not_received") and papers and not used_papers:
             fact, used_papers = "papers_missing", True
         elif partial and (fact == "not_received" or (fact == "arrived" and only)):
@@ -252,46 +157,9 @@ def _of_clause(clause: _Clause) -> list[Stated]:
         if fact is not None:
             found.append(Stated(fact, part.start, part.end, index, rest))
     if papers and not used_papers:
-        found += _no_papers(clause, papers)
-    return found or _no_goods(clause) or _not_yet(clause)
-
-
-def _not_yet(clause: _Clause) -> list[Stated]:
-    """ "Not yet" as all that a clause says."""
-    words = [
-        (index, part)
-        for index, part in clause.parts
-        if not part.means("light", "thanks", "please", "goods", "this_time")
-    ]
-    if len(words) == 1 and words[0][1].means("not_yet"):
-        index, part = words[0]
-        return [Stated("not_received", part.start, part.end, index)]
-    return []
-
-
-def _as_agreed(clause: _Clause, sentence: Sequence[Part]) -> list[Stated]:
-    """ "At two, as agreed": with an hour, a truck or an arrival, what was agreed is the time."""
-    if any(part.means("arrived", "unit", "vehicle") for part in sentence):
-        return [Stated("on_time", part.start, part.end, at) for at, part in clause.parts if part.means("agreed")]
-    return []
-
-
-def _as_due(text: Passage, clause: _Clause, sentence: Sequence[Part]) -> list[Stated]:
-    """ "It was due at ten and came at two": what came at another time than it was due is late."""
-    if text.says("on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
-        return []
-    if not any(part.means("arrived") for part in sentence):
-        return []
-    return [Stated("late", part.start, part.end, at) for at, part in clause.parts if part.means("due")][:1]
-
-
-def _no_goods(clause: _Clause) -> list[Stated]:
-    """ "No delivery": a negation directly at the goods, with nothing after it."""
-    words = [(index, part) for index, part in clause.parts if not part.means("this_time", "thanks", "please", "emoji")]
-    if len(words) == 2 and words[0][1].means("not", "no") and words[1][1].means("goods"):
-        index, part = words[1]
-        return [Stated("not_received", words[0][1].start, part.end, index)]
-    return []
+        found += no_papers(clause, papers)
+    found += of_aspects(clause, found)
+    return found or no_goods(clause) or lacks(clause) or not_yet(clause)
 
 
 def _of_all(parts: Sequence[tuple[int, Part]], position: int) -> bool:
@@ -304,105 +172,19 @@ def _is_acknowledged(parts: Sequence[tuple[int, Part]]) -> bool:
     return any(one.means("thanks", "greeting") for _, one in parts)
 
 
-def _no_papers(clause: _Clause, papers: list[int]) -> list[Stated]:
-    """ "No delivery note": a negation directly at the papers."""
-    for position in papers:
-        index, part = clause.parts[position]
-        near = [*clause.parts[max(0, position - 3) : position]]
-        after = clause.parts[position + 1 : position + 4]
-        if any(one.means("not") for _, one in after) and not any(_kind(one) in _OF_ARRIVAL for _, one in clause.parts):
-            return [Stated("papers_missing", part.start, part.end, index)]
-        if any(one.means("not", "no") for _, one in near) or any(one.means("not_after") for _, one in after):
-            return [Stated("papers_missing", part.start, part.end, index)]
-    return []
-
-
-def _kind(part: Part) -> str | None:
-    return next((kind for kind in _KINDS if part.means(kind)), None)
-
-
-def _negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
-    """The positions of the facts that are negated."""
-    negated: set[int] = set()
-    since: int | None = None
-    last_fact: int | None = None
-    for position, (_, part) in enumerate(parts):
-        kind = kinds[position]
-        if kind == "not_received":
-            since, last_fact = None, None  # it has its own negation
-            continue
-        if kind is not None and kind != "no":
-            if since is not None and position - since <= (_NEGATABLE if kind != "arrived" else _NEGATABLE_VERB):
-                if kind != "on_time" or all(one.meanings or one.is_sign for _, one in parts[since:position]):
-                    negated.add(position)  # "if my problem is not solved in time" is about something else
-                since = position  # "not late or damaged": it goes on to the next
-            last_fact = position
-            continue
-        if part.means("not"):
-            since = position
-        elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
-            negated ^= _joined(parts, kinds, last_fact)
-            last_fact = None
-        elif since is not None and part.means("and", "only"):
-            since = None
-    return negated | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
-
-
-def _neither(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
-    """What "も" joins to a phrase with a negation of its own: "遅れも不足もありません"."""
-    return {
-        position
-        for position, kind in enumerate(kinds[:-2])
-        if kind in _BAD and parts[position + 1][1].text == "も" and kinds[position + 2] in _DENIALS
-    }
-
-
-def _joined(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], last: int) -> set[int]:
-    """A fact and those before it that a negation after them covers, too: "遅れも不足もありません"."""
-    covered, position = {last}, last - 1
-    while position >= 0 and last - position <= _NEGATABLE:
-        if kinds[position] in _BAD and kinds[last] in _BAD:
-            covered.add(position)
-            last = position
-        elif kinds[position] is not None or not parts[position][1].means("light", "and", "or"):
-            break
-        position -= 1
-    return covered if parts[last][1].language in _VERB_LAST else {max(covered)}
-
-
-def _not_arrived_so(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
-    """Facts next to a "did not arrive" that say how it did not: "did not arrive on time"."""
-    negated: set[int] = set()
-    for position, kind in enumerate(kinds):
-        if kind != "not_received":
-            continue
-        after = _next_fact(parts, kinds, position, 1)
-        before = _next_fact(parts, kinds, position, -1) if parts[position][1].language in _VERB_LAST else None
-        negated |= {
-            one for one in (after, before) if one is not None and kinds[one] in ("on_time", "early", "complete", "late")
-        }
-    return negated
-
-
-def _next_fact(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int, step: int) -> int | None:
-    """The fact next to a position, with at most two function words between."""
-    for distance in range(1, 4):
-        other = position + step * distance
-        if not 0 <= other < len(parts):
-            return None
-        if kinds[other] is not None:
-            return other
-        if not parts[other][1].means("light", "goods"):
-            return None
-    return None
-
-
 def _has_better(kinds: Sequence[str | None], position: int, negated: set[int]) -> bool:
     """Whether another fact of the clause says what "arrived" or "not arrived" is about."""
-    others = [other for other in range(len(kinds)) if other != position and kinds[other] in _OF_ARRIVAL]
+    others = [other for other in range(len(kinds)) if other != position and kinds[other] in OF_ARRIVAL]
     if position in negated or kinds[position] == "not_received":
         return any(other in negated for other in others)
     return False
+
+
+def _is_count(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether a number stands there that counts no hours and names no place."""
+    if not 0 <= position < len(parts) or parts[position][1].number is None:
+        return False
+    return position + 1 == len(parts) or not parts[position + 1][1].means("unit", "day", "place", "score_word")
 
 
 def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
@@ -417,6 +199,13 @@ def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
         if part.means("packages") and position + 1 < len(parts) and parts[position + 1][1].number is not None:
             return True
     return False
+
+
+def _is_mistyped(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether "wrong" is about a number that was typed."""
+    part = parts[position][1]
+    near = parts[max(0, position - 3) : position + 4]
+    return part.means("mistyped") and any(one.number is not None for _, one in near)
 
 
 def _is_elsewhere(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int) -> bool:

@@ -35,7 +35,10 @@ _OWN_LETTERS = {
     "pt": frozenset("ãõâêô"),
     "de": frozenset("äöüß"),
     "fr": frozenset("èêàùœî"),
+    "ar": frozenset("يكةىأإؤ"),
+    "fa": frozenset("یکۀ"),
 }
+_OWN_LETTERS_WEIGHT = 0.5
 _KANA = frozenset(map(chr, range(0x3041, 0x30FB)))
 _PERSIAN = frozenset("پچژگ")
 
@@ -297,7 +300,7 @@ class Matcher:
         for language in _by_script(letters):
             score[language] += 100
         for language, own in _OWN_LETTERS.items():
-            score[language] += 0.5 * bool(own & letters)
+            score[language] += _OWN_LETTERS_WEIGHT * bool(own & letters)
         if hint in score:
             score[hint] += 0.3
         return tuple(sorted(LANGUAGES, key=lambda language: (-score[language], LANGUAGES.index(language))))

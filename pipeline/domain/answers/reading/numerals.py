@@ -7,7 +7,7 @@ it is marked as a score ("9/10", "8 out of 10"). Decimals, ranges and values off
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from pipeline.domain.answers.reading.passage import Part, Passage
+from pipeline.domain.answers.reading.passage import CONTROLS, Part, Passage
 
 Kind = Literal["bare", "led", "marked", "odd", "quantity"]
 MAX_SCORE = 10
@@ -106,7 +106,7 @@ def _skip_light(parts: Sequence[Part], index: int, *names: str) -> int:
 
 def _scaled(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
     """ "9/10", "8 out of 10", "10点中8点": a score, unless goods follow or the scale is another."""
-    step = _skip_light(parts, index + 1, "score_word")
+    step = index + 1 if _is_of_next(parts, index + 1) else _skip_light(parts, index + 1, "score_word")
     first_is_scale = step < len(parts) and parts[step].means("scale_first")
     if first_is_scale and value == MAX_SCORE:
         other = step + 1
@@ -182,6 +182,8 @@ def _ranged(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
         return None
     link = parts[step]
     other = _number_at(parts, step + 1)
+    if other is not None and _is_out_of(parts, step + 2):
+        return None
     if other is not None and link.means("decimal") and parts[index].digits is None:
         return Numeral(value, "odd", index, step + 2)
     if other is not None and link.means("and") and _opens_range(parts, index):
@@ -219,8 +221,9 @@ def _single(parts: Sequence[Part], index: int, value: int, context: _Context) ->
         return Numeral(value, "quantity", index, index + 1)
     if value > 31 or (part.digits is not None and len(part.digits) > 2):
         return Numeral(value, "odd" if _is_alone(parts, index, index + 1, context) else "quantity", index, index + 1)
-    marked = _is_score_word(parts, index - 1) or _is_score_word(parts, index + 1)
-    last = _skip_light(parts, index + 1, "score_word")
+    of_next = _is_of_next(parts, index + 1)
+    marked = _is_score_word(parts, index - 1) or (_is_score_word(parts, index + 1) and not of_next)
+    last = index + 1 if of_next else _skip_light(parts, index + 1, "score_word")
     negated = context.several and _is_negated(parts, index)
     if _is_alone(parts, index, last, context):
         kind: Kind = "odd" if value > MAX_SCORE else "marked" if marked else "bare"
@@ -236,6 +239,20 @@ def _is_score_word(parts: Sequence[Part], index: int) -> bool:
         and parts[index].means("score_word")
         and not parts[index].means("goods", "packages", "unit")
     )
+
+
+def _is_of_next(parts: Sequence[Part], index: int) -> bool:
+    """Whether a score word belongs to the number after it: "2 score 5"."""
+    if not _is_score_word(parts, index) or parts[index].language in _UNSPACED or not parts[index].spaced:
+        return False
+    return not parts[index].means("score_of") and _number_at(parts, index + 1) is not None
+
+
+def _is_out_of(parts: Sequence[Part], index: int) -> bool:
+    """Whether a scale follows: in "1 - 10 of 10" the first number is an option."""
+    if not 0 <= index < len(parts) or not (parts[index].text == "/" or parts[index].means("score_of")):
+        return False
+    return _number_at(parts, index + 1) == MAX_SCORE
 
 
 def _is_negated(parts: Sequence[Part], index: int) -> bool:
@@ -287,7 +304,9 @@ def _is_alone(parts: Sequence[Part], first: int, last: int, context: _Context) -
     few = _MOST_WORDS_BEFORE
     for index in range(last, len(parts)):
         part = parts[index]
-        if part.new_line or part.is_sign or part.means(*_DIVIDERS, "not") or part.number is not None:
+        if part.new_line or part.is_sign or part.means(*_DIVIDERS, *CONTROLS, "not") or part.number is not None:
+            return True
+        if part.means("thanks") or (part.means("score_word") and _is_of_next(parts, index)):
             return True
         if not part.means(*_AROUND, "not_after"):
             if not part.means("light") or few == 0:

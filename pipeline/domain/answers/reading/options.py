@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.domain.answers.reading.facts import Stated
+from pipeline.domain.answers.reading.clauses import Stated
 from pipeline.domain.answers.reading.numerals import MAX_SCORE, Numeral
 from pipeline.domain.answers.reading.passage import SAYS_MORE, Part
 

@@ -9,10 +9,11 @@ from itertools import pairwise
 from msgspec import structs
 
 from pipeline.domain.answers.parsed_reply import MAX_TEXT, ParsedReply, Question, ReadSpan
+from pipeline.domain.answers.reading.clauses import Stated
 from pipeline.domain.answers.reading.codes import Codes, codes_of
 from pipeline.domain.answers.reading.controls import FoundControl, control_of
 from pipeline.domain.answers.reading.envelope import Envelope, opened
-from pipeline.domain.answers.reading.facts import Stated, stated
+from pipeline.domain.answers.reading.facts import stated
 from pipeline.domain.answers.reading.lexicon import lexicon
 from pipeline.domain.answers.reading.numerals import Numeral, numerals
 from pipeline.domain.answers.reading.options import Numbers, corrects_option, marked_score, options, score
@@ -127,7 +128,10 @@ class _Reading:
             one.kind in ("bare", "odd", "marked") and self._parts[one.first].digits for one in found
         )
         if numbers.odd or numbers.used or alone:
-            self._used.update(index for one in found if one.kind != "quantity" for index in range(one.first, one.last))
+            mistyped = self._passage.says("mistyped")
+            self._used.update(
+                index for one in found if one.kind != "quantity" or mistyped for index in range(one.first, one.last)
+            )
         return codes_of(self._parts, facts, self._question, numbers)
 
     def _numbers(self, facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> Numbers:
@@ -178,6 +182,9 @@ def _correction(parts: Sequence[Part], found: Sequence[Numeral]) -> int | None:
     """The index of the last correction. "Sorry" at the start may be an apology; "I meant" is none."""
     at = [index for index, part in enumerate(parts) if part.means("correct") and (index > 0 or " " in part.text)]
     at += [no for one, other in pairwise(found) if (no := _no_between(parts, one.last, other.first)) is not None]
+    bare = [one for one in found if one.kind in ("bare", "led")]
+    if len(bare) > 1 and any(part.means("mistyped") for part in parts):
+        at.append(bare[-1].first - 1)
     at.sort()
     return at[-1] if at else None
 
