@@ -204,6 +204,11 @@ def test_every_language_fits_a_small_screen_in_light_and_dark(
             assert 0 <= box["y"] <= SMALL["height"] - box["height"], "without scrolling"
         assert tops[-1] > SMALL["height"] / 2, "within reach of a thumb"
         check(page, folder, f"{language}-{scheme}-1-form")
+        page.get_by_text(text("Yes, on time and complete")).click()
+        box = send.bounding_box()
+        assert box is not None
+        assert box["y"] <= SMALL["height"] - box["height"], "the second tap needs no scrolling either"
+        check(page, folder, f"{language}-{scheme}-1-happy")
         late.click()
         page.get_by_text(text("Something is damaged")).click()
         assert not page.locator("#goods-complete").is_visible(), "they exclude each other"

@@ -320,9 +320,12 @@ def _check_whatsapp(
         ask, to = found[order_id(n)], f"{WHATSAPP_PREFIX}{number(n)}"
         state = AskState(ask["state"])
         assert ask["wake_at"] is None
-        if made[to]:
-            bounced = case.bounces and to in reported_in_time
-            assert state is (AskState.FAILED if bounced else AskState.EXPIRED), "a report resolves an unknown outcome"
+        if made[to] and case.bounces and to in reported_in_time:
+            assert state is AskState.FAILED, "a report resolves an unknown outcome"
+        elif made[to] and case.bounces and case.answer != "accept":
+            assert state in (AskState.FAILED, AskState.EXPIRED), "a lookup may find in time that it failed"
+        elif made[to]:
+            assert state is AskState.EXPIRED
         elif posts[to]:
             assert state in (AskState.NOT_ASKED, AskState.UNRESOLVED)
         else:  # claimed when the process was killed, so its outcome is unknown
