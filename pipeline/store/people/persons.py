@@ -16,6 +16,7 @@ from pipeline.store.orders.accounts import accounts_of
 from pipeline.store.people import contact_opt_outs, keys
 from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault
+from pipeline.store.schema.alerting.cases import case_acts, cases
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import conversations, inbound_messages
@@ -84,6 +85,7 @@ class PersonData(Struct, frozen=True, kw_only=True):
     texts: list[dict[str, Any]]
     conversations: list[dict[str, Any]]
     messages: list[dict[str, Any]]
+    cases: list[dict[str, Any]]
 
 
 def at_address(connection: Connection, vault: Vault, address: str) -> list[PersonKey]:
@@ -183,6 +185,7 @@ def export(connection: Connection, vault: Vault, person: PersonKey) -> PersonDat
         texts=_texts(connection, vault, person, order_ids, who.digests),
         conversations=_conversations(connection, vault, person, order_ids),
         messages=_messages(connection, vault, person),
+        cases=_cases(connection, vault, person, order_ids),
     )
 
 
@@ -317,6 +320,25 @@ def _messages(connection: Connection, vault: Vault, person: PersonKey) -> list[d
     ).all()
     texts = keys.open_words(connection, vault, [row.body for row in rows])
     return [{"order_id": row.order_id, "at": row.at, "text": texts.get(row.body)} for row in rows]
+
+
+def _cases(connection: Connection, vault: Vault, person: PersonKey, order_ids: Collection[str]) -> list[dict[str, Any]]:
+    """The acts of the cases with this contact, and what was written about them."""
+    mine = cases.c.contact_id == person.contact_id, among(connection, cases.c.order_id, list(order_ids))
+    joined = select(case_acts, cases.c.order_id).join(cases, cases.c.case_id == case_acts.c.case_id).where(*mine)
+    rows = connection.execute(joined.order_by(case_acts.c.at, case_acts.c.case_id, case_acts.c.act)).all()
+    texts = keys.open_words(connection, vault, [row.words for row in rows])
+    return [
+        {
+            "case_id": row.case_id,
+            "order_id": row.order_id,
+            "at": row.at,
+            "by": row.by,
+            "what": row.change or row.what,
+            "words": texts.get(row.words or ""),
+        }
+        for row in rows
+    ]
 
 
 def memberships_of(connection: Connection, order_ids: Collection[str]) -> dict[str, tuple[str, dict[str, str]]]:

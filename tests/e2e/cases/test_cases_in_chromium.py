@@ -8,11 +8,18 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from sqlalchemy import select
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
+from pipeline.domain.access.principal import LOCAL
+from pipeline.domain.asking.ask_states import hashed
 from pipeline.domain.cases.case import case_id_of
-from pipeline.web.http.server import internal_app
+from pipeline.store.db.engine import reading
+from pipeline.store.schema.alerting.cases import cases
+from pipeline.store.schema.asks import asks
+from pipeline.web.http.server import internal_app, public_app
+from pipeline.web.internal.cases import acts
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.requests.installation import Clock, services
@@ -26,6 +33,7 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1440, "height": 900}
 ACCOUNT = "A <b>" + "n" * 80
 CASE = case_id_of("SO-0", "ana")
+LINK = "s" * 22
 # The folder of the screenshots; by default the test's temporary folder.
 PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 _SAID: tuple[dict[str, Any], ...] = (
@@ -174,3 +182,35 @@ def test_an_auditor_reads_cases_without_words_and_cannot_act(chromium: Browser, 
         assert "call</b>" not in page.content()
         assert page.locator("#conversation").count() == 0
         assert page.get_by_role("button", name="Close").count() == 0
+
+
+def ask_if_settled(runtime: EmbeddedRunner) -> None:
+    """Close the case, let its question come due, and give it a link."""
+    acts.perform(services(runtime, Clock(at(days=9))), LOCAL, CASE, "close", {"outcome": "other", "words": "we called"})
+    runtime.tick(at(days=9))
+    with runtime.engine.begin() as connection:
+        asked_now = {"form_token_hash": hashed(LINK), "sent_at": at(days=9), "state": "sent"}
+        connection.execute(asks.update().where(asks.c.purpose == "settled").values(asked_now))
+
+
+@pytest.mark.parametrize("language", ["en", "ar", "ja"])
+def test_a_customer_says_whether_it_is_settled(chromium: Browser, site: Site, tmp_path: Path, language: str) -> None:
+    pictures = Path(PICTURES or tmp_path)
+    ask_if_settled(site.runtime)
+    with browsing.served(public_app(services(site.runtime, Clock(at(days=9))))) as address:
+        page = chromium.new_page(viewport=PHONE)
+        page.goto(f"{address}/f/{LINK}?lang={language}")
+        assert browsing.violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.screenshot(path=pictures / f"settled-{language}.png", full_page=True)
+        page.locator("button[type=submit]").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert browsing.violations(page) == []
+        page.locator("label[for=settled-no]").click()
+        page.locator("#comment").fill("Box 3 <b>")
+        page.locator("button[type=submit]").click()
+        expect(page.locator("form")).to_have_count(0)
+        page.screenshot(path=pictures / f"settled-{language}-sent.png", full_page=True)
+        page.close()
+    with reading(site.runtime.engine) as connection:
+        assert connection.execute(select(cases.c.follow_up).where(cases.c.case_id == CASE)).scalar() == "no"

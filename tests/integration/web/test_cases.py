@@ -16,6 +16,7 @@ from pipeline.domain.cases.case import case_id_of
 from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.schema.alerting.cases import case_acts, cases
 from pipeline.store.schema.orders import timers
+from pipeline.store.schema.people import sealing_keys
 from pipeline.web.internal.cases import api, pages
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.requests.installation import Clock, client, services
@@ -201,3 +202,16 @@ def test_the_commands_list_show_and_act(
     assert "is closed" in run(database_url, monkeypatch, "cases", "close", CASE, "luck", "x", code=2)
     assert "is assigned" in run(database_url, monkeypatch, "cases", "reopen", CASE)
     assert "no case" in run(database_url, monkeypatch, "cases", "show", "C-1", code=2)
+
+
+def test_notes_belong_to_the_person_for_export_and_erasure(
+    runtime: EmbeddedRunner, web: TestClient[Litestar], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complain(runtime)
+    web.post(f"/v1/cases/{CASE}/note", json={"words": "her number is new"})
+    exported = run(database_url, monkeypatch, "person", "export", "A-1/ana")
+    assert "her number is new" in exported
+    with runtime.engine.begin() as connection:
+        connection.execute(sealing_keys.delete().where(sealing_keys.c.kind == "person"))
+    assert "her number is new" not in web.get(f"/v1/cases/{CASE}").text
+    assert web.get(f"/cases/{CASE}").status_code == 200

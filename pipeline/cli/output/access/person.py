@@ -13,7 +13,7 @@ from pipeline.notifiers.wording.sentences import plain
 from pipeline.store.people.erasure import Erasure
 from pipeline.store.people.persons import PersonData, PersonSummary
 
-_LISTS = ("addresses", "orders", "questions", "answers", "texts", "conversations", "messages")
+_LISTS = ("addresses", "orders", "questions", "answers", "texts", "conversations", "messages", "cases")
 
 
 def show_persons(console: Console, found: Iterable[PersonSummary]) -> None:

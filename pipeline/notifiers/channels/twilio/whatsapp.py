@@ -31,7 +31,7 @@ class TwilioWhatsApp(TwilioSms):
         """As `TwilioSms.send`. Without a template for the question, nothing is sent, and the ask ends."""
         filled = message.template
         if filled is not None and filled.purpose == SETTLED and not _has_template(self._templates, filled):
-            return Rejected(None, f"UNVARNISHED_WHATSAPP_TEMPLATES has no template {SOURCE_LANGUAGE}.{SETTLED}")
+            return Rejected(None, f"UNVARNISHED_TWILIO_WHATSAPP_TEMPLATES has no template {SOURCE_LANGUAGE}.{SETTLED}")
         return super().send(message)
 
     def _content(self, message: Message) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _MAX_FIELDS = 10
 _MAX_LENGTH = 500  # characters of an address or an id
 _MOST_DONE = 50  # erasures listed
 _ERASE, _EXPORT = needs(Permission.ERASE), needs(Permission.ADDRESSES)
-_LISTS = ("addresses", "orders", "questions", "answers", "texts", "conversations", "messages")
+_LISTS = ("addresses", "orders", "questions", "answers", "texts", "conversations", "messages", "cases")
 _Request = Request[Any, Any, Any]
 _environment = page_environment("pipeline.web.internal.persons")
 
