@@ -291,7 +291,7 @@ def _kpi(case: Case) -> tuple[Any, Any]:
             invites[phone] = invites.get(phone, 0) + 1
             accounts.setdefault(phone, set()).add(account)
     n, asked = len(case["orders"]), sum(invites.values())
-    shared = sum(m for phone, m in invites.items() if shared_phones.is_shared_phone(len(accounts[phone])))
+    shared = sum(m for phone, m in invites.items() if embellishment.is_shared_address(len(accounts[phone])))
     return case["expect"], {
         "originally_missed": missed,
         "rescued_by_late_repromise": rescued,
@@ -308,7 +308,7 @@ def _kpi(case: Case) -> tuple[Any, Any]:
         "contactable_share": embellishment.contactable_share(n - missing, n),
         "invites": asked,
         "phones": len(invites),
-        "effective_phones": shared_phones.effective_phones(invites.values()),
+        "effective_phones": embellishment.effective_addresses(invites.values()),
         "shared_phone_invite_share": shared_phones.shared_phone_share(shared, asked),
     }
 

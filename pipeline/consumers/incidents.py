@@ -68,7 +68,8 @@ def _update(explanations: dict[str, Explanation], work: UnitOfWork, now: datetim
     alerts = open_alerts.open_divergences(work.connection, now.toordinal())
     known = incidents.known(work.connection, now)
     held = {alert: incident for incident in known.active for alert in (*incident.alerts, *incident.explains)}
-    steps = regroup(groups_of(explanations, alerts, held), known, frozenset(alerts), now)
+    disputed = {key for explanation in explanations.values() for key in explanation.of_disputes}
+    steps = regroup(groups_of(explanations, alerts, held), known, frozenset(alerts) - disputed, now)
     _renew_figures([step.incident for step in steps if step.incident.ended_at is None], work, now)
     for step in steps:
         for act in step.acts:

@@ -227,7 +227,6 @@ class ClusterRunner:
             locks.lock(connection, "tracking", {timer.subject for timer in due if timer.kind == TRACKED_EVENT})
             locks.lock(connection, "order", {timer.order_id for timer in due if timer.order_id})
             fired = claim(connection, due, now)
-            sources.note_running(connection, now)
             if fired:
                 work = self._work(connection)
                 order_ids = {timer.order_id for timer in fired if timer.order_id}
@@ -240,6 +239,8 @@ class ClusterRunner:
                     TIMERS[timer.kind](timer, work, timer.due_at)
                 work.flush()
                 outbox.add_dead_letters(connection, store_unclaimed(connection, self._store.vault, work))
+            sources.note_running(connection, now)  # behind all other locks but the clock's, as in a batch
+            if fired:
                 state.advance(connection, CLOCK, fired[-1].due_at)
         count_timers(Counter(timer.kind for timer in fired))
         return len(fired)

@@ -57,6 +57,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Accounts whose dispute explains every alert it touches; their orders count for no cause."""
     unexplained: tuple[str, ...]
     """Divergences that neither stand by themselves nor share a contradicting order with a cause."""
+    of_disputes: tuple[str, ...] = ()
+    """Those of the unexplained that stand with the orders of the disputed accounts only: one account's dispute, which
+    notifies no one."""
 
 
 def explain(alerts: Collection[OpenRun], orders: Mapping[str, OrderPlace]) -> Explanation:
@@ -113,7 +116,8 @@ class _Candidate:
         self.alert = alert
         self.shared: dict[int, frozenset[str]] = {}  # other candidate -> orders of this run that belong to it, too
         self._contradicting = {pair.order for pair in alert.pairs if pair.x > 0.0}
-        self._keep([pair for pair in alert.pairs if orders[pair.order].account not in disputed])
+        self._undisputed = [pair for pair in alert.pairs if orders[pair.order].account not in disputed]
+        self._keep(self._undisputed)
 
     def _keep(self, rest: list[Pair]) -> None:
         self.rest = rest
@@ -123,6 +127,16 @@ class _Candidate:
         self._evidence: float | None = None
         self._needed: frozenset[str] = frozenset()
         self._stands: bool | None = None
+
+    @property
+    def is_of_dispute(self) -> bool:
+        """Whether the whole run shows a divergence, and only the disputed accounts make it one."""
+        alert = self.alert
+        return (
+            not stands(self._undisputed, alert.delta, alert.threshold)
+            and len(self._undisputed) < len(alert.pairs)
+            and stands(alert.pairs, alert.delta, alert.threshold)
+        )
 
     def stands(self) -> bool:
         """Whether what is left still shows a divergence."""
@@ -228,4 +242,7 @@ def _result(candidates: Sequence[_Candidate], causes: Sequence[_Candidate], disp
         explained={key: tuple(keys) for key, keys in explained.items()},
         disputed_accounts=disputed,
         unexplained=tuple(unexplained),
+        of_disputes=tuple(
+            each.alert.key for each in candidates if each.alert.key in unexplained and each.is_of_dispute
+        ),
     )

@@ -63,6 +63,8 @@ def groups_of(
                     echo for echo in explanation.explained.get(key, ()) if echo in alerts
                 ]
         for key in explanation.unexplained:
+            if key in explanation.of_disputes:
+                continue  # its incident ends: one account's dispute notifies no one
             if key in alerts and key in held and key in held[key].alerts:
                 _group_at(found, alerts[key])
     return [found[segment] for segment in sorted(found)]

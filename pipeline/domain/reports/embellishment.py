@@ -5,6 +5,7 @@ the orders again. A figure without a denominator is None, not 0. Source of the f
 embellishment". All times carry an offset; shares are in [0, 1].
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 EARLY_SCAN_TOLERANCE = timedelta(hours=2)
@@ -90,6 +91,27 @@ def contact_missing_risk_ratio(missing_at_risk: int, at_risk: int, missing_clean
 def contactable_share(contactable: int, completed: int) -> float | None:
     """Of the completed orders, the share with a contact who can be asked."""
     return _share(contactable, completed)
+
+
+# --- staff answers in the customer's place ------------------------------------------------------------------
+
+SHARED_ADDRESS_ACCOUNTS = 3
+"""From this number of accounts on, an address probably belongs to a depot or a driver, not to a customer."""
+
+
+def effective_addresses(messages: Iterable[int]) -> float | None:
+    """How many addresses there would be if all were asked equally often: ``(sum m)^2 / sum m^2``.
+
+    `messages`: the number of messages to each address. Far fewer than there are addresses: a few answer for many.
+    """
+    listed = list(messages)
+    squares = sum(m * m for m in listed)
+    return sum(listed) ** 2 / squares if squares else None
+
+
+def is_shared_address(accounts: int) -> bool:
+    """Whether an address that serves so many accounts counts as shared."""
+    return accounts >= SHARED_ADDRESS_ACCOUNTS
 
 
 def _share(part: int, whole: int) -> float | None:

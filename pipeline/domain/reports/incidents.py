@@ -59,13 +59,26 @@ class AccountOut(Struct, frozen=True):
     contradicting: float
 
 
+class AddressesOut(Struct, frozen=True):
+    """The addresses that were asked about the orders since the fault is seen. Counts, never an address.
+
+    `effective`: how many there would be if all were asked equally often. `shared`: those that serve three accounts or
+    more, perhaps staff's.
+    """
+
+    asked: int
+    effective: float | None
+    shared: int
+
+
 class IncidentDetail(Struct, frozen=True):
-    """One incident with its acts, accounts, and the newest orders that contradict the claim."""
+    """One incident with its acts, accounts, the newest orders that contradict the claim, and who was asked."""
 
     incident: IncidentOut
     acts: list[ActOut]
     accounts: list[AccountOut]
     orders: list[str]
+    addresses: AddressesOut
 
 
 def incident_of(incident: Incident) -> IncidentOut:

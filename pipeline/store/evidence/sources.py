@@ -46,6 +46,7 @@ class SourceStore:
         self._connection = connection
         self._known = _seen.setdefault(connection.engine, {})
         self._new: set[tuple[str, int]] = set()
+        self._new_sources: dict[str, Watched] = {}
 
     def note(self, source: str, at: datetime) -> bool:
         """Note that something was received. Whether this is news: nothing else is known of the source in this slot."""
@@ -63,19 +64,22 @@ class SourceStore:
 
     def watched(self, source: str) -> Watched | None:
         """What is known of a source; None: it is not watched."""
+        if source in self._new_sources:
+            return self._new_sources[source]
         row = self._connection.execute(select(sources).where(sources.c.source == source)).one_or_none()
         return None if row is None else Watched(*row)
 
     def watch(self, source: str, at: datetime) -> bool:
         """Watch a source from now on. False: too many are watched."""
         count = self._connection.execute(select(func.count()).select_from(sources)).scalar_one()
-        if count >= MAX_SOURCES:
+        if count + len(self._new_sources) >= MAX_SOURCES:
             return False
-        insert_new(self._connection, sources, [{"source": source, "first_slot": slot_of(at), "silent": False}])
+        self._new_sources[source] = Watched(source, slot_of(at), False)
         return True
 
     def set_silent(self, source: str, silent: bool) -> None:
         """Store whether the silence of a source is reported."""
+        self.flush()
         self._connection.execute(sources.update().where(sources.c.source == source).values(silent=silent))
 
     def past(self, source: str, now: datetime) -> Sequence[int]:
@@ -98,7 +102,9 @@ class SourceStore:
         ]
 
     def flush(self) -> None:
-        """Write the new slots, in one order for all transactions."""
+        """Write the new sources and slots, in one order for all transactions."""
+        insert_new(self._connection, sources, [one._asdict() for _, one in sorted(self._new_sources.items())])
+        self._new_sources.clear()
         insert_new(self._connection, source_slots, [{"source": one, "slot": slot} for one, slot in sorted(self._new)])
         self._new.clear()
 

@@ -1,18 +1,20 @@
 """Incidents as reports and pages show them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.incidents.incident import Incident
-from pipeline.domain.reports.incidents import AccountOut, ActOut, instant
+from pipeline.domain.reports.embellishment import effective_addresses, is_shared_address
+from pipeline.domain.reports.incidents import AccountOut, ActOut, AddressesOut, instant
+from pipeline.store.db.bulk import among
 from pipeline.store.incidents import incidents as incidents_store
 from pipeline.store.incidents.incidents import incident_of
 from pipeline.store.incidents.open_alerts import pairs_since
@@ -20,6 +22,7 @@ from pipeline.store.orders.memberships import visible_orders
 from pipeline.store.people.vault import Vault
 from pipeline.store.reads.visible_segments import segment_visible
 from pipeline.store.schema.alerting.incidents import incident_acts, incidents
+from pipeline.store.schema.asks import asks
 
 ORDERS_SHOWN = 50
 _event = msgspec.json.Decoder(IncidentChanged)
@@ -30,6 +33,7 @@ class Affected(NamedTuple):
 
     accounts: Sequence[AccountOut]
     orders: Sequence[str]
+    addresses: AddressesOut
 
 
 def find(connection: Connection, principal: Principal, number: int) -> Incident | None:
@@ -111,4 +115,21 @@ def accounts_and_orders(connection: Connection, principal: Principal, incident: 
         by_account.setdefault(pair.account, []).append(pair.x)
     listed = [AccountOut(account, len(xs), sum(sorted(xs))) for account, xs in by_account.items()]
     orders = [pair.order for pair in run if pair.x > 0.0]
-    return Affected(sorted(listed, key=lambda each: (-each.contradicting, each.account)), orders[-ORDERS_SHOWN:][::-1])
+    return Affected(
+        sorted(listed, key=lambda each: (-each.contradicting, each.account)),
+        orders[-ORDERS_SHOWN:][::-1],
+        _addresses(connection, {pair.order for pair in run}),
+    )
+
+
+def _addresses(connection: Connection, order_ids: Collection[str]) -> AddressesOut:
+    """The addresses that were asked about these orders, and how many of them serve several accounts, at any time."""
+    asked = asks.c.address.is_not(None), asks.c.reason.is_(None)
+    of_orders = select(asks.c.address, func.count()).where(*asked, among(connection, asks.c.order_id, order_ids))
+    messages = {address: int(n) for address, n in connection.execute(of_orders.group_by(asks.c.address))}
+    accounts = select(asks.c.address, func.count(asks.c.account_id.distinct()))
+    serving = connection.execute(
+        accounts.where(*asked, among(connection, asks.c.address, messages.keys())).group_by(asks.c.address)
+    ).all()
+    shared = sum(is_shared_address(n) for _, n in serving)
+    return AddressesOut(len(messages), effective_addresses(messages.values()), shared)

@@ -76,6 +76,8 @@ def test_an_incident_shows_accounts_orders_and_every_act(incident: EmbeddedRunne
     assert found["acts"][-1]["words"] == "Nordex changes the route"
     assert {account["account"] for account in found["accounts"]} == {f"A-{n}" for n in range(5)}
     assert found["orders"][0] == "SO-13"
+    assert found["addresses"] == {"asked": 1, "effective": 1.0, "shared": 1}, "Ana answers for five accounts"
+    assert "1 serves three or more accounts" in web.get("/incidents/I-1").text
     assert web.get("/v1/incidents").json() == []
 
 

@@ -66,7 +66,9 @@ def routes(services: Services) -> list[Router]:
                 raise NotFoundException(f"no incident {incident_id[:40]!r}")
             affected = read.accounts_and_orders(connection, viewer, found)
             done = read.acts(connection, viewer, found.number, services.store.vault)
-        return IncidentDetail(incident_of(found), done, list(affected.accounts), list(affected.orders))
+        return IncidentDetail(
+            incident_of(found), done, list(affected.accounts), list(affected.orders), affected.addresses
+        )
 
     @post(
         "/incidents/{incident_id:str}/{act:str}",

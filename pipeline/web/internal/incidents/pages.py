@@ -151,5 +151,6 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
         "echoes": alerts_named(connection, viewer, day, incident.explains[:_ECHOES]),
         "accounts": affected.accounts[:PAGE],
         "orders": affected.orders,
+        "addresses": affected.addresses,
         "version": version_of(connection, viewer, services.store),
     }

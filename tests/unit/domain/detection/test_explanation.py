@@ -92,7 +92,7 @@ def test_an_account_that_disputes_everywhere_is_no_cause_of_anything() -> None:
 
     assert found.disputed_accounts == ("A-1",)
     assert found.causes == ()
-    assert found.unexplained == ("region=South",)
+    assert found.unexplained == found.of_disputes == ("region=South",)
 
 
 def test_an_account_without_which_an_alert_still_stands_is_left_in() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,6 +162,22 @@ def test_the_evidence_resolves_and_a_fault_that_returns_reopens() -> None:
     world.find()
     world.day += 31
     assert world.find(alert("on_time/depot/Lyon", n=3)) == ["I-2 opened !"]
+
+
+def test_an_incident_that_proves_to_be_one_accounts_dispute_ends_and_returns_with_other_evidence() -> None:
+    world = World()
+    world.find(DEPOT)
+    incident, now = world.incidents[1], T0 + timedelta(days=3)
+    nothing = Explanation(causes=(), explained={}, disputed_accounts=(), unexplained=(DEPOT.alert_id,))
+    alerts, held = {DEPOT.alert_id: DEPOT}, {DEPOT.alert_id: incident}
+    assert len(groups_of({"on_time": nothing}, alerts, held)) == 1, "an alert without a cause stays where it was"
+
+    disputed = msgspec.structs.replace(nothing, disputed_accounts=("A-1",), of_disputes=(DEPOT.alert_id,))
+    groups = groups_of({"on_time": disputed}, alerts, held)
+    assert groups == []
+    steps = regroup(groups, world.known(frozenset(alerts), now), frozenset(), now)
+    assert published(steps) == ["I-1 changed resolved"]
+    assert world.find(DEPOT) == ["I-1 reopened"]
 
 
 def test_an_incident_without_answers_is_unverified_until_one_comes() -> None:

@@ -3,12 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.reports.embellishment import (
     contact_missing_risk_ratio,
     contactable_share,
     early_scan_share,
+    effective_addresses,
     inflation,
+    is_shared_address,
     on_time_share,
     rescue_share,
     was_at_risk,
@@ -95,3 +99,21 @@ def test_a_missing_contact_weighs_by_the_group_it_is_missing_in() -> None:
     assert contact_missing_risk_ratio(9, 24, 1, 16) == pytest.approx((9.5 / 25) / (1.5 / 17))
     assert contact_missing_risk_ratio(3, 10, 3, 10) == pytest.approx(1.0)
     assert contact_missing_risk_ratio(0, 10, 0, 10) == pytest.approx(1.0)
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=40))
+def test_effective_addresses_never_exceed_the_addresses(messages: list[int]) -> None:
+    effective = effective_addresses(messages)
+
+    assert effective is not None
+    assert 1.0 <= effective <= len(messages) + 1e-9
+    assert effective_addresses([7] * len(messages)) == pytest.approx(len(messages))
+
+
+def test_without_messages_there_are_no_effective_addresses() -> None:
+    assert effective_addresses([]) is None
+
+
+def test_an_address_is_shared_from_three_accounts_on() -> None:
+    assert not is_shared_address(2)
+    assert is_shared_address(3)
