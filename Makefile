@@ -137,8 +137,9 @@ check: .venv-dev/requirements-dev.lock
 	$(DEV) -m mypy --strict
 	.venv-dev/bin/lint-imports --no-logo
 
+# In the order of the folders: the files of e2e, which take longest, come first, so that no process has one left alone.
 test: .venv-dev/requirements-dev.lock
-	@$(DEV) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(DEV) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-image:
 ifeq ($(IMAGE_PYTHON),)

@@ -27,11 +27,16 @@ SNOOZE_END = "snooze_end"  # its subject is the number of an incident
 _DAY = "day"
 _AMENDED = ":amended"
 _SLOTS_A_DAY = timedelta(days=1) // SLOT
+_APART = timedelta(seconds=1)  # between two groupings of a signal
 
 
 def alert_changed(signal: str, work: UnitOfWork, now: datetime) -> None:
-    """An alert opened, escalated or resolved: group the signal's alerts at once."""
-    work.timers.set(REGROUP, "", signal, now)
+    """An alert opened, escalated or resolved: group the signal's alerts at once, but at most once a second.
+
+    A burst of alerts would otherwise group all of them once for each.
+    """
+    last = incidents.grouped_at(work.connection, signal)
+    work.timers.set(REGROUP, "", signal, now if last is None else max(now, last + _APART))
 
 
 def pair_amended(signal: str, work: UnitOfWork, now: datetime) -> None:
@@ -48,7 +53,7 @@ def handle_regroup(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     signal = timer.subject.removesuffix(_AMENDED)
     wanted = explanations.keys() | open_alerts.open_signals(work.connection) if signal == _DAY else {signal}
     found = {name: _explain(name, work, now) for name in sorted(wanted)}
-    incidents.save_explanations(work.connection, found)
+    incidents.save_explanations(work.connection, found, now)
     _update(explanations | found, work, now)
 
 

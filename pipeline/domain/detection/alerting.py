@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from pipeline.domain.detection.detector import Detector, Run
+from pipeline.domain.detection.detector import Detector, Run, replay
 from pipeline.domain.detection.intervals import rate_interval
 from pipeline.domain.detection.pairs import SOURCE_SILENT
 from pipeline.domain.detection.resolver import Resolver, delta1
@@ -213,14 +213,13 @@ def stands(pairs: Sequence[Pair], delta: float, threshold: float, margin: float 
     rate = mean_x(pairs)
     if rate is None or excess(rate, delta) < margin:
         return False
-    needed, replay = math.sqrt(threshold), Detector()
-    return any(replay.step(pair.day, pair.x, pair.delta) >= needed for pair in pairs)
+    needed = math.sqrt(threshold)
+    return any(r >= needed for r in replay(pairs))
 
 
 def largest_evidence(pairs: Iterable[Pair]) -> float:
     """The largest R that pairs reach on a new detector, in days; 0 without pairs."""
-    replay = Detector()
-    return max((replay.step(pair.day, pair.x, pair.delta) for pair in pairs), default=0.0)
+    return max(replay(pairs), default=0.0)
 
 
 def mean_x(pairs: Iterable[Pair]) -> float | None:

@@ -9,7 +9,8 @@ claim (0 agrees, 1 contradicts); `delta` is the baseline, the largest mean of `x
 """
 
 import math
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -178,3 +179,41 @@ def may_count(counted: int, cap: int = CAP_PER_ACCOUNT_DAY) -> bool:
     Decided once, at the order's first answer: a later answer does not change whether the order counts.
     """
     return counted < cap
+
+
+class Observed(Protocol):
+    """What the detector needs of a pair."""
+
+    @property
+    def day(self) -> int:
+        """Its day."""
+
+    @property
+    def x(self) -> float:
+        """How far the customer contradicts the claim."""
+
+    @property
+    def delta(self) -> float:
+        """The baseline."""
+
+
+def replay(pairs: Iterable[Observed]) -> Iterator[float]:
+    """R in days after each pair on a new detector: what `Detector.step` returns, without keeping runs."""
+    r0 = r1 = r2 = r3 = r4 = 0.0
+    last: int | None = None
+    for pair in pairs:
+        day, x, delta = pair.day, pair.x, pair.delta
+        try:
+            e0, e1, e2, e3, e4, *_ = _factors[delta][x]
+        except KeyError:
+            e0, e1, e2, e3, e4, *_ = _cache_factors(delta, x)
+        mass = 1 if last is None else day - last
+        if mass > 0:
+            last = day
+            r0, r1, r2, r3, r4 = r0 + mass, r1 + mass, r2 + mass, r3 + mass, r4 + mass
+        r0, r1, r2, r3, r4 = r0 * e0, r1 * e1, r2 * e2, r3 * e3, r4 * e4
+        total = r0 + r1 + r2 + r3 + r4
+        if total > EVIDENCE_CAP:
+            r0, r1, r2, r3, r4 = (min(r, EVIDENCE_CAP) for r in (r0, r1, r2, r3, r4))
+            total = r0 + r1 + r2 + r3 + r4
+        yield total / 5

@@ -7,12 +7,14 @@ one. Source of the rules: docs/statistics.md, "One cause, one alert".
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
-from pipeline.domain.detection.alerting import MARGIN, Kind, Pair, largest_evidence, stands, top_account
-from pipeline.domain.detection.detector import Detector
+from pipeline.domain.detection.alerting import MARGIN, Kind, Pair, excess, mean_x, stands, top_account
+from pipeline.domain.detection.detector import BETS, replay
 from pipeline.domain.detection.segments import Segment
 
 _ROUNDING = 1e-9  # far above the error of adding floats in another order, far below any difference that matters
@@ -72,12 +74,7 @@ def explain(alerts: Collection[OpenRun], orders: Mapping[str, OrderPlace]) -> Ex
     disputed = disputed_accounts(alerts, orders)
     candidates = [_Candidate(alert, orders, disputed) for alert in alerts if alert.kind == "divergence"]
     _link(candidates, orders)
-    causes = list[_Candidate]()
-    while standing := [each for each in candidates if each not in causes and each.stands()]:
-        cause = _strongest(standing)
-        causes.append(cause)
-        for other in candidates:
-            other.leave_out(cause)
+    causes = _find_causes(candidates)
     return _result(candidates, causes, disputed)
 
 
@@ -109,24 +106,25 @@ def _stands_without(alert: OpenRun, account: str) -> bool:
 class _Candidate:
     """A divergence while causes are searched: its run, without the orders of the causes found so far.
 
-    What was computed is kept until one of its orders is left out.
+    A replay of the run is needed only when the candidate comes up as the next cause, or may explain that. In between
+    `bound` says how much evidence there can be at most. Only candidates that share orders are compared.
     """
 
     def __init__(self, alert: OpenRun, orders: Mapping[str, OrderPlace], disputed: Collection[str]) -> None:
         self.alert = alert
-        self.shared: dict[int, frozenset[str]] = {}  # other candidate -> orders of this run that belong to it, too
+        self.is_cause = False
+        self.shared: dict[_Candidate, frozenset[str]] = {}  # other candidate -> orders of this run that are its, too
+        self.touched: list[_Candidate] = []  # those whose runs have orders of this segment
+        self.bound = math.inf
+        """The largest R of what is left, or more while it was not replayed; 0 if what is left does not stand."""
+        self.is_exact = False
+        self.queued = 0.0  # the bound of its valid entry in the queue
         self._contradicting = {pair.order for pair in alert.pairs if pair.x > 0.0}
         self._undisputed = [pair for pair in alert.pairs if orders[pair.order].account not in disputed]
-        self._keep(self._undisputed)
-
-    def _keep(self, rest: list[Pair]) -> None:
-        self.rest = rest
-        self._x = {pair.order: pair.x for pair in rest}
-        self._total = sum(self._x.values())
-        self._explained: dict[int, bool] = {}
-        self._evidence: float | None = None
+        self._rest = {pair.order: pair for pair in self._undisputed}
+        self._total = sum(pair.x for pair in self._rest.values())
+        self._explained: dict[_Candidate, bool] = {}
         self._needed: frozenset[str] = frozenset()
-        self._stands: bool | None = None
 
     @property
     def is_of_dispute(self) -> bool:
@@ -140,96 +138,170 @@ class _Candidate:
 
     def stands(self) -> bool:
         """Whether what is left still shows a divergence."""
-        if self._stands is None:
-            self._stands = stands(self.rest, self.alert.delta, self.alert.threshold)
-            self._needed = _reaching(self.rest, self.alert.threshold) if self._stands else frozenset()
-        return self._stands
+        if not self.is_exact:
+            self.bound = self._evidence() if self._exceeds_margin() else 0.0
+            self.is_exact = True
+        return self.bound > 0.0
 
-    def evidence(self) -> float:
-        """The largest R of what is left."""
-        if self._evidence is None:
-            self._evidence = largest_evidence(self.rest)
-        return self._evidence
+    def _exceeds_margin(self) -> bool:
+        if not self._rest:
+            return False
+        distance = self._total / len(self._rest) - self.alert.delta - MARGIN
+        if abs(distance) > _ROUNDING:
+            return distance > 0.0
+        return excess(mean_x(self._rest.values()) or 0.0, self.alert.delta) >= MARGIN
 
-    def is_explained_by(self, other: "_Candidate") -> bool:
+    def _evidence(self) -> float:
+        """The largest R of a new detector, 0 below sqrt(A). Notes the orders up to the pair that reaches it."""
+        needed, rs = math.sqrt(self.alert.threshold), list(replay(self._rest.values()))
+        place = next((place for place, r in enumerate(rs, 1) if r >= needed), None)
+        if place is None:
+            return 0.0
+        self._needed = frozenset(islice(self._rest, place))
+        return max(rs)
+
+    def is_echo(self) -> bool:
+        """Whether this standing run belongs to another standing one that is no cause yet."""
+        return any(
+            not other.is_cause and self._is_explained_by(other) and other.stands() and self._is_behind(other)
+            for other in self.shared
+        )
+
+    def _is_behind(self, other: "_Candidate") -> bool:
+        """Whether the other, which explains this one, is its cause: of two that explain each other, the smaller one."""
+        if not other._is_explained_by(self):
+            return True
+        return (other.alert.counted, other.alert.key) < (self.alert.counted, self.alert.key)
+
+    def _is_explained_by(self, other: "_Candidate") -> bool:
         """Whether this standing run falls without the other's orders."""
-        shared = self.shared.get(id(other))
+        shared = self.shared.get(other)
         if not shared:
             return False
-        if id(other) not in self._explained:
-            self._explained[id(other)] = self._falls_without(shared & self._x.keys())
-        return self._explained[id(other)]
+        if other not in self._explained:
+            self._explained[other] = self._falls_without(shared & self._rest.keys())
+        return self._explained[other]
 
     def _falls_without(self, orders: frozenset[str]) -> bool:
-        left = len(self.rest) - len(orders)
+        left = len(self._rest) - len(orders)
         if not orders or not left:
             return not left
-        rate = (self._total - sum(self._x[order] for order in orders)) / left
+        rate = (self._total - sum(self._rest[order].x for order in orders)) / left
         distance = rate - self.alert.delta - MARGIN
         # Most questions need no replay: clearly below the margin, or clearly above and the evidence untouched.
         if distance < -_ROUNDING:
             return True
         if distance > _ROUNDING and self._needed.isdisjoint(orders):
             return False
-        rest = [pair for pair in self.rest if pair.order not in orders]
+        rest = [pair for order, pair in self._rest.items() if order not in orders]
         return not stands(rest, self.alert.delta, self.alert.threshold)
 
-    def leave_out(self, other: "_Candidate") -> None:
-        """Leave out the orders of the other's segment."""
-        orders = self.shared.get(id(other), frozenset()) & self._x.keys()
-        if orders:
-            self._keep([pair for pair in self.rest if pair.order not in orders])
+    def leave_out(self, cause: "_Candidate") -> bool:
+        """Leave out the orders of a cause's segment. Returns whether there were any."""
+        orders = self.shared[cause] & self._rest.keys()
+        if not orders:
+            return False
+        bound = self.bound if self.bound > 0.0 else math.inf
+        for order in sorted(orders):
+            pair = self._rest.pop(order)
+            self._total -= pair.x
+            bound *= _growth_without(pair)
+        self.bound, self.is_exact, self._explained = bound, False, {}
+        return True
 
     def contradictions_shared_with(self, other: "_Candidate") -> int:
         """Number of contradicting orders of the run that belong to the other's segment, too."""
-        return len(self._contradicting & self.shared.get(id(other), frozenset()))
+        return len(self._contradicting & self.shared.get(other, frozenset()))
 
 
-def _reaching(pairs: Sequence[Pair], threshold: float) -> frozenset[str]:
-    """The orders up to the pair at which the evidence of a new detector reaches sqrt(A)."""
-    needed, replay = math.sqrt(threshold), Detector()
-    for place, pair in enumerate(pairs, 1):
-        if replay.step(pair.day, pair.x, pair.delta) >= needed:
-            return frozenset(each.order for each in pairs[:place])
-    return frozenset(pair.order for pair in pairs)
+def _growth_without(pair: Pair) -> float:
+    """By what factor the evidence of any run grows at most if this pair is left out of it.
+
+    R is a sum of products, one for each day that passed, of the factors ``1 - f + f x / delta`` of the pairs after it.
+    Without a factor below 1 each product is larger by its reciprocal at most; without one above 1 it is smaller.
+    """
+    return max(1.0, 1.0 / (1.0 - BETS[-1] + BETS[-1] * pair.x / pair.delta)) * (1.0 + _ROUNDING)
+
+
+def _find_causes(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """The causes, those with most evidence first; their orders are left out of the other candidates."""
+    causes, queue = list[_Candidate](), _Queue()
+    for each in candidates:
+        queue.put(each)
+    while (cause := _next_cause(queue)) is not None:
+        cause.is_cause = True
+        causes.append(cause)
+        for other in cause.touched:
+            if other.leave_out(cause) and not other.is_cause:
+                queue.put(other)
+    return causes
+
+
+def _next_cause(queue: "_Queue") -> _Candidate | None:
+    """Of the standing ones that no other standing one explains, the one with most evidence; None: nothing stands."""
+    echoes = list[_Candidate]()
+    found = None
+    while found is None and (each := queue.pop()) is not None:
+        if each.is_echo():
+            echoes.append(each)
+        else:
+            found = each
+    if found is None and echoes:
+        found = echoes.pop(0)  # a ring of more than two, each explained by the next: any of them may be the cause
+    for each in echoes:
+        queue.put(each)
+    return found
+
+
+class _Queue:
+    """Candidates by their evidence, the largest first, those with the same by key."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, str, _Candidate]] = []
+
+    def put(self, each: _Candidate) -> None:
+        """Add a candidate, or move it to its present bound."""
+        each.queued = each.bound
+        heappush(self._entries, (-each.bound, each.alert.key, each))
+
+    def pop(self) -> _Candidate | None:
+        """Remove the standing candidate with most evidence and return it; None: none stands."""
+        while self._entries:
+            negative, _, each = heappop(self._entries)
+            if each.is_cause or each.queued != -negative:
+                continue  # moved meanwhile
+            if each.is_exact and each.bound == each.queued:
+                each.queued = 0.0
+                return each
+            if each.stands():  # it has no more than its bound, so it may come later
+                self.put(each)
+        return None
 
 
 def _link(candidates: Sequence[_Candidate], orders: Mapping[str, OrderPlace]) -> None:
     """Note for each pair of candidates which orders of the one's run belong to the other's segment."""
     by_segment = {each.alert.segment: each for each in candidates}
+    at: dict[int, list[_Candidate]] = {}  # by id of segments: orders with the same ones share them
     for each in candidates:
-        found: dict[int, set[str]] = {}
+        found: dict[_Candidate, set[str]] = {}
         for pair in each.alert.pairs:
-            for segment in orders[pair.order].segments:
-                other = by_segment.get(segment)
-                if other is not None and other is not each:
-                    found.setdefault(id(other), set()).add(pair.order)
+            segments = orders[pair.order].segments
+            others = at.get(id(segments))
+            if others is None:
+                others = at[id(segments)] = [by_segment[one] for one in segments if one in by_segment]
+            for other in others:
+                if other is not each:
+                    found.setdefault(other, set()).add(pair.order)
         each.shared = {other: frozenset(names) for other, names in found.items()}
-
-
-def _strongest(standing: Sequence[_Candidate]) -> _Candidate:
-    """The next cause: of the standing ones that no other standing one explains, the one with most evidence."""
-    ranked = sorted(standing, key=lambda each: (-each.evidence(), each.alert.key))
-    for each in ranked:
-        if not any(_belongs_to(each, other) for other in ranked):
-            return each
-    return ranked[0]  # a ring of more than two, each explained by the next: any of them may be the cause
-
-
-def _belongs_to(one: _Candidate, other: _Candidate) -> bool:
-    """Whether the other is the cause of this one. If both explain each other, the one with fewer pairs is the cause."""
-    if one is other or not one.is_explained_by(other):
-        return False
-    if not other.is_explained_by(one):
-        return True
-    return (other.alert.counted, other.alert.key) < (one.alert.counted, one.alert.key)
+        for other in found:
+            other.touched.append(each)
 
 
 def _result(candidates: Sequence[_Candidate], causes: Sequence[_Candidate], disputed: tuple[str, ...]) -> Explanation:
     explained: dict[str, list[str]] = {}
     unexplained: list[str] = []
     for each in candidates:
-        if each in causes:
+        if each.is_cause:
             continue
         shares = [(-each.contradictions_shared_with(cause), cause.alert.key) for cause in causes]
         most, key = min(shares, default=(0, ""))

@@ -1,8 +1,8 @@
-"""The evidence of every segment: its counted pairs, its state after each day, and the baselines.
+"""The evidence of every segment: its counted pairs, its state after some days, and the baselines.
 
 Each segment has one writer at a time, which follows the order of receipt. A state is a pure fold of the pairs up to its
-day. When an earlier pair changes, the fold starts again from the state before that pair's day. The result is that of a
-replay from the first pair.
+day. When an earlier pair changes, the fold starts again from the newest state kept before its day. The result
+is that of a replay from the first pair. Of old days few states are kept (`domain.detection.checkpoints`).
 """
 
 from collections.abc import Collection, Sequence
@@ -13,13 +13,13 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, select
 
-from pipeline.domain.detection import alerting
+from pipeline.domain.detection import alerting, checkpoints
 from pipeline.domain.detection.intervals import rate_interval
 from pipeline.domain.detection.levels import Threshold
 from pipeline.domain.detection.pairs import MOVED, ON_TIME
 from pipeline.domain.detection.segments import Segment, Series
 from pipeline.store.db import locks
-from pipeline.store.db.bulk import among, among_rows, insert, insert_new, upsert
+from pipeline.store.db.bulk import among, among_rows, insert, insert_new, remove, upsert
 from pipeline.store.schema.evidence import evidence, fleet_days, nulls, pairs, segment_days
 
 _SERIES_AT_ONCE = 1_000  # read in one query
@@ -56,6 +56,7 @@ class EvidenceStore:
         self._rules = alerting.Rules(rules_since)
         self._states: dict[Series, alerting.Evidence] = {}
         self._days: dict[tuple[Series, int], bytes | None] = {}  # states to write; None: the current one, at flush
+        self._older: set[Series] = set()  # series of which some states may no longer be needed
         self._new: list[tuple[object, ...]] = []
         self._fleet: dict[tuple[str, int], tuple[int, float]] = {}
         self._baselines: dict[tuple[str, str], Baseline | None] = {}
@@ -211,6 +212,7 @@ class EvidenceStore:
         state = _state.decode(stored) if stored is not None else alerting.Evidence()
         self._connection.execute(delete(evidence).where(_is(evidence, series), evidence.c.day >= first_day))
         self._states[series] = state
+        self._older.add(series)
         for pair in self._pairs(series, state.pairs + 1, None):
             day = _day(state, pair)
             self.enter(series, day, threshold)
@@ -223,8 +225,12 @@ class EvidenceStore:
     def _close_day(self, series: Series, state: alerting.Evidence, day: int) -> None:
         """Keep the state of the last day as it is, before one of a later day changes it."""
         last = state.last_day
-        if last is not None and day > last and self._days.get((series, last), b"") is None:
+        if last is None or day <= last:
+            return
+        if self._days.get((series, last), b"") is None:
             self._days[series, last] = _encode(state)
+        if checkpoints.begins_week(last, day):
+            self._older.add(series)
 
     def state(self, series: Series) -> alerting.Evidence:
         """The current evidence of a series."""
@@ -284,9 +290,22 @@ class EvidenceStore:
         ]
         upsert(self._connection, evidence, rows)
         self._days.clear()
+        self._thin()
         fleet = [(signal, day, n, total) for (signal, day), (n, total) in self._fleet.items()]
         upsert(self._connection, fleet_days, fleet, ("signal", "day", "n", "total"))
         self._fleet.clear()
+
+    def _thin(self) -> None:
+        """Delete the states of old days that are no longer needed, once a week for each series."""
+        wanted = sorted(self._older)
+        self._older.clear()
+        for start in range(0, len(wanted), _SERIES_AT_ONCE):
+            days: dict[Series, list[int]] = {}
+            some = among_rows(self._connection, _SERIES, wanted[start : start + _SERIES_AT_ONCE])
+            for *key, day in self._connection.execute(select(*_SERIES, evidence.c.day).where(some)):
+                days.setdefault(Series(*key), []).append(day)
+            old = [(*series, day) for series, known in days.items() for day in checkpoints.superseded(known)]
+            remove(self._connection, evidence, old, _STATE)
 
     def _write_pairs(self) -> None:
         if self._new:
@@ -322,5 +341,7 @@ _CURRENT = (
     .order_by(evidence.c.day.desc())
     .limit(1)
 )
+_SERIES = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
+_STATE = (*Series._fields, "day")
 _PAIR = (*Series._fields, "n", "day", "received_at", "account_id", "order_id", "x", "delta")
 _NUMBER = (pairs.c.dimension, pairs.c.value, pairs.c.signal, pairs.c.n, pairs.c.order_id)

@@ -108,9 +108,17 @@ def read_explanations(connection: Connection) -> dict[str, Explanation]:
     return {signal: _explanation.decode(text) for signal, text in connection.execute(query)}
 
 
-def save_explanations(connection: Connection, found: Mapping[str, Explanation]) -> None:
-    """Keep what was found for some signals."""
-    rows = [{"signal": name, "result": msgspec.json.encode(found[name]).decode()} for name in sorted(found)]
+def grouped_at(connection: Connection, signal: str) -> datetime | None:
+    """When the alerts of a signal were grouped last; None if they never were."""
+    return connection.execute(select(explanations.c.grouped_at).where(explanations.c.signal == signal)).scalar()
+
+
+def save_explanations(connection: Connection, found: Mapping[str, Explanation], now: datetime) -> None:
+    """Keep what was found for some signals, and when."""
+    rows = [
+        {"signal": name, "result": msgspec.json.encode(found[name]).decode(), "grouped_at": now}
+        for name in sorted(found)
+    ]
     upsert(connection, explanations, rows)
 
 

@@ -6,7 +6,7 @@ reading of it is possible.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import phonenumbers
@@ -39,10 +39,21 @@ def country_code(text: str | None) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def country_of(number: str) -> str | None:
-    """The ISO 3166 code of the country of a number in E.164; None if it belongs to none, such as a satellite's."""
-    parsed = _parse(number, None)
+    """The ISO 3166 code of the country of a number as `e164` gives it; None if it belongs to none, such as a
+    satellite's."""
+    regions = _regions(number)
+    if len(regions) == 1:  # of most country codes, and parsing the number again would be most of an order's intake
+        return country_code(regions[0])
+    parsed = _international(number)
     region = None if parsed is None else phonenumbers.region_code_for_number(parsed)
     return country_code(region)
+
+
+def _regions(number: str) -> Sequence[str]:
+    """The countries and territories that share the country code of a number in E.164."""
+    codes = (int(number[1:end]) for end in (2, 3, 4))  # no code is the beginning of another
+    found = (phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code) for code in codes)
+    return next((regions for regions in found if regions), ())
 
 
 @lru_cache(maxsize=4_096)
@@ -55,7 +66,7 @@ def e164(text: str, country: str | None = None) -> str | None:
     if len(text) > _MAX_LENGTH:
         return None
     if _E164.fullmatch(text):  # most are, and this takes half the time
-        found = [number] if (number := _parse(text, None)) is not None else []
+        found = [number] if (number := _international(text)) is not None else []
     else:
         found = list(_numbers(_plain(text), country))
     if not found:
@@ -146,6 +157,12 @@ def _is_usual(country: str) -> bool:
 def _national(written: str, country: str | None) -> PhoneNumber | None:
     """A number as people of that country dial it."""
     return None if country is None else _plausible(_parse(written, country))
+
+
+@lru_cache(maxsize=64)  # the same number is read and its country looked up in turn
+def _international(number: str) -> PhoneNumber | None:
+    """A number that begins with its country code."""
+    return _parse(number, None)
 
 
 def _parse(written: str, country: str | None) -> PhoneNumber | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from tenacity import wait_none
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.write_queue import Unavailable
@@ -40,6 +41,12 @@ def failure(do: Callable[[], object]) -> SQLAlchemyError:
     with pytest.raises(SQLAlchemyError) as raised:
         do()
     return raised.value
+
+
+def without_pauses(runtime: EmbeddedRunner) -> EmbeddedRunner:
+    """Attempts as many as ever, without the seconds in between, of which every wait of these tests would be made."""
+    runtime._retrying = runtime._retrying.copy(wait=wait_none())
+    return runtime
 
 
 def run(engine: Engine, statement: str) -> None:
@@ -109,7 +116,7 @@ def test_a_read_only_postgresql_does_not_end_the_write_queue(
 ) -> None:
     if not database_url.startswith("postgresql"):
         pytest.skip("PostgreSQL only")
-    runtime = start()
+    runtime = without_pauses(start())
     with writing(runtime) as (writer, _):
         writer.submit(order(1)).result(PATIENCE)
         with read_only(database_url):
@@ -143,7 +150,7 @@ def test_nothing_is_acknowledged_once_the_files_of_sqlite_are_lost(
 ) -> None:
     if not database_url.startswith("sqlite"):
         pytest.skip("SQLite only")
-    runtime = start()
+    runtime = without_pauses(start())
     database = Path(runtime.engine.url.database or "")
     with writing(runtime) as (writer, _):
         assert writer.submit(order(1)).result(PATIENCE).new == 1

@@ -75,6 +75,7 @@ explanations = Table(
     metadata,
     Column("signal", String(20), primary_key=True),
     Column("result", Text, nullable=False),  # domain.detection.explanation.Explanation as JSON
+    Column("grouped_at", Utc),  # null: by an earlier version
 )
 
 # Where an order of an open alert belongs, as it was counted: read from the order once.

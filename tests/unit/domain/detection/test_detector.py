@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.detection import alerting
 from pipeline.domain.detection import detector as module
 from pipeline.domain.detection.baseline import threshold
-from pipeline.domain.detection.detector import EVIDENCE_CAP, Detector, may_count
+from pipeline.domain.detection.detector import EVIDENCE_CAP, Detector, may_count, replay
 from tests.support.statistics.fold import START, answers, baselines
 
 
@@ -122,3 +123,21 @@ def test_the_cache_of_factors_has_a_size_limit() -> None:
 def test_three_orders_of_an_account_and_day_count() -> None:
     assert may_count(2)
     assert not may_count(3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from((0.0, 1 / 3, 1.0)), st.sampled_from((0.001, 0.05, 0.2)))))
+def test_a_replay_without_runs_gives_the_evidence_of_each_step_bit_for_bit(
+    drawn: list[tuple[int, float, float]],
+) -> None:
+    days = [730_000 + sum(step for step, _, _ in drawn[: place + 1]) for place in range(len(drawn))]
+    pairs = [
+        alerting.Pair(day - (day % 2), x, delta, "", "") for day, (_, x, delta) in zip(days, drawn, strict=True)
+    ] * 3
+    stepped = Detector()
+    assert list(replay(pairs)) == [stepped.step(pair.day, pair.x, pair.delta) for pair in pairs]
+
+
+def test_a_replay_has_the_same_cap() -> None:
+    pairs, stepped = [alerting.Pair(730_000 + n, 1.0, 0.001, "", "") for n in range(400)], Detector()
+    assert list(replay(pairs)) == [stepped.step(pair.day, pair.x, pair.delta) for pair in pairs]
+    assert stepped.evidence == EVIDENCE_CAP

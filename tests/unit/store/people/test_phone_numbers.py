@@ -1,5 +1,6 @@
 """Phone numbers as people write them are understood, or not used. Most are numbers reserved for fiction."""
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +130,18 @@ def test_the_accounts_country_counts_more_than_the_default() -> None:
 )
 def test_a_number_has_the_country_of_its_plan(number: str, country: str | None) -> None:
     assert country_of(number) == country
+
+
+def test_the_country_of_every_example_number_of_every_region_is_that_of_the_library() -> None:
+    kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+    examples = {
+        phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+        for region in phonenumbers.SUPPORTED_REGIONS
+        for kind in kinds
+        if (example := phonenumbers.example_number_for_type(region, kind)) is not None
+    }
+    assert len(examples) > 400
+    for number in sorted(examples):
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(number))
+        assert country_of(number) == country_code(region), number
+    assert country_of("+870773111632") is None, "a satellite's"
