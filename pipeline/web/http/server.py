@@ -37,6 +37,7 @@ from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
+from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form, unsubscribe
@@ -55,6 +56,7 @@ PUBLIC: tuple[Routes, ...] = (
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
+    segment_pages.routes,  # GET /segments, /segment
     order_pages.routes,  # GET /orders, /orders/{order_id}
     qr.routes,  # GET /v1/qr/{order_id}
     corrections.routes,  # GET, POST /v1/corrections

@@ -78,6 +78,11 @@ REPORTS = (
     "/v1/report?by=region%2Bcarrier",
 )
 DASHBOARDS = ("/", "/?by=depot", "/?by=region", "/?by=region%2Bcarrier&to=2026-12-31")
+SEGMENTS = ("/segments", "/segments?by=region&show=all", "/segments?by=region%2Bcarrier&sort=gap&find=n")
+SEGMENT = tuple(
+    f"/segment?segment={name}"
+    for name in ("region:ARA", "depot:Lyon", "carrier:Nordex", "region%2Bcarrier:ARA%2BNordex")
+)
 INTERNAL = {
     ("GET", "/livez"): Line(Protection.OPEN),
     ("GET", "/readyz"): Line(Protection.OPEN),
@@ -94,6 +99,8 @@ INTERNAL = {
     ("GET", "/openapi.json/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/openapi.json",)),
     ("GET", "/openapi.json/{path:str}"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/other",)),
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
+    ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
+    ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}")),
     ("GET", "/orders/{order_id:path}"): Line(Permission.ORDERS, ("/orders/{own}", "/orders/{other}")),
     ("GET", "/v1/report"): Line(Permission.FIGURES, REPORTS),
