@@ -62,7 +62,7 @@ def by_segment(
         .order_by(rows.c.value, rows.c.counter)
     )
     found: dict[str, dict[str, int]] = {}
-    for value, counter, n in connection.execute(query):
+    for value, counter, n in connection.execute(query).all():  # fetched at once: thousands of short rows
         if n:
             found.setdefault(value, {})[counter] = int(n)  # PostgreSQL sums big integers to decimals
     return found

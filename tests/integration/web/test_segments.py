@@ -1,4 +1,4 @@
-"""The pages of segments: the worst first, badges, search and sorting; one segment with its trend, accounts and words."""
+"""The pages of segments: the worst first, badges, search and sorting; one segment with trend, accounts and words."""
 
 import re
 from collections.abc import Iterator
@@ -30,24 +30,25 @@ def web(runtime: EmbeddedRunner) -> Iterator[TestClient[Litestar]]:
 
 def add_orders(runtime: EmbeddedRunner, depot: str, many: int, denied: int, *, answers: int | None = None) -> None:
     """Orders of a depot that were claimed on time; the first `denied` answers deny it."""
+    events: list[bytes] = []
     for n in range(many):
         order_id, account = f"{depot[:20]}-{n}", f"A-{n % 4}"
         known: dict[str, Any] = {"account": {"id": account}, "contacts": [contact("ana")]}
-        raws = [
+        events += [
             completed(order_id, at(days=n), dimensions={"depot": depot}, **known, **HISTORIC),
             scanned(order_id, at(days=n, hours=1)),
         ]
         if answers is None or n < answers:
             said: dict[str, Any] = {"arrival": "late" if n < denied else "on_time", "comment": f"{depot} says {n}"}
-            raws.append(asked(order_id, at(days=n, hours=2), account_id=account))
-            raws.append(answered(order_id, at(days=n, hours=3), **said))
-        ingest(runtime, *raws)
+            events.append(asked(order_id, at(days=n, hours=2), account_id=account))
+            events.append(answered(order_id, at(days=n, hours=3), **said))
+    ingest(runtime, *events)
 
 
 @pytest.fixture
 def company(runtime: EmbeddedRunner) -> EmbeddedRunner:
     add_orders(runtime, "Lyon", 14, 12)
-    add_orders(runtime, "Lille", 30, 3)
+    add_orders(runtime, "Lille", 30, 0)
     add_orders(runtime, "Nice", 5, 2)
     return runtime
 
@@ -70,9 +71,8 @@ def test_the_largest_difference_times_orders_comes_first(company: EmbeddedRunner
     assert ">12</span>" in row_of(page, "Lyon"), "12 of 14 orders are affected"
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
+def test_segments_are_sorted_and_found(company: EmbeddedRunner, web: TestClient[Litestar]) -> None:
+    for query, expected in (
         ("sort=name", ["Lille", "Lyon", "Nice"]),
         ("sort=orders", ["Lille", "Lyon", "Nice"]),
         ("sort=gap", ["Lyon", "Lille", "Nice"]),
@@ -82,12 +82,8 @@ def test_the_largest_difference_times_orders_comes_first(company: EmbeddedRunner
         ("find=y", ["Lyon"]),
         ("find=nowhere", []),
         ("from=2099-01-01", []),
-    ],
-)
-def test_segments_are_sorted_and_found(
-    company: EmbeddedRunner, web: TestClient[Litestar], query: str, expected: list[str]
-) -> None:
-    assert names(web.get(f"/segments?by=depot&{query}").text) == expected
+    ):
+        assert names(web.get(f"/segments?by=depot&{query}").text) == expected, query
 
 
 def test_twenty_are_shown_and_all_on_request(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:
@@ -118,7 +114,7 @@ def test_a_segment_has_its_trend_accounts_causes_and_words(company: EmbeddedRunn
     assert 'href="/incidents/I-1"' in page
     assert re.findall(r"account=A-(\d)", page) == ["0", "1", "2", "3"]
     table = page[page.index("The chart as a table") :]
-    assert re.findall(r"<th scope=\"row\">.*?(\d+ \w{3})<", table)[:2] == ["16 Mar", "9 Mar"]
+    assert re.findall(r"<th scope=\"row\">.*?(\d+ \w{3})<", table)[:2] == ["30 Mar", "23 Mar"]
     assert "verdict=embellished" in page
 
 
@@ -130,18 +126,18 @@ def test_a_period_is_that_of_the_figures_and_of_the_orders_behind_them(
     assert "from=2026-03-05&amp;to=2026-03-06" in page
 
 
-@pytest.mark.parametrize("named", ["", "depot", "depot:", "depot:Nowhere", "planet:Mars", "depot:lyon"])
-def test_what_is_no_segment_is_not_found(company: EmbeddedRunner, web: TestClient[Litestar], named: str) -> None:
-    answer = web.get(f"/segment?segment={named}")
-    assert answer.status_code == 404
-    assert "Segment not found" in answer.text
+def test_what_is_no_segment_is_not_found(company: EmbeddedRunner, web: TestClient[Litestar]) -> None:
+    for named in ("", "depot", "depot:", "depot:Nowhere", "planet:Mars", "depot:lyon"):
+        answer = web.get(f"/segment?segment={named}")
+        assert answer.status_code == 404, named
+        assert "Segment not found" in answer.text
 
 
-@pytest.mark.parametrize("address", ["/segments?by=planet", "/segments?from=soon", "/segment?segment=depot:Lyon&to=x"])
-def test_a_parameter_that_cannot_be_read_is_named(web: TestClient[Litestar], address: str) -> None:
-    answer = web.get(address)
-    assert answer.status_code == 400
-    assert "Invalid parameter" in answer.text
+def test_a_parameter_that_cannot_be_read_is_named(web: TestClient[Litestar]) -> None:
+    for address in ("/segments?by=planet", "/segments?from=soon", "/segment?segment=depot:Lyon&to=x"):
+        answer = web.get(address)
+        assert answer.status_code == 400, address
+        assert "Invalid parameter" in answer.text
 
 
 def test_a_name_may_contain_anything(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:
@@ -155,7 +151,7 @@ def test_a_name_may_contain_anything(runtime: EmbeddedRunner, web: TestClient[Li
 
 def test_who_sees_one_segment_sees_no_other(company: EmbeddedRunner) -> None:
     add_user(company.engine, "lea", Role.OPERATIONS, "depot=Lille")
-    header = {"authorization": f"Bearer {token_of(company.engine, 'lea')}"} | HTML
+    header = token_of(company.engine, "lea") | HTML
     with listener(app_of(company)) as web:
         assert names(web.get("/segments?by=depot", headers=header).text) == ["Lille"]
         assert web.get("/segment?segment=depot:Lille", headers=header).status_code == 200
