@@ -35,6 +35,7 @@ from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
+from pipeline.web.internal.segments import pages as segment_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, as_local, services
@@ -61,7 +62,13 @@ class Site(NamedTuple):
 
 def app_of(known: Services) -> Litestar:
     return Litestar(
-        [*dashboard.routes(known), *order_pages.routes(known), *read.routes(known), *assets.routes()],
+        [
+            *dashboard.routes(known),
+            *segment_pages.routes(known),
+            *order_pages.routes(known),
+            *read.routes(known),
+            *assets.routes(),
+        ],
         guards=[as_local],
         before_send=[response_hook("internal")],
         exception_handlers=HANDLERS,
@@ -164,6 +171,8 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
     pictures = Path(PICTURES or tmp_path)
     for name, address in (
         ("dashboard", "/"),
+        ("segments", "/segments"),
+        ("segment", "/segment?segment=depot:Montvray&unit=week"),
         ("order", order_address(busy_order(company))),
         *([("carriers", "/?by=carrier&from=2026-06-05"), ("finder", "/orders")] if scheme == "light" else []),
     ):
