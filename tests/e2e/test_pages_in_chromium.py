@@ -36,6 +36,7 @@ from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.search import pages as search
+from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.polyglot import POLYGLOT
@@ -65,6 +66,7 @@ def app_of(known: Services) -> Litestar:
     return Litestar(
         [
             *dashboard.routes(known),
+            *segment_pages.routes(known),
             *order_pages.routes(known),
             *search.routes(known),
             *settings_pages.routes(known),
@@ -173,6 +175,8 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
     pictures = Path(PICTURES or tmp_path)
     for name, address in (
         ("dashboard", "/"),
+        ("segments", "/segments"),
+        ("segment", "/segment?segment=depot:Montvray&unit=week"),
         ("order", order_address(busy_order(company))),
         ("orders", "/orders"),
         ("orders-filtered", "/orders?verdict=embellished&code=late&to=2026-12-31"),

@@ -189,7 +189,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 def row_of(counts: Counts) -> Row:
     """The figures of the read API, from a segment's summed counters."""
-    histogram, compared = histogram_of(counts), _compared(counts, "on_time")
+    histogram, compared = histogram_of(counts), compared_of(counts)
     return Row(
         delivered=counts.get("delivered", 0),
         claimed_on_time=counts.get("on_time", 0),
@@ -211,8 +211,8 @@ def figures_of(counts: Counts) -> Figures:
         claims=_claims(counts),
         on_time=_two_by_two(counts, "on_time"),
         in_full=_two_by_two(counts, "in_full"),
-        compared=_compared(counts, "on_time"),
-        compared_in_full=_compared(counts, "in_full"),
+        compared=compared_of(counts),
+        compared_in_full=compared_of(counts, "in_full"),
         perfect=share(counts.get("perfect", 0), counts.get("perfect:stated", 0)),
         unhappy=share(counts.get("on_time:detractor", 0), counts.get("on_time:answered", 0) - counts.get(UNSCORED, 0)),
         conditions=_named(counts, CONDITION),
@@ -306,8 +306,8 @@ def _two_by_two(counts: Counts, claim: str) -> TwoByTwo:
     return TwoByTwo(n11, n10, n01, n00)
 
 
-def _compared(counts: Counts, claim: str) -> Compared | None:
-    """Claimed and experienced share; None without answers about orders with a good claim."""
+def compared_of(counts: Counts, claim: str = "on_time") -> Compared | None:
+    """Claimed and experienced share of a claim (on_time, in_full); None without an answer about a good claim."""
     pairs = _two_by_two(counts, claim)
     weighted = poststratified(
         n10=pairs.n10,

@@ -89,3 +89,11 @@ def _weeks(first: int, last: int) -> list[Part]:
 
 def _days(first: int, last: int) -> list[Part]:
     return [Part("day", first, last)] if first <= last else []
+
+
+def newest(span: Literal["month", "week"], last: int, many: int) -> list[int]:
+    """The first days of the `many` newest months or weeks up to the one that contains the day `last`, oldest first."""
+    found = [first_day(span, last)]
+    while len(found) < many and found[-1] > WEEK:
+        found.append(first_day(span, found[-1] - 1))
+    return found[::-1]

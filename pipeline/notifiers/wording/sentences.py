@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -34,14 +35,17 @@ _MONTHS = [
     "December",
 ]
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_KEPT = 4_096  # sentences: pages show the same ones again and again, and alerts change rarely
 _MAX_YEARS = 1_000_000  # longer waiting times are not more informative
 
 
+@lru_cache(maxsize=_KEPT)
 def headline(alert: Alert) -> str:
     """One line: the severity, the segment and the signal."""
     return _render("headline.j2", alert=alert)
 
 
+@lru_cache(maxsize=_KEPT)
 def describe(alert: Alert) -> str:
     """The alert as a paragraph: claim, what customers experienced, how certain that is, how many accounts disagree."""
     return _render(
@@ -54,6 +58,7 @@ def describe(alert: Alert) -> str:
     )
 
 
+@lru_cache(maxsize=_KEPT)
 def explain(finding: Finding, scoped: bool = False) -> str:
     """One finding as a paragraph: the segment, how it embellishes, its figures, and those of the rest of the fleet.
 

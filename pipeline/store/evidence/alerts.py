@@ -4,15 +4,15 @@ from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Label, Text, func, literal, select, union_all
 
 from pipeline.domain.detection.publication import PublishedAlert
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.events.contract import AlertRaised
-from pipeline.store.db.bulk import among_rows, upsert
+from pipeline.store.db.bulk import upsert
 from pipeline.store.schema.evidence import alerts, evidence
 
-_SERIES = 5_000  # asked for at once: SQLite limits the parameters of a statement
+_SERIES = 200  # asked for at once: SQLite limits the terms of a statement
 
 
 def read_open(connection: Connection, series: Series) -> PublishedAlert | int:
@@ -43,14 +43,19 @@ def store(connection: Connection, alert: AlertRaised, opened_at: datetime, now: 
 
 
 def newest_pair_days(connection: Connection, wanted: Collection[Series]) -> dict[Series, int]:
-    """The newest day of each of these series that has a pair."""
+    """The newest day of each of these series that has a pair: one key of the index for each, whatever its history."""
     listed, found = sorted(wanted), dict[Series, int]()
-    key = (evidence.c.dimension, evidence.c.value, evidence.c.signal)
     for first in range(0, len(listed), _SERIES):
-        some = among_rows(connection, key, listed[first : first + _SERIES])
-        query = select(*key, func.max(evidence.c.day)).where(some).group_by(*key)
-        found.update({Series(*series): day for *series, day in connection.execute(query)})
+        some = union_all(*(select(*_literals(series)) for series in listed[first : first + _SERIES])).subquery()
+        same = [evidence.c[name] == some.c[name] for name in Series._fields]
+        newest = select(func.max(evidence.c.day)).where(*same).scalar_subquery()
+        rows = connection.execute(select(*(some.c[name] for name in Series._fields), newest))
+        found.update({Series(*series): day for *series, day in rows if day is not None})
     return found
+
+
+def _literals(series: Series) -> list[Label[str]]:
+    return [literal(value, Text()).label(name) for name, value in series._asdict().items()]
 
 
 def _of(series: Series) -> tuple[ColumnElement[bool], ...]:

@@ -4,14 +4,15 @@ Each entry is escaped and stands between spaces, so that one entry is never part
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select, true
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.scopes import ACCOUNT
+from pipeline.domain.detection.segments import Segment
 from pipeline.domain.orders.facts import Facts
 from pipeline.store.db.bulk import among
 from pipeline.store.schema.orders import orders
@@ -40,8 +41,23 @@ def visible(connection: Connection, principal: Principal) -> ColumnElement[bool]
     entries = principal.scope.entries
     if entries is None:
         return true()
-    position = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    position = _position(connection)
     return or_(false(), *(position(orders.c.memberships, f"{_escaped(entry)} ") > 0 for entry in entries))
+
+
+def contains(connection: Connection, segment: Segment) -> ColumnElement[bool]:
+    """The condition on `orders` that the order is one of a segment, also of one of several dimensions.
+
+    Composite values that can be split in two ways contain nothing.
+    """
+    names, values = segment.dimension.split("+"), segment.value.split("+")
+    if len(names) == 1:
+        values = [segment.value]
+    if len(names) != len(values):
+        return false()
+    position = _position(connection)
+    entries = zip(names, values, strict=True)
+    return and_(true(), *(position(orders.c.memberships, f"{_escaped(entry)} ") > 0 for entry in entries))
 
 
 def may_see(connection: Connection, principal: Principal, order_id: str) -> bool:
@@ -57,6 +73,10 @@ def visible_orders(connection: Connection, principal: Principal, order_ids: Coll
         among(connection, orders.c.order_id, sorted(order_ids)), visible(connection, principal)
     )
     return set(connection.execute(query).scalars())
+
+
+def _position(connection: Connection) -> Callable[..., ColumnElement[int]]:
+    return func.instr if connection.dialect.name == "sqlite" else func.strpos
 
 
 @lru_cache(maxsize=65_536)

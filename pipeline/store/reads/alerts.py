@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.alerting import is_unverified
-from pipeline.domain.detection.segments import Series
+from pipeline.domain.detection.segments import Segment, Series
 from pipeline.domain.incidents.incident import PREFIX
 from pipeline.domain.reports.alerts import Alert
 from pipeline.store.evidence.alerts import newest_pair_days
@@ -62,6 +62,13 @@ def alerts_page(
             or_(alerts.c.opened_at < opened_at, and_(alerts.c.opened_at == opened_at, alerts.c.alert_id < before))
         )
     newest_first = query.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
+    return _read(connection, principal, newest_first.limit(limit), day)
+
+
+def alerts_of(connection: Connection, principal: Principal, day: date, segment: Segment, limit: int) -> list[Alert]:
+    """The `limit` newest alerts of a segment that the principal sees, the newest first, in their state on that day."""
+    here = alerts.c.dimension == segment.dimension, alerts.c.value == segment.value
+    newest_first = _ALERTS.where(*here).order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
     return _read(connection, principal, newest_first.limit(limit), day)
 
 

@@ -54,7 +54,7 @@ def verbatims(connection: Connection, principal: Principal, limit: int) -> list[
     newest = answers.c.received_at.desc(), answers.c.source.desc(), answers.c.event_id.desc()
     query = select(answers).where(HAS_COMMENT).order_by(*newest).limit(limit)
     query = _of_visible_orders(query, connection, principal)
-    return [_stored(row, principal) for row in connection.execute(query)]
+    return [stored_answer(row, principal) for row in connection.execute(query)]
 
 
 def answers_to(connection: Connection, principal: Principal, order_id: str) -> list[StoredAnswer]:
@@ -63,7 +63,8 @@ def answers_to(connection: Connection, principal: Principal, order_id: str) -> l
     """
     query = _of_visible_orders(select(answers).where(answers.c.order_id == order_id), connection, principal)
     return [
-        _stored(row, principal) for row in connection.execute(query.order_by(answers.c.received_at, answers.c.event_id))
+        stored_answer(row, principal)
+        for row in connection.execute(query.order_by(answers.c.received_at, answers.c.event_id))
     ]
 
 
@@ -73,7 +74,7 @@ def current_answer(
     """What a contact states now about an order (see `domain.answers.answer.current_answers`); None: no answer yet."""
     of_contact = select(answers).where(answers.c.order_id == order_id, answers.c.contact_id == contact_id)
     query = _of_visible_orders(of_contact, connection, principal)
-    given = [_stored(row, principal) for row in connection.execute(query)]
+    given = [stored_answer(row, principal) for row in connection.execute(query)]
     if not given:
         return None
     [current] = answer.current_answers(given)
@@ -129,7 +130,8 @@ def _of_visible_orders(query: Select[Any], connection: Connection, principal: Pr
     return query.join(orders, orders.c.order_id == answers.c.order_id).where(visible(connection, principal))
 
 
-def _stored(row: Row[Any], principal: Principal) -> StoredAnswer:
+def stored_answer(row: Row[Any], principal: Principal) -> StoredAnswer:
+    """A row of the table as an answer, its comment for those who may read words only."""
     return StoredAnswer(
         row.contact_id,
         row.source,

@@ -42,11 +42,15 @@ def by_segment(
     dimension: str,
     first_day: int | None = None,
     last_day: int | None = None,
+    *,
+    value: str | None = None,
 ) -> dict[str, dict[str, int]]:
     """The counters of every segment of a level that the principal sees, summed over the days (as in `total`), without
-    those that sum to 0.
+    those that sum to 0. `value`: of that segment only.
     """
     seen = None if principal.scope.is_everything else segment_names(connection, principal, dimension)
+    if value is not None:
+        seen = [value] if _sees(principal, dimension, value) else []
     names = _names(dimension)
     summed = [_part(connection, dimension, part, seen, names) for part in parts(first_day, last_day)]
     if not summed:
@@ -58,7 +62,7 @@ def by_segment(
         .order_by(rows.c.value, rows.c.counter)
     )
     found: dict[str, dict[str, int]] = {}
-    for value, counter, n in connection.execute(query):
+    for value, counter, n in connection.execute(query).all():  # fetched at once: thousands of short rows
         if n:
             found.setdefault(value, {})[counter] = int(n)  # PostgreSQL sums big integers to decimals
     return found

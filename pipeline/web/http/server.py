@@ -42,6 +42,7 @@ from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.search import pages as search
+from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
@@ -61,6 +62,7 @@ PUBLIC: tuple[Routes, ...] = (
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
+    segment_pages.routes,  # GET /segments, /segment
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings

@@ -21,6 +21,7 @@ AREAS = (
     Area("Cases", "/cases", Permission.CASES),
     Area("Inbox", "/inbox", Permission.WORDS),
     Area("Orders", "/orders", Permission.ORDERS),
+    Area("Segments", "/segments", Permission.FIGURES),
     Area("Settings", "/settings", Permission.OWN_ACCOUNT),
 )
 SETTINGS = (

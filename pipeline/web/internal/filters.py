@@ -1,13 +1,14 @@
 """The level and period a page or report is about, as its query parameters give them, and the counters read for it."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple, NoReturn
 
 from litestar.exceptions import ValidationException
 from sqlalchemy import Connection
 
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.detection.segments import Segment
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.setup import Setup
 from pipeline.store.reads import reports
@@ -22,6 +23,10 @@ class ReportFilter(NamedTuple):
     first: date | None = None
     last: date | None = None
 
+    def parameters(self) -> dict[str, object]:
+        """The query parameters of this filter, in the address of a page."""
+        return {"by": self.by, "from": self.first, "to": self.last}
+
     def fleet(self, connection: Connection, principal: Principal) -> Counts:
         """The summed counters of all orders in the period that the principal sees."""
         return reports.total(connection, principal, *self._days())
@@ -29,6 +34,11 @@ class ReportFilter(NamedTuple):
     def segments(self, connection: Connection, principal: Principal) -> Mapping[str, Counts]:
         """The summed counters of each segment of the level that the principal sees; none without a level."""
         return reports.by_segment(connection, principal, self.by, *self._days()) if self.by is not None else {}
+
+    def segment(self, connection: Connection, principal: Principal, segment: Segment) -> Counts:
+        """The summed counters of one segment that the principal sees."""
+        found = reports.by_segment(connection, principal, segment.dimension, *self._days(), value=segment.value)
+        return found.get(segment.value, {})
 
     def _days(self) -> tuple[int | None, int | None]:
         first, last = (None if day is None else day.toordinal() for day in (self.first, self.last))
@@ -56,6 +66,16 @@ def parse_filter(setup: Setup, by: str | None, first: str | None, last: str | No
     found = ReportFilter(by or None, parse_day("from", first), parse_day("to", last))
     if found.first and found.last and found.first > found.last:
         reject("from", f"{found.first} is after {found.last}, the date in 'to'")
+    return found
+
+
+def presets(shown: ReportFilter, today: date) -> list[tuple[str, dict[str, str], bool]]:
+    """Common periods: name, query parameters, whether it is the one shown."""
+    found = []
+    for name, days in (("All time", None), ("90 days", 90), ("30 days", 30), ("7 days", 7)):
+        first = None if days is None else today - timedelta(days=days - 1)
+        parameters = {"from": "" if first is None else str(first), "to": ""}
+        found.append((name, parameters, (first, None) == (shown.first, shown.last)))
     return found
 
 

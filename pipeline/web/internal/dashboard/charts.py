@@ -4,29 +4,20 @@ Matplotlib draws the strips without names or figures. Those are text in the tabl
 they neither shrink nor overflow on a phone. A strip depends on its figures alone, so drawn strips are cached.
 """
 
-import io
 import math
-import re
-from collections.abc import Iterable
 from functools import lru_cache
-from threading import Lock
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 from markupsafe import Markup
 
 from pipeline.domain.reports.ranking import Axis, Mark
+from pipeline.web.internal.drawing import svg
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
 
 WIDTH, HEIGHT = 320, 32  # units of the SVG; shown between 300 and 450 pixels wide, so one is about a pixel
 _INSET = 9  # room for a mark at the end of the axis
-_SVG = "http://www.w3.org/2000/svg"
-_POINTS = 72  # per inch: with as many dots per inch, one unit of Matplotlib is one of the SVG
-_NAMES = frozenset({"grid", "join", "range", "claimed", "experienced", "tick"})  # classes in pages.css
-_ANCHOR = re.compile(r"text-anchor: *(\w+)")
-_drawing = Lock()  # Matplotlib is not thread-safe
 
 
 @lru_cache(maxsize=4_096)
@@ -58,7 +49,7 @@ def strip(mark: Mark, axis: Axis, title: str) -> Markup:
         artists.append(Rectangle((_x(mark.claimed, axis) - 6, middle - 6), 12, 12, gid="claimed"))
     if mark.experienced is not None:
         artists.append(Circle((_x(mark.experienced, axis), middle), 5, gid="experienced"))
-    return _svg(artists, HEIGHT, title)
+    return svg(artists, WIDTH, HEIGHT, title)
 
 
 @lru_cache(maxsize=256)
@@ -73,7 +64,7 @@ def scale(axis: Axis, unit: str = "%") -> Markup:
         x = {"left": 0.0, "right": float(WIDTH)}.get(side, _x(tick, axis))
         written = f"{100 * tick:.0f}{unit}"
         artists.append(Text(x, 4, written, ha=side, fontsize=12, gid="tick"))
-    return _svg(artists, 18, "")
+    return svg(artists, WIDTH, 18, "")
 
 
 def _ticks(axis: Axis) -> list[float]:
@@ -89,48 +80,3 @@ def _x(value: float, axis: Axis) -> float:
     low, high = axis
     part = (min(max(value, low), high) - low) / (high - low)
     return _INSET + part * (WIDTH - 2 * _INSET)
-
-
-def _svg(artists: "Iterable[Artist]", height: int, title: str) -> Markup:
-    """These artists, positioned in units of the SVG, as an element of a page."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-    from matplotlib.transforms import IdentityTransform
-
-    with _drawing, rc_context({"svg.fonttype": "none", "path.simplify": False}):
-        figure = Figure(figsize=(WIDTH / _POINTS, height / _POINTS), dpi=_POINTS)
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        for layer, artist in enumerate(artists):
-            artist.set_transform(IdentityTransform())
-            artist.set_zorder(layer)
-            figure.add_artist(artist)
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    return _element(written.getvalue(), height, title)
-
-
-def _element(document: str, height: int, title: str) -> Markup:
-    """The drawing as the content security policy allows it: classes instead of inline styles, no ids, nothing else."""
-    drawn = ElementTree.fromstring(document)  # noqa: S314 - written by Matplotlib above
-    svg = ElementTree.Element("svg", {"viewBox": f"0 0 {WIDTH} {height}", "class": "strip"})
-    if title:
-        svg.attrib |= {"role": "img", "aria-label": title}
-        ElementTree.SubElement(svg, "title").text = title
-    else:
-        svg.set("aria-hidden", "true")
-    for group in drawn.iter(f"{{{_SVG}}}g"):
-        name = group.get("id", "")
-        if name not in _NAMES:
-            continue
-        for shape in group.iter():
-            tag = shape.tag.removeprefix(f"{{{_SVG}}}")
-            if tag == "path":
-                ElementTree.SubElement(svg, "path", {"class": name, "d": " ".join(shape.get("d", "").split())})
-            elif tag == "text":
-                anchor = _ANCHOR.search(shape.get("style", ""))
-                attributes = {"x": shape.get("x", "0"), "y": shape.get("y", "0")}
-                attributes |= {"class": name, "text-anchor": anchor[1] if anchor else "start"}
-                ElementTree.SubElement(svg, "text", attributes).text = shape.text
-    return Markup(ElementTree.tostring(svg, encoding="unicode"))  # noqa: S704 - escaped by ElementTree

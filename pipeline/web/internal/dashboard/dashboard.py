@@ -37,8 +37,9 @@ from pipeline.store.store import Store
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.dashboard import panels
-from pipeline.web.internal.filters import ReportFilter, default_level, explain, levels, parse_filter
+from pipeline.web.internal.filters import ReportFilter, default_level, explain, levels, parse_filter, presets
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
+from pipeline.web.internal.segments.addresses import segment_address
 
 COMMENTS = 12
 UNRESOLVED_DAYS = 7  # how long an unresolved question is shown
@@ -47,7 +48,7 @@ _MOST_ALERTS = 20  # of each group; the page of alerts lists all
 _CACHED_PAGES = 32  # rendered dashboards: one per filter in use
 
 _environment = page_environment("pipeline.web.internal.dashboard")
-_environment.globals["ENOUGH"] = ENOUGH_PAIRS
+_environment.globals |= {"ENOUGH": ENOUGH_PAIRS, "segment_address": segment_address}
 
 
 def routes(services: Services) -> list[Any]:
@@ -150,8 +151,11 @@ def _render(
         filter=report_filter,
         levels=levels(setup),
         exceeded=[] if scoped else _exceeded(connection, setup),
-        presets=_presets(report_filter, today),
-        segments_file=_address(report_filter, "/export/segments"),
+        presets=[
+            (name, _address({"by": report_filter.by, **preset}), current)
+            for name, preset, current in presets(report_filter, today)
+        ],
+        segments_file=_address(report_filter.parameters(), "/export/segments"),
         fleet=fleet,
         headline=panels.headline(fleet, viewer.scope),
         experienced=panels.experienced(fleet.compared),
@@ -191,16 +195,5 @@ def _figures_of(counts: frozenset[tuple[str, int]]) -> Figures:
     return figures_of(dict(counts))
 
 
-def _presets(shown: ReportFilter, today: date) -> list[tuple[str, str, bool]]:
-    """Links to common periods: name, address, whether it is the one shown."""
-    found = []
-    for name, days in (("All time", None), ("90 days", 90), ("30 days", 30), ("7 days", 7)):
-        first = None if days is None else today - timedelta(days=days - 1)
-        preset = ReportFilter(shown.by, first, None)
-        found.append((name, _address(preset), preset == shown))
-    return found
-
-
-def _address(report_filter: ReportFilter, path: str = "/") -> str:
-    parameters = {"by": report_filter.by, "from": report_filter.first, "to": report_filter.last}
+def _address(parameters: Mapping[str, object], path: str = "/") -> str:
     return f"{path}?" + urlencode({name: value for name, value in parameters.items() if value})

@@ -24,6 +24,7 @@ from pipeline.store.reads.baselines import BaselineState
 from pipeline.web.internal import words
 from pipeline.web.internal.dashboard import charts
 
+MOST_SEGMENTS = 20
 Show = Callable[[float], str]
 
 
@@ -54,11 +55,13 @@ class SegmentTable(NamedTuple):
     """The segments of a level, worst first.
 
     `by_arrival`: rows show the experienced on-time share. Without any stated arrival they show unhappy customers.
+    `total`: how many segments the level has; the page of segments lists those that are not among the rows.
     """
 
     by_arrival: bool
     scale: Markup
     rows: list[SegmentRow]
+    total: int
 
 
 class Step(NamedTuple):
@@ -125,6 +128,11 @@ def experienced(compared: Compared | None) -> Cell:
 def gap(compared: Compared | None) -> Cell:
     """Claimed minus experienced, in points."""
     return _cell(compared.gap if compared else None, _signed)
+
+
+def share_cell(figure: Figure) -> Cell:
+    """A share with its range, in percent."""
+    return _cell(figure, _bare, "%")
 
 
 def why_no_figures(scope: Scope, levels: Sequence[str]) -> str | None:
@@ -206,20 +214,20 @@ def facts(fleet: Figures) -> list[tuple[str, Cell, str, str]]:
 
 
 def segment_table(segments: Mapping[str, Figures], alerted: Sequence[str]) -> SegmentTable | None:
-    """The table of a level, or None if no claim is known. `alerted`: the segment of each open divergence."""
+    """The table of the worst segments of a level, or None if no claim is known. `alerted`: the segment of each open
+    divergence.
+    """
     by_arrival = any(figures.compared for figures in segments.values())
     if not by_arrival and not any(figures.claims[1].stated for figures in segments.values()):
         return None
+    shown = worst_first(segments, _gap if by_arrival else _unhappy)[:MOST_SEGMENTS]
     marks = {
-        value: mark_of(_shown(figures, by_arrival), figures.claims[1].share if by_arrival else None)
-        for value, figures in segments.items()
+        value: mark_of(_shown(segments[value], by_arrival), segments[value].claims[1].share if by_arrival else None)
+        for value in shown
     }
     axis = axis_of(marks.values(), 0.1 if by_arrival else 0.05, (0.0, 1.0))
-    rows = [
-        _row(value, segments[value], marks[value], axis, by_arrival, alerted.count(value))
-        for value in worst_first(segments, _gap if by_arrival else _unhappy)
-    ]
-    return SegmentTable(by_arrival, charts.scale(axis), rows)
+    rows = [_row(value, segments[value], marks[value], axis, by_arrival, alerted.count(value)) for value in shown]
+    return SegmentTable(by_arrival, charts.scale(axis), rows, len(segments))
 
 
 def _shown(figures: Figures, by_arrival: bool) -> Figure | None:

@@ -92,6 +92,11 @@ FILTERS = (
 ORDER_LISTS = tuple(f"/orders?{query}" for query in FILTERS if "SECRET" not in query and "Hidden" not in query)
 API_LISTS = tuple(f"/v1/orders?{query}" for query in FILTERS)
 SEARCHES = ("/search?q=so-o", "/search?q=a-", "/search?q=l", "/search?q=nord", "/search?q=other")
+SEGMENTS = ("/segments", "/segments?by=region&show=all", "/segments?by=region%2Bcarrier&sort=gap&find=n")
+SEGMENT = tuple(
+    f"/segment?segment={name}"
+    for name in ("region:ARA", "depot:Lyon", "carrier:Nordex", "region%2Bcarrier:ARA%2BNordex")
+)
 INTERNAL = {
     ("GET", "/livez"): Line(Protection.OPEN),
     ("GET", "/readyz"): Line(Protection.OPEN),
@@ -109,6 +114,8 @@ INTERNAL = {
     ("GET", "/openapi.json/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/openapi.json",)),
     ("GET", "/openapi.json/{path:str}"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/other",)),
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
+    ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
+    ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
     ("GET", "/export/orders"): Line(Permission.ORDERS, tuple(f"/export/orders?{query}" for query in FILTERS)),
