@@ -41,6 +41,7 @@ from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.settings import pages as settings_pages
+from pipeline.web.internal.today import pages as today
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form, unsubscribe
@@ -59,6 +60,7 @@ PUBLIC: tuple[Routes, ...] = (
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
+    today.routes,  # GET /today
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings

@@ -183,8 +183,8 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Dashboard", "Incidents", "Inbox", "Orders", "Settings"]),
-        ("auditor", "/incidents", ["Dashboard", "Incidents", "Settings"]),
+        ("mia", "/incidents", ["Today", "Dashboard", "Incidents", "Inbox", "Orders", "Settings"]),
+        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Settings"]),
         ("ada", "/users", ["Settings"]),
     ],
 )

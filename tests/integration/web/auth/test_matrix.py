@@ -107,6 +107,7 @@ INTERNAL = {
     ("GET", "/openapi.json/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/openapi.json",)),
     ("GET", "/openapi.json/{path:str}"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/other",)),
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
+    ("GET", "/today"): Line(Permission.FIGURES, ("/today",)),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
     ("GET", "/export/orders"): Line(Permission.ORDERS, tuple(f"/export/orders?{query}" for query in FILTERS)),
