@@ -68,6 +68,9 @@ COUNTED: Mapping[str, str] = {
     "in_full:corrected": "a denial of in full was corrected to agreement",
     "qr_answers": "answered by the code on the delivery note",
     "erased": "a person was erased",
+    "understood": "replied, and understood",
+    "not_answered": "asked, no answer yet",
+    "on_time:scored": "claimed on time, answered with a score",
 }
 """Counters that a list can be filtered by, in words. Each counts orders."""
 CODES: Mapping[str, str] = {
@@ -183,7 +186,7 @@ def listed(order: Order, counts: Counts) -> ListedOrder:
     """The entry of an order with these counters."""
     facts, dialogue = order.facts, order.dialogue
     reason = next((name.removeprefix(NOT_ASKED) for name in counts if name.startswith(NOT_ASKED)), None)
-    counted = tuple(name for name, n in counts.items() if n > 0 and name in COUNTED)
+    counted = tuple(_counted_in(counts))
     codes = tuple(dict.fromkeys(_codes(dialogue.current_answers())))
     found, membership = verdict_of(order), _membership(facts)
     rare = [verdict_term(found or "agrees"), reason_term(reason or "historic")]
@@ -198,6 +201,18 @@ def listed(order: Order, counts: Counts) -> ListedOrder:
         membership=membership,
         indexed=(*membership, *(term for term in rare if term is not None)),
     )
+
+
+def _counted_in(counts: Counts) -> Iterator[str]:
+    """The counters, and figures that are differences of two counters."""
+    yield from (name for name, n in counts.items() if n > 0 and name in COUNTED)
+    for name, of, without in (
+        ("understood", "answered", "unread"),
+        ("not_answered", "asked", "answered"),
+        ("on_time:scored", "on_time:answered", "on_time:unscored"),
+    ):
+        if counts.get(of, 0) > 0 and not counts.get(without, 0):
+            yield name
 
 
 def last_event_at(facts: Facts, dialogue: Dialogue) -> datetime:

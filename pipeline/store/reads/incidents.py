@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, exists, func, literal, or_, select, union_all
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
@@ -18,11 +18,13 @@ from pipeline.store.db.bulk import among
 from pipeline.store.incidents import incidents as incidents_store
 from pipeline.store.incidents.incidents import incident_of
 from pipeline.store.incidents.open_alerts import pairs_since
-from pipeline.store.orders.memberships import visible_orders
+from pipeline.store.orders.memberships import visible, visible_orders
 from pipeline.store.people.vault import Vault
 from pipeline.store.reads.visible_segments import segment_visible
 from pipeline.store.schema.alerting.incidents import incident_acts, incidents
 from pipeline.store.schema.asks import asks
+from pipeline.store.schema.evidence import pairs
+from pipeline.store.schema.orders import orders
 
 ORDERS_SHOWN = 50
 _event = msgspec.json.Decoder(IncidentChanged)
@@ -99,6 +101,22 @@ def acts(connection: Connection, principal: Principal, number: int, vault: Vault
             )
         )
     return found
+
+
+def numbers_of_accounts(connection: Connection, principal: Principal, found: Sequence[Incident]) -> dict[int, int]:
+    """Of each incident how many accounts contradict the claim since its fault is seen, in one query."""
+    queries = []
+    for one in found:
+        cause = one.cause
+        of_cause = pairs.c.dimension == cause.dimension, pairs.c.value == cause.value, pairs.c.signal == cause.signal
+        number = select(literal(one.number), func.count(pairs.c.account_id.distinct()))
+        query = number.where(*of_cause, pairs.c.day >= one.then.since.toordinal(), pairs.c.x > 0.0)
+        if not principal.scope.is_everything:
+            seen = orders.c.order_id == pairs.c.order_id, visible(connection, principal)
+            query = query.where(exists().where(*seen))
+        queries.append(query)
+    rows = connection.execute(union_all(*queries)) if queries else ()
+    return {row[0]: row[1] for row in rows}
 
 
 def accounts_and_orders(connection: Connection, principal: Principal, incident: Incident) -> Affected:

@@ -44,6 +44,7 @@ from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
+from pipeline.web.internal.today import pages as today
 from pipeline.web.internal.users import users
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form, unsubscribe
@@ -63,6 +64,7 @@ PUBLIC: tuple[Routes, ...] = (
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     segment_pages.routes,  # GET /segments, /segment
+    today.routes,  # GET /today
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings

@@ -16,6 +16,7 @@ class Area(NamedTuple):
 
 
 AREAS = (
+    Area("Today", "/today", Permission.FIGURES),
     Area("Dashboard", "/", Permission.FIGURES),
     Area("Incidents", "/incidents", Permission.FIGURES),
     Area("Cases", "/cases", Permission.CASES),

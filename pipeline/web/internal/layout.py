@@ -35,6 +35,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "headline": sentences.headline,
     "describe": sentences.describe,
     "moment": words.moment,
+    "zone": words.zone_of,
     "word": words.plain_word,
     "order_address": order_address,
 }

@@ -183,8 +183,8 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Dashboard", "Incidents", "Cases", "Inbox", "Orders", "Settings"]),
-        ("auditor", "/incidents", ["Dashboard", "Incidents", "Cases", "Settings"]),
+        ("mia", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Inbox", "Orders", "Segments", "Settings"]),
+        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Settings"]),
         ("ada", "/users", ["Settings"]),
     ],
 )
@@ -204,7 +204,7 @@ def test_the_menu_has_the_pages_of_the_role_and_each_opens(
 def test_who_only_reads_has_no_forms_and_no_links_to_orders(chromium: Browser, site: Site) -> None:
     with signed_in(chromium, site, "auditor") as page:
         page.goto(f"{site.address}/incidents/I-1")
-        expect(page.locator("#accounts")).to_contain_text("SO-13")
+        expect(page.locator("#orders")).to_contain_text("SO-13")
         assert page.locator("main form").count() == 0
         assert page.locator("main a[href^='/orders']").count() == 0
         page.goto(site.address)

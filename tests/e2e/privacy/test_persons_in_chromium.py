@@ -78,6 +78,7 @@ def test_two_users_erase_a_person(chromium: Browser, address: str, tmp_path: Pat
     first.get_by_role("button", name="Show everything").click()
     first.get_by_text("ana@example.com").wait_for()
     check(first, "persons-export", folder)
+    first.get_by_role("link", name="Settings").click()
     first.get_by_role("link", name="Personal data").first.click()
     find(first, "A-1/ana")
     first.get_by_role("button", name="Ask for erasure").click()

@@ -172,3 +172,29 @@ def test_the_page_of_twenty_five_thousand_alerts_is_quick_and_small(
     assert (page.status_code, page.text.count("card-title")) == (200, pages.PAGE)
     assert process_time() - started < 0.2
     assert len(page.content) < 200_000
+
+
+def test_today_has_one_line_for_each_problem_and_one_button_takes_it(incident: EmbeddedRunner) -> None:
+    add_user(incident.engine, "mia")
+    add_user(incident.engine, "audit", Role.AUDITOR)
+    with listener(app_of(incident, Clock(at(days=20)))) as made:
+        mia, audit = token_of(incident.engine, "mia"), token_of(incident.engine, "audit")
+        page = made.get("/today", headers=mia).text
+        assert page.count('href="/incidents/I-1"') == 1
+        assert 'id="overdue"' in page
+        assert 'action="/incidents/I-1/assign"' in page
+        assert 'data-label="customers">5</td>' in page
+        assert "<form method" not in made.get("/today", headers=audit).text
+        assert made.post("/v1/incidents/I-1/assign", json={"owner": "mia"}, headers=mia).status_code == 200
+        page = made.get("/today", headers=mia).text
+        assert 'id="in_hand"' in page
+        assert 'id="overdue"' not in page
+
+
+def test_an_incident_shows_its_orders_as_a_table(incident: EmbeddedRunner) -> None:
+    add_user(incident.engine, "mia")
+    with listener(app_of(incident, Clock(at(days=20)))) as made:
+        page = made.get("/incidents/I-1", headers=token_of(incident.engine, "mia")).text
+        assert page.count('<th role="rowheader"') == 14
+        assert "arrived late" in page
+        assert 'href="/orders?segment=depot%3ALyon' in page

@@ -125,6 +125,13 @@ def number(connection: Connection, principal: Principal, vault: Vault, wanted: O
     return len(page(connection, principal, vault, wanted, most))
 
 
+def entries_of(connection: Connection, principal: Principal, order_ids: Sequence[str]) -> list[ListedRow]:
+    """The entries of these orders that the principal sees, in the order of the ids."""
+    where = [among(connection, _row.order_id, sorted(order_ids)), *_conditions(connection, principal, OrderFilter())]
+    found = {row.order_id: row for row in _rows(connection, select(*_COLUMNS).where(*where))}
+    return [found[order_id] for order_id in order_ids if order_id in found]
+
+
 def _conditions(connection: Connection, principal: Principal, wanted: OrderFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.verdict is not None:

@@ -30,6 +30,7 @@ from pipeline.store.reads.alerts import newest_alerts
 from pipeline.store.reads.answers import StoredAnswer, opened, verbatims
 from pipeline.store.reads.baselines import newest_baselines
 from pipeline.store.reads.levels import level_uses
+from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.store.reads.order_record import read_orders
 from pipeline.store.reads.unresolved import Unresolved, unresolved_questions
 from pipeline.store.reads.version import version_of
@@ -39,6 +40,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.filters import ReportFilter, default_level, explain, levels, parse_filter, presets
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
+from pipeline.web.internal.orders.behind import PAIRS, Behind
 from pipeline.web.internal.segments.addresses import segment_address
 
 COMMENTS = 12
@@ -142,6 +144,8 @@ def _render(
     alerts = newest_alerts(connection, viewer, today, _MOST_ALERTS)
     fleet = _figures(report_filter.fleet(connection, viewer))
     findings = diagnose(level, segments, alerts, report_filter.last)
+    wanted = OrderFilter(first=report_filter.first, last=report_filter.last)
+    behind = Behind(wanted, viewer.may(Permission.ORDERS))
     alerted = [alert.value for alert in alerts if alert.dimension == level and alert.notifies]
     return _environment.get_template("dashboard.html.j2").render(
         **state._asdict(),
@@ -160,13 +164,17 @@ def _render(
         headline=panels.headline(fleet, viewer.scope),
         experienced=panels.experienced(fleet.compared),
         gap=panels.gap(fleet.compared),
-        facts=panels.facts(fleet),
-        table=panels.segment_table({value: _figures(counts) for value, counts in segments.items()}, alerted),
+        facts=panels.facts(fleet, behind),
+        behind=behind,
+        pairs=PAIRS,
+        table=panels.segment_table(
+            level, {value: _figures(counts) for value, counts in segments.items()}, alerted, behind
+        ),
         groups=panels.alert_groups(alerts),
         most_alerts=_MOST_ALERTS,
         opening=sentences.conclude(level, findings),
         findings=[(finding, sentences.explain(finding, scoped)) for finding in findings],
-        funnel=panels.funnel(fleet),
+        funnel=panels.funnel(fleet, behind),
         comments=cards,
         tolerances=[(null.signal, panels.tolerance(null)) for null in newest_baselines(connection, viewer)],
     )

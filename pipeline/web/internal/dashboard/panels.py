@@ -10,6 +10,7 @@ from pipeline.domain.access.scopes import ACCOUNT, Scope
 from pipeline.domain.detection.baseline import BASELINE_MIN_PAIRS
 from pipeline.domain.detection.levels import LevelUse
 from pipeline.domain.detection.pairs import EXPERIENCE, IN_FULL, ON_TIME, experience_of, observations
+from pipeline.domain.detection.segments import Segment
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports import alerts
@@ -23,6 +24,7 @@ from pipeline.store.reads.answers import StoredAnswer
 from pipeline.store.reads.baselines import BaselineState
 from pipeline.web.internal import words
 from pipeline.web.internal.dashboard import charts
+from pipeline.web.internal.orders.behind import PAIRS, Behind
 
 MOST_SEGMENTS = 20
 Show = Callable[[float], str]
@@ -38,7 +40,10 @@ class Cell(NamedTuple):
 
 
 class SegmentRow(NamedTuple):
-    """One segment of the table. `alerts`: the number of its open divergences."""
+    """One segment of the table. `alerts`: the number of its open divergences.
+
+    `orders`, `answered`: the addresses of its orders and of those behind `answers`.
+    """
 
     name: str
     strip: Markup
@@ -49,6 +54,8 @@ class SegmentRow(NamedTuple):
     score: Cell
     nps: Cell
     alerts: int
+    orders: str = ""
+    answered: str = ""
 
 
 class SegmentTable(NamedTuple):
@@ -65,13 +72,24 @@ class SegmentTable(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of the survey funnel, or the orders lost before the next step."""
+    """One step of the survey funnel, or the orders lost before the next step. `behind`: the address of its orders."""
 
     name: str
     orders: int
     part: float
     lost: bool
     meaning: str
+    behind: str = ""
+
+
+class Fact(NamedTuple):
+    """A further figure: name, value, sample size, meaning, and the address of the orders of the sample."""
+
+    name: str
+    value: Cell
+    of: str
+    meaning: str
+    behind: str = ""
 
 
 class CommentCard(NamedTuple):
@@ -172,50 +190,52 @@ def headline(fleet: Figures, scope: Scope) -> str:
     return f"{claimed} Customers of the same deliveries report {sentences.percent(experienced.value)}. {verdict}"
 
 
-def facts(fleet: Figures) -> list[tuple[str, Cell, str, str]]:
-    """Further figures: name, value, sample size, meaning."""
+def facts(fleet: Figures, behind: Behind) -> list[Fact]:
+    """Further figures."""
     row, signs = fleet.row, fleet.signs
-    found: list[tuple[str, Cell, str, str]] = []
+    found: list[Fact] = []
     in_full = fleet.claims[3]
     if in_full.share is not None:
         of = f"{in_full.stated:,} deliveries"
         meaning = "Every line of the order was delivered completely, according to operations."
-        found.append(("Claimed in full", Cell(sentences.percent(in_full.share)), of, meaning))
+        orders = behind.counted("in_full:stated")
+        found.append(Fact("Claimed in full", Cell(sentences.percent(in_full.share)), of, meaning, orders))
     if fleet.compared_in_full is not None:
         meaning = (
             "Complete, undamaged and the right goods, according to customers, weighted to represent all deliveries."
         )
         of = f"{fleet.in_full.n:,} answered orders"
-        found.append(("Experienced in full", experienced(fleet.compared_in_full), of, meaning))
+        orders = behind.counted("in_full:11", "in_full:10", "in_full:01", "in_full:00")
+        found.append(Fact("Experienced in full", experienced(fleet.compared_in_full), of, meaning, orders))
     if fleet.perfect is not None:
         meaning = "All four: in full, on time by the customer's requested date, papers complete, goods undamaged."
-        found.append(("Perfect orders", _cell(fleet.perfect, _bare, "%"), f"{fleet.perfect.n:,} orders", meaning))
+        of, orders = f"{fleet.perfect.n:,} orders", behind.counted("perfect:stated")
+        found.append(Fact("Perfect orders", _cell(fleet.perfect, _bare, "%"), of, meaning, orders))
     if fleet.unhappy is not None:
         meaning = "Claimed on time, but scored 0–6 of 10 or 1–2 of 5."
         of = f"{row.claimed_on_time_but_detractor:,} of {fleet.unhappy.n:,} with a score"
-        found.append(("Unhappy although claimed on time", _cell(fleet.unhappy, _bare, "%"), of, meaning))
+        orders = behind.counted("on_time:detractor")
+        found.append(Fact("Unhappy although claimed on time", _cell(fleet.unhappy, _bare, "%"), of, meaning, orders))
     if row.nps is not None:
         meaning = "Share of happy customers (9–10) minus share of unhappy customers (0–6), in points from −100 to 100."
-        found.append(("Scenario NPS", _cell(row.nps, _whole), f"{row.nps.n:,} scores", meaning))
+        found.append(Fact("Scenario NPS", _cell(row.nps, _whole), f"{row.nps.n:,} scores", meaning))
     if signs.rescue is not None:
         meaning = "Orders that missed their first promise, got a new promise afterwards, and count as on time by it."
-        found.append(
-            (
-                "Promises moved after they were missed",
-                _cell(signs.rescue, _bare, "%"),
-                f"{signs.rescue.n:,} orders that missed their first promise",
-                meaning,
-            )
-        )
+        of, orders = f"{signs.rescue.n:,} orders that missed their first promise", behind.counted("missed_first")
+        title = "Promises moved after they were missed"
+        found.append(Fact(title, _cell(signs.rescue, _bare, "%"), of, meaning, orders))
     return found
 
 
 # --- segments -----------------------------------------------------------------------------------------------
 
 
-def segment_table(segments: Mapping[str, Figures], alerted: Sequence[str]) -> SegmentTable | None:
-    """The table of the worst segments of a level, or None if no claim is known. `alerted`: the segment of each open
-    divergence.
+def segment_table(
+    level: str, segments: Mapping[str, Figures], alerted: Sequence[str], behind: Behind
+) -> SegmentTable | None:
+    """The table of the worst segments of a level, or None if no claim is known.
+
+    `alerted`: the segment of each open divergence.
     """
     by_arrival = any(figures.compared for figures in segments.values())
     if not by_arrival and not any(figures.claims[1].stated for figures in segments.values()):
@@ -226,7 +246,13 @@ def segment_table(segments: Mapping[str, Figures], alerted: Sequence[str]) -> Se
         for value in shown
     }
     axis = axis_of(marks.values(), 0.1 if by_arrival else 0.05, (0.0, 1.0))
-    rows = [_row(value, segments[value], marks[value], axis, by_arrival, alerted.count(value)) for value in shown]
+    rows = [
+        _row(value, segments[value], marks[value], axis, by_arrival, alerted.count(value))._replace(
+            orders=behind.within(Segment(level, value)).all(),
+            answered=behind.within(Segment(level, value)).counted(*(PAIRS if by_arrival else ("on_time:scored",))),
+        )
+        for value in shown
+    ]
     return SegmentTable(by_arrival, charts.scale(axis), rows, len(segments))
 
 
@@ -296,37 +322,55 @@ def alert_groups(found: Sequence[Alert]) -> list[AlertGroup]:
     ]
 
 
-def funnel(fleet: Figures) -> list[Step]:
+def funnel(fleet: Figures, behind: Behind) -> list[Step]:
     """The steps from completed orders to understood replies, and the orders lost before each step."""
     coverage = fleet.coverage
     whole = max(coverage.completed, 1)
 
-    def step(name: str, orders: int, meaning: str, lost: bool = False) -> Step:
-        return Step(name, orders, min(orders / whole, 1.0), lost, meaning)
+    def step(name: str, orders: int, meaning: str, counter: str, lost: bool = False) -> Step:
+        return Step(name, orders, min(orders / whole, 1.0), lost, meaning, behind.counted(counter))
 
     pending = step(
-        "in progress", coverage.pending, "not delivered and not overdue yet, or the question is being sent", True
+        "in progress",
+        coverage.pending,
+        "not delivered and not overdue yet, or the question is being sent",
+        "pending",
+        True,
     )
     reasons = [
-        step(words.plain_word(loss.reason), loss.orders, words.why_not(loss.reason), True) for loss in coverage.losses
+        step(words.plain_word(loss.reason), loss.orders, words.why_not(loss.reason), "", True)._replace(
+            behind=behind.not_asked(loss.reason)
+        )
+        for loss in coverage.losses
     ]
     by_code = step(
         "by code",
         coverage.qr_answers,
         "answers by the code on a delivery note, from whoever scanned it: in no other figure",
+        "qr_answers",
         True,
     )
     steps = [
-        step("Completed", coverage.completed, "orders that operations reported as completed"),
+        step("Completed", coverage.completed, "orders that operations reported as completed", "completed"),
         *([pending] if coverage.pending else []),
-        step("Contactable", coverage.contactable, "the order names a person who could be asked"),
+        step("Contactable", coverage.contactable, "the order names a person who could be asked", "contactable"),
         *reasons,
-        step("Asked", coverage.asked, "a question was sent"),
-        step("no answer", coverage.not_answered, "asked, but no answer yet", True),
-        step("Replied", coverage.replied, "at least one person replied"),
-        step("not yet read", coverage.unread, "replied in words that state nothing codable: in the inbox", True),
-        step("nothing to code", coverage.nothing_to_code, "a person has read that nothing can be counted", True),
-        step("Understood", coverage.understood, "a reply states something that can be compared or counted"),
+        step("Asked", coverage.asked, "a question was sent", "asked"),
+        step("no answer", coverage.not_answered, "asked, but no answer yet", "not_answered", True),
+        step("Replied", coverage.replied, "at least one person replied", "answered"),
+        step(
+            "not yet read", coverage.unread, "replied in words that state nothing codable: in the inbox", "unread", True
+        ),
+        step(
+            "nothing to code",
+            coverage.nothing_to_code,
+            "a person has read that nothing can be counted",
+            "nothing_to_code",
+            True,
+        ),
+        step(
+            "Understood", coverage.understood, "a reply states something that can be compared or counted", "understood"
+        ),
         by_code,
     ]
     return [one for one in steps if one.orders or not one.lost]

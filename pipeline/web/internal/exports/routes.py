@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from sqlalchemy import Connection
@@ -17,7 +16,6 @@ from pipeline.domain.access.permissions import Permission
 from pipeline.store.acts import acts
 from pipeline.store.db.engine import snapshot
 from pipeline.web.auth.access import needs, principal_of
-from pipeline.web.http.openapi import problems
 from pipeline.web.http.services import Services
 from pipeline.web.internal.exports import csv_file, excel_file, parquet_file, tables
 from pipeline.web.internal.exports.sheet import Sheet
@@ -34,16 +32,15 @@ _FORMATS: dict[str, tuple[_Write, str]] = {
     "parquet": (parquet_file.pieces, "application/vnd.apache.parquet"),
 }
 FORMATS = tuple(_FORMATS)
-Format = Annotated[str, QueryParameter(name="format", description="csv, xlsx or parquet")]
+Format = Annotated[str, QueryParameter(name="format")]
 First = Annotated[str | None, QueryParameter(name="from")]
 Last = Annotated[str | None, QueryParameter(name="to")]
-_FILE = problems(400) | {200: ResponseSpec(bytes, False, "The file", media_type="text/csv")}
 
 
 def routes(services: Services) -> list[Any]:
     """`GET /export/orders`, `/export/segments`, `/export/alerts`, `/export/incidents` and `/export/acts`."""
 
-    @get("/export/orders", **_of(Permission.ORDERS, "The list of orders as a file, with the filters of /v1/orders"))
+    @get("/export/orders", **_of(Permission.ORDERS))
     def orders_file(request: _Request, form: Format = "csv") -> Stream:
         viewer = principal_of(request)
         wanted = list_filter.parse(viewer, given_in(request))
@@ -52,7 +49,7 @@ def routes(services: Services) -> list[Any]:
         vault = services.store.vault
         return _file(services, request, form, "orders", filters, lambda one: tables.orders(one, viewer, vault, wanted))
 
-    @get("/export/segments", **_of(Permission.FIGURES, "Figures of the segments of a level as a file"))
+    @get("/export/segments", **_of(Permission.FIGURES))
     def segments_file(
         request: _Request,
         form: Format = "csv",
@@ -67,17 +64,17 @@ def routes(services: Services) -> list[Any]:
         filters = f"by={wanted.by} from={wanted.first or ''} to={wanted.last or ''}"
         return _file(services, request, form, "segments", filters, lambda one: tables.segments(one, viewer, wanted))
 
-    @get("/export/alerts", **_of(Permission.FIGURES, "All alerts as a file"))
+    @get("/export/alerts", **_of(Permission.FIGURES))
     def alerts_file(request: _Request, form: Format = "csv") -> Stream:
         viewer = principal_of(request)
         return _file(services, request, form, "alerts", "", lambda one: tables.alerts(one, viewer))
 
-    @get("/export/incidents", **_of(Permission.FIGURES, "All incidents as a file"))
+    @get("/export/incidents", **_of(Permission.FIGURES))
     def incidents_file(request: _Request, form: Format = "csv") -> Stream:
         viewer = principal_of(request)
         return _file(services, request, form, "incidents", "", lambda one: tables.all_incidents(one, viewer))
 
-    @get("/export/acts", **_of(Permission.ACTS, "The record of acts as a file"))
+    @get("/export/acts", **_of(Permission.ACTS))
     def acts_file(request: _Request, form: Format = "csv", who: FromQuery[str] = "") -> Stream:
         viewer, name = principal_of(request), who.strip()[:LONGEST]
         filters = f"who={name}" if name else ""
@@ -86,15 +83,9 @@ def routes(services: Services) -> list[Any]:
     return [orders_file, segments_file, alerts_file, incidents_file, acts_file]
 
 
-def _of(permission: Permission, summary: str) -> dict[str, Any]:
-    """What the routes of all files have in common."""
-    return {
-        "opt": needs(permission),
-        "sync_to_thread": True,
-        "summary": summary,
-        "responses": _FILE,
-        "tags": ["files"],
-    }
+def _of(permission: Permission) -> dict[str, Any]:
+    """What the routes of all files have in common. As pages, they are no part of the API's document."""
+    return {"opt": needs(permission), "sync_to_thread": True, "include_in_schema": False}
 
 
 def _file(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from pipeline.consumers.incidents import number_of
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.detection.segments import TOTAL
 from pipeline.domain.events.incidents import Rate
 from pipeline.domain.incidents.lifecycle import CLOSING_CAUSES, MAX_SNOOZE
 from pipeline.notifiers.wording import sentences
@@ -23,6 +24,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import incidents as read
 from pipeline.store.reads.alerts import alerts_named, alerts_page
+from pipeline.store.reads.listing.order_list import OrderFilter, entries_of
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.auth.guard import csrf_of
@@ -31,6 +33,8 @@ from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.internal.incidents import acts
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
+from pipeline.web.internal.orders import list_filter
+from pipeline.web.internal.orders.list_rows import rows_of
 
 PAGE = 50  # rows of a list
 _ECHOES = 200  # alerts that a page lists below those of its incident
@@ -144,6 +148,9 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
         return None
     affected = read.accounts_and_orders(connection, viewer, incident)
     day = clock_of(connection).date()
+    may_open, segment = viewer.may(Permission.ORDERS), incident.segment
+    wanted = OrderFilter(segments=() if segment == TOTAL else (segment,), first=incident.then.since)
+    listed = entries_of(connection, viewer, affected.orders) if may_open else []
     return {
         "incident": incident,
         "acts": read.acts(connection, viewer, number, services.store.vault),
@@ -152,5 +159,12 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
         "accounts": affected.accounts[:PAGE],
         "orders": affected.orders,
         "addresses": affected.addresses,
+        "rows": rows_of(connection, viewer, services.store.vault, listed),
+        "most_orders": read.ORDERS_SHOWN,
+        "all_orders": list_filter.address(wanted) if may_open else "",
+        "account_orders": {
+            each.account: list_filter.address(wanted._replace(account=each.account))
+            for each in (affected.accounts[:PAGE] if may_open else ())
+        },
         "version": version_of(connection, viewer, services.store),
     }

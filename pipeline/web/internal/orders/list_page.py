@@ -18,12 +18,10 @@ from pipeline.web.internal.layout import Page, error_page, html, page_environmen
 from pipeline.web.internal.orders import list_filter
 from pipeline.web.internal.orders.list_filter import Given
 from pipeline.web.internal.orders.list_rows import rows_of
-from pipeline.web.internal.words import why_not, zone_of
 
 PAGE = 50  # orders
 MOST_COUNTED = 1_000  # orders whose number the page states
 _environment = page_environment("pipeline.web.internal.orders")
-_environment.filters |= {"why_not": why_not, "zone": zone_of}
 _environment.globals |= {"VERDICTS": list_filter.VERDICTS, "REASONS": list_filter.REASONS, "CODES": CODES}
 
 

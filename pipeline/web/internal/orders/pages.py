@@ -8,14 +8,16 @@ from litestar.params import FromPath, FromQuery
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.detection.segments import Segment
 from pipeline.store.cases.reads import of_order
 from pipeline.store.db.engine import reading
+from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import LONGEST
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
-from pipeline.web.internal.orders import list_page
+from pipeline.web.internal.orders import list_filter, list_page
 from pipeline.web.internal.orders.lookup import find_order
 from pipeline.web.internal.words import zone_of
 
@@ -49,6 +51,14 @@ def _order_page(services: Services, viewer: Principal, order_id: str) -> Page:
     with reading(services.store.engine) as connection:
         version = version_of(connection, viewer, services.store)
         cases = of_order(connection, viewer, order_id) if viewer.may(Permission.CASES) else []
-    template = _environment.get_template("order.html.j2")
-    shown = {"order": found, "where": zone_of(found.timezone), "version": version, "cases": cases}
-    return html(template.render(viewer=viewer, **shown))
+    segments = (Segment(name, value) for name, value in found.dimensions.items())
+    page = _environment.get_template("order.html.j2").render(
+        viewer=viewer,
+        order=found,
+        where=zone_of(found.timezone),
+        version=version,
+        cases=cases,
+        of_account=list_filter.address(OrderFilter(account=found.account_id)),
+        segments={one.dimension: list_filter.address(OrderFilter(segments=(one,))) for one in segments},
+    )
+    return html(page)

@@ -121,8 +121,11 @@ def _facts(facts: Facts, where: tzinfo) -> Iterator[TimelineEntry]:
         yield _scan(scan, (scan.source, scan.id) in retracted, not counts(facts, scan.source, scan.id), where)
     for cancellation in facts.cancellations:
         yield _cancellation(cancellation, cancellation in in_force(facts), where)
+    scanned_at = {(scan.source, scan.id): scan.at for scan in facts.scans}
     for retraction in facts.retractions:
-        yield _retraction(retraction)
+        # Whatever the clock of its source says: nothing is taken back before it was said.
+        of = scanned_at.get((retraction.of_source, retraction.of_id), retraction.time)
+        yield _retraction(retraction, max(retraction.time, of))
 
 
 def _revision(number: int, revision: Revision, before: Revision | None, where: tzinfo) -> TimelineEntry:
@@ -222,10 +225,10 @@ def _ending(facts: Facts) -> Iterator[TimelineEntry]:
         )
 
 
-def _retraction(retraction: Retraction) -> TimelineEntry:
+def _retraction(retraction: Retraction, at: datetime) -> TimelineEntry:
     details = (f"scan {retraction.of_id} of {retraction.of_source}", f"reported by {retraction.source}")
     title = "Scan retracted: it was sent by mistake"
-    return TimelineEntry(at=retraction.time, what="retracted", voice="operations", title=title, details=details)
+    return TimelineEntry(at=at, what="retracted", voice="operations", title=title, details=details)
 
 
 def _scan(scan: Scan, retracted: bool, foreign: bool, where: tzinfo) -> TimelineEntry:
@@ -293,13 +296,16 @@ def _ask(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[TimelineEntry]
         yield TimelineEntry(at=ask.decided_at, what="not_asked", voice="unvarnished", title=title, details=because)
         return
     yield _question(order, ask, where)
+    at = ask.decided_at
     if ask.sent_at is not None:
+        at = max(at, ask.sent_at)
         attempt = () if ask.attempt < 2 else (f"attempt {ask.attempt}",)
         title = f"Message to {who} handed to the provider"
-        yield TimelineEntry(at=ask.sent_at, what="message", voice="unvarnished", title=title, details=attempt)
+        yield TimelineEntry(at=at, what="message", voice="unvarnished", title=title, details=attempt)
     if ask.delivered_at is not None:
+        at = max(at, ask.delivered_at)  # the provider's clock may be behind ours
         title = f"Message delivered to the phone of {who}"
-        yield TimelineEntry(at=ask.delivered_at, what="message", voice="unvarnished", title=title)
+        yield TimelineEntry(at=at, what="message", voice="unvarnished", title=title)
 
 
 def _question(order: Order, ask: StoredAsk, where: tzinfo) -> TimelineEntry:

@@ -97,6 +97,11 @@ def day(order: Order) -> date | None:
     return date.fromordinal(order.facts.day()) if order.facts.known else None
 
 
+DERIVED = {
+    "understood": ("answered", "unread"),
+    "not_answered": ("asked", "answered"),
+    "on_time:scored": ("on_time:answered", "on_time:unscored"),
+}
 FIRST, LAST = date(2026, 3, 4), date(2026, 3, 7)
 FILTERS: Sequence[tuple[OrderFilter, Callable[[Order], bool]]] = [
     (OrderFilter(), lambda _: True),
@@ -199,7 +204,8 @@ def test_each_figure_leads_to_as_many_orders_as_it_counts(runtime: EmbeddedRunne
             assert counts["completed"] > 3
             for counter in COUNTED:
                 orders_behind = found(connection, wanted._replace(counted=(counter,)))
-                assert len(orders_behind) == counts.get(counter, 0), counter
+                of, without = DERIVED.get(counter, (counter, ""))
+                assert len(orders_behind) == counts.get(of, 0) - counts.get(without, 0), counter
             for name, n in counts.items():
                 if name.startswith("not_asked:"):
                     assert len(found(connection, wanted._replace(reason=name.removeprefix("not_asked:")))) == n

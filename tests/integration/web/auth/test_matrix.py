@@ -116,6 +116,7 @@ INTERNAL = {
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
     ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
     ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
+    ("GET", "/today"): Line(Permission.FIGURES, ("/today",)),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
     ("GET", "/export/orders"): Line(Permission.ORDERS, tuple(f"/export/orders?{query}" for query in FILTERS)),

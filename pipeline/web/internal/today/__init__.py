@@ -1,0 +1,1 @@
+"""The start page of operations: which problems need somebody today."""
