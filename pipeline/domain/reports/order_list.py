@@ -71,6 +71,7 @@ COUNTED: Mapping[str, str] = {
     "understood": "replied, and understood",
     "not_answered": "asked, no answer yet",
     "on_time:scored": "claimed on time, answered with a score",
+    "nothing_to_code": "replied, and a person has read that nothing can be counted",
 }
 """Counters that a list can be filtered by, in words. Each counts orders."""
 CODES: Mapping[str, str] = {
@@ -94,6 +95,7 @@ _RARE_COUNTED = frozenset(
     | {"on_time:unscored", "delivered:detractor", "undelivered:answered", "undelivered:detractor", "scanned_early"}
     | {"missed_first", "rescued", "rescued:denied", "rescued:confirmed", "risk", "risk:unreachable", "shared_address"}
     | {"clean:unreachable", "changed_address", "on_time:corrected", "in_full:corrected", "qr_answers", "erased"}
+    | {"nothing_to_code"}
 )
 _RARE_CODES = frozenset({"late", "not_received", "incomplete", "damaged", "wrong", "papers_missing", "unhappy"})
 _FREQUENT = frozenset({"agrees", "historic"})  # a verdict, and a reason of history
@@ -204,14 +206,14 @@ def listed(order: Order, counts: Counts) -> ListedOrder:
 
 
 def _counted_in(counts: Counts) -> Iterator[str]:
-    """The counters, and figures that are differences of two counters."""
+    """The counters, and figures that are differences of counters."""
     yield from (name for name, n in counts.items() if n > 0 and name in COUNTED)
-    for name, of, without in (
-        ("understood", "answered", "unread"),
+    for name, of, *without in (
+        ("understood", "answered", "unread", "nothing_to_code"),
         ("not_answered", "asked", "answered"),
         ("on_time:scored", "on_time:answered", "on_time:unscored"),
     ):
-        if counts.get(of, 0) > 0 and not counts.get(without, 0):
+        if counts.get(of, 0) > 0 and not any(counts.get(each, 0) for each in without):
             yield name
 
 

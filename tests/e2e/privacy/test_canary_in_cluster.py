@@ -95,8 +95,8 @@ def nothing_is_readable(running: Cluster, database: URL, first_wal_file: str, fo
             assert not leaks(b"".join(parts)), topic
     tables = rows_of_tables(database)
     assert tables.keys() >= {"journal", "answers", "people", "outbox", "dead_letters", "acts", "inbound_messages"}
-    for table, contents in tables.items():
-        assert not leaks(contents), table
+    for table, rows in tables.items():
+        assert not leaks(rows), table
     files = files_of(database, first_wal_file)
     for contents in (files, tables):
         assert any(b"SO-1" in each for each in contents.values()), "the search finds what is there"

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.access.scopes import Scope
 from pipeline.domain.detection.segments import Segment
 from pipeline.domain.reports import trends
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, figures_of
@@ -184,7 +185,7 @@ def _one(
             for name, preset, current in presets(shown, today)
         ],
         figures=figures,
-        headline=panels.headline(figures),
+        headline=panels.headline(figures, Scope()),
         experienced=panels.experienced(figures.compared),
         gap=panels.gap(figures.compared),
         badges=views.badges(views.Known(segment.value, counts, figures.compared), notice),

@@ -406,8 +406,8 @@ def test_an_id_of_another_scope_is_one_that_does_not_exist(
         foreign = client.get(filled(address, "SO-other-1"), headers=headers[name] | HTML)
         missing = client.get(filled(address, "SO-nowhere"), headers=headers[name] | HTML)
         assert foreign.status_code == missing.status_code == 404
-        cases = [case_id_of(order_id, "A-SECRET-1") for order_id in ("SO-other-1", "SO-nowhere")]
-        assert foreign.text.replace("SO-other-1", "SO-nowhere").replace(*cases) == missing.text
+        theirs, nowhere = (case_id_of(order_id, "A-SECRET-1") for order_id in ("SO-other-1", "SO-nowhere"))
+        assert foreign.text.replace("SO-other-1", "SO-nowhere").replace(theirs, nowhere) == missing.text
         seen = client.get(filled(address, "SO-own-1"), headers=headers[name])
         assert seen.status_code == (404 if name == "nick" else 200)
 
