@@ -6,6 +6,7 @@ A word is found by its digest, the beginning of a word by the digests of its fir
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
+from operator import itemgetter
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -55,8 +56,8 @@ def rows_of(seq: int, digests: Collection[bytes]) -> list[Row]:
 
 
 def save(connection: Connection, rows: list[Row]) -> None:
-    """Add rows to the index, each once."""
-    insert_new(connection, answer_words, rows)
+    """Add rows to the index, each once; in its order, because digests are random and would each touch a page."""
+    insert_new(connection, answer_words, sorted(rows, key=itemgetter("digest", "seq")))
 
 
 def answers_with(
