@@ -127,9 +127,26 @@ GUARDS = (
     Guard(
         "a corrected number is checked again before sending",
         "pipeline/store/asks/claiming.py",
-        "rest=None if self.digest is None else sent.rest(self.digest, self.row),",
+        "rest=None if self.digest is None else sent.rest(self.digest, self.row, self.role),",
         "rest=None,",
         (f"{_RECHECK}test_a_number_that_was_asked_meanwhile_rests[A-2-address_asked-sqlite]",),
+    ),
+    Guard(
+        "the rest of the contact's role is checked again before sending",
+        "pipeline/store/asks/sent_messages.py",
+        "        near |= {ask.account_id for _ in self._near(self._to[_contact(ask)], ask, self._policy.rest_of(role))}\n",
+        "",
+        (f"{_RECHECK}test_the_rest_of_a_role_is_that_of_the_moment_of_sending[purchaser-1-sqlite]",),
+    ),
+    Guard(
+        "the opt-out of a contact is checked before sending to any address",
+        "pipeline/store/asks/claiming.py",
+        " or (row.account_id, row.contact_id) in self._silent,",
+        ",",
+        (
+            "tests/integration/consumers/sending/test_contact_opt_outs.py::"
+            "test_a_question_that_is_due_is_not_sent_to_a_new_number_either[sqlite]",
+        ),
     ),
     Guard(
         "an address rests under every contact and account",
