@@ -17,6 +17,7 @@ from pipeline.domain.asking.ask_states import AskState, SendOutcome, loss
 from pipeline.domain.asking.eligibility import Decision, History, follow_up, rested_at, scheduled
 from pipeline.domain.cases import lifecycle
 from pipeline.domain.cases.case import Case
+from pipeline.domain.events.cases import FollowUp
 from pipeline.domain.events.contract import SETTLED, BadEvent, Event, FeedbackReceived, FeedbackRequested
 from pipeline.domain.orders.order import Order
 from pipeline.store.asks.outcomes import AskKey
@@ -67,7 +68,7 @@ def handle_ask(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     if work.setup.sending:
         decision = scheduled(order, decision, SETTLED, work.setup.policy, now)
     work.cases.save(case)
-    case.follow_up = _ask(order, case, decision, work, now)
+    case.follow_up = _ask(order, decision, work, now)
 
 
 def _case(order_id: str, contact_id: str, work: UnitOfWork) -> Case | None:
@@ -89,7 +90,7 @@ def _decision(order: Order, case: Case, work: UnitOfWork, now: datetime) -> Deci
     return None
 
 
-def _ask(order: Order, case: Case, decision: Decision, work: UnitOfWork, now: datetime) -> Any:
+def _ask(order: Order, decision: Decision, work: UnitOfWork, now: datetime) -> FollowUp:
     """Record a decision. Returns what becomes of the question."""
     contact_id = decision.contact_id
     status = work.asks.status_of(order.order_id, contact_id, SETTLED)

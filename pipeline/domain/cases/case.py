@@ -73,9 +73,7 @@ class CaseAct(NamedTuple):
     change: CaseChange | None = None
     note: NoteKind | None = None
     words: str | None = None
-    """What a person wrote; stored sealed, and published nowhere."""
-    sealed: bool = False
-    """Whether `words` are sealed already: those of a customer."""
+    """What a person wrote, those of a customer sealed already; stored sealed, and published nowhere."""
 
 
 def case_id_of(order_id: str, contact_id: str) -> str:

@@ -109,10 +109,9 @@ def answer(
         return None
     case.follow_up, case.answered_at, case.changed_at = "yes" if settled else "no", answered_at, now
     if settled or case.closed_at is None:
-        change = "confirmed" if settled else "noted"
-        return CaseAct("changed", CUSTOMER, change, words=words, sealed=True)  # type: ignore[arg-type]
+        return CaseAct("changed", CUSTOMER, "confirmed" if settled else "noted", words=words)
     act = _reopen(case, Complaint(case.reasons, now, case.role, case.severity), policy, CUSTOMER, now)
-    return act._replace(words=words, sealed=True)
+    return act._replace(words=words)
 
 
 def _end(case: Case, outcome: CaseOutcome, now: datetime) -> None:

@@ -66,4 +66,5 @@ def test_the_case_of_an_incident_follows_it(runtime: EmbeddedRunner) -> None:
     assert of_incident(runtime)["overdue"]
     done = [row for row in rows(runtime, case_acts) if row["case_id"] == case["case_id"]]
     whats = [row["change"] or row["what"] for row in sorted(done, key=lambda row: row["act"])]
-    assert [what for what in whats if what != "joined"][:5] == ["opened", "assigned", "closed", "reopened", "overdue"]
+    expected = ["opened", "overdue", "assigned", "closed", "reopened", "overdue"]
+    assert [what for what in whats if what != "joined"] == expected
