@@ -86,7 +86,7 @@ pairs = Table(
     **WITHOUT_ROWID,
 )
 
-# A segment's evidence after each day that had a pair. The newest row is the current evidence.
+# A segment's evidence after days that had a pair; of old days few are kept. The newest row is the current evidence.
 evidence = Table(
     "evidence",
     metadata,
