@@ -223,7 +223,12 @@ def test_a_person_reaches_an_order_from_the_dashboard_by_keyboard_alone(chromium
         page.keyboard.press("Enter")
         page.wait_for_url("**/orders/*")
         assert page.locator(".timeline .entry").count() > 3
-        page.fill("#q", "nobody at all")
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "q"
+        page.keyboard.type("SO-000")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/search?q=SO-000")
+        assert page.locator("#orders a").count() > 3
 
 
 def test_without_scripts_the_page_is_complete(chromium: Browser, company: Site) -> None:

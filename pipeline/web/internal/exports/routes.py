@@ -1,4 +1,4 @@
-"""The addresses of files: `/export/TABLE?format=csv|xlsx|parquet` with the parameters of the page.
+"""The addresses of files: `/export/orders?format=csv` and the like, with the parameters of the page.
 
 A file is made from one state of the database and sent while it is read. Each is recorded as an act first.
 """

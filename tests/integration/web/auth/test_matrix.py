@@ -87,7 +87,7 @@ FILTERS = (
     "verdict=embellished",
     "code=late&from=2026-01-01",
     "counted=completed",
-    "words=ours",
+    "words=11",
 )
 ORDER_LISTS = tuple(f"/orders?{query}" for query in FILTERS if "SECRET" not in query and "Hidden" not in query)
 API_LISTS = tuple(f"/v1/orders?{query}" for query in FILTERS)

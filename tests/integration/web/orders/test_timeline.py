@@ -54,7 +54,7 @@ def test_effects_never_come_before_their_causes(
     assert all(entry.at <= last for entry in entries)
     for cause, effect in (
         ("Reported as completed", "Claim"),
-        ("Scan", "Scan retracted"),
+        ("Scan:", "Scan retracted"),
         ("Asked", "Message to"),
         ("Will ask", "Message to"),
         ("Message to", "Message delivered"),
