@@ -39,7 +39,7 @@ from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
 from tests.support.builders import answered, at, completed, contact, scanned
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, as_local, services
 from tests.support.running.embedded import embedded, ingest
 from tests.support.servers import browsing

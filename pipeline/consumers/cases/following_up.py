@@ -12,7 +12,7 @@ from pipeline.consumers.asking import decision_row, history_of, publish_request,
 from pipeline.consumers.cases.recording import CASE_ASK, record
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.answers.parsed_reply import ParsedReply, printable_part
-from pipeline.domain.answers.reading.settled import settled_of
+from pipeline.domain.answers.settled import settled_of
 from pipeline.domain.asking.ask_states import AskState, SendOutcome, loss
 from pipeline.domain.asking.eligibility import Decision, History, follow_up, rested_at, scheduled
 from pipeline.domain.cases import lifecycle

@@ -10,7 +10,7 @@ from playwright.sync_api import Dialog, ViewportSize
 from pipeline.store.schema.inbox import inbox
 from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, at
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests import installation
 from tests.support.requests.installation import Clock, services
 from tests.support.running.embedded import embedded, ingest

@@ -27,7 +27,7 @@ from pipeline.store.people import api_keys
 from pipeline.store.schema.people import erasures
 from pipeline.store.schema.upgrade import migrate
 from tests.support.builders import answered, at
-from tests.support.canary import EMAIL, NAME, PHONE, WORDS, events, leaks
+from tests.support.inputs.canary import EMAIL, NAME, PHONE, WORDS, events, leaks
 from tests.support.limits import until
 from tests.support.running.cluster import Cluster
 from tests.support.running.embedded import incoming

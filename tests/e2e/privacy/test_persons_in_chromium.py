@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, ViewportSize
 from pipeline.domain.access.permissions import Role
 from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, at, completed, contact, scanned
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, services
 from tests.support.requests.users import PASSWORD, START_TOKEN, add_user
 from tests.support.running.embedded import embedded, ingest

@@ -14,7 +14,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
 from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, at, completed, contact, scanned
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, services
 from tests.support.requests.users import PASSWORD, START_TOKEN, add_user
 from tests.support.running.embedded import embedded, ingest

@@ -28,7 +28,7 @@ from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
 from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, client, services
 from tests.support.running.embedded import ingest
 from tests.support.statistics.alert_rows import raise_alert

@@ -17,7 +17,7 @@ from pipeline.web.http.problems import Problem
 from pipeline.web.http.server import public_app
 from pipeline.web.public.events.body import BodyLimits, read_body
 from tests.support.builders import at, completed, scanned
-from tests.support.deep import LEVELS, nested
+from tests.support.inputs.deep import LEVELS, nested
 from tests.support.requests.ingesting import BATCH, EVENT, JSON, EventsEndpoint, open_endpoint, problem
 from tests.support.stored import rows
 

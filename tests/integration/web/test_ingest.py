@@ -21,7 +21,7 @@ from pipeline.store.schema.journal import dead_letters, journal
 from pipeline.store.schema.orders import orders
 from pipeline.web.http.server import public_app
 from tests.support.builders import answered, asked, at, cloud, completed, contact, repromised, scanned
-from tests.support.malformed import MALFORMED
+from tests.support.inputs.malformed import MALFORMED
 from tests.support.requests.ingesting import (
     BATCH,
     EVENT,

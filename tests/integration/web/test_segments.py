@@ -14,7 +14,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
 from pipeline.web.internal.segments import pages
 from tests.support.builders import answered, asked, at, completed, contact, scanned
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, client, services
 from tests.support.requests.users import HTML, add_user, app_of, listener, token_of
 from tests.support.running.embedded import ingest

@@ -14,7 +14,7 @@ from pipeline.domain.events.contract import BadEvent
 from pipeline.store.schema.journal import dead_letters
 from pipeline.store.schema.orders import orders
 from tests.support.builders import at, completed, scanned
-from tests.support.deep import LEVELS, nested
+from tests.support.inputs.deep import LEVELS, nested
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import ingest
 from tests.support.stored import rows

@@ -15,7 +15,7 @@ from pipeline.store.schema.journal import dead_letters, journal
 from pipeline.store.schema.orders import orders
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.dump import dump, raw_dump
-from tests.support.malformed import MALFORMED
+from tests.support.inputs.malformed import MALFORMED
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import VAULT, incoming, ingest
 from tests.support.stored import opened_people, rows

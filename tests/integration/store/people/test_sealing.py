@@ -18,7 +18,7 @@ from pipeline.store.schema.orders import orders
 from pipeline.store.schema.people import people, sealing_keys
 from tests.support.builders import answered, at, cancelled, completed, contact, repromised, scanned, tracked
 from tests.support.dump import raw_dump
-from tests.support.malformed import changed
+from tests.support.inputs.malformed import changed
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import VAULT, ingest
 from tests.support.stored import rows

@@ -37,7 +37,7 @@ from pipeline.web.internal.demo_phone import phone
 from pipeline.web.public import provider_webhooks
 from pipeline.web.public.provider_webhooks import ProviderWebhooks
 from tests.support.builders import answered, at, completed, contact, scanned
-from tests.support.polyglot import POLYGLOT
+from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import PUBLIC_URL, Clock, services
 from tests.support.requests.twilio_calls import ACCOUNT, KEY
 from tests.support.requests.users import HTML, START_TOKEN, add_user, listener, token_of

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.domain.answers.reading.requests import request_of
-from pipeline.domain.answers.reading.settled import settled_of
+from pipeline.domain.answers.settled import settled_of
 
 
 @pytest.mark.parametrize(

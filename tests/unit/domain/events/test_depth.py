@@ -11,7 +11,7 @@ from pipeline.domain.events.contract import BadEvent
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.events.depth import MAX_DEPTH, check_depth, is_deeper, split_list
 from tests.support.builders import completed
-from tests.support.deep import LEVELS, nested
+from tests.support.inputs.deep import LEVELS, nested
 
 _text = st.text(alphabet='[]{}",:\\ aä\n')
 _json = st.recursive(

@@ -10,7 +10,7 @@ from pipeline.domain.events.contract import MAX_EVENT_BYTES, BadEvent
 from pipeline.domain.events.decoding import decode
 from pipeline.domain.events.times import deadline
 from tests.support.builders import MONDAY, completed, event
-from tests.support.malformed import MALFORMED
+from tests.support.inputs.malformed import MALFORMED
 
 
 def _order(**changes: Any) -> bytes:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.answers.reading.settled import settled_of
 from pipeline.domain.answers.replies import PlainReader
+from pipeline.domain.answers.settled import settled_of
 from pipeline.domain.events.contract import ContactRole, Purpose
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import languages

@@ -1,0 +1,1 @@
+"""Inputs of tests: texts, nesting, malformed values."""
