@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Engine, func, select
 
 from pipeline.domain.detection.segments import Series
-from pipeline.domain.reports.spans import SPANS, first_day
+from pipeline.domain.reports.periods.spans import SPANS, first_day
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes

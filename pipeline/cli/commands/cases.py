@@ -37,7 +37,7 @@ def list_command(
     from pipeline.cli.output.cases import show_cases
     from pipeline.cli.session import read_database
     from pipeline.domain.access.principal import LOCAL
-    from pipeline.domain.cases.contract import case_out
+    from pipeline.domain.reports.cases import case_out
     from pipeline.store.cases import reads
 
     with read_database() as connection:

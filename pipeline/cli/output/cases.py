@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.domain.cases.contract import CaseActOut, CaseOut
+from pipeline.domain.reports.cases import CaseActOut, CaseOut
 from pipeline.notifiers.wording.sentences import plain
 from pipeline.web.internal.cases.api import CaseDetail
 from pipeline.web.internal.words import case_reason, plain_word

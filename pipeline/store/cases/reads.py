@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.cases.case import Case
-from pipeline.domain.cases.contract import CaseActOut
 from pipeline.domain.events.cases import CaseChanged
+from pipeline.domain.reports.cases import CaseActOut
 from pipeline.domain.reports.incidents import instant
 from pipeline.store.cases.cases import case_of
 from pipeline.store.orders.memberships import visible

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, Table, text
 
-from pipeline.domain.reports.spans import SPANS, first_day
+from pipeline.domain.reports.periods.spans import SPANS, first_day
 from pipeline.store.db import bulk
 from pipeline.store.schema.orders import rollup_sums, rollups
 

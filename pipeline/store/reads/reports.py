@@ -12,7 +12,7 @@ from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select, uni
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import TOTAL
 from pipeline.domain.reports.counts import Counts
-from pipeline.domain.reports.spans import ALWAYS, Part, Span, parts
+from pipeline.domain.reports.periods.spans import ALWAYS, Part, Span, parts
 from pipeline.store.db.bulk import among
 from pipeline.store.schema.orders import rollup_sums, rollups
 

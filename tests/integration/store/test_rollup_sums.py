@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event, select
 
 from pipeline.domain.access.principal import LOCAL
-from pipeline.domain.reports.spans import first_day
+from pipeline.domain.reports.periods.spans import first_day
 from pipeline.store.db.engine import connect, reading
 from pipeline.store.orders import figures
 from pipeline.store.reads import reports

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
-from pipeline.domain.cases.contract import CaseActOut, CaseOut, case_out
+from pipeline.domain.reports.cases import CaseActOut, CaseOut, case_out
 from pipeline.store.cases import reads
 from pipeline.store.db.engine import reading
 from pipeline.store.store import Store

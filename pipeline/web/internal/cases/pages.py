@@ -13,8 +13,8 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from pipeline.domain.access.permissions import Permission
-from pipeline.domain.cases.contract import case_out
 from pipeline.domain.cases.lifecycle import NOTE_KINDS, OUTCOMES
+from pipeline.domain.reports.cases import case_out
 from pipeline.notifiers.wording import sentences
 from pipeline.store.cases import reads
 from pipeline.store.db.engine import reading

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
+from pipeline.domain.reports.periods.trends import Shares
 from pipeline.domain.reports.ranking import Axis
-from pipeline.domain.reports.trends import Shares
 from pipeline.web.internal.drawing import svg
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.scopes import Scope
 from pipeline.domain.detection.segments import Segment
-from pipeline.domain.reports import trends
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, figures_of
-from pipeline.domain.reports.spans import Span, newest
+from pipeline.domain.reports.periods import trends
+from pipeline.domain.reports.periods.spans import Span, newest
 from pipeline.domain.setup import Setup
 from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading

@@ -10,10 +10,10 @@ from pipeline.domain.detection.segments import Segment
 from pipeline.domain.reports.alerts import Alert
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Compared, Figures, compared_of
+from pipeline.domain.reports.periods.spans import Span, first_day
+from pipeline.domain.reports.periods.trends import Point, Shares
 from pipeline.domain.reports.ranking import axis_of, mark_of
 from pipeline.domain.reports.scenario_nps import Figure
-from pipeline.domain.reports.spans import Span, first_day
-from pipeline.domain.reports.trends import Point, Shares
 from pipeline.notifiers.wording import sentences
 from pipeline.store.reads.listing.segments import Notice
 from pipeline.web.internal.dashboard import panels

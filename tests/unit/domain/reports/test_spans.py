@@ -5,7 +5,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.reports.spans import ALWAYS, Part, first_day, parts
+from pipeline.domain.reports.periods.spans import ALWAYS, Part, first_day, parts
 
 EARLIEST, LATEST = date.min.toordinal(), date.max.toordinal()
 NEAR = st.integers(date(2019, 12, 1).toordinal(), date(2022, 2, 1).toordinal())

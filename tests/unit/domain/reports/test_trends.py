@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.reports.figures import compared_of
-from pipeline.domain.reports.spans import newest
-from pipeline.domain.reports.trends import COUNTERS, shares_of, smoothed, trend
+from pipeline.domain.reports.periods.spans import newest
+from pipeline.domain.reports.periods.trends import COUNTERS, shares_of, smoothed, trend
 
 CELLS = st.integers(0, 40)
 
