@@ -1,6 +1,6 @@
 """The figures of reports, read from sums that are kept up to date: no query here scans the orders.
 
-A period is read as whole months, weeks at its edges and the days that are left (`domain.reports.spans`).
+A period is read as whole months, weeks at its edges and the days that are left (`domain.reports.periods.spans`).
 """
 
 from collections import Counter
