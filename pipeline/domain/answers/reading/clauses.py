@@ -142,7 +142,7 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
             continue
         if part.means("subject") and part.language in VERB_LAST:
             last_fact = None  # what follows is denied of somebody
-        if part.means("not") and not _is_answer(parts, position):
+        if part.means("not") and not _is_answer(parts, position) and not _is_persian_no(parts, position):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
             negated ^= _joined(parts, kinds, last_fact)
@@ -161,11 +161,19 @@ def _past(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set
     }
 
 
+def _is_persian_no(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether a Persian "no" only answers: its verbs are negated by themselves, unless it comes twice, as "neither"."""
+    part = parts[position][1]
+    if part.language != "fa" or not part.means("no"):
+        return False
+    return sum(one.text == part.text for _, one in parts) == 1
+
+
 def _is_answer(parts: Sequence[tuple[int, Part]], position: int) -> bool:
     """Whether a "no" answers, and the sentence after it has its own subject: "no it was early"."""
     if position or len(parts) == 1 or not parts[0][1].means("no"):
         return False
-    return parts[1][1].means("subject")
+    return parts[1][1].means("subject", "early")
 
 
 def _neither(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:

@@ -61,7 +61,7 @@ class CommentReader:
         for one in (*_of_facts(words), *_of_words(words)):
             found.setdefault(one.label, one)
         if "late" not in found and "not_received" in found:
-            promise = next((part for part in words.parts if part.means("deadline")), None)
+            promise = next((part for part in words.parts if part.means("deadline", "due")), None)
             if promise is not None:
                 found["late"] = Labelled("late", promise.start, promise.end)
         if "not_received" in found and not found.keys().isdisjoint(_OF_WHAT_CAME):

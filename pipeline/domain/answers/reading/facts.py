@@ -127,7 +127,7 @@ def _of_clause(clause: Clause) -> list[Stated]:
     kinds = kinds_of(parts)
     negated = negations(parts, kinds)
     only = any(part.means("only") for _, part in parts)
-    partial = _is_partial(parts) or (only and any(_is_count(parts, position) for position in range(len(parts))))
+    partial = not any(part.means("due") for _, part in parts) and (_is_partial(parts) or _only_some(parts))
     papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
     used_papers = False
     found: list[Stated] = []
@@ -185,6 +185,14 @@ def _is_count(parts: Sequence[tuple[int, Part]], position: int) -> bool:
     if not 0 <= position < len(parts) or parts[position][1].number is None:
         return False
     return position + 1 == len(parts) or not parts[position + 1][1].means("unit", "day", "place", "score_word")
+
+
+def _only_some(parts: Sequence[tuple[int, Part]]) -> bool:
+    """Whether "only" stands directly before a count, or a count before it."""
+    return any(
+        part.means("only") and any(_is_count(parts, other) for other in range(position - 2, position + 3))
+        for position, (_, part) in enumerate(parts)
+    )
 
 
 def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:

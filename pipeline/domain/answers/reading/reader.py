@@ -196,11 +196,16 @@ def _no_between(parts: Sequence[Part], start: int, end: int) -> int | None:
     between = range(start, end)
     for index in between:
         part = parts[index]
-        if part.means("no") and (not part.means("not") or parts[index + 1].is_sign):
+        if part.means("no") and (not part.means("not") or parts[index + 1].is_sign or _answers(parts, index)):
             others = [parts[one] for one in between if one != index]
             if all(one.is_sign or one.means("light", "emoji", "correct") or len(one.text) <= 3 for one in others):
                 return index
     return None
+
+
+def _answers(parts: Sequence[Part], index: int) -> bool:
+    """Whether a "no" after a comma takes back: in English and French another word negates a number."""
+    return parts[index - 1].is_sign and parts[index].language in ("en", "fr")
 
 
 def _after_correction(facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> list[Stated]:
