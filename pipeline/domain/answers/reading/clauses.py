@@ -124,6 +124,8 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
     negated: set[int] = set()
     since: int | None = None
     last_fact: int | None = None
+    # A Persian "no" only answers, because verbs hold their own negation; twice, it is "neither ... nor".
+    nos = sum(part.text == "نه" for _, part in parts)
     for position, (_, part) in enumerate(parts):
         kind = kinds[position]
         if kind == "not_received":
@@ -142,7 +144,11 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
             continue
         if part.means("subject") and part.language in VERB_LAST:
             last_fact = None  # what follows is denied of somebody
-        if part.means("not") and not _is_answer(parts, position) and not _is_persian_no(parts, position):
+        if (
+            part.means("not")
+            and not _is_answer(parts, position)
+            and not (part.means("no") and part.language == "fa" and nos == 1)
+        ):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
             negated ^= _joined(parts, kinds, last_fact)
@@ -159,14 +165,6 @@ def _past(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set
         for position, kind in enumerate(kinds)
         if kind == "on_time" and any(one.means("past") for _, one in parts[max(0, position - 2) : position])
     }
-
-
-def _is_persian_no(parts: Sequence[tuple[int, Part]], position: int) -> bool:
-    """Whether a Persian "no" only answers: its verbs are negated by themselves, unless it comes twice, as "neither"."""
-    part = parts[position][1]
-    if part.language != "fa" or not part.means("no"):
-        return False
-    return sum(one.text == part.text for _, one in parts) == 1
 
 
 def _is_answer(parts: Sequence[tuple[int, Part]], position: int) -> bool:
