@@ -124,6 +124,8 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
     negated: set[int] = set()
     since: int | None = None
     last_fact: int | None = None
+    # A Persian "no" only answers, because verbs hold their own negation; twice, it is "neither ... nor".
+    nos = sum(part.text == "نه" for _, part in parts)
     for position, (_, part) in enumerate(parts):
         kind = kinds[position]
         if kind == "not_received":
@@ -142,7 +144,11 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
             continue
         if part.means("subject") and part.language in VERB_LAST:
             last_fact = None  # what follows is denied of somebody
-        if part.means("not") and not _is_answer(parts, position):
+        if (
+            part.means("not")
+            and not _is_answer(parts, position)
+            and not (part.means("no") and part.language == "fa" and nos == 1)
+        ):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
             negated ^= _joined(parts, kinds, last_fact)
@@ -165,7 +171,7 @@ def _is_answer(parts: Sequence[tuple[int, Part]], position: int) -> bool:
     """Whether a "no" answers, and the sentence after it has its own subject: "no it was early"."""
     if position or len(parts) == 1 or not parts[0][1].means("no"):
         return False
-    return parts[1][1].means("subject")
+    return parts[1][1].means("subject", "early")
 
 
 def _neither(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:

@@ -73,7 +73,7 @@ def codes_of(parts: Sequence[Part], facts: Sequence[Stated], question: Question,
     general = [one for one in facts if one.fact in ("yes", "all_good") and not one.about_rest]
     if not numbers.options and _says_yes_and_no(facts, general, said, conditions):
         return Codes(contradictory=True)
-    if numbers.odd and said == _Said(None, None) and not conditions:
+    if numbers.odd and said == _Said(None, None) and not conditions and not (general and question == "arrival"):
         return Codes(contradictory=True)
     chosen = frozenset(value for value, _ in numbers.options)
     if chosen:

@@ -61,13 +61,19 @@ class CommentReader:
         for one in (*_of_facts(words), *_of_words(words)):
             found.setdefault(one.label, one)
         if "late" not in found and "not_received" in found:
-            promise = next((part for part in words.parts if part.means("deadline")), None)
+            promise = next((part for part in words.parts if part.means("deadline", "due")), None)
             if promise is not None:
                 found["late"] = Labelled("late", promise.start, promise.end)
         if "not_received" in found and not found.keys().isdisjoint(_OF_WHAT_CAME):
             missing = found.pop("not_received")  # something came, so only a part did not
-            found.setdefault("incomplete", Labelled("incomplete", missing.start, missing.end))
+            if not _is_waiting(words.parts, missing):
+                found.setdefault("incomplete", Labelled("incomplete", missing.start, missing.end))
         return [found[label] for label in LABELS if label in found]
+
+
+def _is_waiting(parts: Sequence[Part], label: Labelled) -> bool:
+    """Whether the words are about waiting: after something came broken, for an answer."""
+    return any(part.start == label.start and part.means("waiting") for part in parts)
 
 
 def _of_facts(words: Passage) -> Iterator[Labelled]:

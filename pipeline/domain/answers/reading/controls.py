@@ -39,6 +39,9 @@ _OTHER_SUBJECTS = (
     "unit",
     "day",
     "on_time",
+    "wish",
+    "other_time",
+    "ordered",
 )
 _AFTER_STOP = ("goods", "packages", "vehicle", "place", "action", "limit")
 _CONDITIONS = ("wrong", "damaged", "missing")

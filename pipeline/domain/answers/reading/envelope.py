@@ -92,6 +92,8 @@ def _sifted(lines: list[str]) -> tuple[list[str], list[str]]:
         plain = fold(line)[0].strip()
         if plain.startswith(">"):
             quoted.append(line)
+        elif plain == "--" and any(one.strip() for one in kept):
+            break
         elif _OPTIONS.search(plain) or _RULER.match(line):
             continue
         elif _ends_own_words(line, plain, any(one.strip() for one in kept)):

@@ -127,7 +127,8 @@ def _of_clause(clause: Clause) -> list[Stated]:
     kinds = kinds_of(parts)
     negated = negations(parts, kinds)
     only = any(part.means("only") for _, part in parts)
-    partial = _is_partial(parts) or (only and any(_is_count(parts, position) for position in range(len(parts))))
+    whole = not only and any(part.means("every") for _, part in parts)
+    partial = not any(part.means("due") for _, part in parts) and (_is_partial(parts) or _only_some(parts))
     papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
     used_papers = False
     found: list[Stated] = []
@@ -153,6 +154,8 @@ def _of_clause(clause: Clause) -> list[Stated]:
         elif partial and (fact == "not_received" or (fact == "arrived" and only)):
             fact = "incomplete"
         if kind == "on_time" and part.means("complete") and position not in negated:
+            found.append(Stated("complete", part.start, part.end, index))
+        if fact == "arrived" and whole:
             found.append(Stated("complete", part.start, part.end, index))
         if fact is not None:
             found.append(Stated(fact, part.start, part.end, index, rest))
@@ -187,6 +190,14 @@ def _is_count(parts: Sequence[tuple[int, Part]], position: int) -> bool:
     return position + 1 == len(parts) or not parts[position + 1][1].means("unit", "day", "place", "score_word")
 
 
+def _only_some(parts: Sequence[tuple[int, Part]]) -> bool:
+    """Whether "only" stands directly before a count, or a count before it."""
+    return any(
+        part.means("only") and any(_is_count(parts, other) for other in range(position - 2, position + 3))
+        for position, (_, part) in enumerate(parts)
+    )
+
+
 def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
     """Whether a clause speaks of a part of the goods: "two boxes", "half", "one of them"."""
     for position, (_, part) in enumerate(parts):
@@ -203,9 +214,9 @@ def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
 
 def _is_mistyped(parts: Sequence[tuple[int, Part]], position: int) -> bool:
     """Whether "wrong" is about a number that was typed."""
-    part = parts[position][1]
-    near = parts[max(0, position - 3) : position + 4]
-    return part.means("mistyped") and any(one.number is not None for _, one in near)
+    if not parts[position][1].means("mistyped"):
+        return False
+    return any(one.number is not None for _, one in parts[max(0, position - 3) : position + 4])
 
 
 def _is_elsewhere(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int) -> bool:

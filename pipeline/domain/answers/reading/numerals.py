@@ -217,8 +217,8 @@ def _single(parts: Sequence[Part], index: int, value: int, context: _Context) ->
         return Numeral(value, "quantity", index, index + 1)
     if before is not None and not part.spaced and part.digits and before.text[-1:].isalpha() and before.text.isascii():
         return Numeral(value, "quantity", index, index + 1)
-    if _counts_something(parts, index + 1):
-        return Numeral(value, "quantity", index, index + 1)
+    if _counts_something(parts, index + 1) or any(one.means("past") for one in parts[max(0, index - 2) : index]):
+        return Numeral(value, "quantity", index, index + 1)  # "after 5" is an hour
     if value > 31 or (part.digits is not None and len(part.digits) > 2):
         return Numeral(value, "odd" if _is_alone(parts, index, index + 1, context) else "quantity", index, index + 1)
     of_next = _is_of_next(parts, index + 1)

@@ -17,7 +17,7 @@ _FOLDED = str.maketrans(
         **dict.fromkeys("’‘`´ʼ′", "'"),
         **dict.fromkeys("–—−‐‑‒―－", "-"),
         **dict.fromkeys("،、", ","),
-        **{"。": ".", "؟": "?", "؛": ";", "٫": ".", "٪": "%", "「": '"', "」": '"', "『": '"', "』": '"'},
+        **{"。": ";", "؟": "?", "؛": ";", "٫": ".", "٪": "%", "「": '"', "」": '"', "『": '"', "』": '"'},
         **dict.fromkeys("“”„«»‹›‟", '"'),
         **{"〜": "~", "～": "~", "\u061c": "", "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ı": "i", "ł": "l"},
         "✔": "✅",
@@ -114,6 +114,8 @@ def tokenise(text: str, most: int = MAX_TOKENS) -> list[Token]:
         word = match[0]
         if len(word) > 2 and word[1] == "." and word[0].isalpha():
             word = word.replace(".", "")
+        elif word == "n/a":
+            word = "na"
         tokens.append(Token(word, origin[start], origin[end - 1] + 1, bool(gap) or start == 0, new_line))
         previous_end, in_new_line = end, False
     return tokens
