@@ -134,8 +134,8 @@ GUARDS = (
     Guard(
         "the rest of the contact's role is checked again before sending",
         "pipeline/store/asks/sent_messages.py",
-        "        near |= {ask.account_id for _ in self._near(self._to[_contact(ask)], ask, self._policy.rest_of(role))}\n",
-        "",
+        "{ask.account_id for _ in self._near(self._to[_contact(ask)], ask, self._policy.rest_of(role))}",
+        "set()",
         (f"{_RECHECK}test_the_rest_of_a_role_is_that_of_the_moment_of_sending[purchaser-1-sqlite]",),
     ),
     Guard(

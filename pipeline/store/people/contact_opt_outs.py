@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, or_, select
 
-from pipeline.store.db.bulk import among, among_rows, insert_new
+from pipeline.store.db.bulk import Row, among, among_rows, insert_new
 from pipeline.store.people import opt_outs
 from pipeline.store.people.opt_outs import OptChange
 from pipeline.store.schema.people import contact_opt_changes, opt_changes, people
@@ -80,9 +80,12 @@ def inherited(connection: Connection, contacts: Mapping[ContactKey, Collection[s
 
 
 def record_contacts(connection: Connection, changes: Iterable[ContactOptChange]) -> None:
-    """Store changes of contacts alone, each once."""
-    found = {change[:4]: change._asdict() for change in changes if change.account_id}
-    insert_new(connection, contact_opt_changes, [found[key] for key in sorted(found)])
+    """Store changes of contacts alone, each once: an order that is corrected states the same opt-out again, later."""
+    found = dict[tuple[str, ...], Row]()
+    for change in sorted(changes):
+        if change.account_id:
+            found.setdefault(change[:4], change._asdict())
+    insert_new(connection, contact_opt_changes, [*found.values()])
 
 
 def correct_times(connection: Connection, times: Mapping[str, datetime], *sources: str) -> None:

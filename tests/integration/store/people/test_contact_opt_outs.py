@@ -40,6 +40,16 @@ def test_who_has_opted_out_by_address_has_opted_out_as_a_contact(engine: Engine)
         assert contact_opt_outs.opted_out(connection, [ANA, BEN, EVA, JO]) == {ANA, EVA, JO}
 
 
+def test_the_same_change_again_keeps_its_first_time_in_one_batch_and_in_several(engine: Engine) -> None:
+    again = [ContactOptChange(*ANA, "erp", "SO-1", True, at(days)) for days in (3, 1, 2)]
+    with engine.begin() as connection:
+        contact_opt_outs.record_contacts(connection, again)
+        contact_opt_outs.record_contacts(connection, again[:1])
+        contact_opt_outs.record_contacts(connection, [ContactOptChange("", "ana", "erp", "SO-1", True, at())])
+    with reading(engine) as connection:
+        assert [row.at for row in connection.execute(select(contact_opt_changes))] == [at(1)]
+
+
 def test_the_providers_times_replace_those_of_webhooks(engine: Engine) -> None:
     later = at() + timedelta(minutes=1)
     with engine.begin() as connection:
