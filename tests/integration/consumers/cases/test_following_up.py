@@ -124,7 +124,7 @@ def test_a_no_in_the_customers_words_reopens_and_nobody_is_asked_twice(
     assert case["due_at"] > at(days=8.1)
     act(runtime, "close", 9)
     send(runtime, provider, 30)
-    assert len(questions(provider)) == 1
+    assert (len(questions(provider)), follow_up(runtime)) == (1, "closed no")
 
 
 def test_who_opted_out_or_is_not_named_any_more_is_not_asked(runtime: EmbeddedRunner, provider: Provider) -> None:
