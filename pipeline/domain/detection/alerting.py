@@ -161,13 +161,8 @@ def severity(rate: float, delta: float) -> Severity | None:
 
 
 def is_unverified(signal: str, last_day: int | None, today: int) -> bool:
-    """Whether an open alert has had no pair for 30 days: the missing answers never resolve it.
-
-    The silence of a source has no pairs, and lasts until it sends again.
-    """
-    if signal == SOURCE_SILENT:
-        return False
-    return last_day is None or today - last_day >= UNVERIFIED_AFTER_DAYS
+    """Whether an open alert has had no pair for 30 days, which never resolves it. A source's silence has no pairs."""
+    return signal != SOURCE_SILENT and (last_day is None or today - last_day >= UNVERIFIED_AFTER_DAYS)
 
 
 def judge(

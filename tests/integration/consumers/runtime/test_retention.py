@@ -53,7 +53,7 @@ def run(runtime: EmbeddedRunner, now: datetime, chunk: int = 2) -> Deleted:
 def test_what_is_older_is_deleted_and_counted(runtime: EmbeddedRunner) -> None:
     fill(runtime, 0, 1, 2, 50, 60, 99, 100)
     counted = metrics.EXPIRED.labels("dead_letters")._value.get()
-    assert run(runtime, at(days=100)) == Deleted(dead_letters=3, handled=5)
+    assert run(runtime, at(days=100)) == Deleted(dead_letters=3, handled=5, slots=6)
     assert days_of(runtime) == [50, 60, 99, 100]
     assert len(rows(runtime, handled)) == 2
     assert len(seqs(runtime)) == 7, "the journal keeps everything"
