@@ -201,7 +201,7 @@ def large_fleet(
 def test_five_hundred_open_alerts_with_runs_of_three_hundred_are_grouped_within_seconds(
     share_bad: float, crossing: bool, seconds: float
 ) -> None:
-    """Also where everything is bad and hardly anything explains anything: over 400 causes, two seconds if undisturbed."""
+    """Also where everything is bad and nothing explains anything: over 400 causes, in two seconds if undisturbed."""
     runs, orders = large_fleet(400, 300, share_bad, crossing=crossing)
     started = time.process_time()
 
