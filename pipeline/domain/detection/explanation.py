@@ -193,8 +193,11 @@ class _Candidate:
             return True
         if distance > _ROUNDING and self._needed.isdisjoint(orders):
             return False
-        rest = [pair for order, pair in self._rest.items() if order not in orders]
-        return not stands(rest, self.alert.delta, self.alert.threshold)
+        rest = (pair for order, pair in self._rest.items() if order not in orders)
+        if distance > _ROUNDING:
+            needed = math.sqrt(self.alert.threshold)
+            return not any(r >= needed for r in replay(rest))
+        return not stands([*rest], self.alert.delta, self.alert.threshold)
 
     def leave_out(self, cause: "_Candidate") -> bool:
         """Leave out the orders of a cause's segment. Returns whether there were any."""
@@ -281,6 +284,7 @@ class _Queue:
 def _link(candidates: Sequence[_Candidate], orders: Mapping[str, OrderPlace]) -> None:
     """Note for each pair of candidates which orders of the one's run belong to the other's segment."""
     by_segment = {each.alert.segment: each for each in candidates}
+    find = by_segment.get
     at: dict[int, list[_Candidate]] = {}  # by id of segments: orders with the same ones share them
     for each in candidates:
         found: dict[_Candidate, set[str]] = {}
@@ -288,7 +292,7 @@ def _link(candidates: Sequence[_Candidate], orders: Mapping[str, OrderPlace]) ->
             segments = orders[pair.order].segments
             others = at.get(id(segments))
             if others is None:
-                others = at[id(segments)] = [by_segment[one] for one in segments if one in by_segment]
+                others = at[id(segments)] = [other for one in segments if (other := find(one)) is not None]
             for other in others:
                 if other is not each:
                     found.setdefault(other, set()).add(pair.order)

@@ -13,7 +13,7 @@ from pipeline.domain.incidents import lifecycle
 from pipeline.domain.incidents.incident import Act, Incident
 from pipeline.domain.incidents.lifecycle import Refused
 from pipeline.store.orders.timers import TimerStore
-from pipeline.store.schema.alerting.incidents import incident_acts, incident_alerts, incidents
+from pipeline.store.schema.alerting.incidents import explanations, incident_acts, incident_alerts, incidents
 from pipeline.store.schema.evidence import alerts, evidence, pairs
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import timers
@@ -189,3 +189,16 @@ def test_an_amendment_is_grouped_within_a_minute_and_the_day_without_any_event(r
     assert set(due) == {"day", "on_time:amended"}
     settle(runtime, 12)
     assert {row["subject"] for row in rows(runtime, timers) if row["kind"] == acting.REGROUP} == {"day"}
+
+
+@pytest.mark.parametrize(("after", "due"), [(0.3, 1.0), (1.0, 1.0), (5.0, 5.0)])
+def test_a_burst_of_alerts_is_grouped_at_most_once_a_second(runtime: EmbeddedRunner, after: float, due: float) -> None:
+    play(runtime, "x" * 8)
+    settle(runtime, 10)
+    last = max(row["grouped_at"] for row in rows(runtime, explanations))
+    with runtime.engine.begin() as connection:
+        work = UnitOfWork(connection, runtime.store.journal, runtime.setup, TimerStore(connection, (), NEVER))
+        acting.alert_changed("on_time", work, last + timedelta(seconds=after))
+        work.flush()
+    [timer] = [row for row in rows(runtime, timers) if row["subject"] == "on_time"]
+    assert timer["due_at"] == last + timedelta(seconds=due)
