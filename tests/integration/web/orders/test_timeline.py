@@ -53,7 +53,7 @@ def test_effects_never_come_before_their_causes(
     last = received + timedelta(minutes=len(events), days=4)
     assert all(entry.at <= last for entry in entries)
     for cause, effect in (
-        ("Reported as completed", "Claim"),
+        ("Reported as completed", "Claim: "),
         ("Scan:", "Scan retracted"),
         ("Asked", "Message to"),
         ("Will ask", "Message to"),
