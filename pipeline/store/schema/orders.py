@@ -73,8 +73,9 @@ rollups = Table(
     **WITHOUT_ROWID,
 )
 
-# The same counters summed over longer spans (domain.reports.periods.spans), kept in the same transaction as `rollups`: a report
-# of years reads months. `first_day`: of the span. The key has the span before the segment: reports read all segments.
+# The same counters summed over longer spans (domain.reports.periods.spans), kept in the same transaction as `rollups`:
+# a report of years reads months. `first_day`: of the span. The key has the span before the segment: reports read all
+# segments.
 rollup_sums = Table(
     "rollup_sums",
     metadata,
