@@ -91,7 +91,7 @@ def _row(name: str, field: FieldInfo) -> str:
 def _default(name: str, field: FieldInfo) -> str:
     if name in _DEFAULTS:
         return _DEFAULTS[name]
-    value: Any = field.get_default()
+    value: Any = field.get_default(call_default_factory=True)
     if value is None or value == "":
         return "none"
     return f"`{','.join(sorted(value))}`" if isinstance(value, frozenset) else f"`{value}`"
