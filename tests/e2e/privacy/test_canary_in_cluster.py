@@ -98,8 +98,8 @@ def nothing_is_readable(running: Cluster, database: URL, first_wal_file: str, fo
     for table, contents in tables.items():
         assert not leaks(contents), table
     files = files_of(database, first_wal_file)
-    for contents in (files, tables):
-        assert any(b"SO-1" in each for each in contents.values()), "the search finds what is there"
+    for searched in (files, tables):
+        assert any(b"SO-1" in each for each in searched.values()), "the search finds what is there"
     for name, contents in files.items():
         assert not leaks(contents), name
     ours = [path for path in folder.rglob("*") if path.is_file()]
