@@ -73,7 +73,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "  guards                   remove each guard in turn: a test must fail; half a minute"
 	@echo "  history HISTORY=...      real history on both databases, repeated, killed and shuffled: the same in the end"
 	@echo "  history-cluster HISTORY=...  real history through a cluster: the same as in one process"
-	@echo "  sealing HISTORY=... EARLIER=...  the database of an earlier version (its source folder) migrates, killed on the way"
+	@echo "  sealing HISTORY=... EARLIER=...  databases of an earlier version (source folder) migrate, killed on the way; STORE=SQLite: one"
 	@test "$(WHAT)" = help
 else
 	@$(MAKE) --no-print-directory bench-$(WHAT)

@@ -55,7 +55,9 @@ class Store(NamedTuple):
 
 def run(source: Path, store: Store, *arguments: str) -> str:
     """Run a command of the version in that folder on that database. Returns what it prints."""
-    done = subprocess.run(command(*arguments), cwd=source, env=store.environment(), capture_output=True, check=True)
+    done = subprocess.run(command(*arguments), cwd=source, env=store.environment(), capture_output=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{store.name}: {' '.join(arguments)} in {source}: {done.stderr.decode()[-2_000:]}")
     return done.stdout.decode()
 
 
