@@ -24,7 +24,9 @@ EMPTY = frozenset(
 VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
 CONTROLS = ("stop", "stop_first", "stop_phrase", "start", "start_phrase", "help", "help_phrase")
 # Meanings that always add something, even where the same word may also be empty.
-SAYS_MORE = frozenset({"unit", "day", "hours", "counting", "other_time", "wrong_number", "injection", "partial", "someone_else"})
+SAYS_MORE = frozenset(
+    {"unit", "day", "hours", "counting", "other_time", "wrong_number", "injection", "partial", "someone_else"}
+)
 
 
 class Part(NamedTuple):
