@@ -15,7 +15,7 @@ from pipeline.domain.reports.scenario_nps import Figure
 from pipeline.domain.reports.spans import Span, first_day
 from pipeline.domain.reports.trends import Point, Shares
 from pipeline.notifiers.wording import sentences
-from pipeline.store.reads.segments import Notice
+from pipeline.store.reads.segments.segment import Notice
 from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.dashboard.panels import Cell
 from pipeline.web.internal.filters import ReportFilter
