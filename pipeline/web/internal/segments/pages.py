@@ -24,8 +24,8 @@ from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import reports
 from pipeline.store.reads.alerts import alerts_of
 from pipeline.store.reads.answers import opened
-from pipeline.store.reads.listing import segments as read
 from pipeline.store.reads.order_record import read_orders
+from pipeline.store.reads.segments import segment as read
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services

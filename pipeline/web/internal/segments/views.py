@@ -15,7 +15,7 @@ from pipeline.domain.reports.periods.trends import Point, Shares
 from pipeline.domain.reports.ranking import axis_of, mark_of
 from pipeline.domain.reports.scenario_nps import Figure
 from pipeline.notifiers.wording import sentences
-from pipeline.store.reads.listing.segments import Notice
+from pipeline.store.reads.segments.segment import Notice
 from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.dashboard.panels import Cell
 from pipeline.web.internal.filters import ReportFilter

@@ -1,0 +1,1 @@
+"""What pages of segments read besides the figures."""
