@@ -100,10 +100,15 @@ def readable(store: Store, history: Path) -> int:
 
 
 def known(text: str) -> object:
-    """A report or alerts without the figures that the earlier version does not have."""
+    """A report or alerts without what later versions added, and without intervals, which they have narrowed."""
     found = json.loads(text)
+    for alert in found if isinstance(found, list) else ():
+        alert.pop("incident", None)
     for row in (found["total"], *found["segments"].values()) if "total" in found else ():
         row.pop("erased", None)
+        for figure in row.values():
+            if isinstance(figure, dict):
+                del figure["low"], figure["high"]
     return found
 
 
