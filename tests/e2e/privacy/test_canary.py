@@ -27,8 +27,8 @@ from pipeline.store.people import api_keys
 from pipeline.store.schema.people import erasures
 from pipeline.store.schema.upgrade import migrate
 from tests.support.builders import answered, at
-from tests.support.canary import EMAIL, NAME, PHONE, WORDS, events, leaks
 from tests.support.limits import until
+from tests.support.requests.canary import EMAIL, NAME, PHONE, WORDS, events, leaks
 from tests.support.running.cluster import Cluster
 from tests.support.running.embedded import incoming
 from tests.support.running.process import TOKEN, Up

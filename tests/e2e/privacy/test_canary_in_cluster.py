@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.consumers.cluster.kafka.topics import RECEIVED, TOPICS
 from tests.support.builders import scanned
-from tests.support.canary import EMAIL, NAME, PHONE, WORDS, events, leaks
 from tests.support.limits import until
+from tests.support.requests.canary import EMAIL, NAME, PHONE, WORDS, events, leaks
 from tests.support.running.roles import TOKEN, Cluster, cluster
 from tests.support.servers.postgres_contents import files_of, rows_of_tables, wal_file
 
