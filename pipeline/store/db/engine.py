@@ -184,11 +184,16 @@ def shrink_log(engine: Engine) -> None:
 
 
 def compact(engine: Engine, tables: Collection[str]) -> None:
-    """Rewrite these tables without what was deleted or replaced in them; on SQLite the whole file and its log."""
+    """Rewrite these tables without what was deleted or replaced in them; on SQLite the whole file and its log.
+
+    PostgreSQL samples values of columns for its planner: the samples are taken anew, too. Their table is rewritten if
+    this user owns the database; otherwise the server skips it with a warning.
+    """
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for table in sorted(tables):
-                connection.exec_driver_sql(f"VACUUM FULL {table}")
+                connection.exec_driver_sql(f"VACUUM (FULL, ANALYZE) {table}")
+            connection.exec_driver_sql("VACUUM FULL pg_catalog.pg_statistic")
         return
     raw = engine.raw_connection()
     try:

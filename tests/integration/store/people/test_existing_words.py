@@ -53,6 +53,7 @@ def fill(runtime: EmbeddedRunner) -> None:
 
 # Tables that the earlier version did not have, or whose rows a migration makes in another way.
 LATER = ("inbox", "segment_days", "spreads", "fleet_factors")
+UNKNOWN = {"asks": {"role"}}  # what the earlier version did not keep
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def earlier(
     """The settings of an installation as the earlier version left it, and what it contains."""
     runtime = start()
     fill(runtime)
-    contents = dump(runtime.engine, LATER)
+    contents = dump(runtime.engine, LATER, UNKNOWN)
     if database_url.startswith("sqlite"):
         url, drop = f"sqlite:///{tmp_path}/earlier.db", None
     else:
@@ -90,13 +91,14 @@ def test_no_readable_word_is_left_and_everything_else_is_as_before(earlier: tupl
     settings, contents = earlier
     engine = opened(settings)
     assert "Canary" in everything_of(engine), "the earlier version stored them readable"
+    sample(engine)
     engine.dispose()
     reported = migrate(settings)
     assert reported[-1][0] == reported[-1][1] > 0
     assert [done for done, _ in reported] == sorted(done for done, _ in reported)
     assert "Canary" not in everything_of(engine)
     assert "Canary" not in raw_dump(engine)
-    assert dump(engine, LATER) == contents, "the same, opened"
+    assert dump(engine, LATER, UNKNOWN) == contents, "the same, opened"
     with reading(engine) as connection:
         assert len(word_index.answers_with(connection, VAULT, ["box"])) == 1
     engine.dispose()
@@ -106,14 +108,23 @@ def test_no_readable_word_is_left_and_everything_else_is_as_before(earlier: tupl
     assert migrate(settings) == [], "once"
 
 
+def sample(engine: Engine) -> None:
+    """PostgreSQL samples values of columns for its planner, as it does by itself now and then."""
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as connection:
+            connection.execute(text("ANALYZE"))
+            samples = connection.execute(text("SELECT * FROM pg_stats")).all()
+        assert "Canary" in repr(samples)
+
+
 def everything_of(engine: Engine) -> str:
-    """All rows of all tables, whatever the schema is."""
+    """All rows of all tables, whatever the schema is, and PostgreSQL's samples of columns."""
     with reading(engine) as connection:
         if engine.dialect.name == "sqlite":
             names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         else:
             names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-        tables = connection.execute(text(names)).scalars().all()
+        tables = [*connection.execute(text(names)).scalars(), *(["pg_stats"] if "pg_" in names else [])]
         return "\n".join(repr(row) for name in tables for row in connection.execute(text(f"SELECT * FROM {name}")))
 
 
@@ -145,7 +156,7 @@ def test_an_interrupted_migration_goes_on_where_it_stopped(
     assert starts > 2
     engine = opened(settings)
     assert "Canary" not in raw_dump(engine)
-    assert dump(engine, LATER) == contents
+    assert dump(engine, LATER, UNKNOWN) == contents
     engine.dispose()
     open_installation(settings).store.engine.dispose()
 
@@ -172,7 +183,7 @@ def test_another_master_key_seals_nothing(earlier: tuple[Settings, list[str]]) -
         migrate(settings.model_copy(update={"master_key": Settings(master_key="00" * 32).master_key}))
     migrate(settings)
     engine = opened(settings)
-    assert dump(engine, LATER) == contents
+    assert dump(engine, LATER, UNKNOWN) == contents
     engine.dispose()
 
 
