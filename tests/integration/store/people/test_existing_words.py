@@ -52,7 +52,7 @@ def fill(runtime: EmbeddedRunner) -> None:
 
 
 # Tables that the earlier version did not have, or whose rows a migration makes in another way.
-LATER = ("inbox", "segment_days", "spreads", "fleet_factors")
+LATER = ("inbox", "segment_days", "spreads", "fleet_factors", "cases", "case_acts", "sources", "source_slots")
 UNKNOWN = {"asks": {"role"}}  # what the earlier version did not keep
 
 
