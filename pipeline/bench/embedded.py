@@ -71,6 +71,10 @@ class Run(NamedTuple):
     parts: dict[str, float]  # share of the time, 0 to 1
 
 
+Measure = Callable[[str, Path | None], Run]
+"""A measurement on the empty database with this URL, of an Olist history or of the demo's events."""
+
+
 def embedded(console: Console, history: Path | None, urls: list[str]) -> None:
     """Measure on a SQLite file and on each given database, and print the tables."""
     with tempfile.TemporaryDirectory() as folder:
@@ -89,8 +93,9 @@ def embedded(console: Console, history: Path | None, urls: list[str]) -> None:
             table.add_column(heading, justify="left" if heading == "store" else "right")
         runs = []
         for number, url in enumerate(stores):
-            limit = _in_own_process(_limit, f"sqlite:///{folder}/limit{number}.db" if number == 0 else url, history)
-            run = _in_own_process(_whole, url, history)
+            apart = f"sqlite:///{folder}/limit{number}.db" if number == 0 else url
+            limit = _in_own_process(measure_limit, apart, history)
+            run = _in_own_process(measure_product, url, history)
             runs.append(run)
             rate, most = run.events / run.seconds, limit.events / limit.seconds
             table.add_row(
@@ -132,7 +137,7 @@ def _shares(stores: list[str], runs: list[Run]) -> Table:
     return table
 
 
-def _in_own_process(measure: Callable[[str, Path | None], Run], url: str, history: Path | None) -> Run:
+def _in_own_process(measure: Measure, url: str, history: Path | None) -> Run:
     """Measure in a process of its own, so that its peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1, gc.set_threshold, gc.get_threshold()) as pool:
         return pool.apply(measure, (url, history))
@@ -147,7 +152,8 @@ def _source(history: Path | None) -> tuple[Iterator[Incoming], int, str]:
     return iter(made), len(made), DEMO_LEVELS
 
 
-def _whole(url: str, history: Path | None) -> Run:
+def measure_product(url: str, history: Path | None) -> Run:
+    """Measure the product: the whole path of every event."""
     started = time.perf_counter()
     with _Sampler() as sampler:
         source, total, levels = _source(history)
@@ -163,7 +169,7 @@ def _whole(url: str, history: Path | None) -> Run:
     return Run(total, seconds, _flatness(marks, total), _peak_mb(), sampler.shares())
 
 
-def _limit(url: str, history: Path | None) -> Run:
+def measure_limit(url: str, history: Path | None) -> Run:
     """Measure the limit: decode, and one bulk insert per batch."""
     migrate(url)
     engine = connect(url)
@@ -176,8 +182,17 @@ def _limit(url: str, history: Path | None) -> Run:
             if incoming.fault is None:
                 event = decode(incoming.raw, incoming.topic, incoming.received_at)
                 seq += 1
-                row = (seq, "limit", f"{seq}", event.type, False, event.received_at, incoming.raw.decode())
-                rows.append(dict(zip(journal.c.keys(), row, strict=True)))
+                rows.append(
+                    {
+                        "seq": seq,
+                        "source": "limit",
+                        "id": f"{seq}",
+                        "type": event.type,
+                        "outgoing": False,
+                        "received_at": event.received_at,
+                        "payload": incoming.raw.decode(),
+                    }
+                )
         with engine.begin() as connection:
             connection.execute(journal.insert(), rows)
     seconds = time.perf_counter() - started
