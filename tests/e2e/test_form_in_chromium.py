@@ -56,6 +56,7 @@ def address(runtime: EmbeddedRunner) -> Iterator[str]:
     services = installation.services(runtime, Ticking(at(hours=3)), public_url="http://ask.example.com")
     app = Litestar(
         [*form.routes(services), *phone.routes(services), *assets.routes()],
+        guards=[installation.as_local],
         before_send=[response_hook("public")],
         exception_handlers=HANDLERS,
         openapi_config=None,
