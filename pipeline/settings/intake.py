@@ -50,7 +50,7 @@ class IntakeSettings(SettingsGroup):
         8 << 20, ge=1_024, description="maximum size in bytes of the body of a request with events"
     )
     max_concurrent_body_bytes: int = Field(
-        16 << 20,
+        12 << 20,
         ge=1_024,
         description="maximum size in bytes of all requests with events that are read, checked and stored at once. "
         "Further ones wait, and get 503 if that takes too long. Decoded, events need several times their size",

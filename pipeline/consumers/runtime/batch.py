@@ -21,6 +21,8 @@ from pipeline.store.people.vault import Vault
 from pipeline.store.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
+BATCH_BYTES = 16 << 20
+"""Bytes of events a transaction: while they are handled, events take several times that."""
 
 
 class PoisonMessage(Exception):

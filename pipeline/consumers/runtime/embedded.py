@@ -21,6 +21,7 @@ from pipeline.consumers import intake
 from pipeline.consumers.intake import Incoming, IngestOutcome, IngestResult
 from pipeline.consumers.routing import PROCESSORS, TIMERS
 from pipeline.consumers.runtime.batch import (
+    BATCH_BYTES,
     PoisonMessage,
     load_ask_history,
     numbers_of,
@@ -89,7 +90,7 @@ class EmbeddedRunner:
             poison: dict[int, BadEvent] = {}
             done = without_poison(partial(self._retrying, self._process_stored, poison), poison)
             total += done
-            if done < self._batch_size:
+            if not done:
                 return total
 
     def tick(self, now: datetime) -> None:
@@ -112,7 +113,7 @@ class EmbeddedRunner:
     def _process_stored(self, poison: dict[int, BadEvent]) -> int:
         started = time.perf_counter()
         with self.store.engine.begin() as connection:
-            rows = journal.read(connection, _position(connection), self._batch_size)
+            rows = _of_bytes(journal.read(connection, _position(connection), self._batch_size), BATCH_BYTES)
             self._store_dead_letters(connection, [row for row in rows if row.seq in poison], poison)
             events = [(row.seq, _decode(row)) for row in rows if row.seq not in poison]
             done = self._process(connection, events)
@@ -218,6 +219,16 @@ class _EventSequence:
 def _position(connection: Connection) -> int:
     """The sequence number of the last event processed. Locked until commit, so there is one runner at a time."""
     return int(state.get(connection, POSITION, lock=True) or 0)
+
+
+def _of_bytes(rows: Sequence[Stored], most: int) -> Sequence[Stored]:
+    """As many of the first rows as have at most so many characters together; one at least."""
+    total = 0
+    for n, row in enumerate(rows):
+        total += len(row.payload)
+        if n and total > most:
+            return rows[:n]
+    return rows
 
 
 def _decode(row: Stored) -> Event:
