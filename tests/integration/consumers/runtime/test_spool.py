@@ -304,13 +304,13 @@ def test_a_call_that_cannot_be_handled_is_set_aside_and_retried_at_the_next_star
     assert (SID in handled(endpoint), endpoint.files, spooled("set_aside")) == (True, [], 0)
 
 
-def fails_on(word: str, merge: Callable[..., Any]) -> Callable[..., Any]:
-    def _merge(statement: Any, parsed: Any) -> Any:
+def fails_on(word: str, state: Callable[..., Any]) -> Callable[..., Any]:
+    def _state(parsed: Any, earlier_comment: Any) -> Any:
         if parsed.comment and word in parsed.comment:
             raise KeyError(parsed.comment)
-        return merge(statement, parsed)
+        return state(parsed, earlier_comment)
 
-    return _merge
+    return _state
 
 
 def test_a_call_altered_on_disk_is_set_aside(endpoint: WebhookEndpoint) -> None:
