@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.silence.sources import SOURCE
 from pipeline.domain.access.principal import LOCAL
 from pipeline.store.db.engine import reading
 from pipeline.store.reads import reports
@@ -41,7 +42,7 @@ def test_the_customer_is_not_asked_whether_an_ended_order_is_here(
     assert figures(runtime)[f"not_asked:{reason}"] == 1, "at once"
     runtime.tick(at(days=30))
     assert rows(runtime, asks) == []
-    assert rows(runtime, timers) == []
+    assert {timer["kind"] for timer in rows(runtime, timers)} == {SOURCE}, "its sources are watched"
     assert ("risk:unreachable" in figures(runtime)) is (reason != "cancelled")
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.consumers.cases.recording import CASE_DUE
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
+from pipeline.consumers.silence.sources import SOURCE
 from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.asking.policy import Policy
 from pipeline.store.db.engine import reading
@@ -40,7 +42,7 @@ def test_a_delivery_is_asked_about_answered_and_compared(runtime: EmbeddedRunner
     assert {signal: seen["x"] for signal, seen in pair["observations"].items()} == {"on_time": 1.0, "experience": 1.0}
     assert rows(runtime, asks)[0]["state"] == "answered"
     assert rows(runtime, answers)[0]["comment"] == "Nobody came before two."
-    assert rows(runtime, timers) == []
+    assert {timer["kind"] for timer in rows(runtime, timers)} == {SOURCE, CASE_DUE}, "of the complaint, and of sources"
     counted = figures(runtime)
     assert (counted["asked"], counted["answered"], counted["on_time:10"], counted["on_time:detractor"]) == (1, 1, 1, 1)
 
