@@ -234,7 +234,7 @@ GUARDS = (
         "        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):\n",
         "        if not event_id:\n",
         (
-            "tests/integration/web/test_forms.py::"
+            "tests/integration/web/form/test_forms.py::"
             "test_sixty_submissions_at_once_leave_no_more_answers_than_the_limit[sqlite]",
         ),
     ),
@@ -246,7 +246,7 @@ GUARDS = (
         '        answer = event_of(link, "", opened, statement_of(opened, None), services.now())\n'
         "        await services.submit([answer.event])\n"
         "        shown = _shown(request, link)\n",
-        ("tests/integration/web/test_forms.py::test_a_hundred_prefetches_leave_it_unanswered[sqlite]",),
+        ("tests/integration/web/form/test_forms.py::test_a_hundred_prefetches_leave_it_unanswered[sqlite]",),
     ),
 )
 

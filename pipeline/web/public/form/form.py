@@ -12,6 +12,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from pipeline.consumers.intake import Incoming
 from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.events.contract import SETTLED
 from pipeline.notifiers.wording.languages import accepted_languages, best_language, languages, translations
@@ -115,22 +116,27 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         now = services.now()
         stated = statement_of(submission, link.current.statement if link.current else None)
         event_id, event = event_of(link, form_id, submission, stated, now)
-        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):
+        if not await _submitted(link, event_id, event):
             return pages.closed(None, Closed(), language)
-        await services.submit([event])
         # None in a cluster, where a worker stores the answer a moment later.
         current = None if link.by_anyone else await to_thread.run_sync(partial(_read_back, services, link))
         sent = current or CurrentAnswer(stated, now, 1, SOURCE, event_id)
         return pages.recorded(link, language, sent, just_sent=True)
+
+    async def _submitted(link: Link, event_id: str, event: Incoming) -> bool:
+        """Store an answer, unless the link has had as many as it takes."""
+        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):
+            return False
+        await services.submit([event])
+        return True
 
     async def _record_settled(link: Link, language: str, fields: list[tuple[str, str]], form_id: str) -> Response[str]:
         sent = validate_settled(fields, translations(language).gettext)
         if sent.error:
             return pages.settled(link, language, sent, status=422)
         event_id, event = settled_event(link, form_id, sent, services.now())
-        if not await to_thread.run_sync(partial(admit, services.store.engine, link, event_id)):
+        if not await _submitted(link, event_id, event):
             return pages.closed(None, Closed(), language)
-        await services.submit([event])
         return pages.settled(link, language, sent, said=OPTIONS[sent.chosen])
 
     return [show_start, show_form, submit_form, *brand.routes(services.settings)]
