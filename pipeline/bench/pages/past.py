@@ -15,6 +15,7 @@ from pipeline.domain.events.contract import Event
 from pipeline.domain.events.decoding import decode_stored
 from pipeline.domain.orders.claims import claim_of
 from pipeline.domain.orders.dialogue import Ask
+from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import contribution
 from pipeline.store.db.bulk import Row, insert
@@ -22,6 +23,7 @@ from pipeline.store.journal import state
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders import figures
 from pipeline.store.orders.memberships import membership_text
+from pipeline.store.orders.orders import list_existing
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.orders import claims, orders
@@ -35,7 +37,11 @@ def write(connection: Connection, journal: Journal, levels: tuple[Level, ...], m
     """Store these orders with their events in the caller's transaction, as processed."""
     known = [_Known(order) for order in made]
     entries = [entry for one in known for entry in one.entries]
-    insert(connection, orders, [one.row(levels) for one in known])
+    rows = [one.row(levels) for one in known]
+    listed = list_existing(
+        connection, [(one["order_id"], one["facts"], one["dialogue"], one["counted"]) for one in rows]
+    )
+    insert(connection, orders, [row | {"counted": listed[row["order_id"]]} for row in rows])
     insert(connection, claims, [one.claim_row for one in known])
     insert(connection, asks, [row for one in known for row in one.ask_rows])
     insert(connection, answers, [row for one in known for row in one.answer_rows])
@@ -95,7 +101,9 @@ class _Known:
         dialogue.add_ask(Ask(data.contact_id, data.purpose, event.time, dialogue.claim))
         row = {"order_id": data.order_id, "contact_id": data.contact_id, "purpose": data.purpose}
         row |= {"account_id": self.order.facts.latest.account.id, "decided_at": event.time}
-        self.ask_rows.append(row | {"channel": data.channel, "state": "answered"})
+        contact = contact_of(self.order.facts, data.contact_id)
+        row |= {"channel": data.channel, "state": "answered", "role": contact.role if contact else None}
+        self.ask_rows.append(row)
 
     def answered(self, event: Event) -> None:
         self.order.dialogue.apply_answer(event)

@@ -17,7 +17,7 @@ from pipeline.store.db.engine import reading as reading_of
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
-from pipeline.store.schema.orders import claims, orders, rollup_sums, rollups
+from pipeline.store.schema.orders import claims, order_list, order_terms, orders, rollup_sums, rollups, search_parts
 from pipeline.store.schema.people import person_orders
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
@@ -31,7 +31,17 @@ ONLY_EVIDENCE = ("placed", "compared", "signs")
 def rows(engine: Engine) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with reading_of(engine) as connection:
-        for table in (claims, asks, answers, person_orders, rollups, rollup_sums):
+        for table in (
+            claims,
+            asks,
+            answers,
+            person_orders,
+            rollups,
+            rollup_sums,
+            order_list,
+            order_terms,
+            search_parts,
+        ):
             found[table.name] = sorted(map(repr, connection.execute(select(table))))
         found["orders"] = []
         for row in connection.execute(select(orders).order_by(orders.c.order_id)):

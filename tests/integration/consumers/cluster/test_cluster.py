@@ -61,7 +61,7 @@ POLICY = Policy(account_cap=2, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
 few = hypothesis_settings(max_examples=3, phases=(Phase.generate,))
 # Tables with the positions of the cluster's processes. All other tables are the same in both modes.
-BOOKKEEPING = {"outbox", "handled", "state"}
+BOOKKEEPING = {"outbox", "handled", "state", "source_slots"}  # the slots in which a runner was seen follow its batches
 
 
 @pytest.fixture(scope="module")
