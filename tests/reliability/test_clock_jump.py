@@ -74,8 +74,11 @@ def doctor(folder: Path, *options: str) -> dict[str, Any]:
 
 
 def newest_receipt(folder: Path) -> datetime:
+    """The newest event of a source. An event of a timer has the time for which the timer was set, also under a clock
+    that somebody accepted by mistake."""
+    newest = "SELECT max(received_at) FROM journal WHERE source = 'erp'"
     with closing(sqlite3.connect(folder / "unvarnished.db")) as connection:
-        (text,) = connection.execute("SELECT max(received_at) FROM journal").fetchone()
+        (text,) = connection.execute(newest).fetchone()
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
