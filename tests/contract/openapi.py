@@ -52,7 +52,7 @@ def installation(folder: Path) -> Iterator[list[Run]]:
     """A running installation with a delivered order and an open question, and the runs against it."""
     up = Up(folder, NOTIFIER="phone", QUIET_HOURS="00:00-00:00", SKIP_HOLIDAYS="false", **_LIMITS)
     try:
-        key = _key(folder)
+        key = new_key(folder)
         now = datetime.now(UTC)
         order = completed("SO-1", now - timedelta(hours=1), dimensions={"region": "North", "depot": "Lyon"})
         for event in (order, scanned("SO-1", now)):
@@ -62,8 +62,8 @@ def installation(folder: Path) -> Iterator[list[Run]]:
         yield [
             run
             for name, url, document, token, known in (
-                ("public", public, _document(up.public), key, link),
-                ("internal", internal, _document(up.internal), TOKEN, {"path.order_id": "SO-1", "query.id": "SO-1"}),
+                ("public", public, openapi_of(up.public), key, link),
+                ("internal", internal, openapi_of(up.internal), TOKEN, {"path.order_id": "SO-1", "query.id": "SO-1"}),
             )
             for run in (
                 Run(f"{name} listener, with credentials", document, url, token, known),
@@ -75,7 +75,7 @@ def installation(folder: Path) -> Iterator[list[Run]]:
         up.close()
 
 
-def _key(folder: Path) -> str:
+def new_key(folder: Path) -> str:
     command = (sys.executable, "-m", "pipeline", "keys", "create", "schemathesis")
     done = subprocess.run(
         command, env=environment(folder), capture_output=True, text=True, check=True, timeout=PATIENCE
@@ -88,7 +88,7 @@ def _link(up: Up) -> str | None:
     return found and found[1].decode()
 
 
-def _document(port: int) -> str:
+def openapi_of(port: int) -> str:
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with closing(connection):
         connection.request("GET", "/openapi.json", headers={"authorization": f"Bearer {TOKEN}"})

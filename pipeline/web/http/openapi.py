@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
+from litestar.types import Method
 from msgspec import Struct
 
 from pipeline.domain.access.permissions import Permission
@@ -73,7 +74,14 @@ def config(title: str, scheme: str, description: str, access: dict[str, Any]) ->
             security_schemes={scheme: SecurityScheme(type="http", scheme="bearer", description=description)}
         ),
         use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
     )
+
+
+def _operation_id(handler: HTTPRouteHandler, _method: Method, _path: object) -> str:
+    """The name of the operation, from which generators of clients make a function's: its handler's, as `listOrders`."""
+    first, *others = handler.handler_name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 class _Document(JsonRenderPlugin):

@@ -61,14 +61,14 @@ def routes(engine: Engine, check: ReadinessCheck) -> list[ControllerRouterHandle
     database = _Database(engine)
 
     @get("/livez", opt=OPEN, summary="Liveness: the process responds")
-    async def livez() -> Healthy:
+    async def get_liveness() -> Healthy:
         return Healthy()
 
     async def _problems() -> Sequence[str]:
         return [*check(), *await database.problems()]
 
     @get("/readyz", opt=OPEN, summary="Readiness: the process can work now")
-    async def readyz() -> Healthy:
+    async def get_readiness() -> Healthy:
         problems = await _problems()
         if problems:
             raise Problem(503, "; ".join(problems), headers={"Retry-After": "5"})
@@ -79,7 +79,7 @@ def routes(engine: Engine, check: ReadinessCheck) -> list[ControllerRouterHandle
         metrics.READY.set(not await _problems())
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return [livez, readyz, metrics_page]
+    return [get_liveness, get_readiness, metrics_page]
 
 
 def queue_problems(queue: WriteQueue) -> ReadinessCheck:

@@ -67,7 +67,7 @@ def routes(services: Services) -> list[Router]:
     """`GET` and `POST /v1/corrections`, `POST /v1/corrections/{id}/confirm`."""
 
     @get("/", opt=_NEEDS, sync_to_thread=True, summary="Corrections that wait for a second user")
-    def waiting(request: _Request) -> list[WaitingOut]:
+    def list_corrections(request: _Request) -> list[WaitingOut]:
         with reading(services.store.engine) as connection:
             found = corrections.waiting_for(connection, principal_of(request))
         return [_out(*one) for one in found]
@@ -79,7 +79,7 @@ def routes(services: Services) -> list[Router]:
         summary="Propose how the newest answer of a contact is to be read",
         responses=problems(404, 409, 422),
     )
-    async def propose(request: _Request, data: JSONBody[CorrectionIn]) -> ProposedOut:
+    async def propose_correction(request: _Request, data: JSONBody[CorrectionIn]) -> ProposedOut:
         wish = Wish(data.order_id, data.contact_id, data.reading)
         proposed = await to_thread.run_sync(partial(_propose, services, principal_of(request), wish, _origin(request)))
         return ProposedOut(*proposed)
@@ -91,10 +91,12 @@ def routes(services: Services) -> list[Router]:
         summary="Confirm a correction of somebody else",
         responses=problems(404, 409, 422),
     )
-    async def confirm(request: _Request, correction_id: FromPath[Annotated[str, Meta(max_length=64)]]) -> None:
-        await to_thread.run_sync(confirm_correction, services, request, correction_id)
+    async def confirm_correction(
+        request: _Request, correction_id: FromPath[Annotated[str, Meta(max_length=64)]]
+    ) -> None:
+        await to_thread.run_sync(confirm_waiting, services, request, correction_id)
 
-    handlers: list[Any] = [waiting, propose, confirm]
+    handlers: list[Any] = [list_corrections, propose_correction, confirm_correction]
     return [Router("/v1/corrections", route_handlers=handlers, tags=["corrections"])]
 
 
@@ -110,7 +112,7 @@ def _propose(services: Services, author: Principal, wish: Wish, origin: str) -> 
     return _in_transaction(services, _do)
 
 
-def confirm_correction(services: Services, request: _Request, correction_id: str) -> None:
+def confirm_waiting(services: Services, request: _Request, correction_id: str) -> None:
     """Confirm a correction as who sends the request. Raises NotFoundException, and Problem 409 if they may not."""
     second, origin = principal_of(request), _origin(request)
     _in_transaction(

@@ -60,7 +60,7 @@ def routes(services: Services) -> list[Router]:
     store = services.store
 
     @get("/inbox", opt=_READ, sync_to_thread=True, summary="Replies that a person has to read, the oldest first")
-    def waiting(
+    def list_inbox(
         request: _Request,
         limit: Annotated[int, QueryParameter(description=f"entries to return, 1 to {MOST}")] = MOST,
         after: Annotated[str | None, QueryParameter(description="id of the last entry seen")] = None,
@@ -82,7 +82,7 @@ def routes(services: Services) -> list[Router]:
             return conversation_of(connection, store, viewer, READER, item)
 
     @get("/inbox/{item_id:str}", opt=_READ, summary="One reply with its conversation", responses=problems(404))
-    async def one(request: _Request, item_id: ItemId) -> InboxConversation:
+    async def get_inbox_item(request: _Request, item_id: ItemId) -> InboxConversation:
         return await to_thread.run_sync(_one, principal_of(request), item_id)
 
     @post(
@@ -92,12 +92,12 @@ def routes(services: Services) -> list[Router]:
         summary="Confirm or correct a reading",
         responses=problems(404, 409, 422),
     )
-    async def decide(request: _Request, item_id: ItemId, data: JSONBody[DecisionIn]) -> DecisionOut:
+    async def decide_inbox_item(request: _Request, item_id: ItemId, data: JSONBody[DecisionIn]) -> DecisionOut:
         if (data.decision == "correct") != (data.reading is not None):
             raise Problem(400, "is given with the decision `correct`, and only with it", "reading")
         return DecisionOut(await to_thread.run_sync(submit, services, request, item_id, data.reading))
 
-    return [Router("/v1", route_handlers=[waiting, one, decide], tags=["inbox"])]
+    return [Router("/v1", route_handlers=[list_inbox, get_inbox_item, decide_inbox_item], tags=["inbox"])]
 
 
 def submit(services: Services, request: _Request, item_id: str, given: Reading | None) -> Outcome:

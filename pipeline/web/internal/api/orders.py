@@ -78,7 +78,7 @@ def routes(services: Services) -> list[Router]:
         summary="One order with its timeline",
         responses=problems(404),
     )
-    def order(
+    def get_order(
         request: _Request, order_id: Annotated[str, PathParameter(description="order id, case-sensitive")]
     ) -> OrderView:
         return _order(services, principal_of(request), order_id.removeprefix("/"))
@@ -90,7 +90,7 @@ def routes(services: Services) -> list[Router]:
         summary="Orders by filters, page by page; with `id` one order",
         responses=problems(404),
     )
-    def order_list_or_order(
+    def list_orders(
         request: _Request,
         order_id: Id = None,
         verdict: TheVerdict = None,
@@ -114,7 +114,7 @@ def routes(services: Services) -> list[Router]:
         )
         return _page(services, viewer, given, limit, after)
 
-    return [Router("/v1", route_handlers=[order, order_list_or_order], tags=["orders"])]
+    return [Router("/v1", route_handlers=[get_order, list_orders], tags=["orders"])]
 
 
 def _page(services: Services, viewer: Principal, given: Given, limit: int, after: str | None) -> OrderPage:

@@ -51,7 +51,7 @@ def routes(services: Services) -> list[Router]:
     """`GET /v1/report`, `/v1/alerts`, `/v1/segments` and `/v1/version`."""
 
     @get("/report", opt=_FIGURES, sync_to_thread=True, summary="Compare claimed and experienced performance")
-    def report(request: _Request, by: By = None, first: First = None, last: Last = None) -> ReportOut:
+    def get_report(request: _Request, by: By = None, first: First = None, last: Last = None) -> ReportOut:
         principal = principal_of(request)
         with reading(services.store.engine) as connection:
             report_filter = parse_filter(services.current_setup(connection), by, first, last)
@@ -64,13 +64,13 @@ def routes(services: Services) -> list[Router]:
         sync_to_thread=True,
         summary="Alerts: segments whose customers contradict the claim, oldest first",
     )
-    def alerts(request: _Request) -> list[AlertOut]:
+    def list_alerts(request: _Request) -> list[AlertOut]:
         with reading(services.store.engine) as connection:
             found = alerts_as_of(connection, principal_of(request), clock_of(connection).date())
         return [alert_of(alert) for alert in found]
 
     @get("/segments", opt=_FIGURES, sync_to_thread=True, summary="Levels and their segments")
-    def segments(request: _Request) -> list[LevelOut]:
+    def list_segments(request: _Request) -> list[LevelOut]:
         principal = principal_of(request)
         with reading(services.store.engine) as connection:
             return [
@@ -84,9 +84,9 @@ def routes(services: Services) -> list[Router]:
         sync_to_thread=True,
         summary="Version of the data, to detect changes cheaply",
     )
-    def version(request: _Request) -> VersionOut:
+    def get_version(request: _Request) -> VersionOut:
         with reading(services.store.engine) as connection:
             return VersionOut(*version_of(connection, principal_of(request), services.store), clock_of(connection))
 
-    handlers: list[Any] = [report, alerts, segments, version]
+    handlers: list[Any] = [get_report, list_alerts, list_segments, get_version]
     return [Router("/v1", route_handlers=handlers, tags=["read"])]

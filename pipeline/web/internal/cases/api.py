@@ -66,7 +66,7 @@ def routes(services: Services) -> list[Router]:
     """`GET /v1/cases`, `GET /v1/cases/{id}`, `POST /v1/cases/{id}/{act}` and `POST /v1/inbox/{item_id}/case`."""
 
     @get("/cases", opt=_READ, sync_to_thread=True, summary="Cases, those that are due first at the front")
-    def case_list(
+    def list_cases(
         request: _Request, closed: Closed = False, owner: Owner = None, limit: Limit = MOST, after: After = None
     ) -> CasesOut:
         viewer = principal_of(request)
@@ -80,7 +80,7 @@ def routes(services: Services) -> list[Router]:
         return CasesOut(*counted, [case_out(case) for case in found[:limit]], more)
 
     @get("/cases/{case_id:str}", opt=_READ, sync_to_thread=True, summary="One case", responses=problems(404))
-    def one_case(request: _Request, case_id: FromPath[str]) -> CaseDetail:
+    def get_case(request: _Request, case_id: FromPath[str]) -> CaseDetail:
         with reading(services.store.engine) as connection:
             found = detail_of(connection, services.store, principal_of(request), case_id)
         if found is None:
@@ -113,7 +113,7 @@ def routes(services: Services) -> list[Router]:
     def open_case(request: _Request, item_id: FromPath[str], data: JSONBody[RequestIn]) -> CaseOut:
         return case_out(acts.open_for_reply(services, principal_of(request), item_id, data.request))
 
-    return [Router("/v1", route_handlers=[case_list, one_case, act_on_case, open_case], tags=["cases"])]
+    return [Router("/v1", route_handlers=[list_cases, get_case, act_on_case, open_case], tags=["cases"])]
 
 
 def detail_of(connection: Connection, store: Store, viewer: Principal, case_id: str) -> CaseDetail | None:

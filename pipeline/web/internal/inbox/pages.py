@@ -18,7 +18,7 @@ from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
-from pipeline.web.internal.api.corrections import confirm_correction
+from pipeline.web.internal.api.corrections import confirm_waiting
 from pipeline.web.internal.api.inbox import submit
 from pipeline.web.internal.inbox.corrections import corrections_for
 from pipeline.web.internal.inbox.views import WHY, conversation_of, entries_of, reading_in_words
@@ -97,7 +97,7 @@ def routes(services: Services) -> list[Any]:
     @post("/corrections/{correction_id:str}/confirm", opt=_DECIDE, include_in_schema=False)
     async def confirm(request: _Request, correction_id: FromPath[str]) -> Response[Any]:
         try:
-            await to_thread.run_sync(confirm_correction, services, request, correction_id)
+            await to_thread.run_sync(confirm_waiting, services, request, correction_id)
         except Problem as problem:
             status = HTTPStatus(problem.status_code)
             return await to_thread.run_sync(_inbox_page, request, "", problem.detail, status)

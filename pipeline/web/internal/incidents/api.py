@@ -44,7 +44,7 @@ def routes(services: Services) -> list[Router]:
         sync_to_thread=True,
         summary="Incidents that go on, those that affect most orders first",
     )
-    def incident_list(request: _Request, limit: Limit = MOST, after: After = None) -> list[IncidentOut]:
+    def list_incidents(request: _Request, limit: Limit = MOST, after: After = None) -> list[IncidentOut]:
         number = None if after is None else number_of(after)
         if after is not None and number is None:
             reject("after", "is not the id of an incident")
@@ -58,7 +58,7 @@ def routes(services: Services) -> list[Router]:
         summary="One incident: acts, accounts and orders",
         responses=problems(404),
     )
-    def incident(request: _Request, incident_id: FromPath[str]) -> IncidentDetail:
+    def get_incident(request: _Request, incident_id: FromPath[str]) -> IncidentDetail:
         number, viewer = number_of(incident_id), principal_of(request)
         with reading(services.store.engine) as connection:
             found = None if number is None else read.find(connection, viewer, number)
@@ -84,4 +84,4 @@ def routes(services: Services) -> list[Router]:
         fields = {name: value for name in ActIn.__struct_fields__ if (value := getattr(data, name)) is not None}
         return incident_of(acts.perform(services, principal_of(request), incident_id, act, fields))
 
-    return [Router("/v1", route_handlers=[incident_list, incident, act_on_incident], tags=["incidents"])]
+    return [Router("/v1", route_handlers=[list_incidents, get_incident, act_on_incident], tags=["incidents"])]

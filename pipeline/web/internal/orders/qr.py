@@ -33,7 +33,7 @@ def routes(services: Services) -> list[Any]:
         summary="The code on an order's delivery note",
         responses=problems(404) | {200: ResponseSpec(bytes, False, "The picture", media_type="image/svg+xml")},
     )
-    def qr(request: _Request, order_id: FromPath[str], format: FromQuery[str] = "svg") -> Response[bytes]:
+    def get_qr_picture(request: _Request, order_id: FromPath[str], format: FromQuery[str] = "svg") -> Response[bytes]:
         """A picture (`format` svg or png) of the link to the order's form, for whoever receives the goods.
 
         The order need not be known yet. If it is, the reader has to see it. The code of an order is always the same.
@@ -51,4 +51,4 @@ def routes(services: Services) -> list[Any]:
         content = qr_code.picture(link, "png" if format == "png" else "svg")
         return Response(content, media_type=_MEDIA_TYPES[format])
 
-    return [qr]
+    return [get_qr_picture]

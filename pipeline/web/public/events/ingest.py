@@ -124,7 +124,6 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
         opt=protected_by(Protection.API_KEY),
         status_code=202,
         operation_class=_IngestOperation,
-        operation_id="takeEvents",
         summary="Send events",
         description=(
             "The response is sent when the events are durable. Each event is checked separately: 202 if all were "
@@ -136,7 +135,7 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
         | {207: ResponseSpec(IngestResponse, False, "Some events were stored; those in `refused` were not")},
         request_max_body_size=limits.max_events_body_bytes,
     )
-    async def ingest_events(request: Request[Any, Any, Any]) -> Response[IngestResponse]:
+    async def take_events(request: Request[Any, Any, Any]) -> Response[IngestResponse]:
         key = await keys.check(request)
         try:
             async with budget.use(_size(request, limits.max_events_body_bytes), _WAIT_SECONDS):
@@ -166,7 +165,6 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
         http_method=[HttpMethod.OPTIONS],
         status_code=200,
         media_type=MediaType.TEXT,
-        operation_id="allowEvents",
         summary="Ask for permission to deliver events",
         description=(
             "The validation of CloudEvents webhooks, as Azure Event Grid does it: `WebHook-Request-Origin` is answered "
@@ -183,7 +181,7 @@ def routes(services: Services) -> list[ControllerRouterHandler]:
             headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
         return Response("", media_type=MediaType.TEXT, headers=headers)
 
-    return [allow_events, ingest_events]  # in this order: otherwise the framework adds an OPTIONS of its own
+    return [allow_events, take_events]  # in this order: otherwise the framework adds an OPTIONS of its own
 
 
 def _size(request: Request[Any, Any, Any], largest: int) -> int:
