@@ -45,10 +45,10 @@ def dump(engine: Engine, leave_out: Collection[str] = (), columns: dict[str, set
 
 
 def raw_dump(engine: Engine) -> str:
-    """Everything that is stored, as it is stored."""
+    """Everything that is stored, as it is stored; the `repr` of a row would leave out the middle of long texts."""
     with reading(engine) as connection:
         return "\n".join(
-            repr(row) for table in metadata.sorted_tables for row in connection.execute(select(table)).all()
+            repr(tuple(row)) for table in metadata.sorted_tables for row in connection.execute(select(table)).all()
         )
 
 

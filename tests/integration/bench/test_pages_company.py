@@ -42,7 +42,7 @@ def rows(engine: Engine) -> dict[str, list[str]]:
             order_terms,
             search_parts,
         ):
-            found[table.name] = sorted(map(repr, connection.execute(select(table))))
+            found[table.name] = sorted(repr(tuple(row)) for row in connection.execute(select(table)))
         found["orders"] = []
         for row in connection.execute(select(orders).order_by(orders.c.order_id)):
             dialogue: dict[str, Any] = msgspec.json.decode(row.dialogue)

@@ -87,7 +87,7 @@ def essence(databases: Databases, events: list[ReceivedEvent]) -> dict[str, Any]
             return {
                 "facts": facts,
                 "claims": claims,
-                "answers": sorted(opened(connection, repr(row)) for row in connection.execute(select(*columns))),
+                "answers": sorted(opened(connection, repr(tuple(row))) for row in connection.execute(select(*columns))),
                 "figures": sorted(map(repr, connection.execute(counted))),
             }
 

@@ -34,7 +34,7 @@ def final_state(engine: Engine) -> FinalState:
         return {
             "facts": sorted(opened(connection, facts)),
             "claims": sorted(claims),
-            "answers": sorted(opened(connection, [*map(repr, connection.execute(select(*columns)))])),
+            "answers": sorted(opened(connection, [repr(tuple(row)) for row in connection.execute(select(*columns))])),
             "figures": sorted(map(repr, connection.execute(counted))),
             "asks": sorted(map(repr, live)),
         }

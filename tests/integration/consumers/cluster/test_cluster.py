@@ -108,7 +108,7 @@ def essence(engine: Engine) -> dict[str, Any]:
         return {
             "facts": {row.order_id: without_places(opened(connection, row.facts)) for row in found},
             "claims": {row.order_id: msgspec.json.decode(row.dialogue, type=Dialogue).claim for row in found},
-            "answers": sorted(opened(connection, repr(row)) for row in connection.execute(select(*columns))),
+            "answers": sorted(opened(connection, repr(tuple(row))) for row in connection.execute(select(*columns))),
             "asks": sorted(map(repr, connection.execute(put))),
             "figures": sorted(map(repr, connection.execute(select(rollups).where(rollups.c.n != 0)))),
         }

@@ -124,7 +124,7 @@ def test_a_carrier_retracts_by_the_tracking_number(runtime: EmbeddedRunner, firs
 def test_who_signed_for_a_number_is_sealed_like_any_name(runtime: EmbeddedRunner) -> None:
     ingest(runtime, order(), tracked("1Z999", at(hours=2), signed_by="Dana at the dock"))
     with reading(runtime.engine) as connection:
-        everything = "".join(str(row) for row in connection.execute(select(tracked_events)))
+        everything = "".join(str(tuple(row)) for row in connection.execute(select(tracked_events)))
     assert "Dana" not in everything
     assert delivered(runtime) == {"SO-1": at(hours=2)}
 

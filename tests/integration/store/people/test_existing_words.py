@@ -125,7 +125,9 @@ def everything_of(engine: Engine) -> str:
         else:
             names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         tables = [*connection.execute(text(names)).scalars(), *(["pg_stats"] if "pg_" in names else [])]
-        return "\n".join(repr(row) for name in tables for row in connection.execute(text(f"SELECT * FROM {name}")))
+        return "\n".join(
+            repr(tuple(row)) for name in tables for row in connection.execute(text(f"SELECT * FROM {name}"))
+        )
 
 
 def test_an_interrupted_migration_goes_on_where_it_stopped(
