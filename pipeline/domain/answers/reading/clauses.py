@@ -26,6 +26,7 @@ KINDS = (
     *("not_received", "not_late", "late", "early", "on_time", "complete", "missing", "damaged", "wrong", "arrived"),
     *("problem", "all_good", "yes", "no", "ok"),
 )
+_ONLY_WITH_NOT = "し か"  # Japanese "only", which always comes with a negation
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
 BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
 _DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
@@ -151,7 +152,11 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
         ):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
-            negated ^= _joined(parts, kinds, last_fact)
+            if not (
+                _ONLY_WITH_NOT in parts[last_fact][1].text
+                or any(one.means("papers") for _, one in parts[last_fact + 1 : position])  # they are denied
+            ):
+                negated ^= _joined(parts, kinds, last_fact)
             last_fact = None
         elif since is not None and part.means("and", "only"):
             since = None

@@ -20,6 +20,7 @@ from pipeline.domain.answers.reading.implied import (
     as_agreed,
     as_due,
     counted_short,
+    excepted,
     lacks,
     no_goods,
     no_papers,
@@ -64,6 +65,7 @@ _PLAIN: dict[str, Fact | None] = {
     "no": "no",
 }
 _UNREAL: dict[Fact, Fact] = {"on_time": "late", "complete": "incomplete"}  # "10 if it had been on time"
+_GOOD_OR_TIME = ("on_time", "late", "complete", "all_good", "yes", "arrived")
 _GOOD: frozenset[Fact] = frozenset({"on_time", "complete", "all_good", "yes", "arrived"})
 
 
@@ -71,7 +73,7 @@ def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
     if not text.says(
-        *KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour"
+        *KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour", "except"
     ):
         return found
     elsewhere = False
@@ -96,7 +98,9 @@ def stated(text: Passage) -> list[Stated]:
         if clause.question:
             facts = [] if _is_denied(clauses, clause) else [one for one in facts if one.fact not in _GOOD]
         found += facts
-    if text.says("colour") and not any(one.fact == "wrong_item" for one in found):
+    if text.says("except") and all(one.fact in _GOOD_OR_TIME for one in found):
+        found += excepted(text)
+    if text.says("colour", "variant") and not any(one.fact == "wrong_item" for one in found):
         found += other_colour(text)
     counted = text.says("ordered", "score_of", "only") and text.says("digits", "number")
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
@@ -221,10 +225,23 @@ def _is_mistyped(parts: Sequence[tuple[int, Part]], position: int) -> bool:
 
 def _is_elsewhere(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None], position: int) -> bool:
     """Whether a condition is that of a number, an address, a gate or a truck."""
+    if kinds[position] == "missing":
+        return _is_of_driver(parts, position)
+    if kinds[position] == "late" and parts[position][1].means("slow"):
+        return any(one.means("action") for _, one in parts[:position])  # "unloading was slow"
     if kinds[position] not in ("wrong", "damaged"):
         return False
     around = (*reversed(parts[max(0, position - 3) : position]), *parts[position + 1 : position + 4])
     near = [one for _, one in around if not one.means("light")]
     if any(one.means("goods", "packages", "papers", "damaged") for one in near):
         return False
-    return any(one.means("place", "vehicle", "wrong_number", "message") for one in near[:2])
+    return any(one.means("place", "vehicle", "wrong_number", "message") for one in near[:2]) or (
+        kinds[position] == "damaged" and any(one.means("vehicle") for one in near)
+    )
+
+
+def _is_of_driver(parts: Sequence[tuple[int, Part]], position: int) -> bool:
+    """Whether what is missing is the driver's: "the driver had no helmet"."""
+    if any(one.means("goods", "packages", "papers", "partial", "every") for _, one in parts):
+        return False
+    return any(one.means("vehicle") for _, one in parts[max(0, position - 3) : position])

@@ -1,6 +1,6 @@
 """Facts that no single word states: counts, colours and hours that differ, and things that are only denied."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from pipeline.domain.answers.reading.clauses import OF_ARRIVAL, Clause, Stated, kind_of
@@ -8,6 +8,7 @@ from pipeline.domain.answers.reading.passage import Part, Passage
 
 _LAST_HOUR = 24
 _NEAR = 10  # parts between two numbers that belong together
+_NO_GOODS = ("vehicle", "place", "unit", "day", "time_noun", "service", "action", "message", "papers", "hours", "detail")
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 
 
@@ -31,12 +32,43 @@ def as_due(text: Passage, clause: Clause, sentence: Sequence[Part]) -> list[Stat
 
 
 def other_colour(text: Passage) -> list[Stated]:
-    """ "Ordered blue, got red": one colour was ordered and another came."""
-    named = [(index, part) for index, part in enumerate(text.parts) if part.means("colour")]
+    """ "Ordered blue, got red": one colour or variant was ordered and another came."""
+    named = [(index, part) for index, part in enumerate(text.parts) if part.means("colour", "variant")]
     if len(named) != 2 or named[0][1].text == named[1][1].text or not text.says("ordered", "wish"):
+        return []
+    if text.says("vehicle", "place", "unit"):
         return []
     index, part = named[1]
     return [Stated("wrong_item", part.start, part.end, index)]
+
+
+def excepted(text: Passage) -> list[Stated]:
+    """ "All but the hinges": what is excepted from all, and is no truck, place or hour, did not come."""
+    offset = 0
+    for sentence in text.sentences():
+        at = next((index for index, part in enumerate(sentence) if part.means("except")), None)
+        if at is not None and any(part.means("every", "complete") for part in sentence):
+            before = sentence[at].language == "ja"
+            named = sentence[:at] if before else list(_excepted_words(sentence[at + 1 :]))
+            if _may_be_goods(named):
+                first = offset + (0 if before else at + 1)
+                return [Stated("incomplete", named[0].start, named[-1].end, first)]
+        offset += len(sentence)
+    return []
+
+
+def _excepted_words(parts: Sequence[Part]) -> Iterator[Part]:
+    """The words after "except", up to the end of the clause or the next word with "all"."""
+    for part in parts:
+        if part.ends_clause or part.means("every", "complete", "arrived", "but"):
+            return
+        yield part
+
+
+def _may_be_goods(parts: Sequence[Part]) -> bool:
+    if any(part.means(*_NO_GOODS) for part in parts):
+        return False
+    return any(not part.is_sign and (not part.meanings or part.means("goods", "packages", "partial")) for part in parts)
 
 
 def counted_short(text: Passage) -> list[Stated]:

@@ -169,6 +169,10 @@ class Matcher:
         if matches:
             length = self._length(index, matches)
             known = self._tokens[index].text in self._lexicon.words or not self._tokens[index].text.isalpha()
+            if len(self._tokens) == 1 and length == 1:
+                for language, names in matches[1].items():
+                    if "number" in names and language not in UNSPACED:
+                        return self._item(index, 1, language, names)
             for language in self.languages if known else self.languages[:_MOST_MISSPELLED]:
                 if language in matches.get(length, ()):
                     return self._item(index, length, language, matches[length][language])

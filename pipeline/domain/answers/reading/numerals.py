@@ -32,18 +32,23 @@ class Numeral(NamedTuple):
     negated: bool = False
 
 
-def numerals(text: Passage) -> list[Numeral]:
-    """The numbers of a text, in their order."""
+def numerals(text: Passage, scoring: bool = False) -> list[Numeral]:
+    """The numbers of a text, in their order. `scoring`: a score was asked for, so one unknown word may be with it."""
     found: list[Numeral] = []
-    if not text.says("digits", "number", "full_marks"):
+    if not text.says("digits", "number", "full_marks", "off_scale"):
         return found
     parts, index = text.parts, 0
     names = text.says("place", "vehicle", "unit", "hours", "ordered")
     several = sum(part.number is not None for part in parts) > 1
+    unknown = sum(map(_is_unknown, parts))
+    context = _Context(names, several, scoring and not several and not names and unknown == 1)
     while index < len(parts):
         if parts[index].number is not None or parts[index].digits is not None:
-            found.append(_numeral(parts, index, _Context(names, several)))
+            found.append(_numeral(parts, index, context))
             index = found[-1].last
+        elif parts[index].means("off_scale"):
+            found.append(Numeral(-1, "odd", index, index + 1))
+            index += 1
         elif parts[index].means("full_marks"):
             found.append(_full_marks(parts, index))
             index = found[-1].last
@@ -53,10 +58,11 @@ def numerals(text: Passage) -> list[Numeral]:
 
 
 class _Context(NamedTuple):
-    """Of a text: whether it speaks of places or units, and whether it has several numbers."""
+    """Of a text: whether it speaks of places or units, has several numbers, or has one unknown word with a score."""
 
     names: bool
     several: bool
+    one_unknown: bool = False
 
 
 _STRICT = _Context(names=True, several=False)  # "our 3 forklifts": words precede a number that counts
@@ -174,13 +180,15 @@ def _with_unspaced_sign(parts: Sequence[Part], index: int, value: int) -> Numera
 
 
 def _ranged(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
-    """ "7-8", "7 or 8", "seven to eight": neither of the two."""
+    """ "7-8", "7 or 8", "seven to eight", "seven and a half": none of them."""
     step = index + 1
     if step < len(parts) and parts[step].means("score_word") and not parts[step].means("or"):
         step += 1
     if step >= len(parts):
         return None
     link = parts[step]
+    if link.means("half_more"):
+        return Numeral(value, "odd", index, step + 1)
     other = _number_at(parts, step + 1)
     if other is not None and _is_out_of(parts, step + 2):
         return None
@@ -225,6 +233,10 @@ def _single(parts: Sequence[Part], index: int, value: int, context: _Context) ->
     marked = _is_score_word(parts, index - 1) or (_is_score_word(parts, index + 1) and not of_next)
     last = index + 1 if of_next else _skip_light(parts, index + 1, "score_word")
     negated = context.several and _is_negated(parts, index)
+    if context.one_unknown and not marked and value <= MAX_SCORE:
+        first, end = _with_unknown(parts, index)
+        if end - first > 1 and _is_alone(parts, first, end, context):
+            return Numeral(value, "bare", first, end)
     if _is_alone(parts, index, last, context):
         kind: Kind = "odd" if value > MAX_SCORE else "marked" if marked else "bare"
         return Numeral(value, kind, index, last, negated)
@@ -276,6 +288,8 @@ def _counts_something(parts: Sequence[Part], index: int) -> bool:
             return False
         if part.means(*_NAMES) and not part.means("light", "score_word"):
             return True
+        if step == index and part.language == "fa" and part.means("packages"):
+            return not (step + 1 < len(parts) and parts[step + 1].number is not None)  # it also means "to"
         if part.means("on_time", "late", "not_received", "all_good", "yes", "complete") or part.new_line:
             return False
     return False
@@ -313,3 +327,14 @@ def _is_alone(parts: Sequence[Part], first: int, last: int, context: _Context) -
                 return False
             few -= part.language not in _UNSPACED
     return True
+
+
+def _with_unknown(parts: Sequence[Part], index: int) -> tuple[int, int]:
+    """The parts of a score and of an unknown word next to it: "a straight 8"."""
+    first = index - (index > 0 and _is_unknown(parts[index - 1]))
+    last = index + 1 + (first == index and index + 1 < len(parts) and _is_unknown(parts[index + 1]))
+    return first, last
+
+
+def _is_unknown(part: Part) -> bool:
+    return not part.meanings and not part.is_sign

@@ -19,13 +19,14 @@ EMPTY = frozenset(
         *("likely", "nothing_more", "closing"),
         *("time_noun", "amount_noun", "fits", "off", "instead", "mistyped", "past", "attribute"),
         *("packages", "this_time", "sarcasm", "score_of", "because", "only", "rest", "emoji", "scale_first"),
+        *("half_more", "off_scale", "except"),
     }
 )
 VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
 CONTROLS = ("stop", "stop_first", "stop_phrase", "start", "start_phrase", "help", "help_phrase")
 # Meanings that always add something, even where the same word may also be empty.
 SAYS_MORE = frozenset(
-    {"unit", "day", "hours", "counting", "other_time", "wrong_number", "injection", "partial", "someone_else"}
+    {"unit", "day", "hours", "counting", "aside", "other_time", "wrong_number", "injection", "partial", "someone_else", "colour"}
 )
 
 

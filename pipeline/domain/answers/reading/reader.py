@@ -65,7 +65,7 @@ class _Reading:
             return ParsedReply(comment=self._envelope.words, language=language)
         control = control_of(self._passage, self._question == "comment")
         facts = self._facts()
-        found = numerals(self._passage)
+        found = numerals(self._passage, self._question == "score")
         codes = self._codes(facts, found)
         if control is not None:
             return self._controlled(control, codes, language)
@@ -159,9 +159,14 @@ class _Reading:
             for index, part in enumerate(self._parts)
             if index not in self._used and not part.is_sign and _is_content(part)
         ]
-        if self._question == "arrival" and len(content) == 1 and not content[0].meanings and not content[0].digits:
+        one_unknown = len(content) == 1 and not content[0].meanings and not content[0].digits
+        if one_unknown and self._question == "score" and self._passage.says("likely"):
+            return False
+        if one_unknown and self._question == "arrival":
             # One word that no vocabulary has says nothing more than codes do (28 of 29 texts), and nothing on its own.
-            return not has_codes and self._passage.says("goods", "packages", "papers")
+            return self._passage.says("except") or (
+                not has_codes and self._passage.says("goods", "packages", "papers")
+            )
         return bool(content) and not _is_stuck(content)
 
     def _gives_reasons(self, codes: Codes, facts: Sequence[Stated]) -> bool:
