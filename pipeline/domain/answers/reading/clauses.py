@@ -70,7 +70,7 @@ def clauses_of(text: Passage) -> list[Clause]:
         if part.new_line and current:
             _close(False, True)
         if part.ends_clause:
-            _close(part.text == "?", part.ends_sentence)
+            _close(part.text == "?" or _asks(current), part.ends_sentence)
         elif len(current) >= _MAX_CLAUSE:
             _close(False, False)
             current.append((index, part))
@@ -80,8 +80,13 @@ def clauses_of(text: Passage) -> list[Clause]:
             current.append((index, part))
         else:
             current.append((index, part))
-    _close(False, True)
+    _close(_asks(current), True)
     return clauses
+
+
+def _asks(parts: Sequence[tuple[int, Part]]) -> bool:
+    """Whether a Japanese clause ends as a question does without its sign."""
+    return bool(parts) and parts[-1][1].language == "ja" and parts[-1][1].text in ("か", "す か")
 
 
 def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:

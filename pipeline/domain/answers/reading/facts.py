@@ -73,7 +73,7 @@ def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
     if not text.says(
-        *KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour", "except"
+        *KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour", "except", "due"
     ):
         return found
     elsewhere = False
@@ -97,10 +97,12 @@ def stated(text: Passage) -> list[Stated]:
             facts = [one for one in facts if _stands_anyway(clause, one)]
         if clause.question:
             facts = [] if _is_denied(clauses, clause) else [one for one in facts if one.fact not in _GOOD]
+            if any(part.means("rest") for _, part in clause.parts):
+                facts = [one for one in facts if one.fact not in ("not_received", "incomplete")]  # when will it come?
         found += facts
     if text.says("except") and all(one.fact in _GOOD_OR_TIME for one in found):
         found += excepted(text)
-    if text.says("colour", "variant") and not any(one.fact == "wrong_item" for one in found):
+    if text.says("colour", "variant", "ordered") and not any(one.fact == "wrong_item" for one in found):
         found += other_colour(text)
     counted = text.says("ordered", "score_of", "only") and text.says("digits", "number")
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
@@ -155,7 +157,7 @@ def _of_clause(clause: Clause) -> list[Stated]:
             fact = "incomplete"  # "one instead of two"
         if fact in ("incomplete", "not_received") and papers and not used_papers:
             fact, used_papers = "papers_missing", True
-        elif partial and (fact == "not_received" or (fact == "arrived" and only)):
+        elif (partial or rest) and (fact == "not_received" or (fact == "arrived" and only)):
             fact = "incomplete"
         if kind == "on_time" and part.means("complete") and position not in negated:
             found.append(Stated("complete", part.start, part.end, index))

@@ -9,6 +9,7 @@ from pipeline.domain.answers.reading.passage import Part, Passage
 _LAST_HOUR = 24
 _NEAR = 10  # parts between two numbers that belong together
 _NO_GOODS = ("vehicle", "place", "unit", "day", "time_noun", "service", "action", "message", "papers", "hours", "detail")
+_SIZES = frozenset({"xs", "s", "m", "l", "xl", "xxl", "p", "g", "gg"})
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 
 
@@ -23,9 +24,11 @@ def as_due(text: Passage, clause: Clause, sentence: Sequence[Part]) -> list[Stat
     """ "It was due at ten and came at two": what came at another time than it was due is late."""
     if text.says("on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
         return []
-    if not any(part.means("arrived") for part in sentence):
-        return []
     hours = [part.number for part in sentence if part.number is not None and part.number <= _LAST_HOUR]
+    if not any(part.means("arrived") for part in sentence) and not (
+        len(hours) == 2 and any(part.means("unit") for part in sentence)
+    ):
+        return []
     if len(hours) > 1 and hours[-1] == hours[0]:
         return []
     return [Stated("late", part.start, part.end, at) for at, part in clause.parts if part.means("due")][:1]
@@ -33,10 +36,14 @@ def as_due(text: Passage, clause: Clause, sentence: Sequence[Part]) -> list[Stat
 
 def other_colour(text: Passage) -> list[Stated]:
     """ "Ordered blue, got red": one colour or variant was ordered and another came."""
-    named = [(index, part) for index, part in enumerate(text.parts) if part.means("colour", "variant")]
+    named = [
+        (index, part)
+        for index, part in enumerate(text.parts)
+        if part.means("colour", "variant") or (part.text in _SIZES)
+    ]
     if len(named) != 2 or named[0][1].text == named[1][1].text or not text.says("ordered", "wish"):
         return []
-    if text.says("vehicle", "place", "unit"):
+    if any(part.means("vehicle", "place", "unit") for part in text.parts if part.text not in _SIZES):
         return []
     index, part = named[1]
     return [Stated("wrong_item", part.start, part.end, index)]
@@ -94,9 +101,9 @@ def _is_short(parts: Sequence[Part], first: int, last: int) -> bool:
     if parts[first].number == parts[last].number or last - first > _NEAR:
         return False
     said = {name for part in parts[max(0, first - 3) : last + 5] for name in part.meanings}
-    if not (said & {"arrived", "only"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
+    if not (said & {"arrived", "only", "counted"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
         return False
-    if {"ordered", "arrived"} <= said and (parts[first].number or 0) > (parts[last].number or 0):
+    if "ordered" in said and said & {"arrived", "counted"} and (parts[first].number or 0) > (parts[last].number or 0):
         return True
     return _counts_packages(parts, first) or _counts_packages(parts, last)
 

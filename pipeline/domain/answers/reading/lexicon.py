@@ -67,6 +67,8 @@ class Lexicon(NamedTuple):
     prefixes: frozenset[str]
     suffixes: frozenset[str]
     closings: frozenset[str]  # first words of closings
+    sending: tuple[str, ...]  # beginnings of verbs of sending
+    messages: frozenset[str]  # single words for what we send
     short: Mapping[str, str]  # words as people shorten them, and what they stand for
 
 
@@ -78,6 +80,8 @@ def lexicon() -> Lexicon:
     words: set[str] = set()
     closings: set[str] = set()
     guessed: set[str] = set()
+    sending: set[str] = set()
+    messages: set[str] = set()
     short: dict[str, str] = {}
     affixes: dict[str, list[str]] = {"prefixes": [], "suffixes": []}
     for language in LANGUAGES:
@@ -89,6 +93,8 @@ def lexicon() -> Lexicon:
                 numbers[language] = _number_words(text)
             elif name == "short":
                 short.update(_short_words(text))
+            elif name == "sending":
+                sending.update(word for part in text.split("/") for word in words_of(part))
             else:
                 for phrase in add(root, text, language, name):
                     words.update(phrase)
@@ -96,13 +102,26 @@ def lexicon() -> Lexicon:
                         guessed.update(phrase)
                     if name == "closing" and phrase:
                         closings.add(phrase[0])
+                    if name == "message" and len(phrase) == 1:
+                        messages.add(phrase[0])
         for name in numbers[language]:
             phrase = tuple(name.split(" "))
             add_phrase(root, phrase, language, "number")
             words.update(phrase)
     known = frozenset(word for word in words if not word.endswith(_STEM))
     prefixes, suffixes = (frozenset(affixes[name]) for name in ("prefixes", "suffixes"))
-    return Lexicon(root, numbers, _misspellings(guessed & known), known, prefixes, suffixes, frozenset(closings), short)
+    return Lexicon(
+        root,
+        numbers,
+        _misspellings(guessed & known),
+        known,
+        prefixes,
+        suffixes,
+        frozenset(closings),
+        tuple(sorted(sending)),
+        frozenset(messages),
+        short,
+    )
 
 
 def _data(language: str) -> dict[str, dict[str, str]]:

@@ -43,7 +43,9 @@ def numerals(text: Passage, scoring: bool = False) -> list[Numeral]:
     unknown = sum(map(_is_unknown, parts))
     context = _Context(names, several, scoring and not several and not names and unknown == 1)
     while index < len(parts):
-        if parts[index].number is not None or parts[index].digits is not None:
+        if parts[index].means("approx") and _number_at(parts, index + 1) is not None and parts[index].digits is None:
+            index += 1  # Portuguese "um nove": the article
+        elif parts[index].number is not None or parts[index].digits is not None:
             found.append(_numeral(parts, index, context))
             index = found[-1].last
         elif parts[index].means("off_scale"):
@@ -127,7 +129,7 @@ def _scaled(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
         if scale is None:
             return None
         last = _skip_light(parts, other + 1, "score_word")
-        if _counts_something(parts, last):
+        if _counts_something(parts, last) or (scale != MAX_SCORE and _is_said_of_goods(parts, last)):
             return Numeral(value, "quantity", index, last)
         if scale == MAX_SCORE:
             return _marked(parts, value, index, last)
@@ -146,6 +148,11 @@ def _scaled(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
             end += 1
         return _marked(parts, value, index, min(end + 1, len(parts)))
     return None
+
+
+def _is_said_of_goods(parts: Sequence[Part], index: int) -> bool:
+    """Whether what follows "3 of 5" is said of goods: "came", "missing", "broken"."""
+    return index < len(parts) and parts[index].means("arrived", "missing", "not_received", "damaged", "wrong")
 
 
 def _marked(parts: Sequence[Part], value: int, first: int, last: int) -> Numeral:
@@ -219,6 +226,8 @@ def _opens_range(parts: Sequence[Part], index: int) -> bool:
 def _single(parts: Sequence[Part], index: int, value: int, context: _Context) -> Numeral:
     part = parts[index]
     before = parts[index - 1] if index > 0 else None
+    if index + 1 < len(parts) and parts[index + 1].means("other_scale"):
+        return Numeral(value, "odd", index, index + 2)  # "four stars"
     if part.digits is None and part.means("no") and not _is_score_word(parts, index + 1):
         return Numeral(value, "quantity", index, index + 1)  # Persian: nine and no are one word
     if before is not None and before.means(*_NAMES) and not before.means("score_word", "light"):
