@@ -1,6 +1,8 @@
 """A passage in clauses: what each of their parts is about, and what a negation turns."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pipeline.domain.answers.reading.passage import VERB_LAST, Part, Passage
@@ -45,12 +47,17 @@ class Stated(NamedTuple):
 
 
 class Clause(NamedTuple):
-    """The parts of a clause with their places in the passage, and how the clause begins and ends."""
+    """The parts of a clause with their places in the passage, all they mean, and how the clause begins and ends."""
 
     parts: list[tuple[int, Part]]
+    said: frozenset[str]
     after_but: bool
     question: bool
     sentence: int
+
+    def says(self, *names: str) -> bool:
+        """Whether some part has one of these meanings."""
+        return not self.said.isdisjoint(names)
 
 
 def clauses_of(text: Passage) -> list[Clause]:
@@ -62,7 +69,8 @@ def clauses_of(text: Passage) -> list[Clause]:
     def _close(question: bool, ends: bool) -> None:
         nonlocal current, after_but, number
         if current:
-            clauses.append(Clause(current, after_but, question, number))
+            said = frozenset[str]().union(*{part.meanings for _, part in current})
+            clauses.append(Clause(current, said, after_but, question, number))
         current, after_but = [], False
         number += ends
 
@@ -98,23 +106,33 @@ def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
     return part.text == "が" and bool(before) and before[-1][1].text[-1] in "たすい"
 
 
-def sentence_of(clauses: Sequence[Clause], clause: Clause) -> list[Part]:
-    """The parts of the sentence of a clause."""
-    return [part for one in clauses if one.sentence == clause.sentence for _, part in one.parts]
+def sentences_of(clauses: Iterable[Clause]) -> dict[int, list[Part]]:
+    """The parts of each sentence."""
+    found: dict[int, list[Part]] = defaultdict(list)
+    for one in clauses:
+        found[one.sentence] += [part for _, part in one.parts]
+    return found
 
 
 def kind_of(part: Part) -> str | None:
     """What a part says of the delivery on its own, or None."""
-    return next((kind for kind in KINDS if part.means(kind)), None)
+    return _kind_of(part.meanings) if part.meanings else None
 
 
-def kinds_of(parts: Sequence[tuple[int, Part]]) -> list[str | None]:
+@lru_cache(maxsize=4_096)
+def _kind_of(meanings: frozenset[str]) -> str | None:
+    return next((kind for kind in KINDS if kind in meanings), None)
+
+
+def kinds_of(clause: Clause) -> list[str | None]:
     """What each part of a clause says of the delivery, or None."""
+    parts = clause.parts
     kinds = [kind_of(part) for _, part in parts]
+    of_arrival = not OF_ARRIVAL.isdisjoint(kinds)
     for position, kind in enumerate(kinds):
-        if kind in _GENERAL and any(part.means("attribute") for _, part in parts):
+        if kind in _GENERAL and clause.says("attribute"):
             kinds[position] = None  # "the size is right"
-        if kind == "yes" and position > 0 and any(one in OF_ARRIVAL for one in kinds):
+        if kind == "yes" and position > 0 and of_arrival:
             kinds[position] = None  # "exactly on time"
         if kind in ("all_good", "ok") and position + 1 < len(kinds) and kinds[position + 1] in ("late", "early"):
             kinds[position] = None  # "super late"

@@ -50,6 +50,10 @@ _CONDITIONS = ("wrong", "damaged", "missing")
 _LOOKED_AT = 8  # parts after a wording that may show that it is not about messages
 
 
+_CONTROLS = frozenset(CONTROLS)
+_NOT_CORE = frozenset({*_COURTESIES, "wrong_number", "message", "digits", "number", "yes"})
+
+
 class FoundControl(NamedTuple):
     """A control word and where it is."""
 
@@ -89,8 +93,7 @@ def _core(words: Sequence[Part]) -> list[Part]:
     return [
         part
         for part in words
-        if part.means(*CONTROLS)
-        or not (part.means(*_COURTESIES, "wrong_number", "message") or part.digits or part.means("number", "yes"))
+        if not part.meanings or not _CONTROLS.isdisjoint(part.meanings) or _NOT_CORE.isdisjoint(part.meanings)
     ]
 
 

@@ -127,7 +127,7 @@ def _ends_with_closing(plain: str) -> bool:
 def _is_closing(plain: str) -> bool:
     """Whether a line is a closing: it begins with one and has few other words."""
     first = _WORD.match(plain)
-    if len(plain) > _MAX_CLOSING or (first is not None and first[0] not in lexicon().closings and first[0].isascii()):
+    if len(plain) > _MAX_CLOSING or first is None or (first[0].isascii() and first[0] not in lexicon().closings):
         return False
     parts = [part for part in passage(plain, None).parts if not part.is_sign]
     return (

@@ -14,7 +14,7 @@ from pipeline.domain.answers.reading.clauses import (
     clauses_of,
     kinds_of,
     negations,
-    sentence_of,
+    sentences_of,
 )
 from pipeline.domain.answers.reading.implied import (
     as_agreed,
@@ -79,25 +79,27 @@ def stated(text: Passage) -> list[Stated]:
     elsewhere = False
     sentence = -1
     clauses = clauses_of(text)
-    for clause in clauses:
+    sentences = sentences_of(clauses)
+    unreal = {one.sentence for one in clauses if one.says("unreal")}
+    for number, clause in enumerate(clauses):
         if clause.sentence != sentence:
             sentence, elsewhere = clause.sentence, False
-        if any(part.means("other_time", "wish", "if") for _, part in clause.parts):
+        if clause.says("other_time", "wish", "if"):
             elsewhere = True
-        elif any(part.means("this_time") for _, part in clause.parts) or clause.after_but:
+        elif clause.says("this_time") or clause.after_but:
             elsewhere = False
         facts = _of_clause(clause)
         if text.says("agreed") and not any(one.fact in ("on_time", "late") for one in facts):
-            facts += as_agreed(clause, sentence_of(clauses, clause))
-        if text.says("due") and any(part.means("due") for _, part in clause.parts):
-            facts += as_due(text, clause, sentence_of(clauses, clause))
-        if text.says("unreal") and any(part.means("unreal") for part in sentence_of(clauses, clause)):
+            facts += as_agreed(clause, sentences[sentence])
+        if clause.says("due"):
+            facts += as_due(text, clause, sentences[sentence])
+        if sentence in unreal:
             facts = [one._replace(fact=_UNREAL[one.fact]) for one in facts if one.fact in _UNREAL]
         elif elsewhere:
             facts = [one for one in facts if _stands_anyway(clause, one)]
         if clause.question:
-            facts = [] if _is_denied(clauses, clause) else [one for one in facts if one.fact not in _GOOD]
-            if any(part.means("rest") for _, part in clause.parts):
+            facts = [] if _is_denied(clauses, number) else [one for one in facts if one.fact not in _GOOD]
+            if clause.says("rest"):
                 facts = [one for one in facts if one.fact not in ("not_received", "incomplete")]  # when will it come?
         found += facts
     if text.says("except") and all(one.fact in _GOOD_OR_TIME for one in found):
@@ -110,31 +112,28 @@ def stated(text: Passage) -> list[Stated]:
     return found
 
 
-def _is_denied(clauses: Sequence[Clause], question: Clause) -> bool:
+def _is_denied(clauses: Sequence[Clause], question: int) -> bool:
     """Whether a question is the writer's own and answered with no: "late? no, early"."""
-    end = question.parts[-1][0]
-    after = next((one for one in clauses if one.parts[0][0] > end), None)
-    return after is not None and after.parts[0][1].means("no")
+    return question + 1 < len(clauses) and clauses[question + 1].parts[0][1].means("no")
 
 
 def _stands_anyway(clause: Clause, one: Stated) -> bool:
     """Whether a fact in a wish stands: "please send the missing box" says that a box is missing."""
-    if any(part.means("other_time", "if") for _, part in clause.parts):
+    if clause.says("other_time", "if"):
         return False
     if one.fact == "not_received":
         return True
-    return one.fact in ("incomplete", "damaged", "wrong_item", "papers_missing") and not any(
-        part.means("not", "not_after") for _, part in clause.parts
-    )
+    return one.fact in ("incomplete", "damaged", "wrong_item", "papers_missing") and not clause.says("not", "not_after")
 
 
 def _of_clause(clause: Clause) -> list[Stated]:
     parts = clause.parts
-    kinds = kinds_of(parts)
+    kinds = kinds_of(clause)
     negated = negations(parts, kinds)
-    only = any(part.means("only") for _, part in parts)
-    whole = not only and any(part.means("every") for _, part in parts)
-    partial = not any(part.means("due") for _, part in parts) and (_is_partial(parts) or _only_some(parts))
+    only = clause.says("only")
+    whole = not only and clause.says("every")
+    partial = not clause.says("due") and (_is_partial(parts) or (only and _only_some(parts)))
+    of_goods = clause.says("goods", "packages")
     papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
     used_papers = False
     found: list[Stated] = []
@@ -144,12 +143,12 @@ def _of_clause(clause: Clause) -> list[Stated]:
         kind = kinds[position]
         if kind is None or _is_elsewhere(parts, kinds, position) or _is_mistyped(parts, position):
             continue
-        if kind == "ok" and (_is_acknowledged(parts) or partial):
+        if kind == "ok" and (partial or clause.says("thanks", "greeting")):  # ok: that our message arrived
             continue
         fact = _TURNED[kind] if position in negated else _PLAIN[kind]
         if fact in ("not_received", "arrived") and _has_better(kinds, position, negated):
             continue
-        if fact == "wrong_item" and papers and not any(one.means("goods", "packages") for _, one in parts):
+        if fact == "wrong_item" and papers and not of_goods:
             continue  # wrong papers are no wrong goods
         if fact == "not_received" and _of_all(parts, position):
             fact = "incomplete"
@@ -174,11 +173,6 @@ def _of_clause(clause: Clause) -> list[Stated]:
 def _of_all(parts: Sequence[tuple[int, Part]], position: int) -> bool:
     """Whether "not received" is followed by "all": "we did not get everything"."""
     return any(part.means("every") for _, part in parts[position + 1 : position + 3])
-
-
-def _is_acknowledged(parts: Sequence[tuple[int, Part]]) -> bool:
-    """Whether "ok" comes with thanks or a greeting only: it then says that our message arrived."""
-    return any(one.means("thanks", "greeting") for _, one in parts)
 
 
 def _has_better(kinds: Sequence[str | None], position: int, negated: set[int]) -> bool:

@@ -4,6 +4,7 @@ At each position the longest phrase counts. If it means different things in diff
 of the text belongs to decides, so nobody has to say which language a text is in.
 """
 
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple, TypeAlias
 
-from pipeline.domain.answers.reading.phrases import UNSPACED, Node, add, add_phrase
+from pipeline.domain.answers.reading.phrases import STEM_HEAD, UNSPACED, Node, add, add_phrase
 from pipeline.domain.answers.reading.tokens import Token, words_of
 
 LANGUAGES: Final = ("en", "es", "fr", "de", "pt", "zh", "ja", "ar", "fa", "signs")
@@ -19,6 +20,7 @@ _MAX_TYPO_SEARCHES = 25  # of one text: words that are in no vocabulary and may 
 _MIN_TYPO_LENGTH = 5
 _MAX_WORD = 24  # characters of a word that are compared
 _STEM = "*"
+_REPEATED = re.compile(r"(.)\1")
 # Words that others are not taken for: a text that is about something else must not become one about a truck.
 _SPELLED_RIGHT = (
     *("vehicle", "place", "goods", "packages", "unit", "day", "service", "product", "praise", "action", "subject"),
@@ -170,6 +172,7 @@ class Matcher:
         self._tokens = tokens
         self._typo_searches = 0
         self._spellings: dict[str, tuple[str, ...]] = {}
+        self._first_steps: dict[str, list[Node]] = {}
         self._found = [self._matches(index) for index in range(len(tokens))]
         self.languages = self._ranked(hint)
 
@@ -227,7 +230,10 @@ class Matcher:
 
     def _matches(self, index: int) -> Matches:
         """What the phrases that begin at a token mean, by their length and language."""
-        nodes = self._steps(self._lexicon.root, self._tokens[index].text)
+        first = self._tokens[index].text
+        nodes = self._first_steps.get(first)
+        if nodes is None:
+            nodes = self._first_steps[first] = self._steps(self._lexicon.root, first)
         if not nodes:
             return _NO_MATCHES
         found: Matches = {}
@@ -262,13 +268,13 @@ class Matcher:
 
     def _steps(self, node: Node, token: str) -> list[Node]:
         after: list[Node] = []
-        for spelling in self._spellings_of(token):
+        for spelling in self._spellings.get(token) or self._spellings_of(token):
             one = node.next.get(spelling)
             if one is not None:
                 after.append(one)
             if node.patterns:
                 after += node.patterns.get(spelling, ())
-        if node.stems and len(token) > 2:
+        if node.stems and len(token) > STEM_HEAD and token[:STEM_HEAD] in node.heads:
             for end in range(min(len(token), _MAX_WORD), 1, -1):
                 one = node.stems.get(token[:end])
                 if one is not None:
@@ -278,22 +284,26 @@ class Matcher:
 
     def _spellings_of(self, token: str) -> tuple[str, ...]:
         """The token, or if no vocabulary has it the words that it may be meant for."""
-        full = self._lexicon.short.get(token)
-        if full is not None and len(self._tokens) > 1:
-            return (token, full)
-        if token in self._lexicon.words or len(token) < 2 or not token[0].isalpha():
-            return (token,)
-        known = self._spellings.get(token)
-        if known is None:
-            known = self._spellings[token] = (token, *self._guesses(token[:_MAX_WORD]))
-        return known
+        found = self._spellings.get(token)
+        if found is None:
+            full = self._lexicon.short.get(token)
+            if full is not None and len(self._tokens) > 1:
+                found = (token, full)
+            elif token in self._lexicon.words or len(token) < 2 or not token[0].isalpha():
+                found = (token,)
+            else:
+                found = (token, *self._guesses(token[:_MAX_WORD]))
+            self._spellings[token] = found
+        return found
 
     def _guesses(self, token: str) -> list[str]:
         words = self._lexicon.words
-        stretched = {_squeezed(token, 2), _squeezed(token, 1)}
-        guesses = [one for one in sorted(stretched) if one != token and one in words]
-        if guesses:
-            return guesses
+        if _REPEATED.search(token):
+            stretched = {_squeezed(token, 2), _squeezed(token, 1)}
+            guesses = [one for one in sorted(stretched) if one != token and one in words]
+            if guesses:
+                return guesses
+        guesses = []
         if not token.isascii():
             guesses = [one for one in self._without_affixes(token) if one in words]
         if not guesses and len(token) >= _MIN_TYPO_LENGTH - 1 and self._typo_searches < _MAX_TYPO_SEARCHES:

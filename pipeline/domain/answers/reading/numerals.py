@@ -15,6 +15,7 @@ _NAMES = ("goods", "packages", "unit", "place", "day", "hours", "counting")
 _AROUND = ("please", "thanks", "greeting", "score_word", "approx", "emoji", "yes", "ok")
 _DIVIDERS = ("but", "because", "correct", "and", "if")
 _MOST_WORDS_BEFORE = 3  # of a sentence that states a number: "my answer is 2"
+_MOST_NUMBERS = 40  # of a text: one with more is a list, which is for a person
 _UNSPACED = ("ja", "zh")
 
 
@@ -42,7 +43,7 @@ def numerals(text: Passage, scoring: bool = False) -> list[Numeral]:
     several = sum(part.number is not None for part in parts) > 1
     unknown = sum(map(_is_unknown, parts))
     context = _Context(names, several, scoring and not several and not names and unknown == 1)
-    while index < len(parts):
+    while index < len(parts) and len(found) < _MOST_NUMBERS:
         if parts[index].means("approx") and _number_at(parts, index + 1) is not None and parts[index].digits is None:
             index += 1  # Portuguese "um nove": the article
         elif parts[index].number is not None or parts[index].digits is not None:

@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
     def means(self, *names: str) -> bool:
         """Whether it has one of these meanings."""
-        return not self.meanings.isdisjoint(names)
+        return bool(self.meanings) and not self.meanings.isdisjoint(names)
 
     @property
     def is_sign(self) -> bool:
