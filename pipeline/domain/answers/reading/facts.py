@@ -89,6 +89,8 @@ def stated(text: Passage) -> list[Stated]:
         elif clause.says("this_time") or clause.after_but:
             elsewhere = False
         facts = _of_clause(clause)
+        if number and _is_of_papers(clauses[number - 1], clause):
+            facts = [one._replace(fact="papers_missing") if one.fact == "incomplete" else one for one in facts]
         if text.says("agreed") and not any(one.fact in ("on_time", "late") for one in facts):
             facts += as_agreed(clause, sentences[sentence])
         if clause.says("due"):
@@ -110,6 +112,13 @@ def stated(text: Passage) -> list[Stated]:
     if counted and not any(one.fact in ("incomplete", "not_received") for one in found):
         found += counted_short(text)
     return found
+
+
+def _is_of_papers(before: Clause, clause: Clause) -> bool:
+    """Whether a clause is about the papers of the clause before: "we need the certificate, it was not enclosed"."""
+    if before.sentence != clause.sentence or not before.says("papers"):
+        return False
+    return not (before.says(*KINDS, "goods", "packages") or clause.says("papers", "goods", "packages", "partial"))
 
 
 def _is_denied(clauses: Sequence[Clause], question: int) -> bool:
@@ -158,7 +167,7 @@ def _of_clause(clause: Clause) -> list[Stated]:
             fact, used_papers = "papers_missing", True
         elif (partial or rest) and (fact == "not_received" or (fact == "arrived" and only)):
             fact = "incomplete"
-        if kind == "on_time" and part.means("complete") and position not in negated:
+        if kind in ("on_time", "all_good") and part.means("complete") and position not in negated:
             found.append(Stated("complete", part.start, part.end, index))
         if fact == "arrived" and whole:
             found.append(Stated("complete", part.start, part.end, index))

@@ -101,11 +101,19 @@ def _is_short(parts: Sequence[Part], first: int, last: int) -> bool:
     if parts[first].number == parts[last].number or last - first > _NEAR:
         return False
     said = {name for part in parts[max(0, first - 3) : last + 5] for name in part.meanings}
-    if not (said & {"arrived", "only", "counted"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
+    came = said & {"arrived", "only", "counted"} or _same_unit(parts, first, last)
+    if not (came and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
         return False
     if "ordered" in said and said & {"arrived", "counted"} and (parts[first].number or 0) > (parts[last].number or 0):
         return True
+    if "ordered" in said and (parts[first].number or 0) > (parts[last].number or 0) and _same_unit(parts, first, last):
+        return True
     return _counts_packages(parts, first) or _counts_packages(parts, last)
+
+
+def _same_unit(parts: Sequence[Part], first: int, last: int) -> bool:
+    """Whether the same word follows two numbers: "20脚のところ18脚"."""
+    return last + 1 < len(parts) and parts[first + 1].text == parts[last + 1].text and not parts[last + 1].is_sign
 
 
 def _counts_packages(parts: Sequence[Part], position: int) -> bool:
