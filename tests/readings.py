@@ -47,7 +47,7 @@ def rows_of(file: Path) -> list[Row]:
     "complete" and "not_complete" are the answer to that half of the question; "-" is nothing at all.
     In a file of comments a line has the language, the labels and the text.
     """
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_bytes().decode("utf-8").split("\n")
     if file.suffix != ".tsv":
         return [json.loads(line) for line in lines if line.strip()]
     fields = [line.split("\t") for line in lines if line and not line.startswith("#")]

@@ -121,7 +121,7 @@ def kind_of(part: Part) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def _kind_of(meanings: frozenset[str]) -> str | None:
-    if "all_good" in meanings and "complete" in meanings:
+    if {"all_good", "complete"} <= meanings and "on_time" not in meanings:
         return "all_good"  # "tout est bon": the more general of the two
     return next((kind for kind in KINDS if kind in meanings), None)
 

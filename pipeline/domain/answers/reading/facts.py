@@ -212,10 +212,10 @@ def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
     for position, (_, part) in enumerate(parts):
         if part.means("partial"):
             return True
-        if part.number is not None and any(
-            one.means("goods", "packages") for _, one in parts[position + 1 : position + 4]
-        ):
-            return True
+        after = parts[position + 1 : position + 4]
+        if part.number is not None and any(one.means("goods", "packages") for _, one in after):
+            if after[0][1].means("goods", "packages") or not after[0][1].means("unit", "day"):
+                return True  # and not "three weeks and no parcel"
         if part.means("packages") and position + 1 < len(parts) and parts[position + 1][1].number is not None:
             return True
     return False

@@ -22,7 +22,7 @@ def as_agreed(clause: Clause, sentence: Sequence[Part]) -> list[Stated]:
 
 def as_due(text: Passage, clause: Clause, sentence: Sequence[Part]) -> list[Stated]:
     """ "It was due at ten and came at two": what came at another time than it was due is late."""
-    if text.says("on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
+    if text.says("only", "on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
         return []
     hours = [part.number for part in sentence if part.number is not None and part.number <= _LAST_HOUR]
     if not any(part.means("arrived") for part in sentence) and not (

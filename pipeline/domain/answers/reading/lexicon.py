@@ -26,6 +26,7 @@ _SPELLED_RIGHT = (
     *("vehicle", "place", "goods", "packages", "unit", "day", "service", "product", "praise", "action", "subject"),
     *("closing", "away", "later", "reaction", "quoted", "limit", "modal", "detail", "or", "and", "range", "number"),
 )
+_MOST_AFTER_PARTICIPLE = 2  # letters: "dobrado", "dobradas", but not "dobradiça", a hinge
 _MOST_MISSPELLED = 2  # languages of a text in which a word may be misspelled
 _MAX_BRANCHES = 32  # patterns and misspelled words that are followed at a time
 _SET_PHRASES = ("stop_phrase", "help_phrase", "auto", "wrong_number")  # read as a whole wherever they begin
@@ -278,7 +279,8 @@ class Matcher:
             for end in range(min(len(token), _MAX_WORD), 1, -1):
                 one = node.stems.get(token[:end])
                 if one is not None:
-                    after.append(one)
+                    if token[end - 1] != "d" or len(token) - end <= _MOST_AFTER_PARTICIPLE:
+                        after.append(one)
                     break
         return after
 
