@@ -134,7 +134,7 @@ def kinds_of(clause: Clause) -> list[str | None]:
     for position, kind in enumerate(kinds):
         if kind in _GENERAL and clause.says("attribute"):
             kinds[position] = None  # "the size is right"
-        if kind == "yes" and position > 0 and of_arrival:
+        if kind == "yes" and position > 0 and of_arrival and not _is_greeted(parts[position - 1][1]):
             kinds[position] = None  # "exactly on time"
         if kind in ("all_good", "ok") and position + 1 < len(kinds) and kinds[position + 1] in ("late", "early"):
             kinds[position] = None  # "super late"
@@ -143,6 +143,11 @@ def kinds_of(clause: Clause) -> list[str | None]:
             if after in BAD or after == "arrived":
                 kinds[position] = None  # "nothing damaged"
     return kinds
+
+
+def _is_greeted(part: Part) -> bool:
+    """Whether a courtesy precedes a "yes", so that the "yes" answers."""
+    return part.means("greeting", "thanks")
 
 
 def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:

@@ -15,6 +15,7 @@ _NAMES = ("goods", "packages", "unit", "place", "day", "hours", "counting")
 _AROUND = ("please", "thanks", "greeting", "score_word", "approx", "emoji", "yes", "ok")
 _DIVIDERS = ("but", "because", "correct", "and", "if")
 _MOST_WORDS_BEFORE = 3  # of a sentence that states a number: "my answer is 2"
+_LONGEST_ANSWER = 4  # digits: a longer number is that of a telephone or an order
 _MOST_NUMBERS = 40  # of a text: one with more is a list, which is for a person
 _UNSPACED = ("ja", "zh")
 
@@ -237,16 +238,18 @@ def _single(parts: Sequence[Part], index: int, value: int, context: _Context) ->
         return Numeral(value, "quantity", index, index + 1)
     if _counts_something(parts, index + 1) or any(one.means("past") for one in parts[max(0, index - 2) : index]):
         return Numeral(value, "quantity", index, index + 1)  # "after 5" is an hour
+    if part.digits is not None and len(part.digits) > _LONGEST_ANSWER:
+        return Numeral(value, "quantity", index, index + 1)
     if value > 31 or (part.digits is not None and len(part.digits) > 2):
         return Numeral(value, "odd" if _is_alone(parts, index, index + 1, context) else "quantity", index, index + 1)
     of_next = _is_of_next(parts, index + 1)
     marked = _is_score_word(parts, index - 1) or (_is_score_word(parts, index + 1) and not of_next)
     last = index + 1 if of_next else _skip_light(parts, index + 1, "score_word")
     negated = context.several and _is_negated(parts, index)
-    if context.one_unknown and not marked and value <= MAX_SCORE:
+    if context.one_unknown and value <= MAX_SCORE:
         first, end = _with_unknown(parts, index)
         if end - first > 1 and _is_alone(parts, first, end, context):
-            return Numeral(value, "bare", first, end)
+            return Numeral(value, "marked" if marked else "bare", first, end)
     if _is_alone(parts, index, last, context):
         kind: Kind = "odd" if value > MAX_SCORE else "marked" if marked else "bare"
         return Numeral(value, kind, index, last, negated)

@@ -149,8 +149,13 @@ class _Reading:
         elif correction is not None and self._question == "arrival" and any(one.part > correction for one in facts):
             usable = [one for one in usable if one.kind == "marked"]
         if self._passage.says("if", "unreal"):
-            usable = [one for one in usable if one.kind == "bare" and self._question == "arrival"]
+            usable = [one for one in usable if one.kind == "bare" and self._may_be_real(one)]
         return usable
+
+    def _may_be_real(self, one: Numeral) -> bool:
+        """Whether a number in a text with "if" is an answer: "8, you could have called", but not "10 if it was late"."""
+        at_start = one.first == 0 and one.last < len(self._parts) and self._parts[one.last].ends_clause
+        return self._question == "arrival" or at_start
 
     def _is_counted(self, one: Numeral, facts: Sequence[Stated]) -> bool:
         """Whether a number is one of two that say that less came than was ordered."""
