@@ -31,6 +31,7 @@ KINDS = (
 _ONLY_WITH_NOT = "し か"  # Japanese "only", which always comes with a negation
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
 BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
+_TURNING = frozenset({"but", "correct", "this_time"})
 _DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
 _GENERAL = frozenset({"yes", "ok", "all_good"})
 OF_ARRIVAL = frozenset({"on_time", "early", "late", "complete", "missing", "damaged", "wrong", "not_received"})
@@ -99,6 +100,8 @@ def _asks(parts: Sequence[tuple[int, Part]]) -> bool:
 
 def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
     """Whether a part turns to something else within a clause: "but", or "today" after "last time"."""
+    if _TURNING.isdisjoint(part.meanings) and part.text != "が":
+        return False
     if part.means("but", "correct"):
         return not part.means(*OF_ARRIVAL)
     if part.means("this_time"):
@@ -150,8 +153,16 @@ def _is_greeted(part: Part) -> bool:
     return part.means("greeting", "thanks")
 
 
-def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
+def negations(clause: Clause, kinds: Sequence[str | None]) -> set[int]:
     """The positions of the facts that are negated."""
+    parts = clause.parts
+    negated = _denied(parts, kinds) if clause.says("not", "not_after") else set()
+    if clause.says("past"):
+        negated ^= _past(parts, kinds)
+    return negated | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+
+
+def _denied(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
     negated: set[int] = set()
     since: int | None = None
     last_fact: int | None = None
@@ -190,7 +201,7 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
             last_fact = None
         elif since is not None and part.means("and", "only"):
             since = None
-    return (negated ^ _past(parts, kinds)) | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+    return negated
 
 
 def _past(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:

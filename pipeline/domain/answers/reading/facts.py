@@ -73,7 +73,18 @@ def stated(text: Passage) -> list[Stated]:
     """The facts of a text, in their order."""
     found: list[Stated] = []
     if not text.says(
-        *KINDS, "not_yet", "not_after", "papers", "goods", "packages", "ordered", "time_noun", "amount_noun", "colour", "except", "due"
+        *KINDS,
+        "not_yet",
+        "not_after",
+        "papers",
+        "goods",
+        "packages",
+        "ordered",
+        "time_noun",
+        "amount_noun",
+        "colour",
+        "except",
+        "due",
     ):
         return found
     elsewhere = False
@@ -138,12 +149,13 @@ def _stands_anyway(clause: Clause, one: Stated) -> bool:
 def _of_clause(clause: Clause) -> list[Stated]:
     parts = clause.parts
     kinds = kinds_of(clause)
-    negated = negations(parts, kinds)
-    only = clause.says("only")
+    negated = negations(clause, kinds)
+    only, of_goods, of_papers = clause.says("only"), clause.says("goods", "packages"), clause.says("papers")
     whole = not only and clause.says("every")
-    partial = not clause.says("due") and (_is_partial(parts) or (only and _only_some(parts)))
-    of_goods = clause.says("goods", "packages")
-    papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")]
+    partial = not clause.says("due") and (
+        clause.says("partial") or (of_goods and _is_partial(parts)) or (only and _only_some(parts))
+    )
+    papers = [position for position, (_, part) in enumerate(parts) if part.means("papers")] if of_papers else []
     used_papers = False
     found: list[Stated] = []
     rest = False
@@ -208,17 +220,20 @@ def _only_some(parts: Sequence[tuple[int, Part]]) -> bool:
 
 
 def _is_partial(parts: Sequence[tuple[int, Part]]) -> bool:
-    """Whether a clause speaks of a part of the goods: "two boxes", "half", "one of them"."""
+    """Whether a clause counts goods: "two boxes", "boxes 3 and 4"."""
     for position, (_, part) in enumerate(parts):
-        if part.means("partial"):
+        if part.number is not None and _counts_goods([one for _, one in parts[position + 1 : position + 4]]):
             return True
-        after = parts[position + 1 : position + 4]
-        if part.number is not None and any(one.means("goods", "packages") for _, one in after):
-            if after[0][1].means("goods", "packages") or not after[0][1].means("unit", "day"):
-                return True  # and not "three weeks and no parcel"
         if part.means("packages") and position + 1 < len(parts) and parts[position + 1][1].number is not None:
             return True
     return False
+
+
+def _counts_goods(after: Sequence[Part]) -> bool:
+    """Whether goods follow a number: "two wet boxes", and not "three weeks and no parcel"."""
+    if not any(one.means("goods", "packages") for one in after):
+        return False
+    return after[0].means("goods", "packages") or not after[0].means("unit", "day")
 
 
 def _is_mistyped(parts: Sequence[tuple[int, Part]], position: int) -> bool:

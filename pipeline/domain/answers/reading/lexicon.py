@@ -196,9 +196,10 @@ class Matcher:
                 for language, names in matches[1].items():
                     if "number" in names and language not in UNSPACED:
                         return self._item(index, 1, language, names)
+            by_language = matches[length] if length else {}
             for language in self.languages if known else self.languages[:_MOST_MISSPELLED]:
-                if language in matches.get(length, ()):
-                    return self._item(index, length, language, matches[length][language])
+                if language in by_language:
+                    return self._item(index, length, language, by_language[language])
         token = self._tokens[index].text
         number = int(token) if token.isdigit() and token.isascii() and len(token) < 7 else None
         meanings = frozenset({"digits"}) if token.isdigit() and token.isascii() else frozenset()
@@ -247,7 +248,12 @@ class Matcher:
             if position == len(self._tokens):
                 break
             token = self._tokens[position].text
-            nodes = [after for node in nodes[:_MAX_BRANCHES] for after in self._steps(node, token)]
+            nodes = [
+                after
+                for node in nodes[:_MAX_BRANCHES]
+                if node.next or node.patterns or node.stems
+                for after in self._steps(node, token)
+            ]
             length += 1
         return found
 
@@ -257,7 +263,8 @@ class Matcher:
             if language in UNSPACED and self._is_inside(index):
                 names = tuple(name for name in names if name not in _ANSWERS)
             if names:
-                by_language[language] = tuple(dict.fromkeys((*by_language.get(language, ()), *names)))
+                known = by_language.get(language)
+                by_language[language] = tuple(dict.fromkeys((*known, *names))) if known else names
         if not by_language:
             del found[length]
 

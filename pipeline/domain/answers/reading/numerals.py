@@ -15,6 +15,7 @@ _NAMES = ("goods", "packages", "unit", "place", "day", "hours", "counting")
 _AROUND = ("please", "thanks", "greeting", "score_word", "approx", "emoji", "yes", "ok")
 _DIVIDERS = ("but", "because", "correct", "and", "if")
 _MOST_WORDS_BEFORE = 3  # of a sentence that states a number: "my answer is 2"
+_NUMERIC = frozenset({"digits", "approx", "full_marks", "off_scale"})
 _LONGEST_ANSWER = 4  # digits: a longer number is that of a telephone or an order
 _MOST_NUMBERS = 40  # of a text: one with more is a list, which is for a person
 _UNSPACED = ("ja", "zh")
@@ -45,15 +46,18 @@ def numerals(text: Passage, scoring: bool = False) -> list[Numeral]:
     unknown = sum(map(_is_unknown, parts))
     context = _Context(names, several, scoring and not several and not names and unknown == 1)
     while index < len(parts) and len(found) < _MOST_NUMBERS:
-        if parts[index].means("approx") and _number_at(parts, index + 1) is not None and parts[index].digits is None:
+        part = parts[index]
+        if part.number is None and _NUMERIC.isdisjoint(part.meanings):
+            index += 1
+        elif part.means("approx") and _number_at(parts, index + 1) is not None and part.digits is None:
             index += 1  # Portuguese "um nove": the article
-        elif parts[index].number is not None or parts[index].digits is not None:
+        elif part.number is not None or part.digits is not None:
             found.append(_numeral(parts, index, context))
             index = found[-1].last
-        elif parts[index].means("off_scale"):
+        elif part.means("off_scale"):
             found.append(Numeral(-1, "odd", index, index + 1))
             index += 1
-        elif parts[index].means("full_marks"):
+        elif part.means("full_marks"):
             found.append(_full_marks(parts, index))
             index = found[-1].last
         else:

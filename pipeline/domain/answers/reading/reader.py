@@ -142,7 +142,9 @@ class _Reading:
 
     def _usable(self, facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> list[Numeral]:
         """The numbers that may be answers: not taken back, not counting anything, not what would have been."""
-        usable = [one for one in found if one.kind != "quantity" and not one.negated and not self._is_counted(one, facts)]
+        usable = [
+            one for one in found if one.kind != "quantity" and not one.negated and not self._is_counted(one, facts)
+        ]
         later = [one for one in usable if correction is not None and one.first > correction]
         if later:
             usable = later
@@ -153,7 +155,7 @@ class _Reading:
         return usable
 
     def _may_be_real(self, one: Numeral) -> bool:
-        """Whether a number in a text with "if" is an answer: "8, you could have called", but not "10 if it was late"."""
+        """Whether a number in a text with "if" is an answer: "8, could have called", not "10 if on time"."""
         at_start = one.first == 0 and one.last < len(self._parts) and self._parts[one.last].ends_clause
         return self._question == "arrival" or at_start
 
@@ -161,7 +163,10 @@ class _Reading:
         """Whether a number is one of two that say that less came than was ordered."""
         start, end = self._parts[one.first].start, self._parts[one.last - 1].end
         return any(
-            fact.fact == "incomplete" and fact.start <= start and end <= fact.end and fact.end - fact.start > end - start
+            fact.fact == "incomplete"
+            and fact.start <= start
+            and end <= fact.end
+            and fact.end - fact.start > end - start
             for fact in facts
         )
 
@@ -179,8 +184,10 @@ class _Reading:
             return False
         if one_unknown and self._question == "arrival":
             # One word that no vocabulary has says nothing more than codes do (28 of 29 texts), and nothing on its own.
-            return missing or self._passage.says("except") or (
-                not has_codes and self._passage.says("goods", "packages", "papers")
+            return (
+                missing
+                or self._passage.says("except")
+                or (not has_codes and self._passage.says("goods", "packages", "papers"))
             )
         return bool(content) and not _is_stuck(content)
 
