@@ -25,6 +25,9 @@ SEED = 20261127
 _FIELDS = ("arrival", "condition", "complete", "score", "control", "comment", "unclear")
 _CONDITION_NAMES = {"wrong": "wrong_item"}  # ours -> that of the files
 _LABEL_NAMES = {"quality": "product"}  # that of the files -> ours
+_ARRIVALS = ("on_time", "late", "not_received")
+_CONDITIONS = ("incomplete", "damaged", "wrong_item", "papers_missing")
+_CONTROLS = ("stop", "start", "help")
 Row = dict[str, Any]
 
 
@@ -34,6 +37,41 @@ class Compared(NamedTuple):
     row: Row
     reading: Row
     wrong: tuple[str, ...]
+
+
+def rows_of(file: Path) -> list[Row]:
+    """The rows of a file in the form of the reading sets (`.jsonl`), or in our compact form (`.tsv`).
+
+    A line of the compact form has the language, the question, the expected reading in words, and the text with "\\n"
+    for a line end. "late damaged 6 comment ?score" is late, damaged, a score of 6 and a comment; the score is doubtful.
+    "complete" and "not_complete" are the answer to that half of the question; "-" is nothing at all.
+    In a file of comments a line has the language, the labels and the text.
+    """
+    lines = file.read_bytes().decode("utf-8").split("\n")
+    if file.suffix != ".tsv":
+        return [json.loads(line) for line in lines if line.strip()]
+    fields = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    return [_row(f"{file.stem}:{number}", *one) for number, one in enumerate(fields, 1)]
+
+
+def _row(row_id: str, language: str, *fields: str) -> Row:
+    *question, reading, text = fields
+    words = reading.split()
+    doubtful = [word[1:] for word in words if word.startswith("?")]
+    row: Row = {"id": row_id, "lang": language, "text": text.replace("\\n", "\n")}
+    if not question:
+        return {**row, "labels": [one for one in words if one != "-"], "unsure": bool(doubtful)}
+    conditions = [word for word in words if word in _CONDITIONS]
+    expected = {
+        "arrival": next((word for word in words if word in _ARRIVALS), None),
+        "condition": conditions,
+        "complete": False if conditions or "not_complete" in words else True if "complete" in words else None,
+        "score": next((int(word) for word in words if word.isdecimal()), None),
+        "control": next((word for word in words if word in _CONTROLS), None),
+        "comment": "comment" in words,
+        "unclear": "unclear" in words,
+    }
+    return {**row, "question": question[0], "expect": expected, "doubtful": doubtful}
 
 
 def half(rows: Sequence[Row], which: str | None) -> list[Row]:
@@ -186,7 +224,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--format", choices=["text", "json", "jsonl"], default="text")
     parser.add_argument("--half", choices=["written", "held-out"])
     chosen = parser.parse_args(arguments)
-    rows = [json.loads(line) for line in chosen.file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = rows_of(chosen.file)
     read = _read_replies if chosen.kind == "replies" else _read_comments
     read(half(rows, chosen.half), chosen.format)
 

@@ -1,6 +1,8 @@
 """A passage in clauses: what each of their parts is about, and what a negation turns."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pipeline.domain.answers.reading.passage import VERB_LAST, Part, Passage
@@ -26,8 +28,10 @@ KINDS = (
     *("not_received", "not_late", "late", "early", "on_time", "complete", "missing", "damaged", "wrong", "arrived"),
     *("problem", "all_good", "yes", "no", "ok"),
 )
+_ONLY_WITH_NOT = "し か"  # Japanese "only", which always comes with a negation
 _MAX_CLAUSE = 60  # parts: a text without punctuation is divided
 BAD = frozenset({"late", "missing", "damaged", "wrong", "problem"})
+_TURNING = frozenset({"but", "correct", "this_time"})
 _DENIALS = frozenset({"complete", "not_late", "all_good"})  # may hold their own negation
 _GENERAL = frozenset({"yes", "ok", "all_good"})
 OF_ARRIVAL = frozenset({"on_time", "early", "late", "complete", "missing", "damaged", "wrong", "not_received"})
@@ -44,12 +48,17 @@ class Stated(NamedTuple):
 
 
 class Clause(NamedTuple):
-    """The parts of a clause with their places in the passage, and how the clause begins and ends."""
+    """The parts of a clause with their places in the passage, all they mean, and how the clause begins and ends."""
 
     parts: list[tuple[int, Part]]
+    said: frozenset[str]
     after_but: bool
     question: bool
     sentence: int
+
+    def says(self, *names: str) -> bool:
+        """Whether some part has one of these meanings."""
+        return not self.said.isdisjoint(names)
 
 
 def clauses_of(text: Passage) -> list[Clause]:
@@ -61,7 +70,8 @@ def clauses_of(text: Passage) -> list[Clause]:
     def _close(question: bool, ends: bool) -> None:
         nonlocal current, after_but, number
         if current:
-            clauses.append(Clause(current, after_but, question, number))
+            said = frozenset[str]().union(*{part.meanings for _, part in current})
+            clauses.append(Clause(current, said, after_but, question, number))
         current, after_but = [], False
         number += ends
 
@@ -69,7 +79,7 @@ def clauses_of(text: Passage) -> list[Clause]:
         if part.new_line and current:
             _close(False, True)
         if part.ends_clause:
-            _close(part.text == "?", part.ends_sentence)
+            _close(part.text == "?" or _asks(current), part.ends_sentence)
         elif len(current) >= _MAX_CLAUSE:
             _close(False, False)
             current.append((index, part))
@@ -79,12 +89,19 @@ def clauses_of(text: Passage) -> list[Clause]:
             current.append((index, part))
         else:
             current.append((index, part))
-    _close(False, True)
+    _close(_asks(current), True)
     return clauses
+
+
+def _asks(parts: Sequence[tuple[int, Part]]) -> bool:
+    """Whether a Japanese clause ends as a question does without its sign."""
+    return bool(parts) and parts[-1][1].language == "ja" and parts[-1][1].text in ("か", "す か")
 
 
 def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
     """Whether a part turns to something else within a clause: "but", or "today" after "last time"."""
+    if _TURNING.isdisjoint(part.meanings) and part.text != "が":
+        return False
     if part.means("but", "correct"):
         return not part.means(*OF_ARRIVAL)
     if part.means("this_time"):
@@ -92,23 +109,35 @@ def _turns(part: Part, before: Sequence[tuple[int, Part]]) -> bool:
     return part.text == "が" and bool(before) and before[-1][1].text[-1] in "たすい"
 
 
-def sentence_of(clauses: Sequence[Clause], clause: Clause) -> list[Part]:
-    """The parts of the sentence of a clause."""
-    return [part for one in clauses if one.sentence == clause.sentence for _, part in one.parts]
+def sentences_of(clauses: Iterable[Clause]) -> dict[int, list[Part]]:
+    """The parts of each sentence."""
+    found: dict[int, list[Part]] = defaultdict(list)
+    for one in clauses:
+        found[one.sentence] += [part for _, part in one.parts]
+    return found
 
 
 def kind_of(part: Part) -> str | None:
     """What a part says of the delivery on its own, or None."""
-    return next((kind for kind in KINDS if part.means(kind)), None)
+    return _kind_of(part.meanings) if part.meanings else None
 
 
-def kinds_of(parts: Sequence[tuple[int, Part]]) -> list[str | None]:
+@lru_cache(maxsize=4_096)
+def _kind_of(meanings: frozenset[str]) -> str | None:
+    if {"all_good", "complete"} <= meanings and "on_time" not in meanings:
+        return "all_good"  # "tout est bon": the more general of the two
+    return next((kind for kind in KINDS if kind in meanings), None)
+
+
+def kinds_of(clause: Clause) -> list[str | None]:
     """What each part of a clause says of the delivery, or None."""
+    parts = clause.parts
     kinds = [kind_of(part) for _, part in parts]
+    of_arrival = not OF_ARRIVAL.isdisjoint(kinds)
     for position, kind in enumerate(kinds):
-        if kind in _GENERAL and any(part.means("attribute") for _, part in parts):
+        if kind in _GENERAL and clause.says("attribute"):
             kinds[position] = None  # "the size is right"
-        if kind == "yes" and position > 0 and any(one in OF_ARRIVAL for one in kinds):
+        if kind == "yes" and position > 0 and of_arrival and not _is_greeted(parts[position - 1][1]):
             kinds[position] = None  # "exactly on time"
         if kind in ("all_good", "ok") and position + 1 < len(kinds) and kinds[position + 1] in ("late", "early"):
             kinds[position] = None  # "super late"
@@ -119,8 +148,21 @@ def kinds_of(parts: Sequence[tuple[int, Part]]) -> list[str | None]:
     return kinds
 
 
-def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
+def _is_greeted(part: Part) -> bool:
+    """Whether a courtesy precedes a "yes", so that the "yes" answers."""
+    return part.means("greeting", "thanks")
+
+
+def negations(clause: Clause, kinds: Sequence[str | None]) -> set[int]:
     """The positions of the facts that are negated."""
+    parts = clause.parts
+    negated = _denied(parts, kinds) if clause.says("not", "not_after") else set()
+    if clause.says("past"):
+        negated ^= _past(parts, kinds)
+    return negated | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+
+
+def _denied(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:
     negated: set[int] = set()
     since: int | None = None
     last_fact: int | None = None
@@ -151,11 +193,15 @@ def negations(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) ->
         ):
             since = position
         elif part.means("not_after") and last_fact is not None and position - last_fact <= _NEGATABLE:
-            negated ^= _joined(parts, kinds, last_fact)
+            if not (
+                _ONLY_WITH_NOT in parts[last_fact][1].text
+                or any(one.means("papers") for _, one in parts[last_fact + 1 : position])  # they are denied
+            ):
+                negated ^= _joined(parts, kinds, last_fact)
             last_fact = None
         elif since is not None and part.means("and", "only"):
             since = None
-    return (negated ^ _past(parts, kinds)) | _not_arrived_so(parts, kinds) | _neither(parts, kinds)
+    return negated
 
 
 def _past(parts: Sequence[tuple[int, Part]], kinds: Sequence[str | None]) -> set[int]:

@@ -68,7 +68,14 @@ class CommentReader:
             missing = found.pop("not_received")  # something came, so only a part did not
             if not _is_waiting(words.parts, missing):
                 found.setdefault("incomplete", Labelled("incomplete", missing.start, missing.end))
+        if "not_received" in found and "late" in found and _is_duration(words.parts, found["late"]):
+            del found["late"]  # "three weeks later still nothing"
         return [found[label] for label in LABELS if label in found]
+
+
+def _is_duration(parts: Sequence[Part], label: Labelled) -> bool:
+    """Whether the words behind a label are how much time has passed."""
+    return any(part.start == label.start and part.means("unit", "slow") for part in parts)
 
 
 def _is_waiting(parts: Sequence[Part], label: Labelled) -> bool:

@@ -5,8 +5,10 @@ only if its wording is an imperative or a wish about messages.
 """
 
 from collections.abc import Sequence
+from itertools import dropwhile, takewhile
 from typing import Literal, NamedTuple
 
+from pipeline.domain.answers.reading.lexicon import lexicon
 from pipeline.domain.answers.reading.passage import CONTROLS, VERB_LAST, Part, Passage, split
 
 Control = Literal["stop", "start", "help"]
@@ -48,6 +50,10 @@ _CONDITIONS = ("wrong", "damaged", "missing")
 _LOOKED_AT = 8  # parts after a wording that may show that it is not about messages
 
 
+_CONTROLS = frozenset(CONTROLS)
+_NOT_CORE = frozenset({*_COURTESIES, "wrong_number", "message", "digits", "number", "yes"})
+
+
 class FoundControl(NamedTuple):
     """A control word and where it is."""
 
@@ -87,8 +93,7 @@ def _core(words: Sequence[Part]) -> list[Part]:
     return [
         part
         for part in words
-        if part.means(*CONTROLS)
-        or not (part.means(*_COURTESIES, "wrong_number", "message") or part.digits or part.means("number", "yes"))
+        if not part.meanings or not _CONTROLS.isdisjoint(part.meanings) or _NOT_CORE.isdisjoint(part.meanings)
     ]
 
 
@@ -146,7 +151,25 @@ def _is_feedback(sentence: Sequence[Part], index: int) -> bool:
             continue
         if part.means(*_AFTER_STOP) or (same_clause and part.means(*_CONDITIONS)):
             return True
-    return _is_about_goods(before)
+    return _is_about_goods(before) or _sends_goods(sentence, index)
+
+
+def _sends_goods(sentence: Sequence[Part], index: int) -> bool:
+    """Whether the wording is about sending, and its object is no message: "do not send any more of the red paint"."""
+    known, words = lexicon(), sentence[index].text.split(" ")
+    if not any(word.startswith(known.sending) for word in words) or not known.messages.isdisjoint(words):
+        return False
+    if sentence[index].language in VERB_LAST:
+        before = _same_clause_before(sentence, index)
+        named = [part for part in before if not part.means("light", "please", "not", "subject")]
+    else:
+        rest = list(takewhile(lambda part: not (part.ends_clause or part.new_line), sentence[index + 1 :]))
+        named = list(dropwhile(lambda part: part.means("light", "please", "score_of", "unit"), rest))[:1]
+    if any(part.means("message") for part in named):
+        return False
+    return any(
+        (not part.meanings and not part.is_sign) or part.means("colour", "variant", "attribute", "goods") for part in named
+    )
 
 
 def _is_about_goods(before: Sequence[Part]) -> bool:

@@ -8,6 +8,7 @@ from pipeline.domain.answers.reading.passage import Passage, passage
 from pipeline.domain.answers.reading.tokens import fold
 
 _LOOKED_AT = 300  # characters in which an automatic reply or a reaction shows itself
+_HEAD, _TAIL = 400, 200  # characters of a long line that are examined
 _MAX_LINES = 60  # lines that are examined one by one
 # Our questions list their options in this order, whatever the language.
 _OPTIONS = re.compile(
@@ -89,7 +90,7 @@ def _sifted(lines: list[str]) -> tuple[list[str], list[str]]:
     kept: list[str] = []
     quoted: list[str] = []
     for line in lines:
-        plain = fold(line)[0].strip()
+        plain = _plain(line)
         if plain.startswith(">"):
             quoted.append(line)
         elif plain == "--" and any(one.strip() for one in kept):
@@ -103,6 +104,13 @@ def _sifted(lines: list[str]) -> tuple[list[str], list[str]]:
             if _ends_with_closing(plain):
                 break
     return kept, quoted
+
+
+def _plain(line: str) -> str:
+    """A line in the common spelling; of a long one its beginning and its end, where devices write."""
+    if len(line) <= _HEAD + _TAIL:
+        return fold(line)[0].strip()
+    return (fold(line[:_HEAD])[0] + fold(line[-_TAIL:])[0]).strip()
 
 
 def _ends_own_words(line: str, plain: str, has_words: bool) -> bool:
@@ -127,7 +135,7 @@ def _ends_with_closing(plain: str) -> bool:
 def _is_closing(plain: str) -> bool:
     """Whether a line is a closing: it begins with one and has few other words."""
     first = _WORD.match(plain)
-    if len(plain) > _MAX_CLOSING or (first is not None and first[0] not in lexicon().closings and first[0].isascii()):
+    if len(plain) > _MAX_CLOSING or first is None or (first[0].isascii() and first[0] not in lexicon().closings):
         return False
     parts = [part for part in passage(plain, None).parts if not part.is_sign]
     return (

@@ -1,6 +1,6 @@
 """Facts that no single word states: counts, colours and hours that differ, and things that are only denied."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from pipeline.domain.answers.reading.clauses import OF_ARRIVAL, Clause, Stated, kind_of
@@ -8,6 +8,8 @@ from pipeline.domain.answers.reading.passage import Part, Passage
 
 _LAST_HOUR = 24
 _NEAR = 10  # parts between two numbers that belong together
+_NO_GOODS = ("vehicle", "place", "unit", "day", "time_noun", "service", "action", "message", "papers", "hours", "detail")
+_SIZES = frozenset({"xs", "s", "m", "l", "xl", "xxl", "p", "g", "gg"})
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 
 
@@ -20,23 +22,60 @@ def as_agreed(clause: Clause, sentence: Sequence[Part]) -> list[Stated]:
 
 def as_due(text: Passage, clause: Clause, sentence: Sequence[Part]) -> list[Stated]:
     """ "It was due at ten and came at two": what came at another time than it was due is late."""
-    if text.says("on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
-        return []
-    if not any(part.means("arrived") for part in sentence):
+    if text.says("only", "on_time", "early", "late", "not_late", "not_received", "other_time", "agreed"):
         return []
     hours = [part.number for part in sentence if part.number is not None and part.number <= _LAST_HOUR]
+    if not any(part.means("arrived") for part in sentence) and not (
+        len(hours) == 2 and any(part.means("unit") for part in sentence)
+    ):
+        return []
     if len(hours) > 1 and hours[-1] == hours[0]:
         return []
     return [Stated("late", part.start, part.end, at) for at, part in clause.parts if part.means("due")][:1]
 
 
 def other_colour(text: Passage) -> list[Stated]:
-    """ "Ordered blue, got red": one colour was ordered and another came."""
-    named = [(index, part) for index, part in enumerate(text.parts) if part.means("colour")]
+    """ "Ordered blue, got red": one colour or variant was ordered and another came."""
+    named = [
+        (index, part)
+        for index, part in enumerate(text.parts)
+        if part.means("colour", "variant") or (part.text in _SIZES)
+    ]
     if len(named) != 2 or named[0][1].text == named[1][1].text or not text.says("ordered", "wish"):
+        return []
+    if any(part.means("vehicle", "place", "unit") for part in text.parts if part.text not in _SIZES):
         return []
     index, part = named[1]
     return [Stated("wrong_item", part.start, part.end, index)]
+
+
+def excepted(text: Passage) -> list[Stated]:
+    """ "All but the hinges": what is excepted from all, and is no truck, place or hour, did not come."""
+    offset = 0
+    for sentence in text.sentences():
+        at = next((index for index, part in enumerate(sentence) if part.means("except")), None)
+        if at is not None and any(part.means("every", "complete") for part in sentence):
+            before = sentence[at].language == "ja"
+            named = sentence[:at] if before else list(_excepted_words(sentence[at + 1 :]))
+            if _may_be_goods(named):
+                first = offset + (0 if before else at + 1)
+                return [Stated("incomplete", named[0].start, named[-1].end, first)]
+        offset += len(sentence)
+    return []
+
+
+def _excepted_words(parts: Sequence[Part]) -> Iterator[Part]:
+    """The words after "except", up to the end of the clause or the next word with "all"."""
+    for part in parts:
+        if part.ends_clause or part.means("every", "complete", "arrived", "but"):
+            return
+        yield part
+
+
+def _may_be_goods(parts: Sequence[Part]) -> bool:
+    if any(part.means(*_NO_GOODS) for part in parts):
+        return False
+    return any(not part.is_sign and (not part.meanings or part.means("goods", "packages", "partial")) for part in parts)
 
 
 def counted_short(text: Passage) -> list[Stated]:
@@ -62,11 +101,19 @@ def _is_short(parts: Sequence[Part], first: int, last: int) -> bool:
     if parts[first].number == parts[last].number or last - first > _NEAR:
         return False
     said = {name for part in parts[max(0, first - 3) : last + 5] for name in part.meanings}
-    if not (said & {"arrived", "only"} and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
+    came = said & {"arrived", "only", "counted"} or _same_unit(parts, first, last)
+    if not (came and said & {"ordered", "score_of", "only"}) or said & _SETTLED:
         return False
-    if {"ordered", "arrived"} <= said and (parts[first].number or 0) > (parts[last].number or 0):
+    if "ordered" in said and said & {"arrived", "counted"} and (parts[first].number or 0) > (parts[last].number or 0):
+        return True
+    if "ordered" in said and (parts[first].number or 0) > (parts[last].number or 0) and _same_unit(parts, first, last):
         return True
     return _counts_packages(parts, first) or _counts_packages(parts, last)
+
+
+def _same_unit(parts: Sequence[Part], first: int, last: int) -> bool:
+    """Whether the same word follows two numbers: "20脚のところ18脚"."""
+    return last + 1 < len(parts) and parts[first + 1].text == parts[last + 1].text and not parts[last + 1].is_sign
 
 
 def _counts_packages(parts: Sequence[Part], position: int) -> bool:

@@ -4,6 +4,7 @@ At each position the longest phrase counts. If it means different things in diff
 of the text belongs to decides, so nobody has to say which language a text is in.
 """
 
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple, TypeAlias
 
-from pipeline.domain.answers.reading.phrases import UNSPACED, Node, add, add_phrase
+from pipeline.domain.answers.reading.phrases import STEM_HEAD, UNSPACED, Node, add, add_phrase
 from pipeline.domain.answers.reading.tokens import Token, words_of
 
 LANGUAGES: Final = ("en", "es", "fr", "de", "pt", "zh", "ja", "ar", "fa", "signs")
@@ -19,11 +20,13 @@ _MAX_TYPO_SEARCHES = 25  # of one text: words that are in no vocabulary and may 
 _MIN_TYPO_LENGTH = 5
 _MAX_WORD = 24  # characters of a word that are compared
 _STEM = "*"
+_REPEATED = re.compile(r"(.)\1")
 # Words that others are not taken for: a text that is about something else must not become one about a truck.
 _SPELLED_RIGHT = (
     *("vehicle", "place", "goods", "packages", "unit", "day", "service", "product", "praise", "action", "subject"),
     *("closing", "away", "later", "reaction", "quoted", "limit", "modal", "detail", "or", "and", "range", "number"),
 )
+_MOST_AFTER_PARTICIPLE = 2  # letters: "dobrado", "dobradas", but not "dobradiça", a hinge
 _MOST_MISSPELLED = 2  # languages of a text in which a word may be misspelled
 _MAX_BRANCHES = 32  # patterns and misspelled words that are followed at a time
 _SET_PHRASES = ("stop_phrase", "help_phrase", "auto", "wrong_number")  # read as a whole wherever they begin
@@ -67,6 +70,8 @@ class Lexicon(NamedTuple):
     prefixes: frozenset[str]
     suffixes: frozenset[str]
     closings: frozenset[str]  # first words of closings
+    sending: tuple[str, ...]  # beginnings of verbs of sending
+    messages: frozenset[str]  # single words for what we send
     short: Mapping[str, str]  # words as people shorten them, and what they stand for
 
 
@@ -78,6 +83,8 @@ def lexicon() -> Lexicon:
     words: set[str] = set()
     closings: set[str] = set()
     guessed: set[str] = set()
+    sending: set[str] = set()
+    messages: set[str] = set()
     short: dict[str, str] = {}
     affixes: dict[str, list[str]] = {"prefixes": [], "suffixes": []}
     for language in LANGUAGES:
@@ -89,6 +96,8 @@ def lexicon() -> Lexicon:
                 numbers[language] = _number_words(text)
             elif name == "short":
                 short.update(_short_words(text))
+            elif name == "sending":
+                sending.update(word for part in text.split("/") for word in words_of(part))
             else:
                 for phrase in add(root, text, language, name):
                     words.update(phrase)
@@ -96,13 +105,26 @@ def lexicon() -> Lexicon:
                         guessed.update(phrase)
                     if name == "closing" and phrase:
                         closings.add(phrase[0])
+                    if name == "message" and len(phrase) == 1:
+                        messages.add(phrase[0])
         for name in numbers[language]:
             phrase = tuple(name.split(" "))
             add_phrase(root, phrase, language, "number")
             words.update(phrase)
     known = frozenset(word for word in words if not word.endswith(_STEM))
     prefixes, suffixes = (frozenset(affixes[name]) for name in ("prefixes", "suffixes"))
-    return Lexicon(root, numbers, _misspellings(guessed & known), known, prefixes, suffixes, frozenset(closings), short)
+    return Lexicon(
+        root,
+        numbers,
+        _misspellings(guessed & known),
+        known,
+        prefixes,
+        suffixes,
+        frozenset(closings),
+        tuple(sorted(sending)),
+        frozenset(messages),
+        short,
+    )
 
 
 def _data(language: str) -> dict[str, dict[str, str]]:
@@ -151,6 +173,7 @@ class Matcher:
         self._tokens = tokens
         self._typo_searches = 0
         self._spellings: dict[str, tuple[str, ...]] = {}
+        self._first_steps: dict[str, list[Node]] = {}
         self._found = [self._matches(index) for index in range(len(tokens))]
         self.languages = self._ranked(hint)
 
@@ -169,9 +192,14 @@ class Matcher:
         if matches:
             length = self._length(index, matches)
             known = self._tokens[index].text in self._lexicon.words or not self._tokens[index].text.isalpha()
+            if len(self._tokens) == 1 and length == 1:
+                for language, names in matches[1].items():
+                    if "number" in names and language not in UNSPACED:
+                        return self._item(index, 1, language, names)
+            by_language = matches[length] if length else {}
             for language in self.languages if known else self.languages[:_MOST_MISSPELLED]:
-                if language in matches.get(length, ()):
-                    return self._item(index, length, language, matches[length][language])
+                if language in by_language:
+                    return self._item(index, length, language, by_language[language])
         token = self._tokens[index].text
         number = int(token) if token.isdigit() and token.isascii() and len(token) < 7 else None
         meanings = frozenset({"digits"}) if token.isdigit() and token.isascii() else frozenset()
@@ -204,7 +232,10 @@ class Matcher:
 
     def _matches(self, index: int) -> Matches:
         """What the phrases that begin at a token mean, by their length and language."""
-        nodes = self._steps(self._lexicon.root, self._tokens[index].text)
+        first = self._tokens[index].text
+        nodes = self._first_steps.get(first)
+        if nodes is None:
+            nodes = self._first_steps[first] = self._steps(self._lexicon.root, first)
         if not nodes:
             return _NO_MATCHES
         found: Matches = {}
@@ -217,7 +248,12 @@ class Matcher:
             if position == len(self._tokens):
                 break
             token = self._tokens[position].text
-            nodes = [after for node in nodes[:_MAX_BRANCHES] for after in self._steps(node, token)]
+            nodes = [
+                after
+                for node in nodes[:_MAX_BRANCHES]
+                if node.next or node.patterns or node.stems
+                for after in self._steps(node, token)
+            ]
             length += 1
         return found
 
@@ -227,7 +263,8 @@ class Matcher:
             if language in UNSPACED and self._is_inside(index):
                 names = tuple(name for name in names if name not in _ANSWERS)
             if names:
-                by_language[language] = tuple(dict.fromkeys((*by_language.get(language, ()), *names)))
+                known = by_language.get(language)
+                by_language[language] = tuple(dict.fromkeys((*known, *names))) if known else names
         if not by_language:
             del found[length]
 
@@ -239,38 +276,43 @@ class Matcher:
 
     def _steps(self, node: Node, token: str) -> list[Node]:
         after: list[Node] = []
-        for spelling in self._spellings_of(token):
+        for spelling in self._spellings.get(token) or self._spellings_of(token):
             one = node.next.get(spelling)
             if one is not None:
                 after.append(one)
             if node.patterns:
                 after += node.patterns.get(spelling, ())
-        if node.stems and len(token) > 2:
+        if node.stems and len(token) > STEM_HEAD and token[:STEM_HEAD] in node.heads:
             for end in range(min(len(token), _MAX_WORD), 1, -1):
                 one = node.stems.get(token[:end])
                 if one is not None:
-                    after.append(one)
+                    if token[end - 1] != "d" or len(token) - end <= _MOST_AFTER_PARTICIPLE:
+                        after.append(one)
                     break
         return after
 
     def _spellings_of(self, token: str) -> tuple[str, ...]:
         """The token, or if no vocabulary has it the words that it may be meant for."""
-        full = self._lexicon.short.get(token)
-        if full is not None and len(self._tokens) > 1:
-            return (token, full)
-        if token in self._lexicon.words or len(token) < 2 or not token[0].isalpha():
-            return (token,)
-        known = self._spellings.get(token)
-        if known is None:
-            known = self._spellings[token] = (token, *self._guesses(token[:_MAX_WORD]))
-        return known
+        found = self._spellings.get(token)
+        if found is None:
+            full = self._lexicon.short.get(token)
+            if full is not None and len(self._tokens) > 1:
+                found = (token, full)
+            elif token in self._lexicon.words or len(token) < 2 or not token[0].isalpha():
+                found = (token,)
+            else:
+                found = (token, *self._guesses(token[:_MAX_WORD]))
+            self._spellings[token] = found
+        return found
 
     def _guesses(self, token: str) -> list[str]:
         words = self._lexicon.words
-        stretched = {_squeezed(token, 2), _squeezed(token, 1)}
-        guesses = [one for one in sorted(stretched) if one != token and one in words]
-        if guesses:
-            return guesses
+        if _REPEATED.search(token):
+            stretched = {_squeezed(token, 2), _squeezed(token, 1)}
+            guesses = [one for one in sorted(stretched) if one != token and one in words]
+            if guesses:
+                return guesses
+        guesses = []
         if not token.isascii():
             guesses = [one for one in self._without_affixes(token) if one in words]
         if not guesses and len(token) >= _MIN_TYPO_LENGTH - 1 and self._typo_searches < _MAX_TYPO_SEARCHES:

@@ -15,6 +15,9 @@ _NAMES = ("goods", "packages", "unit", "place", "day", "hours", "counting")
 _AROUND = ("please", "thanks", "greeting", "score_word", "approx", "emoji", "yes", "ok")
 _DIVIDERS = ("but", "because", "correct", "and", "if")
 _MOST_WORDS_BEFORE = 3  # of a sentence that states a number: "my answer is 2"
+_NUMERIC = frozenset({"digits", "approx", "full_marks", "off_scale"})
+_LONGEST_ANSWER = 4  # digits: a longer number is that of a telephone or an order
+_MOST_NUMBERS = 40  # of a text: one with more is a list, which is for a person
 _UNSPACED = ("ja", "zh")
 
 
@@ -32,19 +35,29 @@ class Numeral(NamedTuple):
     negated: bool = False
 
 
-def numerals(text: Passage) -> list[Numeral]:
-    """The numbers of a text, in their order."""
+def numerals(text: Passage, scoring: bool = False) -> list[Numeral]:
+    """The numbers of a text, in their order. `scoring`: a score was asked for, so one unknown word may be with it."""
     found: list[Numeral] = []
-    if not text.says("digits", "number", "full_marks"):
+    if not text.says("digits", "number", "full_marks", "off_scale"):
         return found
     parts, index = text.parts, 0
     names = text.says("place", "vehicle", "unit", "hours", "ordered")
     several = sum(part.number is not None for part in parts) > 1
-    while index < len(parts):
-        if parts[index].number is not None or parts[index].digits is not None:
-            found.append(_numeral(parts, index, _Context(names, several)))
+    unknown = sum(map(_is_unknown, parts))
+    context = _Context(names, several, scoring and not several and not names and unknown == 1)
+    while index < len(parts) and len(found) < _MOST_NUMBERS:
+        part = parts[index]
+        if part.number is None and _NUMERIC.isdisjoint(part.meanings):
+            index += 1
+        elif part.means("approx") and _number_at(parts, index + 1) is not None and part.digits is None:
+            index += 1  # Portuguese "um nove": the article
+        elif part.number is not None or part.digits is not None:
+            found.append(_numeral(parts, index, context))
             index = found[-1].last
-        elif parts[index].means("full_marks"):
+        elif part.means("off_scale"):
+            found.append(Numeral(-1, "odd", index, index + 1))
+            index += 1
+        elif part.means("full_marks"):
             found.append(_full_marks(parts, index))
             index = found[-1].last
         else:
@@ -53,10 +66,11 @@ def numerals(text: Passage) -> list[Numeral]:
 
 
 class _Context(NamedTuple):
-    """Of a text: whether it speaks of places or units, and whether it has several numbers."""
+    """Of a text: whether it speaks of places or units, has several numbers, or has one unknown word with a score."""
 
     names: bool
     several: bool
+    one_unknown: bool = False
 
 
 _STRICT = _Context(names=True, several=False)  # "our 3 forklifts": words precede a number that counts
@@ -121,7 +135,7 @@ def _scaled(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
         if scale is None:
             return None
         last = _skip_light(parts, other + 1, "score_word")
-        if _counts_something(parts, last):
+        if _counts_something(parts, last) or (scale != MAX_SCORE and _is_said_of_goods(parts, last)):
             return Numeral(value, "quantity", index, last)
         if scale == MAX_SCORE:
             return _marked(parts, value, index, last)
@@ -140,6 +154,11 @@ def _scaled(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
             end += 1
         return _marked(parts, value, index, min(end + 1, len(parts)))
     return None
+
+
+def _is_said_of_goods(parts: Sequence[Part], index: int) -> bool:
+    """Whether what follows "3 of 5" is said of goods: "came", "missing", "broken"."""
+    return index < len(parts) and parts[index].means("arrived", "missing", "not_received", "damaged", "wrong")
 
 
 def _marked(parts: Sequence[Part], value: int, first: int, last: int) -> Numeral:
@@ -174,13 +193,15 @@ def _with_unspaced_sign(parts: Sequence[Part], index: int, value: int) -> Numera
 
 
 def _ranged(parts: Sequence[Part], index: int, value: int) -> Numeral | None:
-    """ "7-8", "7 or 8", "seven to eight": neither of the two."""
+    """ "7-8", "7 or 8", "seven to eight", "seven and a half": none of them."""
     step = index + 1
     if step < len(parts) and parts[step].means("score_word") and not parts[step].means("or"):
         step += 1
     if step >= len(parts):
         return None
     link = parts[step]
+    if link.means("half_more"):
+        return Numeral(value, "odd", index, step + 1)
     other = _number_at(parts, step + 1)
     if other is not None and _is_out_of(parts, step + 2):
         return None
@@ -211,6 +232,8 @@ def _opens_range(parts: Sequence[Part], index: int) -> bool:
 def _single(parts: Sequence[Part], index: int, value: int, context: _Context) -> Numeral:
     part = parts[index]
     before = parts[index - 1] if index > 0 else None
+    if index + 1 < len(parts) and parts[index + 1].means("other_scale"):
+        return Numeral(value, "odd", index, index + 2)  # "four stars"
     if part.digits is None and part.means("no") and not _is_score_word(parts, index + 1):
         return Numeral(value, "quantity", index, index + 1)  # Persian: nine and no are one word
     if before is not None and before.means(*_NAMES) and not before.means("score_word", "light"):
@@ -219,12 +242,18 @@ def _single(parts: Sequence[Part], index: int, value: int, context: _Context) ->
         return Numeral(value, "quantity", index, index + 1)
     if _counts_something(parts, index + 1) or any(one.means("past") for one in parts[max(0, index - 2) : index]):
         return Numeral(value, "quantity", index, index + 1)  # "after 5" is an hour
+    if part.digits is not None and len(part.digits) > _LONGEST_ANSWER:
+        return Numeral(value, "quantity", index, index + 1)
     if value > 31 or (part.digits is not None and len(part.digits) > 2):
         return Numeral(value, "odd" if _is_alone(parts, index, index + 1, context) else "quantity", index, index + 1)
     of_next = _is_of_next(parts, index + 1)
     marked = _is_score_word(parts, index - 1) or (_is_score_word(parts, index + 1) and not of_next)
     last = index + 1 if of_next else _skip_light(parts, index + 1, "score_word")
     negated = context.several and _is_negated(parts, index)
+    if context.one_unknown and value <= MAX_SCORE:
+        first, end = _with_unknown(parts, index)
+        if end - first > 1 and _is_alone(parts, first, end, context):
+            return Numeral(value, "marked" if marked else "bare", first, end)
     if _is_alone(parts, index, last, context):
         kind: Kind = "odd" if value > MAX_SCORE else "marked" if marked else "bare"
         return Numeral(value, kind, index, last, negated)
@@ -276,6 +305,8 @@ def _counts_something(parts: Sequence[Part], index: int) -> bool:
             return False
         if part.means(*_NAMES) and not part.means("light", "score_word"):
             return True
+        if step == index and part.language == "fa" and part.means("packages"):
+            return not (step + 1 < len(parts) and parts[step + 1].number is not None)  # it also means "to"
         if part.means("on_time", "late", "not_received", "all_good", "yes", "complete") or part.new_line:
             return False
     return False
@@ -313,3 +344,14 @@ def _is_alone(parts: Sequence[Part], first: int, last: int, context: _Context) -
                 return False
             few -= part.language not in _UNSPACED
     return True
+
+
+def _with_unknown(parts: Sequence[Part], index: int) -> tuple[int, int]:
+    """The parts of a score and of an unknown word next to it: "a straight 8"."""
+    first = index - (index > 0 and _is_unknown(parts[index - 1]))
+    last = index + 1 + (first == index and index + 1 < len(parts) and _is_unknown(parts[index + 1]))
+    return first, last
+
+
+def _is_unknown(part: Part) -> bool:
+    return not part.meanings and not part.is_sign

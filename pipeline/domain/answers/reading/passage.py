@@ -19,13 +19,26 @@ EMPTY = frozenset(
         *("likely", "nothing_more", "closing"),
         *("time_noun", "amount_noun", "fits", "off", "instead", "mistyped", "past", "attribute"),
         *("packages", "this_time", "sarcasm", "score_of", "because", "only", "rest", "emoji", "scale_first"),
+        *("half_more", "off_scale", "except"),
     }
 )
 VERB_LAST = ("ja", "fa")  # languages whose verb, and so its negation, comes last
 CONTROLS = ("stop", "stop_first", "stop_phrase", "start", "start_phrase", "help", "help_phrase")
 # Meanings that always add something, even where the same word may also be empty.
 SAYS_MORE = frozenset(
-    {"unit", "day", "hours", "counting", "other_time", "wrong_number", "injection", "partial", "someone_else"}
+    {
+        "unit",
+        "day",
+        "hours",
+        "counting",
+        "aside",
+        "other_time",
+        "wrong_number",
+        "injection",
+        "partial",
+        "someone_else",
+        "colour",
+    }
 )
 
 
@@ -41,15 +54,11 @@ class Part(NamedTuple):
     language: str | None
     spaced: bool
     new_line: bool
+    is_sign: bool  # punctuation or another sign, without a meaning
 
     def means(self, *names: str) -> bool:
         """Whether it has one of these meanings."""
-        return not self.meanings.isdisjoint(names)
-
-    @property
-    def is_sign(self) -> bool:
-        """Whether it is punctuation or another sign, without a meaning."""
-        return not self.meanings and not self.text[0].isalnum()
+        return bool(self.meanings) and not self.meanings.isdisjoint(names)
 
     @property
     def ends_sentence(self) -> bool:
@@ -87,14 +96,13 @@ def passage(text: str, hint: str | None) -> Passage:
 
 
 def _part(found: Found, tokens: Sequence[Token]) -> Part:
-    first, last = tokens[found.first], tokens[found.last - 1]
-    digits = first.text if "digits" in found.meanings else None
-    text = (
-        first.text if found.last - found.first == 1 else " ".join(one.text for one in tokens[found.first : found.last])
-    )
-    return Part(
-        found.meanings, text, first.start, last.end, found.number, digits, found.language, first.spaced, first.new_line
-    )
+    meanings, start, end, language, number = found
+    text, at, last, spaced, new_line = tokens[start]
+    digits = text if "digits" in meanings else None
+    if end - start > 1:
+        text, last = " ".join([one.text for one in tokens[start:end]]), tokens[end - 1].end
+    is_sign = not meanings and not text[0].isalnum()
+    return Part(meanings, text, at, last, number, digits, language, spaced, new_line, is_sign)
 
 
 def split(parts: Iterable[Part], ends: Callable[[Part], bool]) -> list[list[Part]]:

@@ -21,15 +21,18 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 class Node:
     """What may follow the words so far, and what they mean if the phrase ends here."""
 
-    __slots__ = ("meanings", "next", "patterns", "stems")
+    __slots__ = ("heads", "meanings", "next", "patterns", "stems")
 
     def __init__(self) -> None:
         self.next: dict[str, Node] = {}
         self.stems: dict[str, Node] = _NO_NODES  # words of which only the beginning is given
+        self.heads: set[str] = _NO_HEADS  # how the words of `stems` begin, so that few words are compared with them
         self.patterns: dict[str, list[Node]] = _NO_PATTERNS
         self.meanings: dict[str, tuple[str, ...]] = _NO_MEANINGS
 
 
+STEM_HEAD: Final = 2  # letters
+_NO_HEADS: Final[set[str]] = set()
 _NO_NODES: Final[dict[str, Node]] = {}
 _NO_PATTERNS: Final[dict[str, list[Node]]] = {}
 _NO_MEANINGS: Final[dict[str, tuple[str, ...]]] = {}
@@ -94,7 +97,8 @@ def _lead(start: Node, words: Sequence[str], meeting: Node) -> None:
 def _after(node: Node, word: str) -> Node:
     if word.endswith(_ANY_ENDING) and len(word) > 1:
         if node.stems is _NO_NODES:
-            node.stems = {}
+            node.stems, node.heads = {}, set()
+        node.heads.add(word[:STEM_HEAD])
         return node.stems.setdefault(word[:-1], Node())
     after = node.next.get(word)
     if after is None:

@@ -65,14 +65,14 @@ class _Reading:
             return ParsedReply(comment=self._envelope.words, language=language)
         control = control_of(self._passage, self._question == "comment")
         facts = self._facts()
-        found = numerals(self._passage)
+        found = numerals(self._passage, self._question == "score")
         codes = self._codes(facts, found)
         if control is not None:
             return self._controlled(control, codes, language)
         sarcastic = self._passage.says("sarcasm")
         if sarcastic and not codes.conditions and codes.arrival in (None, "on_time") and codes.score is None:
             return ParsedReply(unclear=True, language=language)
-        more = self._says_more(codes.any) or self._gives_reasons(codes, facts)
+        more = self._says_more(codes.any, "incomplete" in codes.conditions) or self._gives_reasons(codes, facts)
         comment = self._envelope.words if more and not codes.contradictory else None
         unclear = self._is_unclear(codes, comment)
         return ParsedReply(
@@ -142,31 +142,64 @@ class _Reading:
 
     def _usable(self, facts: Sequence[Stated], found: Sequence[Numeral], correction: int | None) -> list[Numeral]:
         """The numbers that may be answers: not taken back, not counting anything, not what would have been."""
-        usable = [one for one in found if one.kind != "quantity" and not one.negated]
+        usable = [
+            one for one in found if one.kind != "quantity" and not one.negated and not self._is_counted(one, facts)
+        ]
         later = [one for one in usable if correction is not None and one.first > correction]
         if later:
             usable = later
         elif correction is not None and self._question == "arrival" and any(one.part > correction for one in facts):
             usable = [one for one in usable if one.kind == "marked"]
         if self._passage.says("if", "unreal"):
-            usable = [one for one in usable if one.kind == "bare" and self._question == "arrival"]
+            usable = [one for one in usable if one.kind == "bare" and self._may_be_real(one)]
         return usable
 
-    def _says_more(self, has_codes: bool = False) -> bool:
-        """Whether a text says more than its codes: which, how many, why, a wish."""
+    def _may_be_real(self, one: Numeral) -> bool:
+        """Whether a number in a text with "if" is an answer: "8, could have called", not "10 if on time"."""
+        at_start = one.first == 0 and one.last < len(self._parts) and self._parts[one.last].ends_clause
+        return self._question == "arrival" or at_start
+
+    def _is_counted(self, one: Numeral, facts: Sequence[Stated]) -> bool:
+        """Whether a number is one of two that say that less came than was ordered."""
+        start, end = self._parts[one.first].start, self._parts[one.last - 1].end
+        return any(
+            fact.fact == "incomplete"
+            and fact.start <= start
+            and end <= fact.end
+            and fact.end - fact.start > end - start
+            for fact in facts
+        )
+
+    def _says_more(self, has_codes: bool = False, missing: bool = False) -> bool:
+        """Whether a text says more than its codes: which, how many, why, a wish. `missing`: something is."""
         content = [
             part
             for index, part in enumerate(self._parts)
             if index not in self._used and not part.is_sign and _is_content(part)
         ]
-        if self._question == "arrival" and len(content) == 1 and not content[0].meanings and not content[0].digits:
+        if len(content) < 2 and self._asks_for_rest():
+            return True
+        one_unknown = len(content) == 1 and not content[0].meanings and not content[0].digits
+        if one_unknown and self._question == "score" and self._passage.says("likely"):
+            return False
+        if one_unknown and self._question == "arrival":
             # One word that no vocabulary has says nothing more than codes do (28 of 29 texts), and nothing on its own.
-            return not has_codes and self._passage.says("goods", "packages", "papers")
+            return (
+                missing
+                or self._passage.says("except")
+                or (not has_codes and self._passage.says("goods", "packages", "papers"))
+            )
         return bool(content) and not _is_stuck(content)
+
+    def _asks_for_rest(self) -> bool:
+        """Whether a text asks for what has not come yet: "when do we get the rest?"."""
+        return self._passage.says("rest") and any(part.text in ("?", "か") for part in self._parts)
 
     def _gives_reasons(self, codes: Codes, facts: Sequence[Stated]) -> bool:
         """Whether facts are the answer to the question for a comment, or the reason of a score."""
         stated_here = bool(codes.conditions or codes.arrival) and bool(facts)
+        if "wrong" in codes.conditions and not self._passage.says("wrong", "instead"):
+            return True  # which variant came for which
         if self._question == "comment":
             return stated_here and bool(codes.conditions)
         return self._question == "score" and stated_here and self._passage.says("because")

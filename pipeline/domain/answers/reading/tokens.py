@@ -28,6 +28,7 @@ MAX_TOKENS = 300  # words, signs and ideographs that are read; the rest of a lon
 _MAX_FOLDED = 4  # characters that one becomes; a ligature of a whole sentence is no answer
 _DROPPED = frozenset({"Mn", "Me", "Cf", "Sk"})
 _KANA_MARKS = "\u3099\u309a\uff9e\uff9f"
+_MARKED_KANA = re.compile(rf"(.)([{_KANA_MARKS}])", re.DOTALL)
 # Hiragana, katakana, Han: one token for each character.
 _SINGLE = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(
@@ -76,33 +77,27 @@ def fold(text: str) -> tuple[str, list[int]]:
     if text.isascii() and text.isprintable():
         return text.lower(), list(range(len(text)))
     if any(mark in text for mark in _KANA_MARKS):
-        composed = _composed_kana(text)
-        if composed is not None:
-            text = composed
-    folded = [_folded(char) for char in text]
+        text = _MARKED_KANA.sub(_with_mark, text)
+    folded = list(map(_folded, text))
+    if set(map(len, folded)) == {1}:
+        return "".join(folded), list(range(len(text)))
     return "".join(folded), [position for position, plain in enumerate(folded) for _ in plain]
 
 
-def _composed_kana(text: str) -> str | None:
-    """Half-width kana with their voice marks, padded so that positions stay those of the original."""
-    found: list[str] = []
-    for char in text:
-        if char in _KANA_MARKS and found:
-            mark = "\u3099" if char in "\u3099\uff9e" else "\u309a"
-            whole = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", found[-1]) + mark)
-            if len(whole) == 1:
-                found[-1] = whole
-                found.append("\u200b")
-                continue
-        found.append(char)
-    return "".join(found)
+def _with_mark(match: re.Match[str]) -> str:
+    """A kana with its voice mark as one character, padded so that positions stay those of the original."""
+    mark = "\u3099" if match[2] in "\u3099\uff9e" else "\u309a"
+    whole = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", match[1]) + mark)
+    return whole + "\u200b" if len(whole) == 1 else match[0]
 
 
 def tokenise(text: str, most: int = MAX_TOKENS) -> list[Token]:
     """The tokens of a text, at most so many."""
     folded, origin = fold(text)
-    folded, origin = _without(folded, origin, _ENGLISH_APOSTROPHE)
-    folded = _DASH_IN_WORD.sub(" ", folded)
+    if "'" in folded:
+        folded, origin = _without(folded, origin, _ENGLISH_APOSTROPHE)
+    if "-" in folded:
+        folded = _DASH_IN_WORD.sub(" ", folded)
     if "مي " in folded:
         folded, origin = _joined_prefixes(folded, origin)
     tokens: list[Token] = []

@@ -1,27 +1,24 @@
 """The replies and comments in nine languages that we wrote ourselves: the readers stay at their level."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.readings import compare, figures, labels
+from tests.readings import compare, figures, labels, rows_of
 
 _FOLDER = Path(__file__).parents[3] / "data" / "readings"
 _LEAST_RIGHT = 0.95
 _FEWEST = 120  # replies in a language
 
 
-def _rows(*names: str) -> list[dict[str, Any]]:
-    return [
-        json.loads(line) for name in names for line in (_FOLDER / name).read_text(encoding="utf-8").splitlines() if line
-    ]
+def _rows(kind: str) -> list[dict[str, Any]]:
+    return [row for file in sorted(_FOLDER.glob(f"{kind}_*.tsv")) for row in rows_of(file)]
 
 
 @pytest.fixture(scope="module")
 def replies() -> dict[str, Any]:
-    return figures(compare(_rows("replies_written.jsonl", "replies_held_out.jsonl")))
+    return figures(compare(_rows("replies")))
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "es", "de", "pt", "ja", "zh", "ar", "fa"])
@@ -37,6 +34,6 @@ def test_no_opt_out_is_invented_or_missed(replies: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("label", ["not_received", "late", "incomplete", "damaged"])
 def test_comments_are_labelled_as_people_label_them(label: str) -> None:
-    found = labels(_rows("comments_written.jsonl", "comments_held_out.jsonl"))["labels"][label]
+    found = labels(_rows("comments"))["labels"][label]
     assert found["precision"] >= 0.9
     assert found["recall"] >= 0.9
