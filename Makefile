@@ -138,6 +138,8 @@ check: .venv-dev/requirements-dev.lock
 	.venv-dev/bin/lint-imports --no-logo
 
 # In the order of the folders: the files of e2e, which take longest, come first, so that no process has one left alone.
+# Compiled tests and modules are kept, also where the environment forbids it: compiling takes each process 20 seconds.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv-dev/requirements-dev.lock
 	@$(DEV) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 

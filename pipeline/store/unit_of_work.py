@@ -134,7 +134,7 @@ class UnitOfWork:
         self._journal.append(self.connection, self._entries)
         notices.record(self.connection, self._notices)
         self.asks.flush_opt_outs()
-        self.orders.flush_figures()
+        self.orders.flush_shared()
         self.sources.flush()  # last: workers that note the same slot wait for each other here, and nowhere after it
 
     def _flush_inbox(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
-from tests.support.running.embedded import embedded
+from tests.support.running.embedded import close, embedded
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def start(database_url: str) -> Iterator[Callable[..., EmbeddedRunner]]:
 
     yield _start
     for runtime in started:
-        runtime.engine.dispose()
+        close(runtime.engine)
 
 
 @pytest.fixture

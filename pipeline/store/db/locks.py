@@ -1,8 +1,8 @@
 """Advisory locks by name, held until the transaction ends: several workers share a PostgreSQL database.
 
 A transaction that needs several kinds acquires them in one order, or two could deadlock: erasure (shared by all that
-seal), levels, tracking numbers, orders, accounts, addresses, segments, incidents, and last opt-outs. Names of one kind
-are sorted here.
+seal), levels, tracking numbers, orders, accounts, addresses, segments, freezing, incidents, and last opt-outs. Names of
+one kind are sorted here.
 """
 
 from collections.abc import Collection
@@ -17,6 +17,7 @@ Kind = Literal[
     "account",
     "address",
     "segment",
+    "freezing",
     "incident",
     "opt_out",
     "form",
@@ -62,6 +63,16 @@ def lock_levels(connection: Connection, alone: bool = False) -> None:
         lock(connection, "levels", [""])
     else:
         lock_shared(connection, "levels", "")
+
+
+def lock_freezing(connection: Connection) -> None:
+    """Become the only transaction that freezes figures of the fleet: baselines, spreads, factors.
+
+    Which of them a batch finds missing, and in what order, depends on its events. Two batches that froze the same ones
+    in opposite orders would wait for each other. Read again afterwards whether another transaction froze the figure.
+    No effect on SQLite.
+    """
+    lock(connection, "freezing", [""])
 
 
 def _key(kind: Kind, name: str) -> int:

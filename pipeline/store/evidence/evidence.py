@@ -81,6 +81,7 @@ class EvidenceStore:
 
         Returns the one that counts: this one, or what another worker froze earlier.
         """
+        locks.lock_freezing(self._connection)
         insert_new(self._connection, nulls, [{"signal": signal, "month": month, **baseline._asdict()}])
         self._baselines.pop((signal, month), None)
         return self.baseline(signal, month) or baseline

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from pipeline.domain.detection.segments import Series
 from pipeline.domain.detection.spread import RATE_DAYS, SPREAD_DAYS, Contacts, SegmentSums, Spread
 from pipeline.store.db.bulk import among_rows, insert_new, upsert
+from pipeline.store.db.locks import lock_freezing
 from pipeline.store.schema.evidence import fleet_factors, segment_days, spreads
 
 _Key = tuple[str, str, str]  # signal, dimension, month
@@ -55,7 +56,7 @@ class SpreadStore:
         found = self._spreads.get(key) or known.get(key)
         if found is None:
             text = self._read_spread(key)
-            stored = text or self._store_spread(key, self._sums(signal, dimension, month.toordinal()))
+            stored = text or self._freeze(key, lambda: self._sums(signal, dimension, month.toordinal()))
             found = Spread(_segments.decode(stored))
             if text is not None:  # what this transaction itself froze may still be rolled back
                 if len(known) >= _KNOWN_LIMIT:
@@ -67,13 +68,8 @@ class SpreadStore:
     def factor(self, signal: str, day: int, estimate: Callable[[], float]) -> float:
         """The fleet's present state on a day, frozen at the first call as `estimate` gives it."""
         if (signal, day) not in self._factors:
-            query = select(fleet_factors.c.factor).where(fleet_factors.c.signal == signal, fleet_factors.c.day == day)
-            stored = self._connection.execute(query).scalar()
-            if stored is None:
-                row = {"signal": signal, "day": day, "factor": estimate()}
-                insert_new(self._connection, fleet_factors, [row])
-                stored = self._connection.execute(query).scalar_one()
-            self._factors[signal, day] = stored
+            stored = self._read_factor(signal, day)
+            self._factors[signal, day] = self._freeze_factor(signal, day, estimate) if stored is None else stored
         return self._factors[signal, day]
 
     def contacts(self, dimension: str, month: date, estimate: Callable[[], list[SegmentSums]]) -> Contacts:
@@ -81,7 +77,7 @@ class SpreadStore:
         key = (_CONTACTS, dimension, month.isoformat()[:7])
         found = self._contacts.get(key)
         if found is None:
-            text = self._read_spread(key) or self._store_spread(key, estimate())
+            text = self._read_spread(key) or self._freeze(key, estimate)
             found = self._contacts[key] = Contacts(_segments.decode(text))
         return found
 
@@ -109,12 +105,30 @@ class SpreadStore:
         )
         return self._connection.execute(query).scalar()
 
-    def _store_spread(self, key: _Key, segments: list[SegmentSums]) -> str:
+    def _freeze(self, key: _Key, estimate: Callable[[], list[SegmentSums]]) -> str:
+        lock_freezing(self._connection)
+        frozen = self._read_spread(key)  # by another transaction, before this one had the lock
+        if frozen is not None:
+            return frozen
         signal, dimension, month = key
-        text = msgspec.json.encode(segments).decode()
+        text = msgspec.json.encode(estimate()).decode()
         row = {"signal": signal, "dimension": dimension, "month": month, "segments": text}
-        insert_new(self._connection, spreads, [row])
+        insert_new(self._connection, spreads, [row])  # a process of an earlier version freezes without the lock
         return self._read_spread(key) or text
+
+    def _read_factor(self, signal: str, day: int) -> float | None:
+        query = select(fleet_factors.c.factor).where(fleet_factors.c.signal == signal, fleet_factors.c.day == day)
+        return self._connection.execute(query).scalar()
+
+    def _freeze_factor(self, signal: str, day: int, estimate: Callable[[], float]) -> float:
+        lock_freezing(self._connection)
+        frozen = self._read_factor(signal, day)
+        if frozen is not None:
+            return frozen
+        factor = estimate()
+        insert_new(self._connection, fleet_factors, [{"signal": signal, "day": day, "factor": factor}])  # as above
+        frozen = self._read_factor(signal, day)
+        return factor if frozen is None else frozen
 
     def _sums(self, signal: str, dimension: str, first: int) -> list[SegmentSums]:
         """The sums of every segment before that day."""

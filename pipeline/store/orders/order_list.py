@@ -1,7 +1,7 @@
 """Writes the list of orders: the row of each order that changed, its places in the indexes, and what search finds."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
@@ -40,8 +40,11 @@ class Change(NamedTuple):
     place: Place | None
 
 
+Part = tuple[str, bytes, str]  # kind, beginning, id of the order or account: a row of `search_parts`
+
+
 def write(connection: Connection, changes: Sequence[Change]) -> list[Place]:
-    """Write the entries of these orders. Returns where the indexes have each of them now."""
+    """Write the entries of these orders. Returns where the indexes have each of them now. `write_parts` follows."""
     entries = [listed(change.order, change.counts) for change in changes]
     places = [_place(entry) for entry in entries]
     rows = [_row(change.order.order_id, entry) for change, entry in zip(changes, entries, strict=True)]
@@ -56,8 +59,26 @@ def write(connection: Connection, changes: Sequence[Change]) -> list[Place]:
     kept = set(old) & set(new)
     remove(connection, order_terms, sorted(set(old) - kept), _TERMS)
     insert(connection, order_terms, sorted(set(new) - kept), _TERMS)
-    _add_parts(connection, changes)
     return places
+
+
+def write_parts(connection: Connection, parts: Collection[Part]) -> None:
+    """Write what the search finds, once in a transaction and late: transactions with the same accounts wait here."""
+    insert_new(connection, search_parts, [dict(zip(_PARTS, part, strict=True)) for part in sorted(parts)])
+
+
+def search_parts_of(changes: Sequence[Change]) -> set[Part]:
+    """What the search finds: an order when it is first heard of, its account when its `order.completed` is received."""
+    found = {
+        (ORDER, part, change.order.order_id)
+        for change in changes
+        if change.place is None
+        for part in parts_of(change.order.order_id)
+    }
+    for change in changes:
+        if change.order.facts.known and _is_new_to_account(change):
+            found |= {(ACCOUNT, part, subject) for part, subject in _account_parts(change.order.facts)}
+    return found
 
 
 def term_digest(term: Term) -> int:
@@ -89,20 +110,6 @@ def _row(order_id: str, entry: ListedOrder) -> tuple[object, ...]:
 
 def _keys(order_id: str, place: Place | None) -> list[tuple[int, datetime, str]]:
     return [] if place is None else [(term, place.last_event_at, order_id) for term in place.terms]
-
-
-def _add_parts(connection: Connection, changes: Sequence[Change]) -> None:
-    """What the search finds: an order when it is first heard of, its account when its `order.completed` is received."""
-    found = {
-        (ORDER, part, change.order.order_id)
-        for change in changes
-        if change.place is None
-        for part in parts_of(change.order.order_id)
-    }
-    for change in changes:
-        if change.order.facts.known and _is_new_to_account(change):
-            found |= {(ACCOUNT, part, subject) for part, subject in _account_parts(change.order.facts)}
-    insert_new(connection, search_parts, [dict(zip(_PARTS, row, strict=True)) for row in sorted(found)])
 
 
 def _is_new_to_account(change: Change) -> bool:

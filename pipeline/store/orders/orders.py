@@ -19,7 +19,7 @@ from pipeline.store.db.bulk import among, among_rows, upsert
 from pipeline.store.orders import figures, order_list
 from pipeline.store.orders.figures import Cell
 from pipeline.store.orders.memberships import membership_text
-from pipeline.store.orders.order_list import Place
+from pipeline.store.orders.order_list import Part, Place
 from pipeline.store.schema.orders import orders, rollups
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode  # quantities as sources write them
@@ -102,6 +102,7 @@ class OrderStore:
         self._touched: dict[str, _Loaded] = {}
         self._unwritten: dict[str, _Loaded] = {}
         self._deltas: dict[Cell, dict[str, int]] = {}
+        self._search_parts: set[Part] = set()
 
     def load(self, order_ids: Collection[str]) -> None:
         """Read these orders in one query; unknown ones become new."""
@@ -223,12 +224,16 @@ class OrderStore:
         self._count_touched()
         changed = [loaded for loaded in self._unwritten.values() if loaded.encode()]
         self._unwritten.clear()
-        places = order_list.write(self._connection, [loaded.change() for loaded in changed])
+        changes = [loaded.change() for loaded in changed]
+        self._search_parts |= order_list.search_parts_of(changes)
+        places = order_list.write(self._connection, changes)
         rows = [loaded.row(place) for loaded, place in zip(changed, places, strict=True)]
         upsert(self._connection, orders, rows, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
-    def flush_figures(self) -> None:
-        """Write the figures. Called last: every transaction writes these rows, and their locks block the others."""
+    def flush_shared(self) -> None:
+        """Write what the search finds, and the figures. Called last: other transactions write these rows, too, and wait."""
+        order_list.write_parts(self._connection, self._search_parts)
+        self._search_parts.clear()
         figures.add(self._connection, self._deltas)
 
     def _count(self, order: Order) -> _Counted:
@@ -269,7 +274,9 @@ def list_existing(connection: Connection, rows: Sequence[tuple[str, str, str, st
         (Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue)), _counted.decode(counted))
         for order_id, facts, dialogue, counted in rows
     ]
-    places = order_list.write(connection, [order_list.Change(order, counted.counts, None) for order, counted in known])
+    changes = [order_list.Change(order, counted.counts, None) for order, counted in known]
+    places = order_list.write(connection, changes)
+    order_list.write_parts(connection, order_list.search_parts_of(changes))
     return {
         order.order_id: _encode(replace(counted, place=place)).decode()
         for (order, counted), place in zip(known, places, strict=True)

@@ -279,7 +279,7 @@ def _count(connection: Connection, levels: tuple[Level, ...], person: PersonKey,
         dialogue = known.get(order_id).dialogue
         dialogue.erased = [*dialogue.erased, person.contact_id]
     known.flush()
-    known.flush_figures()
+    known.flush_shared()
 
 
 def _append(connection: Connection, store: Store, erasure: Erasure, now: datetime) -> None:

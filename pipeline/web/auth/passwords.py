@@ -1,10 +1,11 @@
 """Passwords of local accounts: argon2id, checked with the same effort whether the account exists or not."""
 
+import secrets
+from base64 import b64encode
+
 from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-
-from pipeline.store.users.secrets import new_secret
 
 MIN_LENGTH, MAX_LENGTH = 12, 200  # characters
 _AT_ONCE = 2  # checks; each takes 64 MiB and a tenth of a second
@@ -16,7 +17,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._limiter = CapacityLimiter(_AT_ONCE)
-        self._nobody = self._hasher.hash(new_secret())  # what an account without a password is checked against
+        self._nobody = _of_nobody(self._hasher)
 
     async def hash(self, password: str) -> str:
         """The hash of a new password, with its parameters."""
@@ -36,6 +37,13 @@ class Passwords:
             return self._hasher.verify(stored, password[: MAX_LENGTH + 1])
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _of_nobody(hasher: PasswordHasher) -> str:
+    """What an account without a password is checked against: as laborious as any hash, and no password matches it."""
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = (b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (hasher.salt_len, hasher.hash_len))
+    return f"$argon2id$v=19${cost}${salt}${digest}"
 
 
 def why_unusable(password: str, name: str) -> str | None:

@@ -120,11 +120,13 @@ def test_a_read_only_postgresql_does_not_end_the_write_queue(
     with writing(runtime) as (writer, _):
         writer.submit(order(1)).result(PATIENCE)
         with read_only(database_url):
+            former = runtime.engine.pool
             runtime.engine.dispose()  # as a failover does
             assert isinstance(writer.submit(order(2)).exception(PATIENCE), Unavailable)
             assert writer.unavailable
         assert writer.submit(order(2)).result(PATIENCE).new == 1
         assert writer.alive
+    former.dispose()  # where the writer returned the connection that it had
 
 
 def _delete(database: Path) -> None:
@@ -160,9 +162,11 @@ def test_nothing_is_acknowledged_once_the_files_of_sqlite_are_lost(
             assert isinstance(writer.submit(order(number)).exception(PATIENCE), Unavailable)
         assert reason_of(failure(lambda: try_write(runtime.engine))) == LOST
         assert writer.alive, "readiness reports it; a restart is for a person to decide"
+        former = runtime.engine.pool
         runtime.engine.dispose()
         assert isinstance(writer.submit(order(2)).exception(PATIENCE), Unavailable), "nor in a new file"
         assert database.exists() == existed
+    former.dispose()  # as above
 
 
 def test_the_files_may_be_recreated_by_ourselves(sqlite_database_url: str) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import msgspec
+from sqlalchemy import Engine, QueuePool
 
 from pipeline.consumers.intake import Incoming
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
@@ -11,6 +12,7 @@ from pipeline.domain.detection.segments import parse_levels
 from pipeline.domain.events.contract import KINDS
 from pipeline.domain.setup import Setup
 from pipeline.store.people.vault import Vault
+from tests.support.limits import until
 from tests.support.running import steps
 
 VAULT = Vault(bytes(range(32)))
@@ -34,6 +36,13 @@ def embedded(
     """The embedded runner on a migrated database, or its equivalent on a cluster's database."""
     setup = Setup(parse_levels(levels), 1.0, policy or Policy(), rules_since=rules_since)
     return steps.runtime(url, VAULT, setup, batch)
+
+
+def close(engine: Engine) -> None:
+    """Close an engine. A thread that has done its work may still have to return its connection: it would stay open."""
+    assert isinstance(engine.pool, QueuePool)
+    until(lambda: engine.pool.checkedout() == 0, "every connection returned")
+    engine.dispose()
 
 
 def ingest(runtime: EmbeddedRunner, *raws: bytes, received_at: datetime | None = None) -> None:

@@ -43,7 +43,7 @@ from tests.support.invariants import violated_invariants
 from tests.support.metrics import value
 from tests.support.running.cluster import Cluster
 from tests.support.running.cluster_work import denied, side_by_side
-from tests.support.running.embedded import VAULT, embedded, incoming
+from tests.support.running.embedded import VAULT, close, embedded, incoming
 from tests.support.running.steps import for_cluster
 from tests.support.stored import opened
 from tests.support.streams import (
@@ -78,7 +78,7 @@ def cluster_on(databases: Databases, policy: Policy = POLICY) -> Iterator[Cluste
     try:
         yield cluster
     finally:
-        cluster.engine.dispose()
+        close(cluster.engine)
 
 
 @pytest.fixture
@@ -87,11 +87,21 @@ def cluster(databases: Databases) -> Iterator[Cluster]:
         yield cluster
 
 
-def alone(databases: Databases, events: Sequence[ReceivedEvent]) -> Engine:
-    """The database of embedded mode after these events."""
-    runtime = embedded(databases.fresh(), POLICY, LEVELS)
-    ingest_stream(runtime, events)
-    return runtime.engine
+@contextmanager
+def processed(url: str, events: Sequence[ReceivedEvent]) -> Iterator[Engine]:
+    """A database after these events, all processed by one runner."""
+    runtime = embedded(url, POLICY, LEVELS)
+    try:
+        ingest_stream(runtime, events)
+        yield runtime.engine
+    finally:
+        close(runtime.engine)
+
+
+def alone(databases: Databases, events: Sequence[ReceivedEvent]) -> dict[str, Any]:
+    """The essence of the database of embedded mode after these events."""
+    with processed(databases.fresh(), events) as engine:
+        return essence(engine)
 
 
 def rows(cluster: Cluster, query: Select[Any]) -> list[Any]:
@@ -172,13 +182,8 @@ def is_sound(cluster: Cluster) -> None:
 @given(seed=SEEDS)
 def test_a_cluster_gives_the_result_of_embedded_mode(databases: Databases, seed: int, historic: bool) -> None:
     events = stream(seed, orders=6, historic=historic)
-    one = alone(databases, events)
-    expected = dump(one, BOOKKEEPING)
-    one.dispose()
-    runtime = embedded(for_cluster(databases.fresh()), POLICY, LEVELS)
-    ingest_stream(runtime, events)
-    assert dump(runtime.engine, BOOKKEEPING) == expected
-    runtime.engine.dispose()
+    with processed(databases.fresh(), events) as one, processed(for_cluster(databases.fresh()), events) as several:
+        assert dump(several, BOOKKEEPING) == dump(one, BOOKKEEPING)
 
 
 @pytest.mark.parametrize("source", ["topics", "http"])
@@ -187,9 +192,7 @@ def test_a_cluster_gives_the_result_of_embedded_mode(databases: Databases, seed:
 def test_several_parallel_workers_give_the_result_of_one(databases: Databases, seed: int, source: str) -> None:
     """With duplicates, overlapping batches, and events of one order in two workers at once."""
     rng, events = Random(seed), stream(seed)
-    one = alone(databases, events)
-    expected = essence(one)
-    one.dispose()
+    expected = alone(databases, events)
     before = value(metrics.RETRIES)
     with cluster_on(databases) as cluster:
         outside = list(arrivals(with_repeats(rng, events)))
@@ -210,9 +213,7 @@ def test_several_parallel_workers_give_the_result_of_one(databases: Databases, s
 @given(seed=SEEDS)
 def test_parallel_asks_timers_and_answers_keep_all_invariants(databases: Databases, seed: int) -> None:
     rng, events = Random(seed), stream(seed, orders=16, historic=False)
-    one = alone(databases, events)
-    expected = essence(one)
-    one.dispose()
+    expected = alone(databases, events)
     with cluster_on(databases) as cluster:
 
         def _tick() -> None:

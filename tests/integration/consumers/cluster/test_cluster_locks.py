@@ -1,8 +1,9 @@
 """Locks of workers, dispatchers and callbacks on one database: no deadlock, and no long wait."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,27 @@ from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
+from pipeline.domain.events.contract import Account
 from pipeline.domain.events.decoding import decode
+from pipeline.domain.orders.facts import Revision
 from pipeline.settings import Settings
 from pipeline.store.asks import outcomes as asks_store
 from pipeline.store.asks.claiming import Claimer
 from pipeline.store.asks.outcomes import AcceptedMessage
 from pipeline.store.db.engine import connect, reading
+from pipeline.store.evidence.evidence import Baseline, EvidenceStore
+from pipeline.store.evidence.spreads import SpreadStore
 from pipeline.store.journal.journal import Entry
 from pipeline.store.journal.state import clock_of
+from pipeline.store.orders.order_list import ORDER
+from pipeline.store.orders.timers import TimerStore
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.journal import journal
+from pipeline.store.schema.orders import search_parts
 from pipeline.store.schema.tables import metadata
 from pipeline.store.schema.upgrade import migrate
+from pipeline.store.unit_of_work import UnitOfWork
 from tests.support.builders import MONDAY, answered, at, completed, contact, scanned
 from tests.support.limits import PATIENCE, until
 from tests.support.metrics import value
@@ -124,6 +133,56 @@ def test_shared_rows_are_written_in_one_order(cluster: Cluster) -> None:
     assert written.keys() == shared
     for keys in written.values():
         assert keys == sorted(keys)
+
+
+MONTH = MONDAY.date().replace(day=1)
+FREEZES: dict[str, Callable[[Connection], object]] = {
+    "baseline": lambda connection: EvidenceStore(connection).freeze("late", "2026-03", Baseline(300, 1.5, 0.07)),
+    "spread": lambda connection: SpreadStore(connection).spread("late", "depot", MONTH),
+    "contacts": lambda connection: SpreadStore(connection).contacts("depot", MONTH, list),
+    "factor": lambda connection: SpreadStore(connection).factor("late", 738_000, lambda: 1.0),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), [*combinations(FREEZES, 2)])
+def test_batches_that_freeze_the_same_in_opposite_orders_do_not_deadlock(
+    cluster: Cluster, first: str, second: str
+) -> None:
+    def _freeze(*names: str) -> None:
+        with cluster.engine.begin() as connection:
+            for name in names:
+                FREEZES[name](connection)
+
+    with ThreadPoolExecutor(1) as pool:
+        with cluster.engine.begin() as one:
+            FREEZES[first](one)
+            other = pool.submit(_freeze, second, first)
+            until(lambda: waits_for_a_lock(cluster), "a wait for a lock")
+            FREEZES[second](one)
+        other.result(PATIENCE)
+
+
+def test_what_the_search_finds_is_written_once_and_late(cluster: Cluster) -> None:
+    """A transaction may write orders several times. Those of one account share what the search finds."""
+    written: list[str] = []
+
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO"):
+            written.append(statement.split()[2])
+
+    event.listen(cluster.engine, "before_cursor_execute", _note)
+    with cluster.engine.begin() as connection:
+        work = UnitOfWork(connection, cluster.store.journal, cluster.setup, TimerStore(connection, (), MONDAY))
+        for name in ("SO-2", "SO-1"):
+            work.orders.get(name).facts.revisions.append(Revision(MONDAY, "erp", name, Account("A-1", "Acme"), MONDAY))
+            work.orders.flush()
+        assert "search_parts" not in written
+        work.flush()
+    assert written.count("search_parts") == 1
+    assert {"order_list", "orders", "journal", "opt_outs"}.isdisjoint(written[written.index("search_parts") :])
+    with reading(cluster.engine) as connection:
+        found = connection.execute(select(search_parts.c.subject).where(search_parts.c.kind == ORDER)).scalars()
+        assert set(found) == {"SO-1", "SO-2"}
 
 
 def test_a_dispatcher_skips_asks_that_a_worker_has_locked(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

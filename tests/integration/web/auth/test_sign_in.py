@@ -235,6 +235,7 @@ def test_who_may_not_sign_in_gets_the_same_answer(engine: Engine, client: TestCl
     assert acts_of(engine)[-1] == ("", "sign_in_failed", subject), "a name that is no user's may be a password"
 
 
+@pytest.mark.usefixtures("production_passwords")
 def test_unknown_and_known_users_take_the_same_time(engine: Engine, client: TestClient[Any]) -> None:
     add_user(engine, "mia")
     with engine.begin() as connection:  # hashed as the product does it
@@ -249,6 +250,20 @@ def test_unknown_and_known_users_take_the_same_time(engine: Engine, client: Test
     known, unknown = (median(found) for found in seconds.values())
     assert known < 2 * unknown
     assert unknown < 2 * known
+
+
+@pytest.mark.usefixtures("production_passwords")
+def test_a_hash_with_weaker_parameters_is_replaced_at_the_next_sign_in(engine: Engine, client: TestClient[Any]) -> None:
+    add_user(engine, "mia")
+    assert stored_hash(engine).startswith("$argon2id$v=19$m=8,t=1,p=1$")
+    for _ in range(2):
+        assert sign_in(client, "mia").status_code == 303
+        assert stored_hash(engine).split("$")[:4] == second_hash().split("$")[:4]
+
+
+def stored_hash(engine: Engine) -> str:
+    with engine.begin() as connection:
+        return users.get(connection, "mia").password_hash or ""
 
 
 def second_hash() -> str:
