@@ -27,7 +27,9 @@ from pipeline.web.http.protocol import BoundedProtocol
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.account import account
+from pipeline.web.internal.accounts import pages as account_pages
 from pipeline.web.internal.acts import acts
+from pipeline.web.internal.api import accounts as account_api
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.api import inbox as inbox_api
 from pipeline.web.internal.api import orders as order_api
@@ -64,11 +66,13 @@ PUBLIC: tuple[Routes, ...] = (
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     segment_pages.routes,  # GET /segments, /segment
+    account_pages.routes,  # GET /accounts, /accounts/one
+    account_api.routes,  # GET /v1/accounts
     today.routes,  # GET /today
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings
-    exports.routes,  # GET /export/orders, /export/segments, /export/alerts, /export/incidents, /export/acts
+    exports.routes,  # GET /export/orders, /export/segments, /export/alerts, /export/accounts, ...
     qr.routes,  # GET /v1/qr/{order_id}
     corrections.routes,  # GET, POST /v1/corrections
     incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}

@@ -15,8 +15,10 @@ from pipeline.domain.access.acts import Act, ActKind
 from pipeline.domain.access.permissions import Permission
 from pipeline.store.acts import acts
 from pipeline.store.db.engine import snapshot
+from pipeline.store.journal.state import clock_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
+from pipeline.web.internal.accounts import account_list
 from pipeline.web.internal.exports import csv_file, excel_file, parquet_file, tables
 from pipeline.web.internal.exports.sheet import Sheet
 from pipeline.web.internal.filters import LONGEST, default_level, parse_filter, reject
@@ -38,7 +40,9 @@ Last = Annotated[str | None, QueryParameter(name="to")]
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /export/orders`, `/export/segments`, `/export/alerts`, `/export/incidents` and `/export/acts`."""
+    """`GET /export/orders`, `/export/segments`, `/export/accounts`, `/export/alerts`, `/export/incidents` and
+    `/export/acts`.
+    """
 
     @get("/export/orders", **_of(Permission.ORDERS))
     def orders_file(request: _Request, form: Format = "csv") -> Stream:
@@ -64,6 +68,20 @@ def routes(services: Services) -> list[Any]:
         filters = f"by={wanted.by} from={wanted.first or ''} to={wanted.last or ''}"
         return _file(services, request, form, "segments", filters, lambda one: tables.segments(one, viewer, wanted))
 
+    @get("/export/accounts", **_of(Permission.FIGURES))
+    def accounts_file(
+        request: _Request,
+        form: Format = "csv",
+        period: FromQuery[str] = "",
+        sort: FromQuery[str] = "",
+        find: FromQuery[str] = "",
+    ) -> Stream:
+        viewer = principal_of(request)
+        with snapshot(services.store.engine) as connection:
+            wanted = account_list.parse(period, sort, find, clock_of(connection).date())
+        filters = wanted.address("")
+        return _file(services, request, form, "accounts", filters, lambda one: tables.accounts(one, viewer, wanted))
+
     @get("/export/alerts", **_of(Permission.FIGURES))
     def alerts_file(request: _Request, form: Format = "csv") -> Stream:
         viewer = principal_of(request)
@@ -80,7 +98,7 @@ def routes(services: Services) -> list[Any]:
         filters = f"who={name}" if name else ""
         return _file(services, request, form, "acts", filters, lambda one: tables.all_acts(one, viewer, name or None))
 
-    return [orders_file, segments_file, alerts_file, incidents_file, acts_file]
+    return [orders_file, segments_file, accounts_file, alerts_file, incidents_file, acts_file]
 
 
 def _of(permission: Permission) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
 from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.journal.spool import Spool
 from pipeline.store.reads import alerts, answers, baselines, inbox, order_record, reports, unresolved, version
+from pipeline.store.reads.accounts import sums as account_sums
 from pipeline.store.reads.listing import order_list, search, words
 from pipeline.store.schema.asks import asks
 from pipeline.web.auth.access import Protection, check_routes, routes_of
@@ -93,6 +94,7 @@ ORDER_LISTS = tuple(f"/orders?{query}" for query in FILTERS if "SECRET" not in q
 API_LISTS = tuple(f"/v1/orders?{query}" for query in FILTERS)
 SEARCHES = ("/search?q=so-o", "/search?q=a-", "/search?q=l", "/search?q=nord", "/search?q=other")
 SEGMENTS = ("/segments", "/segments?by=region&show=all", "/segments?by=region%2Bcarrier&sort=gap&find=n")
+ACCOUNTS = ("/accounts", "/accounts?period=all", "/accounts?period=all&sort=orders", "/accounts?period=all&find=a-")
 SEGMENT = tuple(
     f"/segment?segment={name}"
     for name in ("region:ARA", "depot:Lyon", "carrier:Nordex", "region%2Bcarrier:ARA%2BNordex")
@@ -116,6 +118,14 @@ INTERNAL = {
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
     ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
     ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
+    ("GET", "/accounts"): Line(Permission.FIGURES, ACCOUNTS),
+    ("GET", "/accounts/one"): Line(
+        Permission.FIGURES, ("/accounts/one?account=A-1", "/accounts/one?account=A-1&period=2026-03")
+    ),
+    ("GET", "/v1/accounts"): Line(
+        Permission.FIGURES, ("/v1/accounts", "/v1/accounts?account=A-SECRET&period=all", "/v1/accounts?period=all")
+    ),
+    ("GET", "/export/accounts"): Line(Permission.FIGURES, ("/export/accounts", "/export/accounts?period=all")),
     ("GET", "/today"): Line(Permission.FIGURES, ("/today",)),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
@@ -291,7 +301,7 @@ def add_other(runtime: EmbeddedRunner) -> None:
         propose(connection, runtime.store, LOCAL, wish, "", at(days=3))
 
 
-READS = (alerts, answers, baselines, inbox, order_record, reports, unresolved, version)
+READS = (account_sums, alerts, answers, baselines, inbox, order_record, reports, unresolved, version)
 SECRETS = ("SO-other-", "SECRETIA", "Hiddenville", "A-SECRET", "theirs")
 
 
