@@ -31,6 +31,7 @@ from pipeline.web.http import assets
 from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.services import Services
+from pipeline.web.internal.accounts import pages as account_pages
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
@@ -68,6 +69,7 @@ def app_of(known: Services) -> Litestar:
             *dashboard.routes(known),
             *segment_pages.routes(known),
             *order_pages.routes(known),
+            *account_pages.routes(known),
             *search.routes(known),
             *settings_pages.routes(known),
             *read.routes(known),
@@ -180,6 +182,8 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
         ("order", order_address(busy_order(company))),
         ("orders", "/orders"),
         ("orders-filtered", "/orders?verdict=embellished&code=late&to=2026-12-31"),
+        ("accounts", "/accounts?period=all"),
+        ("account", "/accounts/one?account=A-001&period=all"),
         ("search", "/search?q=o"),
         ("settings", "/settings"),
         *([("carriers", "/?by=carrier&from=2026-06-05")] if scheme == "light" else []),
