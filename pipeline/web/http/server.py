@@ -33,6 +33,7 @@ from pipeline.web.internal.api import accounts as account_api
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.api import inbox as inbox_api
 from pipeline.web.internal.api import orders as order_api
+from pipeline.web.internal.api import verbatims as verbatim_api
 from pipeline.web.internal.cases import api as case_api
 from pipeline.web.internal.cases import pages as case_pages
 from pipeline.web.internal.dashboard import dashboard
@@ -48,6 +49,7 @@ from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
 from pipeline.web.internal.today import pages as today
 from pipeline.web.internal.users import users
+from pipeline.web.internal.verbatims import pages as verbatim_pages
 from pipeline.web.public.events import ingest
 from pipeline.web.public.form import form, unsubscribe
 
@@ -68,6 +70,8 @@ INTERNAL: tuple[Routes, ...] = (
     segment_pages.routes,  # GET /segments, /segment
     account_pages.routes,  # GET /accounts, /accounts/one
     account_api.routes,  # GET /v1/accounts
+    verbatim_pages.routes,  # GET /verbatims
+    verbatim_api.routes,  # GET /v1/verbatims
     today.routes,  # GET /today
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search

@@ -24,6 +24,7 @@ AREAS = (
     Area("Orders", "/orders", Permission.ORDERS),
     Area("Segments", "/segments", Permission.FIGURES),
     Area("Accounts", "/accounts", Permission.FIGURES),
+    Area("Verbatims", "/verbatims", Permission.WORDS),
     Area("Settings", "/settings", Permission.OWN_ACCOUNT),
 )
 SETTINGS = (

@@ -5,6 +5,7 @@ A file is made from one state of the database and sent while it is read. Each is
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from litestar import Request, get
 from litestar.params import FromQuery, QueryParameter
@@ -24,6 +25,7 @@ from pipeline.web.internal.exports.sheet import Sheet
 from pipeline.web.internal.filters import LONGEST, default_level, parse_filter, reject
 from pipeline.web.internal.orders import list_filter
 from pipeline.web.internal.orders.list_page import given_in
+from pipeline.web.internal.verbatims.pages import given_in as verbatims_given_in
 
 _Request = Request[Any, Any, Any]
 _Write = Callable[[Sheet], Iterator[bytes]]
@@ -40,8 +42,8 @@ Last = Annotated[str | None, QueryParameter(name="to")]
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /export/orders`, `/export/segments`, `/export/accounts`, `/export/alerts`, `/export/incidents` and
-    `/export/acts`.
+    """`GET /export/orders`, `/export/segments`, `/export/accounts`, `/export/verbatims`, `/export/alerts`,
+    `/export/incidents` and `/export/acts`.
     """
 
     @get("/export/orders", **_of(Permission.ORDERS))
@@ -82,6 +84,14 @@ def routes(services: Services) -> list[Any]:
         filters = wanted.address("")
         return _file(services, request, form, "accounts", filters, lambda one: tables.accounts(one, viewer, wanted))
 
+    @get("/export/verbatims", **_of(Permission.WORDS))
+    def verbatims_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer, wanted, vault = principal_of(request), verbatims_given_in(request), services.store.vault
+        filters = "?" + urlencode(wanted.pairs(words=False))
+        return _file(
+            services, request, form, "verbatims", filters, lambda one: tables.verbatims(one, viewer, vault, wanted)
+        )
+
     @get("/export/alerts", **_of(Permission.FIGURES))
     def alerts_file(request: _Request, form: Format = "csv") -> Stream:
         viewer = principal_of(request)
@@ -98,7 +108,7 @@ def routes(services: Services) -> list[Any]:
         filters = f"who={name}" if name else ""
         return _file(services, request, form, "acts", filters, lambda one: tables.all_acts(one, viewer, name or None))
 
-    return [orders_file, segments_file, accounts_file, alerts_file, incidents_file, acts_file]
+    return [orders_file, segments_file, accounts_file, verbatims_file, alerts_file, incidents_file, acts_file]
 
 
 def _of(permission: Permission) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from pipeline.web.internal.accounts.account_list import AccountOut, Wanted
 from pipeline.web.internal.exports.sheet import Column, Kind, Sheet
 from pipeline.web.internal.filters import ReportFilter
 from pipeline.web.internal.orders.list_rows import OrderRow, rows_of
+from pipeline.web.internal.verbatims import stream
+from pipeline.web.internal.verbatims.stream import Verbatim
+from pipeline.web.internal.verbatims.stream import Wanted as VerbatimsWanted
 
 BATCH = 500  # rows read at once
 
@@ -120,6 +123,20 @@ def accounts(connection: Connection, viewer: Principal, wanted: Wanted) -> Sheet
             after = page[-1].position(wanted.sorting)
 
     return Sheet("accounts", columns, _read())
+
+
+def verbatims(connection: Connection, viewer: Principal, vault: Vault, wanted: VerbatimsWanted) -> Sheet:
+    """The stream of words."""
+    names = ["received_at", "order_id", "account_id", "account", "contact_id", "role", "language", "dimensions"]
+    names += ["channel", "states", "score", "mood", "corrected", "by_anyone", "words"]
+    kinds: dict[str, Kind] = {"received_at": "moment", "corrected": "yes_no", "by_anyone": "yes_no"}
+
+    def _line(one: Verbatim) -> Sequence[object]:
+        dimensions = "; ".join(f"{name}={value}" for name, value in one.dimensions.items())
+        return [dimensions if name == "dimensions" else getattr(one, name) for name in names]
+
+    rows = map(_line, stream.everything(connection, viewer, vault, wanted, BATCH))
+    return Sheet("verbatims", [Column(name, kinds.get(name, "text")) for name in names], rows)
 
 
 def alerts(connection: Connection, viewer: Principal) -> Sheet:

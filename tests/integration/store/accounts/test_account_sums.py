@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import pytest
 from alembic.operations import Operations
@@ -43,7 +44,7 @@ def orders_of_accounts(runtime: EmbeddedRunner) -> None:
         events.append(cancelled(order_id, at(9 * n, hours=1)) if n == 4 else scanned(order_id, at(9 * n, hours=1)))
         if n % 2:
             events.append(asked(order_id, at(9 * n, hours=2), account_id=account["id"]))
-            said = {"arrival": "late" if n % 3 == 1 else "on_time", "score": {"value": n % 11}}
+            said: dict[str, Any] = {"arrival": "late" if n % 3 == 1 else "on_time", "score": {"value": n % 11}}
             events.append(answered(order_id, at(9 * n, hours=3), **said))
         ingest(runtime, *events)
 

@@ -28,7 +28,7 @@ def add_order(runtime: EmbeddedRunner, number: int, account: str, **said: Any) -
     """An order of an account that its purchaser was asked about, on whom they answer if they say something."""
     order_id, when = f"SO-{number}", at(hours=7 * number)
     people = [contact("rec"), contact("pur", role="purchaser", phone="+447700900199")]
-    known = {"account": {"id": account, "name": f"Firm {account}"}, "contacts": people}
+    known: dict[str, Any] = {"account": {"id": account, "name": f"Firm {account}"}, "contacts": people}
     events = [
         completed(order_id, when, dimensions={"depot": "Lyon" if number % 2 else "Nantes"}, **known),
         scanned(order_id, at(hours=7 * number + 0.5)),
