@@ -24,6 +24,10 @@ class AccountSettings(SettingsGroup):
         "change no figure and no evidence",
     )
 
+    scorecard_link_days: int = Field(
+        30, ge=1, le=365, description="days for which a link to a scorecard works from when it is made, unless revoked"
+    )
+
     @field_validator("influence_weights", mode="before")
     @classmethod
     def _parse_weights(cls, value: object) -> object:

@@ -119,6 +119,21 @@ for _name in ("risk", "orders"):
         postgresql_where=IS_LISTED,
     )
 
+# Links to scorecards of accounts (store.users.scorecard_links).
+scorecard_links = Table(
+    "scorecard_links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),  # SHA-256 in hexadecimal
+    Column("account_id", String(200), nullable=False),
+    Column("period", String(10), nullable=False),  # sums.Period as text
+    Column("created_at", Utc, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("ends_at", Utc, nullable=False),
+    Column("revoked_at", Utc),
+    Column("revoked_by", String(100)),
+    Index("scorecard_links_by_account", "account_id", "created_at"),
+)
+
 # The list of orders (domain.reports.order_list): one short row for each order, written with it.
 order_list = Table(
     "order_list",

@@ -28,6 +28,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.account import account
 from pipeline.web.internal.accounts import pages as account_pages
+from pipeline.web.internal.accounts import scorecard as scorecard_pages
 from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import accounts as account_api
 from pipeline.web.internal.api import corrections, read
@@ -51,7 +52,7 @@ from pipeline.web.internal.today import pages as today
 from pipeline.web.internal.users import users
 from pipeline.web.internal.verbatims import pages as verbatim_pages
 from pipeline.web.public.events import ingest
-from pipeline.web.public.form import form, unsubscribe
+from pipeline.web.public.form import form, scorecard, unsubscribe
 
 Routes = Callable[[Services], Sequence[ControllerRouterHandler]]
 AuthRoutes = Callable[[Auth], Sequence[ControllerRouterHandler]]
@@ -62,6 +63,7 @@ PUBLIC: tuple[Routes, ...] = (
     ingest.routes,  # POST /v1/events
     form.routes,  # GET /, /f; GET, POST /f/{token}
     unsubscribe.routes,  # GET, POST /u/{token}
+    scorecard.routes,  # GET /s/{token}
     assets.routes,  # GET /static/...
 )
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
@@ -69,6 +71,7 @@ INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     segment_pages.routes,  # GET /segments, /segment
     account_pages.routes,  # GET /accounts, /accounts/one
+    scorecard_pages.routes,  # GET /accounts/scorecard, POST /accounts/scorecard/links, /accounts/scorecard/revoke
     account_api.routes,  # GET /v1/accounts
     verbatim_pages.routes,  # GET /verbatims
     verbatim_api.routes,  # GET /v1/verbatims

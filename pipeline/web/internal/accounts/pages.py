@@ -15,7 +15,7 @@ from pipeline.store.reads.accounts.sums import accounts_in
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
-from pipeline.web.internal.accounts import account, account_list, addresses
+from pipeline.web.internal.accounts import account, account_list, addresses, scorecard
 from pipeline.web.internal.filters import LONGEST, explain
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.internal.words import why_not
@@ -29,6 +29,7 @@ _environment.filters["why_not"] = why_not
 _environment.globals |= {
     "account_address": addresses.account_address,
     "behind": addresses.behind,
+    "scorecard_address": scorecard.address,
     "ANSWERED": addresses.ANSWERED,
     "BAD": addresses.BAD,
     "UNHAPPY": addresses.UNHAPPY,

@@ -67,6 +67,7 @@ PUBLIC = {
     ("POST", "/f/{token:str}"): Line(Protection.LINK),
     ("POST", "/twilio/sms"): Line(Protection.SIGNATURE),
     ("POST", "/twilio/status"): Line(Protection.SIGNATURE),
+    ("GET", "/s/{token:str}"): Line(Protection.LINK),
     ("GET", "/u/{token:str}"): Line(Protection.LINK),
     ("POST", "/u/{token:str}"): Line(Protection.LINK),
     ("GET", "/static/{file_path:path}"): Line(Protection.OPEN),
@@ -126,6 +127,11 @@ INTERNAL = {
     ("GET", "/accounts/one"): Line(
         Permission.FIGURES, ("/accounts/one?account=A-1", "/accounts/one?account=A-1&period=2026-03")
     ),
+    ("GET", "/accounts/scorecard"): Line(
+        Permission.FIGURES, ("/accounts/scorecard?account=A-1", "/accounts/scorecard?account=A-1&period=all")
+    ),
+    ("POST", "/accounts/scorecard/links"): Line(Permission.SHARE, fields={"account": "A-1"}),
+    ("POST", "/accounts/scorecard/revoke"): Line(Permission.SHARE, fields={"account": "A-1", "key": "none"}),
     ("GET", "/v1/accounts"): Line(
         Permission.FIGURES, ("/v1/accounts", "/v1/accounts?account=A-SECRET&period=all", "/v1/accounts?period=all")
     ),

@@ -1,4 +1,4 @@
-"""The sums of accounts, filled for orders that exist already; cases are found by account."""
+"""The sums of accounts, filled for orders that exist already; cases by account; links to scorecards."""
 
 from collections.abc import Iterator
 
@@ -53,6 +53,19 @@ def upgrade() -> None:
         index = f"account_sums_by_{name}"
         op.create_index(index, "account_sums", columns, sqlite_where=_LISTED, postgresql_where=_LISTED)
     op.create_index("cases_by_account", "cases", ["account_id", "opened_at"], unique=False)
+    op.create_table(
+        "scorecard_links",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("account_id", sa.String(length=200), nullable=False),
+        sa.Column("period", sa.String(length=10), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(length=100), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+        sa.Column("revoked_by", sa.String(length=100)),
+        sa.PrimaryKeyConstraint("token_hash"),
+    )
+    op.create_index("scorecard_links_by_account", "scorecard_links", ["account_id", "created_at"], unique=False)
 
 
 def _fill() -> None:
@@ -72,3 +85,4 @@ def _batches(connection: sa.Connection) -> Iterator[list[tuple[str, str]]]:
 def downgrade() -> None:
     op.drop_index("cases_by_account", "cases")
     op.drop_table("account_sums")
+    op.drop_table("scorecard_links")
