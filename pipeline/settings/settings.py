@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import model_validator
 
 from pipeline.settings.access import AccessSettings
+from pipeline.settings.accounts.accounts import AccountSettings
 from pipeline.settings.alerting.cases import CaseSettings
 from pipeline.settings.alerting.monitoring import MonitoringSettings
 from pipeline.settings.alerting.receivers import ReceiverSettings
@@ -35,6 +36,7 @@ class Settings(
     MailSettings,
     DetectionSettings,
     CaseSettings,
+    AccountSettings,
     ReceiverSettings,
     MonitoringSettings,
     HttpSettings,

@@ -31,6 +31,7 @@ from pipeline.web.http import assets
 from pipeline.web.http.headers import response_hook
 from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.services import Services
+from pipeline.web.internal.accounts import pages as account_pages
 from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
@@ -38,6 +39,7 @@ from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
+from pipeline.web.internal.verbatims import pages as verbatim_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.installation import Clock, as_local, services
@@ -68,6 +70,8 @@ def app_of(known: Services) -> Litestar:
             *dashboard.routes(known),
             *segment_pages.routes(known),
             *order_pages.routes(known),
+            *account_pages.routes(known),
+            *verbatim_pages.routes(known),
             *search.routes(known),
             *settings_pages.routes(known),
             *read.routes(known),
@@ -180,6 +184,9 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
         ("order", order_address(busy_order(company))),
         ("orders", "/orders"),
         ("orders-filtered", "/orders?verdict=embellished&code=late&to=2026-12-31"),
+        ("accounts", "/accounts?period=all"),
+        ("account", "/accounts/one?account=A-001&period=all"),
+        ("verbatims", "/verbatims"),
         ("search", "/search?q=o"),
         ("settings", "/settings"),
         *([("carriers", "/?by=carrier&from=2026-06-05")] if scheme == "light" else []),

@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import Engine, func, select
 
 from pipeline.domain.detection.segments import Series
+from pipeline.domain.orders.facts import Facts
+from pipeline.domain.reports.accounts.sums import LENGTHS, Sums, period_of, place_of, risk
 from pipeline.domain.reports.periods.spans import SPANS, first_day
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import reading
@@ -15,14 +17,14 @@ from pipeline.store.evidence import level_changes
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.journal.state import clock_of
 from pipeline.store.schema.evidence import evidence, pairs
-from pipeline.store.schema.orders import orders, rollup_sums, rollups
+from pipeline.store.schema.orders import account_sums, orders, rollup_sums, rollups
 
 _A_DAY = 3  # pairs of one account in a segment
 
 
 def violated_invariants(engine: Engine, setup: Setup) -> list[str]:
     """The violated invariants: figures equal those of the orders, and evidence equals the fold of its pairs."""
-    return [*_figures(engine), *_evidence(engine, setup)]
+    return [*_figures(engine), *_accounts(engine), *_evidence(engine, setup)]
 
 
 def _figures(engine: Engine) -> list[str]:
@@ -40,6 +42,23 @@ def _figures(engine: Engine) -> list[str]:
     if sums != span_sums(found):
         wrong.append("the sums of weeks and months differ from those of their days")
     return wrong + [f"more than {_A_DAY} pairs of an account on one day: {row}" for row in crowded]
+
+
+def _accounts(engine: Engine) -> list[str]:
+    wanted: dict[tuple[Any, ...], Sums] = {}
+    with reading(engine) as connection:
+        for facts, counted in connection.execute(select(orders.c.facts, orders.c.counted)):
+            known = msgspec.json.decode(facts, type=Facts)
+            place = place_of(known, msgspec.json.decode(counted)["counts"])
+            for length in LENGTHS if place else ():
+                assert place is not None
+                key = (length, period_of(length, place.day).first_day, place.account)
+                wanted[key] = wanted.get(key, Sums()).plus(place.sums)
+        rows = connection.execute(select(account_sums)).all()
+    found = {tuple(row[:3]): Sums(*row[3:-1]) for row in rows}
+    wrong = ["the sums of accounts differ from those of the orders"] if found != wanted else []
+    risks = [row for row in rows if abs(row.risk / 1_000 - risk(Sums(*row[3:-1]))) > 0.001]
+    return wrong + [f"the database and the domain differ about a risk: {row}" for row in risks]
 
 
 def span_sums(days: Mapping[tuple[Any, ...], int]) -> dict[tuple[Any, ...], int]:

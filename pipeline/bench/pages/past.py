@@ -23,7 +23,7 @@ from pipeline.store.journal import state
 from pipeline.store.journal.journal import Entry, Journal
 from pipeline.store.orders import figures
 from pipeline.store.orders.memberships import membership_text
-from pipeline.store.orders.orders import list_existing
+from pipeline.store.orders.orders import add_to_accounts, list_existing
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.orders import claims, orders
@@ -47,6 +47,7 @@ def write(connection: Connection, journal: Journal, levels: tuple[Level, ...], m
     insert(connection, answers, [row for one in known for row in one.answer_rows])
     insert(connection, person_orders, [row for one in known for row in one.person_rows])
     journal.append(connection, entries, publish=False)
+    add_to_accounts(connection, [(one["facts"], one["counted"]) for one in rows])
     figures.add(connection, _sums(known))
     state.put(connection, state.POSITION, str(journal.version(connection).head))
     state.advance(connection, state.CLOCK, entries[-1].received_at)

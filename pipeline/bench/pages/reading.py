@@ -55,6 +55,9 @@ PAGES = (
     Page("order", "/orders/{order}"),
     Page("segments", "/segments"),
     Page("segment", "/segment?segment=depot:{depot}"),
+    Page("accounts", "/accounts"),
+    Page("account", "/accounts/one?account={account}&period=all"),
+    Page("verbatims", "/verbatims"),
 )
 
 

@@ -36,6 +36,8 @@ class ActKind(StrEnum):
     SILENCED = "silenced"
     SETTING_CHANGED = "setting_changed"
     EXPORTED = "exported"
+    SCORECARD_SHARED = "scorecard_shared"
+    SCORECARD_REVOKED = "scorecard_revoked"
 
 
 class Act(Struct, frozen=True):

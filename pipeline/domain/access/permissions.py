@@ -17,6 +17,7 @@ class Permission(StrEnum):
     INCIDENTS = "incidents"
     CASES = "cases"
     SETTLE = "settle"
+    SHARE = "share"
     ERASE = "erase"
     ACTS = "acts"
     USERS = "users"
@@ -35,6 +36,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.INCIDENTS: "act on incidents: acknowledge, assign, snooze, close, reopen",
     Permission.CASES: "read cases; their words with the permission for words only",
     Permission.SETTLE: "act on cases: open, assign, note, close, reopen",
+    Permission.SHARE: "make and revoke links to scorecards of accounts",
     Permission.ERASE: "ask for the erasure of a person, and confirm one",
     Permission.ACTS: "read the record of acts",
     Permission.USERS: "manage users",
@@ -80,6 +82,7 @@ _OF_ORDERS = frozenset(
         Permission.INCIDENTS,
         Permission.CASES,
         Permission.SETTLE,
+        Permission.SHARE,
         Permission.ERASE,
     }
 )

@@ -14,6 +14,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
 
 from pipeline.notifiers.wording.gsm import plain
 
@@ -81,6 +82,20 @@ def local_digits(number: object, language: str) -> str:
     return (
         str(number) if digits is None else str(number).translate({ord(str(n)): digit for n, digit in enumerate(digits)})
     )
+
+
+def local_number(number: int, language: str) -> str:
+    """A number as the language writes it: "1,234", "1.234"."""
+    return local_digits(format_decimal(number, locale=_LOCALE_OF.get(language, language)), language)
+
+
+def local_share(part: int, of: int, language: str) -> str:
+    """A share in percent, rounded down to a tenth, as the language writes it: "92.3%", "92,3 %".
+
+    Rounded down, so that only all of them are 100%.
+    """
+    text = format_percent(part * 1_000 // of / 1_000, "#,##0.0%", locale=_LOCALE_OF.get(language, language))
+    return local_digits(text, language)
 
 
 def local_date(at: datetime, language: str) -> str:

@@ -1,5 +1,6 @@
 """Cases as reports and pages show them: to whoever sees the order, or the segment of the incident."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from pipeline.domain.events.cases import CaseChanged
 from pipeline.domain.reports.cases import CaseActOut
 from pipeline.domain.reports.incidents import instant
 from pipeline.store.cases.cases import case_of
+from pipeline.store.db.bulk import among
 from pipeline.store.orders.memberships import visible
 from pipeline.store.people.keys import open_words
 from pipeline.store.people.vault import Vault
@@ -44,6 +46,22 @@ def of_order(connection: Connection, principal: Principal, order_id: str) -> lis
     """The cases about an order, the oldest first."""
     query = _seen(select(cases).where(cases.c.order_id == order_id), connection, principal)
     return [case_of(row) for row in connection.execute(query.order_by(cases.c.opened_at, cases.c.case_id))]
+
+
+def of_account(connection: Connection, principal: Principal, account_id: str, limit: int) -> list[Case]:
+    """The newest cases about orders of an account, the open ones first."""
+    query = _seen(select(cases).where(cases.c.account_id == account_id), connection, principal)
+    newest = cases.c.closed_at.is_not(None), cases.c.opened_at.desc(), cases.c.case_id
+    return [case_of(row) for row in connection.execute(query.order_by(*newest).limit(limit))]
+
+
+def open_by_account(connection: Connection, principal: Principal, account_ids: Collection[str]) -> dict[str, int]:
+    """How many cases about orders of each of these accounts are open; accounts without one are left out."""
+    query = select(cases.c.account_id, func.count()).where(
+        IS_OPEN, among(connection, cases.c.account_id, sorted(account_ids))
+    )
+    grouped = _seen(query, connection, principal).group_by(cases.c.account_id)
+    return {row[0]: row[1] for row in connection.execute(grouped)}
 
 
 def still_open(

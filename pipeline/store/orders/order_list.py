@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from pipeline.domain.orders.facts import Facts
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.counts import Counts
-from pipeline.domain.reports.order_list import ListedOrder, Term, listed
+from pipeline.domain.reports.order_list import ListedOrder, Term, account_term, listed
 from pipeline.store.db.bulk import insert, insert_new, remove, upsert
 from pipeline.store.schema.orders import order_list, order_terms, search_parts
 
@@ -113,8 +113,14 @@ def _keys(order_id: str, place: Place | None) -> list[tuple[int, datetime, str]]
 
 
 def _is_new_to_account(change: Change) -> bool:
-    """Whether the order had no account yet, or was reported again: then its account may be another one."""
-    return change.place is None or not change.place.terms or len(change.order.facts.revisions) > 1
+    """Whether the order had no account yet, or was reported again: then its account may be another one.
+
+    An order that was only answered so far has terms, and no account.
+    """
+    revisions = change.order.facts.revisions
+    if change.place is None or len(revisions) > 1:
+        return True
+    return term_digest(account_term(revisions[-1].account.id)) not in change.place.terms
 
 
 def _account_parts(facts: Facts) -> Iterator[tuple[bytes, str]]:

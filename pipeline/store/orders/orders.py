@@ -14,9 +14,10 @@ from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
+from pipeline.domain.reports.accounts import sums
 from pipeline.domain.reports.counts import contribution, difference
 from pipeline.store.db.bulk import among, among_rows, upsert
-from pipeline.store.orders import figures, order_list
+from pipeline.store.orders import account_sums, figures, order_list
 from pipeline.store.orders.figures import Cell
 from pipeline.store.orders.memberships import membership_text
 from pipeline.store.orders.order_list import Part, Place
@@ -47,13 +48,14 @@ _counted = msgspec.json.Decoder(_Counted)
 class _Loaded:
     """One order of this transaction, and its stored form."""
 
-    __slots__ = ("counted", "dialogue", "facts", "order", "size", "stored")
+    __slots__ = ("account", "counted", "dialogue", "facts", "order", "size", "stored")
 
     def __init__(self, order: Order, facts: bytes, dialogue: bytes, counted: _Counted) -> None:
         self.order = order
         self.facts = facts
         self.dialogue = dialogue
         self.counted = self.stored = counted
+        self.account = sums.place_of(order.facts, counted.counts)  # what it adds so far
         self.size = _size(order)
 
     def encode(self) -> bool:
@@ -103,6 +105,7 @@ class OrderStore:
         self._unwritten: dict[str, _Loaded] = {}
         self._deltas: dict[Cell, dict[str, int]] = {}
         self._search_parts: set[Part] = set()
+        self._accounts: dict[account_sums.Key, sums.Sums] = {}
 
     def load(self, order_ids: Collection[str]) -> None:
         """Read these orders in one query; unknown ones become new."""
@@ -147,6 +150,9 @@ class OrderStore:
                 self._add(before.cells, difference(before.counts, {}))
                 self._add(after.cells, after.counts)
             loaded.counted = after
+            account = sums.place_of(loaded.order.facts, after.counts)
+            account_sums.note(self._accounts, loaded.account, account)
+            loaded.account = account
         self._touched.clear()
 
     def recount(self, order_ids: Collection[str]) -> None:
@@ -234,6 +240,7 @@ class OrderStore:
         """Write what the search finds, and the figures. Called last: other transactions write these rows, too, and wait."""
         order_list.write_parts(self._connection, self._search_parts)
         self._search_parts.clear()
+        account_sums.add(self._connection, self._accounts)
         figures.add(self._connection, self._deltas)
 
     def _count(self, order: Order) -> _Counted:
@@ -263,6 +270,14 @@ def language_and_timezone(connection: Connection, order_id: str, contact_id: str
     facts = connection.execute(select(orders.c.facts).where(orders.c.order_id == order_id)).scalar()
     contact = None if facts is None else contact_of(_facts.decode(facts), contact_id)
     return (None, None) if contact is None else (contact.language, contact.timezone)
+
+
+def add_to_accounts(connection: Connection, rows: Sequence[tuple[str, str]]) -> None:
+    """Add orders to the sums of their accounts that are not in them. `rows`: facts and counted, as stored."""
+    added: dict[account_sums.Key, sums.Sums] = {}
+    for facts, counted in rows:
+        account_sums.note(added, None, sums.place_of(_facts.decode(facts), _counted.decode(counted).counts))
+    account_sums.add(connection, added)
 
 
 def list_existing(connection: Connection, rows: Sequence[tuple[str, str, str, str]]) -> dict[str, str]:

@@ -27,10 +27,14 @@ from pipeline.web.http.protocol import BoundedProtocol
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.account import account
+from pipeline.web.internal.accounts import pages as account_pages
+from pipeline.web.internal.accounts import scorecard as scorecard_pages
 from pipeline.web.internal.acts import acts
+from pipeline.web.internal.api import accounts as account_api
 from pipeline.web.internal.api import corrections, read
 from pipeline.web.internal.api import inbox as inbox_api
 from pipeline.web.internal.api import orders as order_api
+from pipeline.web.internal.api import verbatims as verbatim_api
 from pipeline.web.internal.cases import api as case_api
 from pipeline.web.internal.cases import pages as case_pages
 from pipeline.web.internal.dashboard import dashboard
@@ -46,8 +50,9 @@ from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
 from pipeline.web.internal.today import pages as today
 from pipeline.web.internal.users import users
+from pipeline.web.internal.verbatims import pages as verbatim_pages
 from pipeline.web.public.events import ingest
-from pipeline.web.public.form import form, unsubscribe
+from pipeline.web.public.form import form, scorecard, unsubscribe
 
 Routes = Callable[[Services], Sequence[ControllerRouterHandler]]
 AuthRoutes = Callable[[Auth], Sequence[ControllerRouterHandler]]
@@ -58,17 +63,23 @@ PUBLIC: tuple[Routes, ...] = (
     ingest.routes,  # POST /v1/events
     form.routes,  # GET /, /f; GET, POST /f/{token}
     unsubscribe.routes,  # GET, POST /u/{token}
+    scorecard.routes,  # GET /s/{token}
     assets.routes,  # GET /static/...
 )
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     segment_pages.routes,  # GET /segments, /segment
+    account_pages.routes,  # GET /accounts, /accounts/one
+    scorecard_pages.routes,  # GET /accounts/scorecard, POST /accounts/scorecard/links, /accounts/scorecard/revoke
+    account_api.routes,  # GET /v1/accounts
+    verbatim_pages.routes,  # GET /verbatims
+    verbatim_api.routes,  # GET /v1/verbatims
     today.routes,  # GET /today
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings
-    exports.routes,  # GET /export/orders, /export/segments, /export/alerts, /export/incidents, /export/acts
+    exports.routes,  # GET /export/orders, /export/segments, /export/alerts, /export/accounts, ...
     qr.routes,  # GET /v1/qr/{order_id}
     corrections.routes,  # GET, POST /v1/corrections
     incident_pages.routes,  # GET /incidents, /incidents/{id}, /alerts, POST /incidents/{id}/{act}

@@ -23,6 +23,8 @@ AREAS = (
     Area("Inbox", "/inbox", Permission.WORDS),
     Area("Orders", "/orders", Permission.ORDERS),
     Area("Segments", "/segments", Permission.FIGURES),
+    Area("Accounts", "/accounts", Permission.FIGURES),
+    Area("Verbatims", "/verbatims", Permission.WORDS),
     Area("Settings", "/settings", Permission.OWN_ACCOUNT),
 )
 SETTINGS = (

@@ -183,8 +183,23 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Inbox", "Orders", "Segments", "Settings"]),
-        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Settings"]),
+        (
+            "mia",
+            "/incidents",
+            [
+                "Today",
+                "Dashboard",
+                "Incidents",
+                "Cases",
+                "Inbox",
+                "Orders",
+                "Segments",
+                "Accounts",
+                "Verbatims",
+                "Settings",
+            ],
+        ),
+        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Accounts", "Settings"]),
         ("ada", "/users", ["Settings"]),
     ],
 )

@@ -17,7 +17,16 @@ from pipeline.store.db.engine import reading as reading_of
 from pipeline.store.journal.embedded_journal import EmbeddedJournal
 from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
-from pipeline.store.schema.orders import claims, order_list, order_terms, orders, rollup_sums, rollups, search_parts
+from pipeline.store.schema.orders import (
+    account_sums,
+    claims,
+    order_list,
+    order_terms,
+    orders,
+    rollup_sums,
+    rollups,
+    search_parts,
+)
 from pipeline.store.schema.people import person_orders
 from pipeline.store.schema.upgrade import migrate
 from pipeline.store.store import Store
@@ -38,6 +47,7 @@ def rows(engine: Engine) -> dict[str, list[str]]:
             person_orders,
             rollups,
             rollup_sums,
+            account_sums,
             order_list,
             order_terms,
             search_parts,

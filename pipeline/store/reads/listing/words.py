@@ -22,7 +22,7 @@ def orders_with(
 
     Nobody finds anything without the permission to read words.
     """
-    digests = _digests(vault, text)
+    digests = digests_of(vault, text)
     if not digests or not principal.may(Permission.WORDS):
         return frozenset()
     sizes = [
@@ -41,7 +41,7 @@ def orders_with(
 
 def condition(vault: Vault, text: str, order_id: Column[str]) -> ColumnElement[bool]:
     """The condition that one answer to the order has all these words, each as a word or as the beginning of one."""
-    digests = _digests(vault, text)
+    digests = digests_of(vault, text)
     if not digests:
         return false()
     has = [exists().where(answer_words.c.digest == digest, answer_words.c.seq == journal.c.seq) for digest in digests]
@@ -53,7 +53,7 @@ def _answers() -> Select[Any]:
     return select(answers.c.order_id).select_from(answers).join(journal, same)
 
 
-def _digests(vault: Vault, text: str) -> list[bytes]:
+def digests_of(vault: Vault, text: str) -> list[bytes]:
     """The digests of the words of a search: a word of fewer than `SHORTEST_PREFIX` letters has to be there as it is."""
     wanted = words_in(text)[:MOST_WORDS]
     return [

@@ -28,6 +28,7 @@ cases = Table(
     Column("acts", Integer, nullable=False),
     Index("cases_by_order", "order_id", "contact_id", unique=True),
     Index("cases_by_incident", "incident", unique=True),
+    Index("cases_by_account", "account_id", "opened_at"),
 )
 
 IS_OPEN, IS_CLOSED = cases.c.closed_at.is_(None), cases.c.closed_at.is_not(None)

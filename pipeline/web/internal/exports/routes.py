@@ -5,6 +5,7 @@ A file is made from one state of the database and sent while it is read. Each is
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from litestar import Request, get
 from litestar.params import FromQuery, QueryParameter
@@ -15,13 +16,16 @@ from pipeline.domain.access.acts import Act, ActKind
 from pipeline.domain.access.permissions import Permission
 from pipeline.store.acts import acts
 from pipeline.store.db.engine import snapshot
+from pipeline.store.journal.state import clock_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
+from pipeline.web.internal.accounts import account_list
 from pipeline.web.internal.exports import csv_file, excel_file, parquet_file, tables
 from pipeline.web.internal.exports.sheet import Sheet
 from pipeline.web.internal.filters import LONGEST, default_level, parse_filter, reject
 from pipeline.web.internal.orders import list_filter
 from pipeline.web.internal.orders.list_page import given_in
+from pipeline.web.internal.verbatims.pages import given_in as verbatims_given_in
 
 _Request = Request[Any, Any, Any]
 _Write = Callable[[Sheet], Iterator[bytes]]
@@ -38,7 +42,9 @@ Last = Annotated[str | None, QueryParameter(name="to")]
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /export/orders`, `/export/segments`, `/export/alerts`, `/export/incidents` and `/export/acts`."""
+    """`GET /export/orders`, `/export/segments`, `/export/accounts`, `/export/verbatims`, `/export/alerts`,
+    `/export/incidents` and `/export/acts`.
+    """
 
     @get("/export/orders", **_of(Permission.ORDERS))
     def orders_file(request: _Request, form: Format = "csv") -> Stream:
@@ -64,6 +70,28 @@ def routes(services: Services) -> list[Any]:
         filters = f"by={wanted.by} from={wanted.first or ''} to={wanted.last or ''}"
         return _file(services, request, form, "segments", filters, lambda one: tables.segments(one, viewer, wanted))
 
+    @get("/export/accounts", **_of(Permission.FIGURES))
+    def accounts_file(
+        request: _Request,
+        form: Format = "csv",
+        period: FromQuery[str] = "",
+        sort: FromQuery[str] = "",
+        find: FromQuery[str] = "",
+    ) -> Stream:
+        viewer = principal_of(request)
+        with snapshot(services.store.engine) as connection:
+            wanted = account_list.parse(period, sort, find, clock_of(connection).date())
+        filters = wanted.address("")
+        return _file(services, request, form, "accounts", filters, lambda one: tables.accounts(one, viewer, wanted))
+
+    @get("/export/verbatims", **_of(Permission.WORDS))
+    def verbatims_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer, wanted, vault = principal_of(request), verbatims_given_in(request), services.store.vault
+        filters = "?" + urlencode(wanted.pairs(words=False))
+        return _file(
+            services, request, form, "verbatims", filters, lambda one: tables.verbatims(one, viewer, vault, wanted)
+        )
+
     @get("/export/alerts", **_of(Permission.FIGURES))
     def alerts_file(request: _Request, form: Format = "csv") -> Stream:
         viewer = principal_of(request)
@@ -80,7 +108,7 @@ def routes(services: Services) -> list[Any]:
         filters = f"who={name}" if name else ""
         return _file(services, request, form, "acts", filters, lambda one: tables.all_acts(one, viewer, name or None))
 
-    return [orders_file, segments_file, alerts_file, incidents_file, acts_file]
+    return [orders_file, segments_file, accounts_file, verbatims_file, alerts_file, incidents_file, acts_file]
 
 
 def _of(permission: Permission) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection
 
 from pipeline.domain.access.principal import Principal
@@ -19,9 +20,14 @@ from pipeline.store.reads import incidents
 from pipeline.store.reads.alerts import alerts_page
 from pipeline.store.reads.listing import order_list
 from pipeline.store.reads.listing.order_list import OrderFilter
-from pipeline.web.internal.exports.sheet import Column, Sheet
+from pipeline.web.internal.accounts import account_list
+from pipeline.web.internal.accounts.account_list import AccountOut, Wanted
+from pipeline.web.internal.exports.sheet import Column, Kind, Sheet
 from pipeline.web.internal.filters import ReportFilter
 from pipeline.web.internal.orders.list_rows import OrderRow, rows_of
+from pipeline.web.internal.verbatims import stream
+from pipeline.web.internal.verbatims.stream import Verbatim
+from pipeline.web.internal.verbatims.stream import Wanted as VerbatimsWanted
 
 BATCH = 500  # rows read at once
 
@@ -102,6 +108,35 @@ def segments(connection: Connection, viewer: Principal, wanted: ReportFilter) ->
             yield _line(wanted.by or "", value, row_of(counts))
 
     return Sheet("segments", columns, _read())
+
+
+def accounts(connection: Connection, viewer: Principal, wanted: Wanted) -> Sheet:
+    """Accounts with their sums over one period."""
+    kinds: dict[str, Kind] = {"account_id": "text", "name": "text", "tier": "text", "risk": "number"}
+    columns = [Column("period"), *(Column(name, kinds.get(name, "whole")) for name in AccountOut.__struct_fields__)]
+
+    def _read() -> _Rows:
+        after = None
+        while page := account_list.read(connection, viewer, wanted, BATCH, after):
+            for one in account_list.out(connection, viewer, page):
+                yield (str(wanted.period), *msgspec.structs.astuple(one))
+            after = page[-1].position(wanted.sorting)
+
+    return Sheet("accounts", columns, _read())
+
+
+def verbatims(connection: Connection, viewer: Principal, vault: Vault, wanted: VerbatimsWanted) -> Sheet:
+    """The stream of words."""
+    names = ["received_at", "order_id", "account_id", "account", "contact_id", "role", "language", "dimensions"]
+    names += ["channel", "states", "score", "mood", "corrected", "by_anyone", "words"]
+    kinds: dict[str, Kind] = {"received_at": "moment", "corrected": "yes_no", "by_anyone": "yes_no"}
+
+    def _line(one: Verbatim) -> Sequence[object]:
+        dimensions = "; ".join(f"{name}={value}" for name, value in one.dimensions.items())
+        return [dimensions if name == "dimensions" else getattr(one, name) for name in names]
+
+    rows = map(_line, stream.everything(connection, viewer, vault, wanted, BATCH))
+    return Sheet("verbatims", [Column(name, kinds.get(name, "text")) for name in names], rows)
 
 
 def alerts(connection: Connection, viewer: Principal) -> Sheet:

@@ -56,7 +56,7 @@ def parse(viewer: Principal, given: Given) -> OrderFilter:
     found = OrderFilter(
         verdict=_one_of("verdict", given.verdict, VERDICTS),
         reason=_one_of("reason", given.reason, REASONS),
-        segments=tuple(_segment(text) for text in _several("segment", given.segment)),
+        segments=tuple(parse_segment(text) for text in _several("segment", given.segment)),
         account=normal(given.account) if given.account else None,
         first=parse_day("from", given.first),
         last=parse_day("to", given.last),
@@ -128,7 +128,8 @@ def segment_text(segment: Segment) -> str:
     return f"{quote(segment.dimension, safe='+ ')}:{segment.value}"
 
 
-def _segment(text: str) -> Segment:
+def parse_segment(text: str) -> Segment:
+    """The segment that a parameter names. Raises ValidationException."""
     dimension, separator, value = text.partition(":")
     found = Segment(normal(unquote(dimension)), normal(value))
     if not separator or not found.dimension or not found.value:

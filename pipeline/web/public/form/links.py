@@ -50,11 +50,12 @@ class Link(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """A link that does not work. `expired`: it did once, as the link of a message or a code. `wait`: seconds after too
-    many failed attempts, else 0.
+    """A link that does not work. `expired`: it did once, as the link of a message, a code or a scorecard.
+
+    `wait`: seconds after too many failed attempts, else 0.
     """
 
-    expired: Literal["message", "qr", ""] = ""
+    expired: Literal["message", "qr", "scorecard", ""] = ""
     wait: int = 0
 
 

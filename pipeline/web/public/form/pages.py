@@ -2,12 +2,12 @@
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time
 from functools import lru_cache, partial
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment
 from litestar import MediaType, Request, Response
@@ -30,9 +30,12 @@ from pipeline.notifiers.wording.languages import (
     languages,
     local_date,
     local_digits,
+    local_number,
+    local_share,
     local_time,
     native_name,
 )
+from pipeline.store.reads.accounts.scorecards import Scorecard
 from pipeline.store.reads.answers import CurrentAnswer
 from pipeline.store.reads.deliveries import Delivery
 from pipeline.web.http.templating import environment
@@ -44,6 +47,14 @@ from pipeline.web.public.form.submission import CONDITIONS, FIRST_CHOICES, Submi
 _RETRY_AFTER = "60"  # seconds
 _log = logging.getLogger(__name__)
 _Request = Request[Any, Any, Any]
+
+
+class ScorecardView(NamedTuple):
+    """A scorecard, the day that its figures are of, and when its link ends."""
+
+    card: Scorecard
+    as_of: datetime
+    ends_at: datetime
 
 
 class Pages:
@@ -131,6 +142,21 @@ class Pages:
         """The page that asks whether messages should end, or says that they have."""
         return self._page("unsubscribe.html.j2", language, {"stopped": stopped})
 
+    def scorecard(self, shown: "ScorecardView", language: str) -> Response[str]:
+        """The scorecard of an account."""
+        first, last = (
+            None if day is None else local_date(datetime.combine(day, time.min, UTC), language)
+            for day in (shown.card.period.first, shown.card.period.last)
+        )
+        values = {
+            "card": shown.card,
+            "first": first,
+            "last": last,
+            "today": local_date(shown.as_of, language),
+            "ends": local_date(shown.ends_at, language),
+        }
+        return self._page("scorecard.html.j2", language, values)
+
     def problem(self, language: str, status: int) -> Response[str]:
         """An error while a form was opened or sent. Nothing was recorded."""
         again_later = status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -179,10 +205,13 @@ def _local(at: datetime, timezone: str | None) -> datetime:
     return at.astimezone(zone(timezone) if timezone else UTC)
 
 
+_WRITTEN: Mapping[str, Callable[..., str]] = {"digits": local_digits, "number": local_number, "share": local_share}
+
+
 @lru_cache
 def _environment(language: str) -> Environment:
-    digits = partial(local_digits, language=language)
-    return environment("pipeline.web.public.form", language=language, filters={"digits": digits})
+    filters = {name: partial(write, language=language) for name, write in _WRITTEN.items()}
+    return environment("pipeline.web.public.form", language=language, filters=filters)
 
 
 def _answer_people(request: _Request, error: Exception) -> Response[Any]:

@@ -116,7 +116,7 @@ def test_reports_about_several_asks_lock_them_in_one_order(cluster: Cluster) -> 
 
 
 def test_shared_rows_are_written_in_one_order(cluster: Cluster) -> None:
-    shared = {"rollups", "rollup_sums", "people", "person_orders", "sealing_keys"}
+    shared = {"rollups", "rollup_sums", "account_sums", "people", "person_orders", "sealing_keys"}
     written: dict[str, list[tuple[object, ...]]] = {}
 
     def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

@@ -29,7 +29,8 @@ from pipeline.notifiers.channels.twilio.webhooks import TwilioWebhooks
 from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.journal.spool import Spool
 from pipeline.store.reads import alerts, answers, baselines, inbox, order_record, reports, unresolved, version
-from pipeline.store.reads.listing import order_list, search, words
+from pipeline.store.reads.accounts import sums as account_sums
+from pipeline.store.reads.listing import order_list, search, verbatims, words
 from pipeline.store.schema.asks import asks
 from pipeline.web.auth.access import Protection, check_routes, routes_of
 from pipeline.web.http.server import internal_app, public_app
@@ -66,6 +67,7 @@ PUBLIC = {
     ("POST", "/f/{token:str}"): Line(Protection.LINK),
     ("POST", "/twilio/sms"): Line(Protection.SIGNATURE),
     ("POST", "/twilio/status"): Line(Protection.SIGNATURE),
+    ("GET", "/s/{token:str}"): Line(Protection.LINK),
     ("GET", "/u/{token:str}"): Line(Protection.LINK),
     ("POST", "/u/{token:str}"): Line(Protection.LINK),
     ("GET", "/static/{file_path:path}"): Line(Protection.OPEN),
@@ -93,6 +95,8 @@ ORDER_LISTS = tuple(f"/orders?{query}" for query in FILTERS if "SECRET" not in q
 API_LISTS = tuple(f"/v1/orders?{query}" for query in FILTERS)
 SEARCHES = ("/search?q=so-o", "/search?q=a-", "/search?q=l", "/search?q=nord", "/search?q=other")
 SEGMENTS = ("/segments", "/segments?by=region&show=all", "/segments?by=region%2Bcarrier&sort=gap&find=n")
+ACCOUNTS = ("/accounts", "/accounts?period=all", "/accounts?period=all&sort=orders", "/accounts?period=all&find=a-")
+VERBATIMS = ("/verbatims", "/verbatims?words=11", "/verbatims?code=late&score=unhappy&from=2026-01-01")
 SEGMENT = tuple(
     f"/segment?segment={name}"
     for name in ("region:ARA", "depot:Lyon", "carrier:Nordex", "region%2Bcarrier:ARA%2BNordex")
@@ -116,6 +120,22 @@ INTERNAL = {
     ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
     ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
     ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
+    ("GET", "/verbatims"): Line(Permission.WORDS, VERBATIMS),
+    ("GET", "/v1/verbatims"): Line(Permission.WORDS, tuple(f"/v1{address}" for address in VERBATIMS)),
+    ("GET", "/export/verbatims"): Line(Permission.WORDS, ("/export/verbatims", "/export/verbatims?code=late")),
+    ("GET", "/accounts"): Line(Permission.FIGURES, ACCOUNTS),
+    ("GET", "/accounts/one"): Line(
+        Permission.FIGURES, ("/accounts/one?account=A-1", "/accounts/one?account=A-1&period=2026-03")
+    ),
+    ("GET", "/accounts/scorecard"): Line(
+        Permission.FIGURES, ("/accounts/scorecard?account=A-1", "/accounts/scorecard?account=A-1&period=all")
+    ),
+    ("POST", "/accounts/scorecard/links"): Line(Permission.SHARE, fields={"account": "A-1"}),
+    ("POST", "/accounts/scorecard/revoke"): Line(Permission.SHARE, fields={"account": "A-1", "key": "none"}),
+    ("GET", "/v1/accounts"): Line(
+        Permission.FIGURES, ("/v1/accounts", "/v1/accounts?account=A-SECRET&period=all", "/v1/accounts?period=all")
+    ),
+    ("GET", "/export/accounts"): Line(Permission.FIGURES, ("/export/accounts", "/export/accounts?period=all")),
     ("GET", "/today"): Line(Permission.FIGURES, ("/today",)),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
@@ -291,7 +311,7 @@ def add_other(runtime: EmbeddedRunner) -> None:
         propose(connection, runtime.store, LOCAL, wish, "", at(days=3))
 
 
-READS = (alerts, answers, baselines, inbox, order_record, reports, unresolved, version)
+READS = (account_sums, alerts, answers, baselines, inbox, order_record, reports, unresolved, version)
 SECRETS = ("SO-other-", "SECRETIA", "Hiddenville", "A-SECRET", "theirs")
 
 
@@ -464,7 +484,7 @@ def test_no_value_of_a_dimension_widens_a_scope(runtime: EmbeddedRunner, value: 
 
 def test_every_read_needs_a_principal() -> None:
     """A page cannot forget the scope, because no function of the reads works without."""
-    for module in (*READS, order_list, search, words):
+    for module in (*READS, order_list, search, verbatims, words):
         for name, function in vars(module).items():
             own = getattr(function, "__module__", "") == module.__name__
             if not own or name.startswith("_") or isinstance(function, type):

@@ -1,0 +1,1 @@
+"""How accounts are shown to the people who look after them, and to their purchasers."""

@@ -1,0 +1,1 @@
+"""Accounts by risk and by orders, the page of one account, and its scorecard."""

@@ -1,0 +1,1 @@
+"""The unfiltered stream of customers' words, and what is not in it."""
