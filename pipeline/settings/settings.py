@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from pipeline.settings.access import AccessSettings
 from pipeline.settings.alerting.cases import CaseSettings
+from pipeline.settings.alerting.digest import DigestSettings
 from pipeline.settings.alerting.monitoring import MonitoringSettings
 from pipeline.settings.alerting.receivers import ReceiverSettings
 from pipeline.settings.asking import AskingSettings
@@ -36,6 +37,7 @@ class Settings(
     DetectionSettings,
     CaseSettings,
     ReceiverSettings,
+    DigestSettings,
     MonitoringSettings,
     HttpSettings,
     AccessSettings,

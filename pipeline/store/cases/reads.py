@@ -1,7 +1,7 @@
 """Cases as reports and pages show them: to whoever sees the order, or the segment of the incident."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Select, and_, func, or_, select
@@ -23,6 +23,7 @@ from pipeline.store.schema.alerting.incidents import incidents
 from pipeline.store.schema.orders import orders
 
 _event = msgspec.json.Decoder(CaseChanged)
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
 class CaseLoad(NamedTuple):
@@ -35,14 +36,14 @@ class CaseLoad(NamedTuple):
 
 def find(connection: Connection, principal: Principal, case_id: str) -> Case | None:
     """A case by its id; None if there is none, or the principal does not see it."""
-    query = _seen(select(cases).where(cases.c.case_id == case_id), connection, principal)
+    query = seen(select(cases).where(cases.c.case_id == case_id), connection, principal)
     row = connection.execute(query).one_or_none()
     return None if row is None else case_of(row)
 
 
 def of_order(connection: Connection, principal: Principal, order_id: str) -> list[Case]:
     """The cases about an order, the oldest first."""
-    query = _seen(select(cases).where(cases.c.order_id == order_id), connection, principal)
+    query = seen(select(cases).where(cases.c.order_id == order_id), connection, principal)
     return [case_of(row) for row in connection.execute(query.order_by(cases.c.opened_at, cases.c.case_id))]
 
 
@@ -54,7 +55,7 @@ def still_open(
     if after is not None:
         due_at = select(cases.c.due_at).where(cases.c.case_id == after).scalar_subquery()
         query = query.where(or_(cases.c.due_at > due_at, and_(cases.c.due_at == due_at, cases.c.case_id > after)))
-    query = _seen(_owned(query, owner), connection, principal)
+    query = seen(_owned(query, owner), connection, principal)
     return [case_of(row) for row in connection.execute(query.order_by(cases.c.due_at, cases.c.case_id).limit(limit))]
 
 
@@ -66,7 +67,7 @@ def closed(
     if after is not None:
         at = select(cases.c.closed_at).where(cases.c.case_id == after).scalar_subquery()
         query = query.where(or_(cases.c.closed_at < at, and_(cases.c.closed_at == at, cases.c.case_id < after)))
-    query = _seen(_owned(query, owner), connection, principal)
+    query = seen(_owned(query, owner), connection, principal)
     newest_first = cases.c.closed_at.desc(), cases.c.case_id.desc()
     return [case_of(row) for row in connection.execute(query.order_by(*newest_first).limit(limit))]
 
@@ -75,7 +76,7 @@ def number_open(connection: Connection, principal: Principal) -> tuple[int, int]
     """How many cases are open, and how many of them are overdue."""
     columns: list[Any] = [func.count(), func.count().filter(cases.c.overdue)]
     query: Select[Any] = select(*columns).select_from(cases).where(IS_OPEN)
-    number, overdue = connection.execute(_seen(query, connection, principal)).one()
+    number, overdue = connection.execute(seen(query, connection, principal)).one()
     return int(number), int(overdue)
 
 
@@ -131,7 +132,7 @@ def _owned(query: Select[Any], owner: str | None) -> Select[Any]:
     return query if owner is None else query.where(cases.c.owner == owner)
 
 
-def _seen(query: Select[Any], connection: Connection, principal: Principal) -> Select[Any]:
+def seen(query: Select[_Row], connection: Connection, principal: Principal) -> Select[_Row]:
     """The query of cases, for those that the principal sees."""
     if principal.scope.is_everything:
         return query

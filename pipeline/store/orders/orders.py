@@ -14,7 +14,7 @@ from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
-from pipeline.domain.reports.counts import contribution, difference
+from pipeline.domain.reports.counts import CAUSE, contribution, difference
 from pipeline.store.db.bulk import among, among_rows, upsert
 from pipeline.store.orders import figures, order_list
 from pipeline.store.orders.figures import Cell
@@ -274,3 +274,25 @@ def list_existing(connection: Connection, rows: Sequence[tuple[str, str, str, st
         order.order_id: _encode(replace(counted, place=place)).decode()
         for (order, counted), place in zip(known, places, strict=True)
     }
+
+
+def count_causes(connection: Connection, order_ids: Collection[str]) -> None:
+    """Add the counters of causes to the figures of orders that an earlier version counted without them."""
+    query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue, orders.c.counted)
+    deltas: dict[Cell, dict[str, int]] = {}
+    for order_id, *texts in connection.execute(
+        query.where(among(connection, orders.c.order_id, sorted(order_ids)))
+    ).all():
+        facts, dialogue, counted = (text.encode() for text in texts)
+        before = _counted.decode(counted)
+        made = contribution(Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue)))
+        added = {name: n for name, n in made.items() if name.startswith(CAUSE) and name not in before.counts}
+        if not before.cells or not added:
+            continue
+        for cell in before.cells:
+            sums = deltas.setdefault(cell, {})
+            for name, n in added.items():
+                sums[name] = sums.get(name, 0) + n
+        text = _encode(replace(before, counts=before.counts | added)).decode()
+        connection.execute(orders.update().where(orders.c.order_id == order_id).values(counted=text))
+    figures.add(connection, deltas)

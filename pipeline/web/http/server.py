@@ -41,6 +41,7 @@ from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
+from pipeline.web.internal.report import pages as report_pages
 from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
@@ -65,6 +66,7 @@ INTERNAL: tuple[Routes, ...] = (
     dashboard.routes,  # GET /
     segment_pages.routes,  # GET /segments, /segment
     today.routes,  # GET /today
+    report_pages.routes,  # GET /report
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings

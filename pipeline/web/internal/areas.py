@@ -23,6 +23,7 @@ AREAS = (
     Area("Inbox", "/inbox", Permission.WORDS),
     Area("Orders", "/orders", Permission.ORDERS),
     Area("Segments", "/segments", Permission.FIGURES),
+    Area("Report", "/report", Permission.FIGURES),
     Area("Settings", "/settings", Permission.OWN_ACCOUNT),
 )
 SETTINGS = (

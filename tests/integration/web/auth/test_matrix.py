@@ -117,6 +117,10 @@ INTERNAL = {
     ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
     ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
     ("GET", "/today"): Line(Permission.FIGURES, ("/today",)),
+    ("GET", "/report"): Line(
+        Permission.FIGURES,
+        ("/report?of=2026-03-04", "/report?unit=month&of=2026-03-04", "/report?of=2026-03-04&by=region%2Bcarrier"),
+    ),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
     ("GET", "/export/orders"): Line(Permission.ORDERS, tuple(f"/export/orders?{query}" for query in FILTERS)),
