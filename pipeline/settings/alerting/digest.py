@@ -40,12 +40,12 @@ class DigestSettings(SettingsGroup):
 
     @field_validator("digest_to", mode="before")
     @classmethod
-    def _parse_recipients(cls, value: object) -> object:
+    def _parse_digest_to(cls, value: object) -> object:
         return _recipients(value) if isinstance(value, str) else value
 
     @field_validator("digest_to")
     @classmethod
-    def _check_addresses(cls, value: dict[str, str]) -> dict[str, str]:
+    def _check_digest_to(cls, value: dict[str, str]) -> dict[str, str]:
         for name, address in value.items():
             if not _is_address(address):
                 raise ValueError(f"{name}: not an e-mail address")
@@ -53,19 +53,19 @@ class DigestSettings(SettingsGroup):
 
     @field_validator("digest_weekday", mode="before")
     @classmethod
-    def _lower(cls, value: Any) -> Any:
+    def _lower_weekday(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("digest_at")
     @classmethod
-    def _check_time(cls, value: str) -> str:
+    def _check_digest_time(cls, value: str) -> str:
         if not _TIME.fullmatch(value) or value >= "24:00":
             raise ValueError("a time of day is written as in 07:00")
         return value
 
     @field_validator("digest_timezone")
     @classmethod
-    def _check_timezone(cls, value: str) -> str:
+    def _check_digest_timezone(cls, value: str) -> str:
         try:
             check_zone(value)
         except BadEvent as bad:

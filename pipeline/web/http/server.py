@@ -63,9 +63,9 @@ PUBLIC: tuple[Routes, ...] = (
 )
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
-    dashboard.routes,  # GET /
+    dashboard.routes,  # GET /dashboard
     segment_pages.routes,  # GET /segments, /segment
-    today.routes,  # GET /today
+    today.routes,  # GET /
     report_pages.routes,  # GET /report
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search

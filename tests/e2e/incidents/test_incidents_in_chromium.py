@@ -183,8 +183,12 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 @pytest.mark.parametrize(
     ("name", "start", "menu"),
     [
-        ("mia", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Inbox", "Orders", "Segments", "Settings"]),
-        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Settings"]),
+        (
+            "mia",
+            "/incidents",
+            ["Today", "Dashboard", "Incidents", "Cases", "Inbox", "Orders", "Segments", "Report", "Settings"],
+        ),
+        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Report", "Settings"]),
         ("ada", "/users", ["Settings"]),
     ],
 )
@@ -207,5 +211,5 @@ def test_who_only_reads_has_no_forms_and_no_links_to_orders(chromium: Browser, s
         expect(page.locator("#orders")).to_contain_text("SO-13")
         assert page.locator("main form").count() == 0
         assert page.locator("main a[href^='/orders']").count() == 0
-        page.goto(site.address)
+        page.goto(f"{site.address}/dashboard")
         assert page.locator("main a[href^='/orders']").count() == 0

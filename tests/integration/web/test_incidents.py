@@ -179,14 +179,14 @@ def test_today_has_one_line_for_each_problem_and_one_button_takes_it(incident: E
     add_user(incident.engine, "audit", Role.AUDITOR)
     with listener(app_of(incident, Clock(at(days=20)))) as made:
         mia, audit = token_of(incident.engine, "mia"), token_of(incident.engine, "audit")
-        page = made.get("/today", headers=mia).text
+        page = made.get("/", headers=mia).text
         assert page.count('href="/incidents/I-1"') == 1
         assert 'id="overdue"' in page
         assert 'action="/incidents/I-1/assign"' in page
-        assert 'data-label="customers">5</td>' in page
-        assert "<form method" not in made.get("/today", headers=audit).text
+        assert 'data-label="accounts">5</td>' in page
+        assert "<form method" not in made.get("/", headers=audit).text
         assert made.post("/v1/incidents/I-1/assign", json={"owner": "mia"}, headers=mia).status_code == 200
-        page = made.get("/today", headers=mia).text
+        page = made.get("/", headers=mia).text
         assert 'id="in_hand"' in page
         assert 'id="overdue"' not in page
 

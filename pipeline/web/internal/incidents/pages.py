@@ -19,6 +19,7 @@ from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import TOTAL
 from pipeline.domain.events.incidents import Rate
 from pipeline.domain.incidents.lifecycle import CLOSING_CAUSES, MAX_SNOOZE
+from pipeline.domain.reports.figures import ENOUGH_PAIRS
 from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
@@ -31,7 +32,7 @@ from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
-from pipeline.web.internal.incidents import acts
+from pipeline.web.internal.incidents import acts, overview
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.internal.orders import list_filter
 from pipeline.web.internal.orders.list_rows import rows_of
@@ -44,7 +45,7 @@ _ENTERED = ("owner", "days", "reason", "cause", "words")
 _Request = Request[Any, Any, Any]
 _READ = needs(Permission.FIGURES)
 _environment = page_environment("pipeline.web.internal.incidents")
-_environment.globals["segment_name"] = sentences.segment_name
+_environment.globals |= {"segment_name": sentences.segment_name, "ENOUGH": ENOUGH_PAIRS}
 
 
 def _rate(rate: Rate | None) -> str:
@@ -153,6 +154,10 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
     listed = entries_of(connection, viewer, affected.orders) if may_open else []
     return {
         "incident": incident,
+        "sentence": overview.sentence(incident, not viewer.scope.is_everything),
+        "trend": overview.weeks(connection, viewer, incident, day),
+        "claim": overview.claim_of(incident),
+        "budget": services.setup.alerts_a_year,
         "acts": read.acts(connection, viewer, number, services.store.vault),
         "alerts": alerts_named(connection, viewer, day, incident.alerts[:PAGE]),
         "echoes": alerts_named(connection, viewer, day, incident.explains[:_ECHOES]),
