@@ -49,12 +49,14 @@ class Page(NamedTuple):
 # A page that is built later is one more line.
 PAGES = (
     Page("today", "/"),
+    Page("dashboard", "/dashboard"),
     Page("incidents", "/incidents"),
     Page("incident", "/incidents/{incident}"),
     Page("inbox", "/inbox"),
     Page("order", "/orders/{order}"),
     Page("segments", "/segments"),
     Page("segment", "/segment?segment=depot:{depot}"),
+    Page("report", "/report"),
 )
 
 

@@ -1,6 +1,7 @@
 """The lists and pages of incidents and alerts, and what people do on them."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from time import process_time
@@ -198,3 +199,35 @@ def test_an_incident_shows_its_orders_as_a_table(incident: EmbeddedRunner) -> No
         assert page.count('<th role="rowheader"') == 14
         assert "arrived late" in page
         assert 'href="/orders?segment=depot%3ALyon' in page
+
+
+def test_an_incident_begins_with_a_sentence_and_its_weeks(incident: EmbeddedRunner) -> None:
+    add_user(incident.engine, "mia")
+    add_user(incident.engine, "rolf", Role.OPERATIONS, "depot=Lyon <b>")
+    with listener(app_of(incident, Clock(at(days=20)))) as made:
+        page = made.get("/incidents/I-1", headers=token_of(incident.engine, "mia")).text
+        part = made.get("/incidents/I-1", headers=token_of(incident.engine, "rolf")).text
+    sentence = (
+        r"Depot Lyon &lt;b&gt; reports its deliveries as on time; its customers disagree: 100\.0% of \d+ cases when"
+    )
+    assert re.search(sentence, page)
+    assert re.search(sentence, part)
+    weeks = page[page.index('id="trend"') : page.index('id="act"')]
+    assert weeks.count('role="img"') == 2
+    assert "On time by week" in weeks
+    assert 'class="opened"' in weeks, "the week of the opening is marked"
+    assert "from=2026-03-02&amp;to=2026-03-08" in weeks, "a week leads to its orders"
+    assert page.index('<details id="how-sure">') < page.index("would trigger this about once in")
+
+
+def test_today_shows_the_start_page_with_echoes_in_words_and_what_else_waits(incident: EmbeddedRunner) -> None:
+    add_user(incident.engine, "mia")
+    with incident.engine.begin() as connection:
+        echoes = '["on_time/carrier/C1/1", "in_full/region+carrier/N+C1/2"]'
+        connection.execute(incidents.update().values(explains=echoes))
+    with listener(app_of(incident, Clock(at(days=20)))) as made:
+        page = made.get("/", headers=token_of(incident.engine, "mia")).text
+    assert "carrier C1: on time" in page
+    assert "region N, carrier C1: in full" in page
+    assert 'class="spark"' in page
+    assert "open case" in page

@@ -39,6 +39,7 @@ from pipeline.web.internal.orders.list_rows import rows_of
 
 PAGE = 50  # rows of a list
 _ECHOES = 200  # alerts that a page lists below those of its incident
+_ROWS = 15  # orders in the table of an incident; a link leads to all
 _ENDED = 20  # ended incidents below those that go on
 _MAX_FIELDS = 10
 _ENTERED = ("owner", "days", "reason", "cause", "words")
@@ -151,7 +152,7 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
     day = clock_of(connection).date()
     may_open, segment = viewer.may(Permission.ORDERS), incident.segment
     wanted = OrderFilter(segments=() if segment == TOTAL else (segment,), first=incident.then.since)
-    listed = entries_of(connection, viewer, affected.orders) if may_open else []
+    listed = entries_of(connection, viewer, affected.orders[:_ROWS]) if may_open else []
     return {
         "incident": incident,
         "sentence": overview.sentence(incident, not viewer.scope.is_everything),
@@ -166,6 +167,7 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
         "addresses": affected.addresses,
         "rows": rows_of(connection, viewer, services.store.vault, listed),
         "most_orders": read.ORDERS_SHOWN,
+        "most_rows": _ROWS,
         "all_orders": list_filter.address(wanted) if may_open else "",
         "account_orders": {
             each.account: list_filter.address(wanted._replace(account=each.account))
