@@ -120,7 +120,7 @@ def test_the_pages_are_accessible_and_fit_the_screen(
 
 def test_a_person_acknowledges_assigns_snoozes_closes_and_reopens(chromium: Browser, site: Site) -> None:
     with signed_in(chromium, site, "mia", PHONE) as page:
-        page.get_by_role("link", name="Incidents").click()
+        page.get_by_role("link", name="Incidents", exact=True).click()
         page.get_by_role("link", name="I-1").click()
         state, history = page.locator(".verdict"), page.locator("#acts")
         page.get_by_role("button", name="Acknowledge").click()
