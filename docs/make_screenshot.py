@@ -38,7 +38,7 @@ def main() -> None:
         known = replace(services(installation.runner, Clock(at())), setup=installation.setup)
         with browsing.served(app_of(known)) as address, browsing.chromium() as browser:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-            page.goto(address)
+            page.goto(f"{address}/dashboard")
             page.locator(".segments").wait_for()
             page.screenshot(path=target)
         installation.store.engine.dispose()

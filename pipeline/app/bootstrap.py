@@ -11,6 +11,7 @@ from socket import socket
 from typing import NamedTuple
 
 from pipeline.app.administration import users as user_administration
+from pipeline.app.administration.digest import Digests, DigestThread
 from pipeline.app.installation import Installation, SharedInstallation, ages_of, policy_of, sign_in_token
 from pipeline.app.serving import Addresses
 from pipeline.consumers.intake import Incoming, IngestResult
@@ -118,6 +119,18 @@ def notice_sender(store: Store, settings: Settings) -> NoticeSender:
     """The thread that sends incidents to the configured receivers. Raises ConfigurationError that names the field."""
     receivers = receiver_registry.configured(settings)
     return NoticeSender(store, receivers, store.clock, concurrency=settings.receiver_concurrency)
+
+
+def report_mails(installation: Installation | SharedInstallation, settings: Settings) -> list[Background]:
+    """The thread that sends the weekly report, if it has recipients.
+
+    Raises ConfigurationError if recipients are set, and no mail can be sent.
+    """
+    if not settings.digest_to:
+        return []
+    digests = Digests(installation.store, installation.setup, settings)
+    digests.check()
+    return [DigestThread(digests, installation.store)]
 
 
 def figure_metrics(store: Store, settings: Settings) -> FigureMetrics:

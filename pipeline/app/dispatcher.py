@@ -1,4 +1,4 @@
-"""The dispatcher of a cluster: sends due questions, and incidents to receivers; serves health and metrics."""
+"""The dispatcher of a cluster: sends due questions, incidents to receivers and reports; serves health and metrics."""
 
 from pipeline import logs
 from pipeline.app import bootstrap, serving
@@ -15,6 +15,7 @@ def run(settings: Settings) -> None:
     threads = [
         bootstrap.dispatcher(shared.store, settings),
         bootstrap.notice_sender(shared.store, settings),
+        *bootstrap.report_mails(shared, settings),
         bootstrap.figure_metrics(shared.store, settings),
     ]
     with server.bind(settings.internal_host, settings.dispatcher_port, ProcessRole.DISPATCHER) as bound:

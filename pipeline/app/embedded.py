@@ -39,6 +39,7 @@ def run(
             bootstrap.retention(installation, settings),
             bootstrap.level_monitor(installation),
         )
-        threads = [watch, queue, *http.threads, dispatcher, notices, *upkeep]
+        mails = bootstrap.report_mails(installation, settings)
+        threads = [watch, queue, *http.threads, dispatcher, notices, *mails, *upkeep]
         extra = extra_services(http.addresses)
         serving.run(store, http.listeners, threads, settings, partial(on_started, http.addresses), extra)

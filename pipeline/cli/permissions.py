@@ -14,6 +14,7 @@ PERMISSIONS: Mapping[str, str | None] = {
     "report": "figures",
     "alerts": "figures",
     "incidents": "figures",
+    "digest": "figures",
     "qr": "orders",
     "simulate": None,
     "lab": None,

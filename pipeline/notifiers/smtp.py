@@ -6,7 +6,7 @@ certainly accepted nothing. From then on a missing reply leaves it unknown.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.headerregistry import Address
@@ -40,6 +40,13 @@ class SmtpServer:
     password: str | None = field(default=None, repr=False)
 
 
+class Image(NamedTuple):
+    """A PNG that the HTML of a mail shows as `cid:NAME`."""
+
+    name: str
+    png: bytes
+
+
 @dataclass(frozen=True)
 class Mail:
     """One e-mail to one person. `message_id` has no angle brackets; its repr shows no personal data."""
@@ -53,6 +60,7 @@ class Mail:
     message_id: str = field(repr=False)
     reply_to: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    images: tuple[Image, ...] = field(default=(), repr=False)
 
 
 class Envelope(NamedTuple):
@@ -67,6 +75,7 @@ class Envelope(NamedTuple):
 class _Progress:
     """How far a conversation has come."""
 
+    before_content: Callable[[], None]
     content_sent: bool = False
 
 
@@ -76,17 +85,23 @@ class SmtpTransport:
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
 
-    def send(self, mail: Mail, accepted_id: str) -> ProviderAnswer:
-        """Send the mail once; `accepted_id` is its id if the server takes it. Runs in the caller's thread."""
+    def send(self, mail: Mail, accepted_id: str, before_content: Callable[[], None] = lambda: None) -> ProviderAnswer:
+        """Send the mail once; `accepted_id` is its id if the server takes it. Runs in the caller's thread.
+
+        `before_content` is called when the server has taken sender and recipient, before anything of the message is
+        sent: until it returns, the server has certainly accepted nothing. What it raises ends the attempt.
+        """
         try:
             content = wire_format(mail)
         except ValueError:  # UnicodeError among them
             return Rejected(None, "the address cannot be written to", undeliverable=True)
-        return asyncio.run(self.hand_over(Envelope(mail.sender, (mail.to,), content), accepted_id))
+        return asyncio.run(self.hand_over(Envelope(mail.sender, (mail.to,), content), accepted_id, before_content))
 
-    async def hand_over(self, envelope: Envelope, accepted_id: str) -> ProviderAnswer:
+    async def hand_over(
+        self, envelope: Envelope, accepted_id: str, before_content: Callable[[], None] = lambda: None
+    ) -> ProviderAnswer:
         """Send a message once. Accepted if the server takes it for at least one of its recipients."""
-        progress = _Progress()
+        progress = _Progress(before_content)
         try:
             async with asyncio.timeout(self._server.timeout):
                 return await self._converse(envelope, accepted_id, progress)
@@ -118,6 +133,7 @@ class SmtpTransport:
                 return Rejected(None, "the server takes no address outside ASCII", undeliverable=True)
             await client.mail(envelope.sender, options=options)
             await _name_recipients(client, recipients)
+            progress.before_content()
             progress.content_sent = True
             await client.data(envelope.content)
             return Accepted(accepted_id)
@@ -140,6 +156,9 @@ def wire_format(mail: Mail) -> bytes:
     made.set_content(mail.text)
     if mail.html is not None:
         made.add_alternative(mail.html, subtype="html")
+        html: EmailMessage = made.get_payload()[-1]  # type: ignore[index, assignment]
+        for image in mail.images:
+            html.add_related(image.png, "image", "png", cid=f"<{image.name}>", disposition="inline")
     return made.as_bytes()
 
 

@@ -8,6 +8,7 @@ from pydantic import model_validator
 from pipeline.settings.access import AccessSettings
 from pipeline.settings.accounts.accounts import AccountSettings
 from pipeline.settings.alerting.cases import CaseSettings
+from pipeline.settings.alerting.digest import DigestSettings
 from pipeline.settings.alerting.monitoring import MonitoringSettings
 from pipeline.settings.alerting.receivers import ReceiverSettings
 from pipeline.settings.asking import AskingSettings
@@ -38,6 +39,7 @@ class Settings(
     CaseSettings,
     AccountSettings,
     ReceiverSettings,
+    DigestSettings,
     MonitoringSettings,
     HttpSettings,
     AccessSettings,

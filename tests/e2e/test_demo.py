@@ -83,7 +83,7 @@ def test_the_demo_goes_live_asks_records_answers_and_continues_after_ctrl_c(
     before = answered(up)
     until(lambda: ringing(up) != "", "a question on a phone")
     assert fill_in(up, ringing(up)) == 200
-    until(lambda: WORDS in up.get("/")[1].decode(), "the visitor's comment on the dashboard")
+    until(lambda: WORDS in up.get("/dashboard")[1].decode(), "the visitor's comment on the dashboard")
     assert answered(up) > before
     assert up.end(signal.SIGINT) == 0
     first = live_orders(tmp_path)

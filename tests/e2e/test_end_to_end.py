@@ -54,6 +54,7 @@ def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str],
             with browser.new_context(viewport=size) as context:
                 dashboard = context.new_page()
                 browsing.sign_in_with_token(dashboard, home, TOKEN)
+                dashboard.goto(f"{home}/dashboard")
                 phones = context.new_page()
                 phones.goto(f"{home}/phone")
                 deliver(running, key, f"SO-0{number}")

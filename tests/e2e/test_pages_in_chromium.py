@@ -36,9 +36,11 @@ from pipeline.web.internal.api import read
 from pipeline.web.internal.dashboard import dashboard
 from pipeline.web.internal.layout import order_address
 from pipeline.web.internal.orders import pages as order_pages
+from pipeline.web.internal.report import pages as report_pages
 from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
+from pipeline.web.internal.today import pages as today
 from pipeline.web.internal.verbatims import pages as verbatim_pages
 from tests.support.builders import answered, at, completed, contact, scanned
 from tests.support.inputs.polyglot import POLYGLOT
@@ -68,6 +70,8 @@ def app_of(known: Services) -> Litestar:
     return Litestar(
         [
             *dashboard.routes(known),
+            *today.routes(known),
+            *report_pages.routes(known),
             *segment_pages.routes(known),
             *order_pages.routes(known),
             *account_pages.routes(known),
@@ -178,7 +182,9 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
 ) -> None:
     pictures = Path(PICTURES or tmp_path)
     for name, address in (
-        ("dashboard", "/"),
+        ("today", "/"),
+        ("report", "/report"),
+        ("dashboard", "/dashboard"),
         ("segments", "/segments"),
         ("segment", "/segment?segment=depot:Montvray&unit=week"),
         ("order", order_address(busy_order(company))),
@@ -189,7 +195,7 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
         ("verbatims", "/verbatims"),
         ("search", "/search?q=o"),
         ("settings", "/settings"),
-        *([("carriers", "/?by=carrier&from=2026-06-05")] if scheme == "light" else []),
+        *([("carriers", "/dashboard?by=carrier&from=2026-06-05")] if scheme == "light" else []),
     ):
         with opened(chromium, size, color_scheme=scheme) as page:
             page.goto(company.address + address)
@@ -211,7 +217,7 @@ def test_the_not_found_page_is_accessible(chromium: Browser, company: Site) -> N
 
 def test_the_smallest_text_of_the_chart_is_legible_on_a_phone(chromium: Browser, company: Site) -> None:
     with opened(chromium, PHONE) as page:
-        page.goto(company.address)
+        page.goto(company.address + "/dashboard")
         height = page.evaluate(
             "Math.min(...[...document.querySelectorAll('.tick')].map(t => t.getBoundingClientRect().height))"
         )
@@ -221,7 +227,7 @@ def test_the_smallest_text_of_the_chart_is_legible_on_a_phone(chromium: Browser,
 
 def test_a_person_reaches_an_order_from_the_dashboard_by_keyboard_alone(chromium: Browser, company: Site) -> None:
     with opened(chromium) as page:
-        page.goto(company.address)
+        page.goto(company.address + "/dashboard")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
@@ -240,7 +246,7 @@ def test_a_person_reaches_an_order_from_the_dashboard_by_keyboard_alone(chromium
 
 def test_without_scripts_the_page_is_complete(chromium: Browser, company: Site) -> None:
     with opened(chromium, java_script_enabled=False) as page:
-        page.goto(company.address)
+        page.goto(company.address + "/dashboard")
         assert page.locator(".segments tbody tr").count() >= 10
         assert not page.locator("#live").is_visible()
         page.select_option("#by", "carrier")
@@ -255,7 +261,7 @@ def test_an_answer_is_on_the_page_within_a_second_without_loading_it_again(
     address, runtime = small
     with opened(chromium) as page:
         page.clock.install()
-        page.goto(address)
+        page.goto(address + "/dashboard")
         page.evaluate("window.stays = true")
         page.focus("#words a")
         page.wait_for_function("document.getElementById('live-text').textContent === 'Live'")
@@ -327,7 +333,7 @@ def test_texts_of_customers_are_never_executed(chromium: Browser, small: tuple[s
     add_answered_order(
         runtime, 1, order_id=POLYGLOT, comment=POLYGLOT + "<script>window.ran = true</script>", arrival="late"
     )
-    for path in ("/", order_address(POLYGLOT)):
+    for path in ("/dashboard", order_address(POLYGLOT)):
         with opened(chromium) as page:  # a dialog or a blocked script would be a problem
             page.goto(address + path)
             assert "onerror=alert(1)" in page.inner_text("main")
@@ -337,7 +343,7 @@ def test_texts_of_customers_are_never_executed(chromium: Browser, small: tuple[s
             page.goto(address + path)
             later_comment = "Written while the page was open"
             ingest(runtime, answered("SO-0", at(hours=9 + len(path)), "c-0", comment=later_comment + POLYGLOT))
-            if path == "/":
+            if path == "/dashboard":
                 page.get_by_text(later_comment).first.wait_for()  # inserted by the script
             assert page.evaluate("window.ran") is None
 
@@ -348,7 +354,7 @@ def test_long_names_do_not_widen_the_page(
 ) -> None:
     address, runtime = small
     add_answered_order(runtime, 1, order_id="N" * 150, depot="W" * 200, comment="Donaudampfschifffahrt" * 20)
-    for path in ("/", "/orders/" + "N" * 150):
+    for path in ("/dashboard", "/orders/" + "N" * 150):
         with opened(chromium, size) as page:
             page.goto(address + path)
             page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
@@ -357,7 +363,7 @@ def test_long_names_do_not_widen_the_page(
 
 def test_a_printed_page_has_its_figures_and_no_controls(chromium: Browser, company: Site) -> None:
     with opened(chromium) as page:
-        page.goto(company.address)
+        page.goto(company.address + "/dashboard")
         page.emulate_media(media="print")
         assert not page.locator(".find").is_visible()
         assert not page.locator("#choose").is_visible()

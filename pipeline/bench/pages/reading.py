@@ -49,6 +49,7 @@ class Page(NamedTuple):
 # A page that is built later is one more line.
 PAGES = (
     Page("today", "/"),
+    Page("dashboard", "/dashboard"),
     Page("incidents", "/incidents"),
     Page("incident", "/incidents/{incident}"),
     Page("inbox", "/inbox"),
@@ -58,6 +59,7 @@ PAGES = (
     Page("accounts", "/accounts"),
     Page("account", "/accounts/one?account={account}&period=all"),
     Page("verbatims", "/verbatims"),
+    Page("report", "/report"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Commands that print figures: the report and the alerts."""
+"""Commands about figures: the report, also as an e-mail, the alerts and the incidents."""
 
 from typing import Annotated
 
@@ -99,3 +99,49 @@ def incidents_command(output: Output = Format.TABLE) -> None:
         print_json([msgspec.to_builtins(incident_of(each)) for each in (*going_on, *ended)])
     else:
         show_incidents(Console(), going_on, ended)
+
+
+@app.command("digest")
+def digest_command(
+    preview: Annotated[bool, typer.Option("--preview", help="Print the report, and send nothing.")] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send it to those recipients who have not had it.")] = False,
+    user: Annotated[
+        str | None,
+        typer.Option(help="One recipient. With --preview any user; default: a reader who sees everything."),
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", metavar="DATE", help="With --preview: of the week that contains this day.")
+    ] = None,
+    html: Annotated[bool, typer.Option("--html", help="With --preview: print the HTML instead of the text.")] = False,
+) -> None:
+    """Preview or send the report of the last week by e-mail. Each recipient gets what they may see, once a week."""
+    from pipeline.app.administration.digest import Digests
+    from pipeline.app.installation import now, open_as_started
+    from pipeline.cli.session import record_command
+    from pipeline.domain.access.principal import LOCAL
+    from pipeline.domain.reports.periods.calendar import period_of
+    from pipeline.settings import Settings
+
+    if preview == send:
+        fail("digest: give either --preview or --send")
+    settings = Settings()
+    installation = open_as_started(settings)
+    try:
+        record_command(installation.store.engine)
+        digests = Digests(installation.store, installation.setup, settings)
+        if send:
+            results = digests.send(now(), user)
+            for result in results:
+                print(f"{result.user}: {result.state}{f' ({result.why})' if result.why else ''}")
+            if any(result.state in ("refused", "unknown", "later") for result in results):
+                raise typer.Exit(1)
+            return
+        reader = LOCAL if user is None else digests.reader(user)
+        if isinstance(reader, str):
+            fail(f"--user: {user!r}: {reader}")
+        day = parse_day(of, "--of")
+        period = digests.period(now()) if day is None else period_of("week", day)
+        written = digests.written(reader, period, now())
+        print(written.html if html else f"Subject: {written.subject}\n\n{written.text}")
+    finally:
+        installation.store.engine.dispose()

@@ -6,6 +6,8 @@ contributions: no report scans orders, and the order in which events arrive does
 
 from collections.abc import Mapping
 
+from pipeline.domain.answers.answer import Answer
+from pipeline.domain.answers.scores import is_detractor, is_promoter
 from pipeline.domain.asking.eligibility import WITHIN_REACH, Reason, nearest
 from pipeline.domain.detection.pairs import IN_FULL, ON_TIME, Experience, experience_of, observations
 from pipeline.domain.orders.claims import Claim
@@ -23,6 +25,8 @@ UNSCORED = "on_time:unscored"  # claimed on time and understood, without a score
 PENDING = "pending"  # completed and neither delivered nor missed yet, or the question is not sent yet
 SCORE = "score:"  # + scale:score, delivered orders only
 CONDITION = "condition:"  # + events.Condition
+CAUSE = "cause:"  # + what went wrong:mood, of answers with a score: what a cause costs, see periods.improvements
+MOODS = ("promoter", "passive", "detractor")
 SHARED_ADDRESS = "shared_address"  # a contact's address serves other accounts, too
 QR_ANSWERS = "qr_answers"  # by the code on the delivery note: counted here and nowhere else
 CORRECTED = ":corrected"  # after on_time, in_full: a denial that was corrected to agreement
@@ -187,7 +191,20 @@ def _answers(order: Order, claim: Claim, experience: Experience, names: list[str
     for answer in order.dialogue.current_answers() if delivered else ():
         if answer.score is not None:
             names.append(f"{SCORE}{answer.score.scale}:{answer.score.value}")
+            names.extend(_costs(answer))
         names.extend(CONDITION + condition for condition in answer.condition)
+
+
+def _costs(answer: Answer) -> list[str]:
+    """What went wrong by an answer with a score, each with how its author feels; nothing of a good delivery."""
+    causes = ["late"] if answer.arrival in ("late", "not_received") else []
+    causes += dict.fromkeys(answer.condition)
+    if answer.complete is False and "incomplete" not in causes:
+        causes.append("incomplete")
+    if not causes or answer.score is None:
+        return []
+    mood = "promoter" if is_promoter(answer.score) else "detractor" if is_detractor(answer.score) else "passive"
+    return [f"{CAUSE}{cause}:{mood}" for cause in causes]
 
 
 def _signs(order: Order, claim: Claim, experience: Experience, names: list[str]) -> None:

@@ -18,6 +18,13 @@ from pipeline.domain.reports.scenario_nps import Figure
 
 How = Literal["scans_early", "redates", "asks_no_question", "not_confirmed"]
 
+COUNTERS = (
+    *("scanned_early", "stated_arrival", "rescued", "missed_first"),
+    *("risk:unreachable", "risk", "clean:unreachable", "clean"),
+    *("on_time", "on_time:stated", "on_time_first", "on_time_first:stated"),
+    *(SHARED_ADDRESS, CHANGED_ADDRESS),
+)
+"""The counters of a segment that are needed."""
 _HOW: Mapping[str, How] = {EARLY: "scans_early", MOVED: "redates", NO_QUESTION: "asks_no_question"}
 # In the order of presentation: the most tangible first.
 _WAYS: tuple[How, ...] = ("scans_early", "redates", "asks_no_question", "not_confirmed")

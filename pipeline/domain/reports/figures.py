@@ -306,7 +306,7 @@ def _two_by_two(counts: Counts, claim: str) -> TwoByTwo:
     return TwoByTwo(n11, n10, n01, n00)
 
 
-def compared_of(counts: Counts, claim: str = "on_time") -> Compared | None:
+def compared_of(counts: Counts, claim: str = "on_time", alpha: float = 0.05) -> Compared | None:
     """Claimed and experienced share of a claim (on_time, in_full); None without an answer about a good claim."""
     pairs = _two_by_two(counts, claim)
     weighted = poststratified(
@@ -316,6 +316,7 @@ def compared_of(counts: Counts, claim: str = "on_time") -> Compared | None:
         n01=pairs.n01,
         completed=counts.get(f"{claim}:stated", 0),
         claimed_on_time=counts.get(claim, 0),
+        alpha=alpha,
     )
     answered = pairs.n10 + pairs.n11
     if weighted is None or not answered:

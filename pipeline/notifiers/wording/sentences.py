@@ -46,11 +46,15 @@ def headline(alert: Alert) -> str:
 
 
 @lru_cache(maxsize=_KEPT)
-def describe(alert: Alert) -> str:
-    """The alert as a paragraph: claim, what customers experienced, how certain that is, how many accounts disagree."""
+def describe(alert: Alert, scoped: bool = False) -> str:
+    """The alert as a paragraph: claim, what customers experienced, how certain that is, how many accounts disagree.
+
+    `scoped`: the reader sees a part of the fleet, and is told nothing of the fleet as a whole.
+    """
     return _render(
         "alert.j2",
         alert=alert,
+        scoped=scoped,
         silent_days=UNVERIFIED_AFTER_DAYS,
         cases=cases(alert.run_rate * alert.run_n),
         waiting_time=waiting_time(alert.log10_e),
@@ -87,6 +91,11 @@ def segment_name(dimension: str, value: str) -> str:
 def signal_name(signal: str) -> str:
     """What a signal is about: "on time", "moved promises"."""
     return _render("signal.j2", signal=signal)
+
+
+def contradiction(signal: str, scoped: bool = False) -> str:
+    """What a segment claims and how its customers see it, to follow its name; `scoped` as in `describe`."""
+    return _render("contradiction.j2", signal=signal, scoped=scoped)
 
 
 def segment_kind(dimension: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Select, and_, func, or_, select
@@ -25,6 +25,7 @@ from pipeline.store.schema.alerting.incidents import incidents
 from pipeline.store.schema.orders import orders
 
 _event = msgspec.json.Decoder(CaseChanged)
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
 class CaseLoad(NamedTuple):
@@ -37,20 +38,20 @@ class CaseLoad(NamedTuple):
 
 def find(connection: Connection, principal: Principal, case_id: str) -> Case | None:
     """A case by its id; None if there is none, or the principal does not see it."""
-    query = _seen(select(cases).where(cases.c.case_id == case_id), connection, principal)
+    query = seen(select(cases).where(cases.c.case_id == case_id), connection, principal)
     row = connection.execute(query).one_or_none()
     return None if row is None else case_of(row)
 
 
 def of_order(connection: Connection, principal: Principal, order_id: str) -> list[Case]:
     """The cases about an order, the oldest first."""
-    query = _seen(select(cases).where(cases.c.order_id == order_id), connection, principal)
+    query = seen(select(cases).where(cases.c.order_id == order_id), connection, principal)
     return [case_of(row) for row in connection.execute(query.order_by(cases.c.opened_at, cases.c.case_id))]
 
 
 def of_account(connection: Connection, principal: Principal, account_id: str, limit: int) -> list[Case]:
     """The newest cases about orders of an account, the open ones first."""
-    query = _seen(select(cases).where(cases.c.account_id == account_id), connection, principal)
+    query = seen(select(cases).where(cases.c.account_id == account_id), connection, principal)
     newest = cases.c.closed_at.is_not(None), cases.c.opened_at.desc(), cases.c.case_id
     return [case_of(row) for row in connection.execute(query.order_by(*newest).limit(limit))]
 
@@ -60,7 +61,7 @@ def open_by_account(connection: Connection, principal: Principal, account_ids: C
     query = select(cases.c.account_id, func.count()).where(
         IS_OPEN, among(connection, cases.c.account_id, sorted(account_ids))
     )
-    grouped = _seen(query, connection, principal).group_by(cases.c.account_id)
+    grouped = seen(query, connection, principal).group_by(cases.c.account_id)
     return {row[0]: row[1] for row in connection.execute(grouped)}
 
 
@@ -72,7 +73,7 @@ def still_open(
     if after is not None:
         due_at = select(cases.c.due_at).where(cases.c.case_id == after).scalar_subquery()
         query = query.where(or_(cases.c.due_at > due_at, and_(cases.c.due_at == due_at, cases.c.case_id > after)))
-    query = _seen(_owned(query, owner), connection, principal)
+    query = seen(_owned(query, owner), connection, principal)
     return [case_of(row) for row in connection.execute(query.order_by(cases.c.due_at, cases.c.case_id).limit(limit))]
 
 
@@ -84,7 +85,7 @@ def closed(
     if after is not None:
         at = select(cases.c.closed_at).where(cases.c.case_id == after).scalar_subquery()
         query = query.where(or_(cases.c.closed_at < at, and_(cases.c.closed_at == at, cases.c.case_id < after)))
-    query = _seen(_owned(query, owner), connection, principal)
+    query = seen(_owned(query, owner), connection, principal)
     newest_first = cases.c.closed_at.desc(), cases.c.case_id.desc()
     return [case_of(row) for row in connection.execute(query.order_by(*newest_first).limit(limit))]
 
@@ -93,7 +94,7 @@ def number_open(connection: Connection, principal: Principal) -> tuple[int, int]
     """How many cases are open, and how many of them are overdue."""
     columns: list[Any] = [func.count(), func.count().filter(cases.c.overdue)]
     query: Select[Any] = select(*columns).select_from(cases).where(IS_OPEN)
-    number, overdue = connection.execute(_seen(query, connection, principal)).one()
+    number, overdue = connection.execute(seen(query, connection, principal)).one()
     return int(number), int(overdue)
 
 
@@ -149,7 +150,7 @@ def _owned(query: Select[Any], owner: str | None) -> Select[Any]:
     return query if owner is None else query.where(cases.c.owner == owner)
 
 
-def _seen(query: Select[Any], connection: Connection, principal: Principal) -> Select[Any]:
+def seen(query: Select[_Row], connection: Connection, principal: Principal) -> Select[_Row]:
     """The query of cases, for those that the principal sees."""
     if principal.scope.is_everything:
         return query

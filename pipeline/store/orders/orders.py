@@ -15,7 +15,7 @@ from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
 from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.accounts import sums
-from pipeline.domain.reports.counts import contribution, difference
+from pipeline.domain.reports.counts import CAUSE, contribution, difference
 from pipeline.store.db.bulk import among, among_rows, upsert
 from pipeline.store.orders import account_sums, figures, order_list
 from pipeline.store.orders.figures import Cell
@@ -237,7 +237,7 @@ class OrderStore:
         upsert(self._connection, orders, rows, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_shared(self) -> None:
-        """Write what the search finds, and the figures. Called last: other transactions write these rows, too, and wait."""
+        """Write what many transactions write: what the search finds, and figures. Called last, because the others wait."""
         order_list.write_parts(self._connection, self._search_parts)
         self._search_parts.clear()
         account_sums.add(self._connection, self._accounts)
@@ -296,3 +296,25 @@ def list_existing(connection: Connection, rows: Sequence[tuple[str, str, str, st
         order.order_id: _encode(replace(counted, place=place)).decode()
         for (order, counted), place in zip(known, places, strict=True)
     }
+
+
+def count_causes(connection: Connection, order_ids: Collection[str]) -> None:
+    """Add the counters of causes to the figures of orders that an earlier version counted without them."""
+    query = select(orders.c.order_id, orders.c.facts, orders.c.dialogue, orders.c.counted)
+    deltas: dict[Cell, dict[str, int]] = {}
+    for order_id, *texts in connection.execute(
+        query.where(among(connection, orders.c.order_id, sorted(order_ids)))
+    ).all():
+        facts, dialogue, counted = (text.encode() for text in texts)
+        before = _counted.decode(counted)
+        made = contribution(Order(order_id, _facts.decode(facts), _dialogue.decode(dialogue)))
+        added = {name: n for name, n in made.items() if name.startswith(CAUSE) and name not in before.counts}
+        if not before.cells or not added:
+            continue
+        for cell in before.cells:
+            sums = deltas.setdefault(cell, {})
+            for name, n in added.items():
+                sums[name] = sums.get(name, 0) + n
+        text = _encode(replace(before, counts=before.counts | added)).decode()
+        connection.execute(orders.update().where(orders.c.order_id == order_id).values(counted=text))
+    figures.add(connection, deltas)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select, union_all
+from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select, true, union_all
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import TOTAL
@@ -44,9 +44,10 @@ def by_segment(
     last_day: int | None = None,
     *,
     value: str | None = None,
+    counters: Collection[str] | None = None,
 ) -> dict[str, dict[str, int]]:
     """The counters of every segment of a level that the principal sees, summed over the days (as in `total`), without
-    those that sum to 0. `value`: of that segment only.
+    those that sum to 0. `value`: of that segment only. `counters`: only these.
     """
     seen = None if principal.scope.is_everything else segment_names(connection, principal, dimension)
     if value is not None:
@@ -56,8 +57,10 @@ def by_segment(
     if not summed:
         return {}
     rows = union_all(*summed).subquery()
+    wanted = true() if counters is None else rows.c.counter.in_(sorted(counters))
     query = (
         select(rows.c.value, rows.c.counter, func.sum(rows.c.n))
+        .where(wanted)
         .group_by(rows.c.value, rows.c.counter)
         .order_by(rows.c.value, rows.c.counter)
     )
@@ -93,6 +96,22 @@ def series(
     for value, day, counter, n in connection.execute(query):
         found.setdefault(value, {}).setdefault(day, {})[counter] = n
     return {value: dict(sorted(days.items())) for value, days in found.items()}
+
+
+def total_series(
+    connection: Connection, principal: Principal, span: Span, first_days: Sequence[int], counters: Collection[str]
+) -> dict[int, Counts]:
+    """These counters of all orders that the principal sees, by the first day of each span; summed as in `total`."""
+    level, values = TOTAL[0], [TOTAL[1]]
+    if not principal.scope.is_everything:
+        level = principal.scope.parts or ""
+        values = segment_names(connection, principal, level) if level else []
+    found = series(connection, principal, level, values, span, first_days, counters) if values else {}
+    sums: dict[int, Counter[str]] = {}
+    for days in found.values():
+        for day, counts in days.items():
+            sums.setdefault(day, Counter()).update(counts)
+    return {day: dict(counts) for day, counts in sums.items()}
 
 
 def dimensions(connection: Connection, principal: Principal) -> list[str]:

@@ -45,6 +45,7 @@ from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
 from pipeline.web.internal.persons import pages as persons
+from pipeline.web.internal.report import pages as report_pages
 from pipeline.web.internal.search import pages as search
 from pipeline.web.internal.segments import pages as segment_pages
 from pipeline.web.internal.settings import pages as settings_pages
@@ -68,14 +69,15 @@ PUBLIC: tuple[Routes, ...] = (
 )
 # Behind the sign-in. `internal_app` adds /livez, /readyz and /metrics, which need more than the services.
 INTERNAL: tuple[Routes, ...] = (
-    dashboard.routes,  # GET /
+    dashboard.routes,  # GET /dashboard
     segment_pages.routes,  # GET /segments, /segment
     account_pages.routes,  # GET /accounts, /accounts/one
     scorecard_pages.routes,  # GET /accounts/scorecard, POST /accounts/scorecard/links, /accounts/scorecard/revoke
     account_api.routes,  # GET /v1/accounts
     verbatim_pages.routes,  # GET /verbatims
     verbatim_api.routes,  # GET /v1/verbatims
-    today.routes,  # GET /today
+    today.routes,  # GET /
+    report_pages.routes,  # GET /report
     order_pages.routes,  # GET /orders, /orders/{order_id}
     search.routes,  # GET /search
     settings_pages.routes,  # GET /settings

@@ -16,8 +16,8 @@ class Area(NamedTuple):
 
 
 AREAS = (
-    Area("Today", "/today", Permission.FIGURES),
-    Area("Dashboard", "/", Permission.FIGURES),
+    Area("Today", "/", Permission.FIGURES),
+    Area("Dashboard", "/dashboard", Permission.FIGURES),
     Area("Incidents", "/incidents", Permission.FIGURES),
     Area("Cases", "/cases", Permission.CASES),
     Area("Inbox", "/inbox", Permission.WORDS),
@@ -25,6 +25,7 @@ AREAS = (
     Area("Segments", "/segments", Permission.FIGURES),
     Area("Accounts", "/accounts", Permission.FIGURES),
     Area("Verbatims", "/verbatims", Permission.WORDS),
+    Area("Report", "/report", Permission.FIGURES),
     Area("Settings", "/settings", Permission.OWN_ACCOUNT),
 )
 SETTINGS = (

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
 NAMES = frozenset(
     {"grid", "join", "range", "band", "claimed", "claimed-mark", "experienced", "experienced-mark", "opened", "tick"}
@@ -44,6 +45,20 @@ def svg(artists: "Iterable[Artist]", width: int, height: int, title: str, name: 
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
     return _element(written.getvalue(), (width, height), title, name)
+
+
+def png(draw: "Callable[[Axes], None]", inches: tuple[float, float], dpi: int) -> bytes:
+    """What `draw` puts on the axes, as an image for an e-mail: mail programs show no SVG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with _drawing:
+        figure = Figure(figsize=inches, dpi=dpi, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure.subplots())
+        written = io.BytesIO()
+        figure.savefig(written, format="png")
+    return written.getvalue()
 
 
 def _element(document: str, size: tuple[int, int], title: str, class_name: str) -> Markup:

@@ -2,10 +2,11 @@
 // Without this script the page is complete and is updated by loading it again.
 
 const EVERY = 500; // milliseconds between two requests, so that an answer is visible within a second
-const AFTER_ERROR = 5_000; // milliseconds, after a failed request
+const AFTER_ERROR = 5_000; // milliseconds, after a failed request, and while a form waits to be sent
 
 const FOLLOWING = "Live";
-const FOCUSABLE = "a, summary, button, input, select";
+const WAITING = "Live: a change waits for your form";
+const FOCUSABLE = "a, summary, button, input, select, textarea";
 
 const live = document.getElementById("live");
 const text = document.getElementById("live-text");
@@ -13,6 +14,7 @@ const button = document.getElementById("live-button");
 
 let shown = document.body.dataset.version;
 let paused = false;
+let waiting = false;
 let timer;
 
 function say(message, lost = false) {
@@ -52,7 +54,10 @@ async function update() {
         await renew();
       }
       if (!paused) {
-        say(FOLLOWING);
+        say(waiting ? WAITING : FOLLOWING);
+      }
+      if (waiting) {
+        delay = AFTER_ERROR;
       }
     }
   } catch {
@@ -70,14 +75,48 @@ async function renew() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const main = document.getElementById("main");
   const newMain = page.getElementById("main");
-  if (ids(main).join() === ids(newMain).join()) {
-    for (const next of sections(newMain)) {
-      replace(document.getElementById(next.id), next);
+  let complete = true;
+  steadily(main, () => {
+    if (ids(main).join() === ids(newMain).join()) {
+      for (const next of sections(newMain)) {
+        complete = replace(document.getElementById(next.id), next) && complete;
+      }
+    } else if (sections(main).some(isTyped)) {
+      complete = false;
+    } else {
+      replaceAll(main, newMain);
     }
-  } else {
-    replaceAll(main, newMain);
+  });
+  waiting = !complete;
+  if (complete) {
+    shown = page.body.dataset.version;
   }
-  shown = page.body.dataset.version;
+}
+
+// What one reads stays where it is: the page scrolls by as much as what is above has grown or shrunk.
+function steadily(main, change) {
+  const read = scrollY > 0 ? sections(main).find((section) => section.getBoundingClientRect().bottom > 0) : undefined;
+  const inner = read && [...read.querySelectorAll("[id]")].find((part) => part.getBoundingClientRect().top >= 0);
+  const anchor = inner?.id || read?.id;
+  const before = anchor && document.getElementById(anchor).getBoundingClientRect().top;
+  change();
+  const moved = anchor && document.getElementById(anchor);
+  if (moved) {
+    scrollBy({ top: moved.getBoundingClientRect().top - before, behavior: "instant" });
+  }
+}
+
+// A form in which something was typed or chosen, and not sent yet, is not replaced.
+function isTyped(section) {
+  return [...section.querySelectorAll("form input, form textarea, form select")].some((field) => {
+    if (field.tagName === "SELECT") {
+      const usual = [...field.options].findIndex((option) => option.defaultSelected);
+      return field.selectedIndex !== Math.max(usual, 0);
+    }
+    return field.type === "checkbox" || field.type === "radio"
+      ? field.checked !== field.defaultChecked
+      : field.value !== field.defaultValue;
+  });
 }
 
 function sections(main) {
@@ -106,11 +145,14 @@ function replaceAll(main, newMain) {
   }
 }
 
-// Open details stay open, and the keyboard focus stays where it is.
+// Open details stay open, and the keyboard focus stays where it is. Returns whether the section is up to date now.
 function replace(now, next) {
   keepOpen(now, next);
   if (now.isEqualNode(next) || onlyFreshDiffers(now, next)) {
-    return;
+    return true;
+  }
+  if (isTyped(now)) {
+    return false;
   }
   const within = now.contains(document.activeElement) ? focusIndex(now, document.activeElement) : null;
   next.classList.add("fresh");
@@ -118,6 +160,7 @@ function replace(now, next) {
   if (within !== null) {
     focusAgain(next, within);
   }
+  return true;
 }
 
 function keepOpen(now, next) {

@@ -105,7 +105,12 @@ def test_the_pages_are_accessible_and_fit_the_screen(
 ) -> None:
     pictures = Path(PICTURES or tmp_path)
     with signed_in(chromium, site, "mia", size, color_scheme=scheme) as page:
-        for name, address in (("incidents", "/incidents"), ("incident", "/incidents/I-1"), ("alerts", "/alerts")):
+        for name, address in (
+            ("today", "/"),
+            ("incidents", "/incidents"),
+            ("incident", "/incidents/I-1"),
+            ("alerts", "/alerts"),
+        ):
             page.goto(site.address + address)
             page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
             assert browsing.violations(page) == []
@@ -115,7 +120,7 @@ def test_the_pages_are_accessible_and_fit_the_screen(
 
 def test_a_person_acknowledges_assigns_snoozes_closes_and_reopens(chromium: Browser, site: Site) -> None:
     with signed_in(chromium, site, "mia", PHONE) as page:
-        page.get_by_role("link", name="Incidents").click()
+        page.get_by_role("link", name="Incidents", exact=True).click()
         page.get_by_role("link", name="I-1").click()
         state, history = page.locator(".verdict"), page.locator("#acts")
         page.get_by_role("button", name="Acknowledge").click()
@@ -150,6 +155,35 @@ def test_an_open_page_follows_the_incident_and_keeps_what_is_being_written(chrom
         other.get_by_role("button", name="Acknowledge").click()
         expect(page.locator(".verdict")).to_contain_text("Acknowledged")
         expect(page.locator("#acts")).to_contain_text("Acknowledged")
+        assert page.get_by_label("What was done").input_value() == "half a sentence", "the form waits for its writer"
+        expect(page.locator("#live-text")).to_contain_text("a change waits for your form")
+        page.get_by_label("What was done").fill("")
+        expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+
+
+def test_what_one_reads_stays_where_it_is_when_something_above_grows(chromium: Browser, site: Site) -> None:
+    with signed_in(chromium, site, "mia", PHONE) as page, signed_in(chromium, site, "mia") as other:
+        page.goto(f"{site.address}/incidents/I-1")
+        page.locator("#acts").evaluate("section => section.scrollIntoView()")
+        top = page.locator("#acts-title").bounding_box()
+        other.goto(f"{site.address}/incidents/I-1")
+        other.get_by_role("button", name="Acknowledge").click()
+        expect(page.locator("#acts")).to_contain_text("Acknowledged")
+        now = page.locator("#acts-title").bounding_box()
+        assert top is not None
+        assert now is not None
+        assert abs(now["y"] - top["y"]) < 2
+
+
+def test_an_incident_on_paper_has_no_forms_and_its_statistics_are_folded(chromium: Browser, site: Site) -> None:
+    with signed_in(chromium, site, "mia") as page:
+        page.goto(f"{site.address}/incidents/I-1")
+        expect(page.locator("#sure .card")).to_be_hidden()
+        page.get_by_text("and what they rest on").click()
+        expect(page.locator("#sure .card")).to_be_visible()
+        page.emulate_media(media="print")
+        expect(page.locator("#act form").first).to_be_hidden()
+        expect(page.locator("#trend .trend-wide")).to_be_visible()
 
 
 def test_a_refused_act_says_why_keeps_what_was_entered_and_is_repeated(chromium: Browser, site: Site) -> None:
@@ -196,10 +230,15 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
                 "Segments",
                 "Accounts",
                 "Verbatims",
+                "Report",
                 "Settings",
             ],
         ),
-        ("auditor", "/incidents", ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Accounts", "Settings"]),
+        (
+            "auditor",
+            "/incidents",
+            ["Today", "Dashboard", "Incidents", "Cases", "Segments", "Accounts", "Report", "Settings"],
+        ),
         ("ada", "/users", ["Settings"]),
     ],
 )
@@ -222,5 +261,5 @@ def test_who_only_reads_has_no_forms_and_no_links_to_orders(chromium: Browser, s
         expect(page.locator("#orders")).to_contain_text("SO-13")
         assert page.locator("main form").count() == 0
         assert page.locator("main a[href^='/orders']").count() == 0
-        page.goto(site.address)
+        page.goto(f"{site.address}/dashboard")
         assert page.locator("main a[href^='/orders']").count() == 0

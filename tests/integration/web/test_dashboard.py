@@ -117,7 +117,7 @@ def test_the_headline_gives_the_claim_the_experience_and_the_difference(runtime:
         delivered_and_answered(
             runtime, number, arrival="on_time" if number % 2 else "late", score={"value": 9 if number % 2 else 2}
         )
-    shown = page("/")
+    shown = page("/dashboard")
     assert "Operations reports 100.0% of deliveries on time." in shown
     assert "Customers of the same deliveries report 50.0%." in shown
     assert re.search(r"Customers' experience is at least \d+\.\d points worse than reported\.", shown)
@@ -129,7 +129,7 @@ def test_below_ten_answers_no_point_is_shown(runtime: EmbeddedRunner, page: Page
     for number in range(10):
         delivered_and_answered(runtime, number, arrival="late")
     delivered_and_answered(runtime, 11, depot="Metz", arrival="late")
-    shown = page("/")
+    shown = page("/dashboard")
     assert "Metz" in shown
     assert "not enough answers yet (1 of 10)" in shown
     assert "claimed 100.0%, experienced not enough answers yet (1 of 10)" in shown  # the name of the strip
@@ -140,23 +140,23 @@ def test_level_and_time_are_chosen_by_plain_parameters(
     runtime: EmbeddedRunner, page: Page, browser: TestClient[Litestar]
 ) -> None:
     delivered_and_answered(runtime, 1, arrival="late")
-    assert "by depot" in page("/")  # the finest level
-    assert "Nordex" in page("/?by=carrier")
-    assert "From 2 March 2026 · as of" in page("/?from=2026-03-02&to=")
-    assert "so there is nothing to compare yet" in page("/?to=2026-03-01")
+    assert "by depot" in page("/dashboard")  # the finest level
+    assert "Nordex" in page("/dashboard?by=carrier")
+    assert "From 2 March 2026 · as of" in page("/dashboard?from=2026-03-02&to=")
+    assert "so there is nothing to compare yet" in page("/dashboard?to=2026-03-01")
     for wrong, why in (
         ("by=town", "by: unknown level 'town'; the levels are: depot, carrier"),
         ("from=yesterday", "from: 'yesterday' is not a date such as 2026-11-20"),
         ("to=2026-02-30", "to: '2026-02-30' is not a date"),
         ("from=2026-03-02&to=2026-03-01", "from: 2026-03-02 is after 2026-03-01"),
     ):
-        refused = browser.get(f"/?{wrong}")
+        refused = browser.get(f"/dashboard?{wrong}")
         assert refused.status_code == 400
         assert why in read(refused.text)
 
 
 def test_an_empty_installation_explains_what_is_missing(page: Page) -> None:
-    shown = page("/")
+    shown = page("/dashboard")
     assert "so there is nothing to compare yet" in shown
     assert "No alerts: in no segment do the answers contradict the claims strongly enough." in shown
     assert "Not set yet: no order has both a claim and an answer." in shown
@@ -169,7 +169,7 @@ def test_the_funnel_gives_every_loss_its_reason(runtime: EmbeddedRunner, page: P
     ingest(runtime, completed("SO-1", contacts=[]), scanned("SO-1", at(hours=1)))
     ingest(runtime, completed("SO-2", contacts=[contact(consent=None)]), scanned("SO-2", at(hours=1)))
     ingest(runtime, completed("SO-3"), scanned("SO-3", at(hours=1)))
-    shown = page("/")
+    shown = page("/dashboard")
     for step in ("Completed 3", "no reachable contact 1 33.3%", "no consent 1 33.3%", "Asked 1", "no answer 1"):
         assert step in shown
     assert "no consent to be asked is on record" in shown
@@ -180,7 +180,7 @@ def test_comments_are_newest_first_each_with_its_claim(runtime: EmbeddedRunner, 
     delivered_and_answered(runtime, 1, arrival="on_time", comment="All well")
     delivered_and_answered(runtime, 2, arrival="late", score={"value": 3}, comment="Two hours too late")
     delivered_and_answered(runtime, 3, arrival="on_time")
-    shown = page("/")
+    shown = page("/dashboard")
     assert shown.index("Two hours too late") < shown.index("All well")
     assert "3 of 10, unhappy Experienced: arrived late. Claimed: on time, in full." in shown
     assert "too few to set a tolerance, so no alert can open yet" in shown
@@ -191,7 +191,7 @@ def test_open_alerts_are_described_with_their_supporting_orders(runtime: Embedde
         raise_alert(connection, "on_time/depot/Lyon/1")
         raise_alert(connection, "on_time/depot/Metz/1", value="Metz", state="resolved", resolved_at=at(days=25))
     delivered_and_answered(runtime, 1, arrival="late")
-    shown = page("/")
+    shown = page("/dashboard")
     assert "Critical: depot Lyon, on time" in shown
     assert "come from 10 accounts" not in shown
     assert "come from 12 accounts" in shown
@@ -210,7 +210,7 @@ def test_unresolved_questions_are_listed_with_their_orders_and_an_action(
             completed(f"SO-{n}", at(hours=n), contacts=person, account=account),
             scanned(f"SO-{n}", at(hours=n)),
         )
-    assert "unresolved" not in page("/")
+    assert "unresolved" not in page("/dashboard")
 
     def _set(order_ids: list[str], state: str, sending_at: datetime) -> None:
         with runtime.engine.begin() as connection:
@@ -219,23 +219,23 @@ def test_unresolved_questions_are_listed_with_their_orders_and_an_action(
             )
 
     _set(["SO-1"], "unresolved", at(hours=1))
-    shown = page("/")
+    shown = page("/dashboard")
     assert "1 question is unresolved It is unknown whether it was sent" in shown
     assert "Search the provider’s log for the customer’s number" in shown
     assert "Last 7 days, newest first: SO-1" in shown
-    assert '<a href="/orders/SO-1">' in browser.get("/").text
+    assert '<a href="/orders/SO-1">' in browser.get("/dashboard").text
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(hours=1))
-    assert "12 questions are unresolved" in page("/")
-    assert "newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/")
+    assert "12 questions are unresolved" in page("/dashboard")
+    assert "newest first, 10 of 12 orders: SO-0 SO-1 SO-10" in page("/dashboard")
     _set([f"SO-{n}" for n in range(12)], "unresolved", at(days=-8))
-    assert "unresolved" not in page("/"), "they have been resolved by hand"
+    assert "unresolved" not in page("/dashboard"), "they have been resolved by hand"
     _set(["SO-1"], "answered", at(hours=1))  # so the message arrived
-    assert "unresolved" not in page("/")
+    assert "unresolved" not in page("/dashboard")
 
 
 def dashboard_html(runtime: EmbeddedRunner) -> str:
     with client(*dashboard.routes(services(runtime, Clock(at())))) as made:
-        return made.get("/").text
+        return made.get("/dashboard").text
 
 
 def story(runtime: EmbeddedRunner, order_id: str = "SO-1") -> None:
@@ -394,7 +394,13 @@ def test_hostile_text_is_escaped_in_every_field(runtime: EmbeddedRunner, browser
     )
     with runtime.engine.begin() as connection:
         raise_alert(connection, bad, value=bad, signal="on_time", proof={"orders": [bad]})
-    for address in ("/", "/?by=carrier", order_address(bad), f"/orders/{'x' * 300}", "/?by=%3Cscript%3E"):
+    for address in (
+        "/dashboard",
+        "/dashboard?by=carrier",
+        order_address(bad),
+        f"/orders/{'x' * 300}",
+        "/dashboard?by=%3Cscript%3E",
+    ):
         html = browser.get(address).text
         shown = read(html)
         assert "<img" not in html
@@ -403,7 +409,7 @@ def test_hostile_text_is_escaped_in_every_field(runtime: EmbeddedRunner, browser
 
 
 def test_pages_keep_to_the_policy_they_are_served_with(browser: TestClient[Litestar]) -> None:
-    policy = browser.get("/").headers["content-security-policy"]
+    policy = browser.get("/dashboard").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
 
@@ -426,7 +432,7 @@ def test_no_page_scans_the_orders(runtime: EmbeddedRunner, browser: TestClient[L
             asked_of_orders.append(" ".join(statement.split()))
 
     event.listen(runtime.engine, "before_cursor_execute", _note)
-    browser.get("/")
+    browser.get("/dashboard")
     browser.get("/orders/SO-1")
     assert asked_of_orders
     for statement in asked_of_orders:
@@ -459,16 +465,16 @@ def test_a_page_is_rendered_again_only_when_something_happened(
 ) -> None:
     delivered_and_answered(runtime, 1, arrival="on_time", comment="First")
     statements: list[str] = []
-    browser.get("/")
+    browser.get("/dashboard")
     event.listen(
         runtime.engine,
         "before_cursor_execute",
         lambda _connection, _cursor, statement, *_: statements.append(statement),
     )
-    assert "First" in browser.get("/").text
+    assert "First" in browser.get("/dashboard").text
     assert not any("rollups" in statement for statement in statements)
     delivered_and_answered(runtime, 2, arrival="on_time", comment="Second")
-    assert "Second" in browser.get("/").text
+    assert "Second" in browser.get("/dashboard").text
 
 
 def test_every_reason_and_every_state_has_its_own_text() -> None:
@@ -492,12 +498,12 @@ def test_levels_that_change_while_the_process_runs_are_offered_and_one_that_is_t
 ) -> None:
     for n in range(3):
         ingest(runtime, completed(f"SO-{n}", at(), dimensions={"depot": "Lyon", "product": f"P-{n}"}))
-    assert "the levels are: depot, carrier" in page("/?by=product", 400)
+    assert "the levels are: depot, carrier" in page("/dashboard?by=product", 400)
     level_changes.add(runtime.store, runtime.setup, Level("product", 2), at(), lambda _done, _total: None)
-    text = page("/?by=product")
+    text = page("/dashboard?by=product")
     assert "by product" in text
     assert "The level product is configured for 2 segments and has 3." in text
     assert "may reach 0.5 a year for each signal instead of 0.33." in text
     assert "unvarnished levels add product:3" in text
     level_changes.add(runtime.store, runtime.setup, Level("product", 3), at(), lambda _done, _total: None)
-    assert "configured for" not in page("/?by=product")
+    assert "configured for" not in page("/dashboard?by=product")

@@ -1,6 +1,7 @@
 """The lists and pages of incidents and alerts, and what people do on them."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from time import process_time
@@ -179,14 +180,14 @@ def test_today_has_one_line_for_each_problem_and_one_button_takes_it(incident: E
     add_user(incident.engine, "audit", Role.AUDITOR)
     with listener(app_of(incident, Clock(at(days=20)))) as made:
         mia, audit = token_of(incident.engine, "mia"), token_of(incident.engine, "audit")
-        page = made.get("/today", headers=mia).text
+        page = made.get("/", headers=mia).text
         assert page.count('href="/incidents/I-1"') == 1
         assert 'id="overdue"' in page
         assert 'action="/incidents/I-1/assign"' in page
-        assert 'data-label="customers">5</td>' in page
-        assert "<form method" not in made.get("/today", headers=audit).text
+        assert 'data-label="accounts">5</td>' in page
+        assert "<form method" not in made.get("/", headers=audit).text
         assert made.post("/v1/incidents/I-1/assign", json={"owner": "mia"}, headers=mia).status_code == 200
-        page = made.get("/today", headers=mia).text
+        page = made.get("/", headers=mia).text
         assert 'id="in_hand"' in page
         assert 'id="overdue"' not in page
 
@@ -198,3 +199,35 @@ def test_an_incident_shows_its_orders_as_a_table(incident: EmbeddedRunner) -> No
         assert page.count('<th role="rowheader"') == 14
         assert "arrived late" in page
         assert 'href="/orders?segment=depot%3ALyon' in page
+
+
+def test_an_incident_begins_with_a_sentence_and_its_weeks(incident: EmbeddedRunner) -> None:
+    add_user(incident.engine, "mia")
+    add_user(incident.engine, "rolf", Role.OPERATIONS, "depot=Lyon <b>")
+    with listener(app_of(incident, Clock(at(days=20)))) as made:
+        page = made.get("/incidents/I-1", headers=token_of(incident.engine, "mia")).text
+        part = made.get("/incidents/I-1", headers=token_of(incident.engine, "rolf")).text
+    sentence = (
+        r"Depot Lyon &lt;b&gt; reports its deliveries as on time; its customers disagree: 100\.0% of \d+ cases when"
+    )
+    assert re.search(sentence, page)
+    assert re.search(sentence, part)
+    weeks = page[page.index('id="trend"') : page.index('id="act"')]
+    assert weeks.count('role="img"') == 2
+    assert "On time by week" in weeks
+    assert 'class="opened"' in weeks, "the week of the opening is marked"
+    assert "from=2026-03-02&amp;to=2026-03-08" in weeks, "a week leads to its orders"
+    assert page.index('<details id="how-sure">') < page.index("would trigger this about once in")
+
+
+def test_today_shows_the_start_page_with_echoes_in_words_and_what_else_waits(incident: EmbeddedRunner) -> None:
+    add_user(incident.engine, "mia")
+    with incident.engine.begin() as connection:
+        echoes = '["on_time/carrier/C1/1", "in_full/region+carrier/N+C1/2"]'
+        connection.execute(incidents.update().values(explains=echoes))
+    with listener(app_of(incident, Clock(at(days=20)))) as made:
+        page = made.get("/", headers=token_of(incident.engine, "mia")).text
+    assert "carrier C1: on time" in page
+    assert "region N, carrier C1: in full" in page
+    assert 'class="spark"' in page
+    assert "open case" in page

@@ -49,7 +49,7 @@ def client(runtime: EmbeddedRunner) -> Iterator[TestClient[Any]]:
 
 
 def dashboard(runtime: EmbeddedRunner, client: TestClient[Any], name: str) -> str:
-    answer = client.get("/?by=depot", headers=token_of(runtime.engine, name) | HTML)
+    answer = client.get("/dashboard?by=depot", headers=token_of(runtime.engine, name) | HTML)
     assert answer.status_code == 200
     return " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())
 
@@ -112,7 +112,19 @@ def test_every_page_for_people_has_the_menu(runtime: EmbeddedRunner) -> None:
     from pipeline.web.internal.demo_phone import phone
 
     with listener(app_of(runtime, None, phone.routes)) as client:
-        for path in ("/", "/incidents", "/alerts", "/inbox", "/users", "/persons", "/acts", "/account", "/phone"):
+        for path in (
+            "/",
+            "/dashboard",
+            "/report",
+            "/incidents",
+            "/alerts",
+            "/inbox",
+            "/users",
+            "/persons",
+            "/acts",
+            "/account",
+            "/phone",
+        ):
             page = client.get(path, headers={"authorization": f"Bearer {START_TOKEN}"} | HTML)
             assert page.status_code == 200
             assert '<nav class="areas"' in page.text, path

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.web.auth.continuing import own_path
 
 
-@pytest.mark.parametrize("path", ["/", "/orders/SO-1", "/?by=depot&from=2026-11-01", "/orders?q=SO%2F1"])
+@pytest.mark.parametrize("path", ["/", "/orders/SO-1", "/dashboard?by=depot&from=2026-11-01", "/orders?q=SO%2F1"])
 def test_a_path_of_ours_is_kept(path: str) -> None:
     assert own_path(path) == path
 

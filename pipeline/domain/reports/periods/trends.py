@@ -8,8 +8,13 @@ from msgspec import Struct
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.figures import Compared, compared_of
 
-COUNTERS = ("on_time", "on_time:stated", "on_time:11", "on_time:10", "on_time:01", "on_time:00")
-"""What a trend needs of each week or month."""
+
+def counters_of(claim: str) -> tuple[str, ...]:
+    """What a trend of a claim (on_time, in_full) needs of each week or month."""
+    return (claim, *(f"{claim}:{name}" for name in ("stated", "11", "10", "01", "00")))
+
+
+COUNTERS = counters_of("on_time")
 
 
 class Point(Struct, frozen=True):
@@ -30,12 +35,12 @@ class Shares(Struct, frozen=True):
     experienced: float | None
 
 
-def trend(found: Mapping[int, Counts], first_days: Sequence[int]) -> list[Point]:
+def trend(found: Mapping[int, Counts], first_days: Sequence[int], claim: str = "on_time") -> list[Point]:
     """One point for each first day, in their order, from the counters by first day."""
     points = []
     for day in first_days:
         counts = found.get(day, {})
-        points.append(Point(day, _claimed(counts), compared_of(counts)))
+        points.append(Point(day, _claimed(counts, claim), compared_of(counts, claim)))
     return points
 
 
@@ -60,9 +65,9 @@ def shares_of(counts: Counts) -> Shares:
     return Shares(claimed, min(max(kept + early, 0.0), 1.0))
 
 
-def _claimed(counts: Counts) -> float | None:
-    stated = counts.get("on_time:stated", 0)
-    return counts.get("on_time", 0) / stated if stated else None
+def _claimed(counts: Counts, claim: str = "on_time") -> float | None:
+    stated = counts.get(f"{claim}:stated", 0)
+    return counts.get(claim, 0) / stated if stated else None
 
 
 def _sum(several: Iterable[Counts]) -> Counts:

@@ -54,10 +54,16 @@ _environment.globals |= {"ENOUGH": ENOUGH_PAIRS, "segment_address": segment_addr
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /`."""
+    """`GET /dashboard`."""
     cache = _PageCache()
 
-    @get("/", opt=needs(Permission.FIGURES), media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    @get(
+        "/dashboard",
+        opt=needs(Permission.FIGURES),
+        media_type=MediaType.HTML,
+        sync_to_thread=True,
+        include_in_schema=False,
+    )
     def dashboard_page(
         request: Request[Any, Any, Any],
         by: FromQuery[str | None] = None,
@@ -203,5 +209,5 @@ def _figures_of(counts: frozenset[tuple[str, int]]) -> Figures:
     return figures_of(dict(counts))
 
 
-def _address(parameters: Mapping[str, object], path: str = "/") -> str:
+def _address(parameters: Mapping[str, object], path: str = "/dashboard") -> str:
     return f"{path}?" + urlencode({name: value for name, value in parameters.items() if value})

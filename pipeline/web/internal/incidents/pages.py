@@ -19,6 +19,7 @@ from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import TOTAL
 from pipeline.domain.events.incidents import Rate
 from pipeline.domain.incidents.lifecycle import CLOSING_CAUSES, MAX_SNOOZE
+from pipeline.domain.reports.figures import ENOUGH_PAIRS
 from pipeline.notifiers.wording import sentences
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
@@ -31,20 +32,21 @@ from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.forms import read_form
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
-from pipeline.web.internal.incidents import acts
+from pipeline.web.internal.incidents import acts, overview
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.internal.orders import list_filter
 from pipeline.web.internal.orders.list_rows import rows_of
 
 PAGE = 50  # rows of a list
 _ECHOES = 200  # alerts that a page lists below those of its incident
+_ROWS = 15  # orders in the table of an incident; a link leads to all
 _ENDED = 20  # ended incidents below those that go on
 _MAX_FIELDS = 10
 _ENTERED = ("owner", "days", "reason", "cause", "words")
 _Request = Request[Any, Any, Any]
 _READ = needs(Permission.FIGURES)
 _environment = page_environment("pipeline.web.internal.incidents")
-_environment.globals["segment_name"] = sentences.segment_name
+_environment.globals |= {"segment_name": sentences.segment_name, "ENOUGH": ENOUGH_PAIRS}
 
 
 def _rate(rate: Rate | None) -> str:
@@ -150,9 +152,13 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
     day = clock_of(connection).date()
     may_open, segment = viewer.may(Permission.ORDERS), incident.segment
     wanted = OrderFilter(segments=() if segment == TOTAL else (segment,), first=incident.then.since)
-    listed = entries_of(connection, viewer, affected.orders) if may_open else []
+    listed = entries_of(connection, viewer, affected.orders[:_ROWS]) if may_open else []
     return {
         "incident": incident,
+        "sentence": overview.sentence(incident, not viewer.scope.is_everything),
+        "trend": overview.weeks(connection, viewer, incident, day),
+        "claim": overview.claim_of(incident),
+        "budget": services.setup.alerts_a_year,
         "acts": read.acts(connection, viewer, number, services.store.vault),
         "alerts": alerts_named(connection, viewer, day, incident.alerts[:PAGE]),
         "echoes": alerts_named(connection, viewer, day, incident.explains[:_ECHOES]),
@@ -161,6 +167,7 @@ def _values(services: Services, viewer: Principal, connection: Connection, numbe
         "addresses": affected.addresses,
         "rows": rows_of(connection, viewer, services.store.vault, listed),
         "most_orders": read.ORDERS_SHOWN,
+        "most_rows": _ROWS,
         "all_orders": list_filter.address(wanted) if may_open else "",
         "account_orders": {
             each.account: list_filter.address(wanted._replace(account=each.account))

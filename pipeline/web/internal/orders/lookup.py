@@ -24,4 +24,4 @@ def find_order(services: Services, principal: Principal, order_id: str) -> Order
         today = clock_of(connection).date()
         alerts = alerts_as_of(connection, principal, today) if record.order.dialogue.pairs else []
         levels = services.current_setup(connection).levels
-    return view_of(record, alerts, levels)
+    return view_of(record, alerts, levels, not principal.scope.is_everything)

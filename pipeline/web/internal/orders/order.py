@@ -93,8 +93,11 @@ class OrderView(Struct, frozen=True, kw_only=True):
     timeline: tuple[TimelineEntry, ...]
 
 
-def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level]) -> OrderView:
-    """The view of an order; of `alerts` it shows those whose evidence includes the order."""
+def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level], scoped: bool = False) -> OrderView:
+    """The view of an order; of `alerts` it shows those whose evidence includes the order.
+
+    `scoped`: the reader sees a part of the fleet.
+    """
     order = record.order
     facts, dialogue = order.facts, order.dialogue
     supported = _supported(order, alerts, levels)
@@ -118,7 +121,7 @@ def view_of(record: OrderRecord, alerts: Iterable[Alert], levels: Sequence[Level
         verdict_in_words=_verdict_in_words(order, frozen, judged),
         answers=tuple(_answer_views(record)),
         alerts=tuple(
-            SupportedAlert(alert.alert_id, alert.state, headline(alert), describe(alert)) for alert in supported
+            SupportedAlert(alert.alert_id, alert.state, headline(alert), describe(alert, scoped)) for alert in supported
         ),
         timeline=timeline_of(record, supported, zone_of(zone_name)),
     )

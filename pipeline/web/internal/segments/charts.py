@@ -71,7 +71,7 @@ def chart(points: tuple[Shown, ...], axis: Axis, opened: tuple[int, ...], title:
         artists.append(Text(_LEFT - 6, y(tick) - 4, f"{100 * tick:.0f}%", ha="right", fontsize=12, gid="tick"))
     every = -(-len(points) // (5 if narrow else 13))
     for index in range(len(points) - 1, -1, -every):
-        side = "right" if index == len(points) - 1 else "left" if index == 0 else "center"
+        side = "right" if index == len(points) - 1 else "center"
         artists.append(Text(xs[index], 4, points[index].label, ha=side, fontsize=12, gid="tick"))
     artists.extend(Line2D((xs[index], xs[index]), (bottom, top), gid="opened") for index in opened)
     for run in _runs([point.low for point in points]):

@@ -1,6 +1,7 @@
 """The pages of segments: a level with the worst first, and one segment over time."""
 
 from datetime import date
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -189,7 +190,12 @@ def _one(
         experienced=panels.experienced(figures.compared),
         gap=panels.gap(figures.compared),
         badges=views.badges(views.Known(segment.value, counts, figures.compared), notice),
-        trend=views.trend(segment, _points(connection, viewer, segment, chosen, today), chosen, alerts),
+        trend=views.trend(
+            _points(connection, viewer, segment, chosen, today),
+            chosen,
+            [alert.opened_at.date() for alert in alerts if alert.notifies],
+            partial(orders_address, segment),
+        ),
         unit=chosen,
         other_unit=segment_address(*segment) + _query({"from": shown.first, "to": shown.last}),
         alerts=alerts,

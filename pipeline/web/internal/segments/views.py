@@ -1,13 +1,12 @@
 """The values of the segment pages: rows, badges, marks of the charts. Pure: nothing here reads the database."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 from markupsafe import Markup
 
 from pipeline.domain.detection.segments import Segment
-from pipeline.domain.reports.alerts import Alert
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Compared, Figures, compared_of
 from pipeline.domain.reports.periods.spans import Span, first_day
@@ -208,8 +207,13 @@ class Trend(NamedTuple):
     lines: list[Line]
 
 
-def trend(segment: Segment, points: Sequence[Point], unit: Span, alerts: Sequence[Alert]) -> Trend | None:
-    """The chart of a segment; None if no week or month has a claim."""
+def trend(
+    points: Sequence[Point], unit: Span, opened_on: Iterable[date], to_orders: Callable[[date, date], str]
+) -> Trend | None:
+    """The chart of these points; None if no week or month has a claim. `opened_on`: the days that a line marks.
+
+    `to_orders`: the address of the orders that were completed from the first to the second day.
+    """
     if all(point.claimed is None for point in points):
         return None
     label = charts.month_label if unit == "month" else charts.week_label
@@ -217,27 +221,26 @@ def trend(segment: Segment, points: Sequence[Point], unit: Span, alerts: Sequenc
     axis = axis_of(marks, 0.1, (0.0, 1.0))
     shown = tuple(charts.Shown(label(point.day), *mark) for point, mark in zip(points, marks, strict=True))
     days = [point.day for point in points]
-    begun = {first_day(unit, alert.opened_at.date().toordinal()) for alert in alerts if alert.notifies}
+    begun = {first_day(unit, day.toordinal()) for day in opened_on}
     opened = tuple(index for index, day in enumerate(days) if day in begun)
     title = _in_words(points, unit)
     return Trend(
         charts.chart(shown, axis, opened, title, narrow=False),
         charts.chart(shown, axis, opened, title, narrow=True),
-        [_line(segment, point, shown[index].label, unit) for index, point in enumerate(points)][::-1],
+        [_line(point, shown[index].label, unit, to_orders) for index, point in enumerate(points)][::-1],
     )
 
 
-def _line(segment: Segment, point: Point, label: str, unit: Span) -> Line:
+def _line(point: Point, label: str, unit: Span, to_orders: Callable[[date, date], str]) -> Line:
     last = point.day + (6 if unit == "week" else 30)
     while first_day(unit, last) != point.day:
         last -= 1
-    period = date.fromordinal(point.day), date.fromordinal(last)
     return Line(
         label,
         "–" if point.claimed is None else sentences.percent(point.claimed),
         panels.experienced(point.compared),
         point.compared.gap.n if point.compared else 0,
-        orders_address(segment, *period),
+        to_orders(date.fromordinal(point.day), date.fromordinal(last)),
     )
 
 

@@ -1,20 +1,34 @@
-"""Today: the problems that go on, one line each, those first that need somebody."""
+"""Today, the start page: the problems that go on, one line each, those first that need somebody."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from litestar import MediaType, Request, get
+from markupsafe import Markup
+from sqlalchemy import Connection
 
 from pipeline.domain.access.permissions import Permission
+from pipeline.domain.access.principal import Principal
 from pipeline.domain.events.incidents import Rate
+from pipeline.domain.incidents.incident import Incident
 from pipeline.domain.incidents.triage import NEEDS, need_of
+from pipeline.domain.reports.periods import trends
+from pipeline.domain.reports.periods.spans import newest
 from pipeline.notifiers.wording import sentences
+from pipeline.store.acts.corrections import number_waiting
+from pipeline.store.cases.reads import number_open
 from pipeline.store.db.engine import reading
+from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import incidents as read
+from pipeline.store.reads import reports
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.services import Services
+from pipeline.web.internal.dashboard import panels
+from pipeline.web.internal.filters import levels
 from pipeline.web.internal.layout import Page, html, page_environment
+from pipeline.web.internal.segments import views
 
 MOST = 50  # problems on the page; the list of incidents has all
 _TITLES = {
@@ -38,11 +52,48 @@ def _range(rate: Rate | None) -> str:
 _environment.filters |= {"range": _range, "signal": sentences.signal_name}
 
 
+def _echo(alert_id: str) -> str:
+    """An alert by its id, in words: "depot Lyon: on time"."""
+    signal, _, rest = alert_id.partition("/")
+    dimension, _, value = rest.rpartition("/")[0].partition("/")
+    return f"{sentences.segment_name(dimension, value)}: {sentences.signal_name(signal)}"
+
+
+_environment.filters["echo"] = _echo
+
+
+class _Cases(NamedTuple):
+    """The open cases, and how many of them are overdue."""
+
+    open: int
+    overdue: int
+
+
+def _sparks(connection: Connection, viewer: Principal, found: Sequence[Incident]) -> dict[int, Markup]:
+    """Claimed and experienced on time over 13 weeks, of the segment of each incident, by its number.
+
+    One query a level.
+    """
+    weeks = newest("week", clock_of(connection).date().toordinal(), views.SPARK_WEEKS + views.POOLED_WEEKS - 1)
+    by_level: dict[str, list[Incident]] = {}
+    for one in found:
+        by_level.setdefault(one.cause.dimension, []).append(one)
+    sparks: dict[int, Markup] = {}
+    for level, its in by_level.items():
+        values = {one.cause.value for one in its}
+        series = reports.series(connection, viewer, level, values, "week", weeks, trends.COUNTERS)
+        for one in its:
+            if one.cause.value in series:
+                shares = trends.smoothed(series[one.cause.value], weeks, views.POOLED_WEEKS)
+                sparks[one.number] = views.spark(shares)
+    return sparks
+
+
 def routes(services: Services) -> list[Any]:
-    """`GET /today`."""
+    """`GET /`."""
 
     @get(
-        "/today",
+        "/",
         opt=needs(Permission.FIGURES),
         media_type=MediaType.HTML,
         sync_to_thread=True,
@@ -53,6 +104,10 @@ def routes(services: Services) -> list[Any]:
         with reading(services.store.engine) as connection:
             found = read.going_on(connection, viewer, MOST + 1)
             accounts = read.numbers_of_accounts(connection, viewer, found[:MOST])
+            sparks = _sparks(connection, viewer, found[:MOST])
+            cases = _Cases(*number_open(connection, viewer)) if viewer.may(Permission.CASES) else _Cases(0, 0)
+            corrections = number_waiting(connection, viewer) if viewer.may(Permission.CORRECT) else 0
+            setup = services.current_setup(connection)
             version = version_of(connection, viewer, services.store)
         shown = [(need_of(one, now), one) for one in found[:MOST]]
         groups = [(need, *_TITLES[need], [one for its, one in shown if its == need]) for need in NEEDS]
@@ -60,6 +115,10 @@ def routes(services: Services) -> list[Any]:
             viewer=viewer,
             groups=[group for group in groups if group[-1]],
             accounts=accounts,
+            sparks=sparks,
+            cases=cases,
+            corrections=corrections,
+            no_figures=panels.why_no_figures(viewer.scope, levels(setup)),
             more=len(found) > MOST,
             csrf=csrf_of(request),
             version=version,

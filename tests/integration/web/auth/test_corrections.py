@@ -44,7 +44,7 @@ def test_a_correction_is_proposed_and_confirmed(
     assert proposed["outcome"] == "waits_for_second"
     for reader, number in ((rolf, 1), (mia, 1), (oda, 0)):
         assert len(client.get("/v1/corrections", headers=reader).json()) == number
-        assert ("1 correction of an answer waits" in client.get("/", headers=reader).text) == bool(number)
+        assert ("1 correction of an answer waits" in client.get("/dashboard", headers=reader).text) == bool(number)
     monkeypatch.setenv("UNVARNISHED_DATABASE_URL", database_url)
     assert "1 correction waits for a second user" in " ".join(CliRunner().invoke(command, ["report"]).output.split())
     confirm = f"/v1/corrections/{proposed['id']}/confirm"

@@ -81,7 +81,12 @@ REPORTS = (
     "/v1/report?by=region&from=2026-03-01",
     "/v1/report?by=region%2Bcarrier",
 )
-DASHBOARDS = ("/", "/?by=depot", "/?by=region", "/?by=region%2Bcarrier&to=2026-12-31")
+DASHBOARDS = (
+    "/dashboard",
+    "/dashboard?by=depot",
+    "/dashboard?by=region",
+    "/dashboard?by=region%2Bcarrier&to=2026-12-31",
+)
 FILTERS = (
     "segment=carrier%3ANordex",
     "segment=depot%3AHiddenville&segment=depot%3ALyon",
@@ -117,7 +122,8 @@ INTERNAL = {
     ("GET", "/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json",)),
     ("GET", "/openapi.json/openapi.json"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/openapi.json",)),
     ("GET", "/openapi.json/{path:str}"): Line(Permission.OWN_ACCOUNT, ("/openapi.json/other",)),
-    ("GET", "/"): Line(Permission.FIGURES, DASHBOARDS),
+    ("GET", "/"): Line(Permission.FIGURES, ("/",)),
+    ("GET", "/dashboard"): Line(Permission.FIGURES, DASHBOARDS),
     ("GET", "/segments"): Line(Permission.FIGURES, SEGMENTS),
     ("GET", "/segment"): Line(Permission.FIGURES, SEGMENT),
     ("GET", "/verbatims"): Line(Permission.WORDS, VERBATIMS),
@@ -136,7 +142,10 @@ INTERNAL = {
         Permission.FIGURES, ("/v1/accounts", "/v1/accounts?account=A-SECRET&period=all", "/v1/accounts?period=all")
     ),
     ("GET", "/export/accounts"): Line(Permission.FIGURES, ("/export/accounts", "/export/accounts?period=all")),
-    ("GET", "/today"): Line(Permission.FIGURES, ("/today",)),
+    ("GET", "/report"): Line(
+        Permission.FIGURES,
+        ("/report?of=2026-03-04", "/report?unit=month&of=2026-03-04", "/report?of=2026-03-04&by=region%2Bcarrier"),
+    ),
     ("GET", "/orders"): Line(Permission.ORDERS, ("/orders", "/orders?q={own}", "/orders?q={other}", *ORDER_LISTS)),
     ("GET", "/search"): Line(Permission.FIGURES, SEARCHES),
     ("GET", "/export/orders"): Line(Permission.ORDERS, tuple(f"/export/orders?{query}" for query in FILTERS)),
@@ -416,7 +425,7 @@ def test_nothing_of_another_scope_changes_or_appears_in_any_answer(
         rest = found[1].replace("SO-other-1", "")  # what was asked for is repeated
         assert not [secret for secret in SECRETS if secret in rest], address
     assert read_all(client, headers["otto"], Role.OPERATIONS) != everything, "it is visible without a scope"
-    assert "ours 11" in before["/"][1] or name == "nick", "their own words are there"
+    assert "ours 11" in before["/dashboard"][1] or name == "nick", "their own words are there"
 
 
 @pytest.mark.parametrize("name", SCOPED)
@@ -458,9 +467,9 @@ def test_an_order_that_leaves_a_scope_is_no_longer_named_by_an_alert(
         account={"id": "A-1"},
         dimensions={"region": "SECRETIA", "depot": "Hiddenville", "carrier": "Nordex"},
     )
-    assert "SO-own-1" in client.get("/?by=region", headers=headers["rolf"]).text
+    assert "SO-own-1" in client.get("/dashboard?by=region", headers=headers["rolf"]).text
     ingest(runtime, moved)
-    page = client.get("/?by=region", headers=headers["rolf"]).text
+    page = client.get("/dashboard?by=region", headers=headers["rolf"]).text
     assert '"/orders/SO-own-1"' not in page
     assert client.get("/v1/orders/SO-own-1", headers=headers["rolf"]).status_code == 404
     assert client.get("/v1/orders/SO-own-1", headers=headers["ann"]).status_code == 200, "the account is the same"

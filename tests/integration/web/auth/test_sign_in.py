@@ -168,7 +168,7 @@ def test_the_metrics_token_opens_metrics_and_nothing_else(runtime: EmbeddedRunne
 
 def test_a_link_to_a_page_survives_the_sign_in(engine: Engine, client: TestClient[Any]) -> None:
     add_user(engine, "mia")
-    for path in ("/orders/SO%2F1%20%C3%A4?by=depot&from=2026-11-01", "/?by=carrier"):
+    for path in ("/orders/SO%2F1%20%C3%A4?by=depot&from=2026-11-01", "/dashboard?by=carrier"):
         to_sign_in = client.get(path, headers=HTML)
         assert to_sign_in.status_code == 303
         page = client.get(to_sign_in.headers["location"]).text

@@ -65,7 +65,7 @@ def ids_in_pages(client: TestClient[Any], headers: dict[str, str], address: str)
         address = unescape(more[1])
 
 
-@pytest.mark.parametrize("address", ["/?by=depot", "/?by=depot&from=2026-03-04&to=2026-03-06"])
+@pytest.mark.parametrize("address", ["/dashboard?by=depot", "/dashboard?by=depot&from=2026-03-04&to=2026-03-06"])
 @pytest.mark.parametrize("name", ["mia", "rolf"])
 def test_each_number_that_is_a_link_leads_to_as_many_orders(
     site: tuple[TestClient[Any], EmbeddedRunner], name: str, address: str

@@ -236,6 +236,7 @@ def test_matching_answers_count_per_person_and_once_per_order() -> None:
     counts = contribution(order_of(ORDER, IN_TIME, *voices))
     assert {name: n for name, n in counts.items() if n > 1} == {
         "score:10:3": 3,
+        "cause:wrong:detractor": 3,
         "condition:wrong": 3,
         "stated_arrival": 3,
         "scanned_early": 3,

@@ -95,6 +95,15 @@ def test_the_baseline_of_experience_is_described_as_usual_spread_and_present_sta
     assert "mistake" not in text
 
 
+@pytest.mark.parametrize("signal", ["on_time", "in_full", "experience", "moved", "early", "no_question", "unanswered"])
+def test_who_sees_a_part_of_the_fleet_is_told_nothing_of_the_fleet(signal: str) -> None:
+    text = describe(alert(signal=signal, null=0.091, breakdown_rho=0.5), scoped=True)
+    assert "fleet" not in text
+    if signal == "experience":
+        assert "unhappier than what is usual elsewhere explains" in text
+        assert "at most 9.1% is explained by what was usual elsewhere then" in text
+
+
 def test_a_dispute_is_described_as_one_account_and_sends_no_notification() -> None:
     text = describe(alert(kind="single_account_dispute", accounts=3))
     assert "a dispute with one account" in text
