@@ -237,7 +237,7 @@ class OrderStore:
         upsert(self._connection, orders, rows, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_shared(self) -> None:
-        """Write what many transactions write: what the search finds, and figures. Called last, because the others wait."""
+        """Write what many transactions write: what the search finds, and figures. Called last: the others wait."""
         order_list.write_parts(self._connection, self._search_parts)
         self._search_parts.clear()
         account_sums.add(self._connection, self._accounts)
