@@ -23,7 +23,7 @@ UV_COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_I
 	-u UV_EXTRA_INDEX_URL $(DEV) -m uv pip compile --no-config --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-BENCHES := embedded live notices start-up cluster api faults soak kills matrix guards readers history history-cluster \
+BENCHES := embedded live notices start-up cluster api tour faults soak kills matrix guards readers history history-cluster \
 	sealing
 
 .DEFAULT_GOAL := help
@@ -65,6 +65,7 @@ ifeq ($(filter $(WHAT),$(BENCHES)),)
 	@echo "  start-up                 CPU time of starting a command"
 	@echo "  cluster                  the worker compared with other frameworks, on Kafka and PostgreSQL"
 	@echo "  api [ARGS=N]             3,000 requests made from the OpenAPI documents: every response as documented; a minute"
+	@echo "  tour ARGS=FOLDER         open every page of the demo in a browser: pictures, accessibility, Lighthouse, keyboard; 10 minutes"
 	@echo "  faults                   kill, stop and pause parts of a cluster: nothing lost, nothing twice; 15 minutes"
 	@echo "  soak                     a million events through a cluster, whose processes must not grow"
 	@echo "  kills [ARGS=N]           kill the live demo 50 times under load and compare with an undisturbed one; 10 minutes"
@@ -87,6 +88,10 @@ bench-cluster: .venv-bench/requirements-bench.lock
 
 bench-api: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.contract.openapi $(ARGS)
+
+bench-tour: .venv-dev/requirements-dev.lock
+	$(call require,ARGS,folder/for/the/pictures)
+	@$(DEV) -m tests.e2e.tour $(ARGS)
 
 bench-faults: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.reliability.faults $(ARGS)

@@ -67,7 +67,7 @@ def tour(up: Up, folder: Path) -> Iterator[Seen]:
                 for scheme in ("light", "dark")
                 for finding in _look(browser, address, path, folder / f"{name}-{size}-{scheme}.png", size, scheme)
             ]
-            judged = lighthouse(f"{address}{path}", folder, TOKEN)
+            judged = lighthouse(f"{address}{path}", TOKEN)
             low = [f"Lighthouse: {failed}" for failed in judged.failed] if min(judged.scores.values()) < LEAST else []
             yield Seen(name, judged.scores, [*dict.fromkeys(findings), *low])
 
@@ -136,4 +136,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "pictures")))
+    sys.exit(main(Path(sys.argv[1])))

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
@@ -22,8 +23,13 @@ class Scores(NamedTuple):
     failed: list[str]
 
 
-def lighthouse(address: str, folder: Path, token: str | None = None) -> Scores:
-    """Load a page as a phone does, signed in with `token` if there is one. `folder`: for its files."""
+def lighthouse(address: str, token: str | None = None) -> Scores:
+    """Load a page as a phone does, signed in with `token` if there is one."""
+    with TemporaryDirectory() as folder:
+        return _read(_report(address, Path(folder), token))
+
+
+def _report(address: str, folder: Path, token: str | None) -> Any:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         unavailable("no Chromium on this machine: apt install chromium")
@@ -38,17 +44,15 @@ def lighthouse(address: str, folder: Path, token: str | None = None) -> Scores:
         command, cwd=folder, env=settings, capture_output=True, text=True, check=False, timeout=10 * PATIENCE
     )
     assert done.returncode == 0, done.stderr
-    return _read(json.loads(report.read_text()))
+    return json.loads(report.read_text())
 
 
-def _read(report: dict[str, dict[str, dict[str, object]]]) -> Scores:
+def _read(report: Any) -> Scores:
     scores, failed = {}, []
     for name in CATEGORIES:
         category = report["categories"][name]
-        scores[name] = round(100 * float(str(category["score"])))
-        references = category["auditRefs"]
-        assert isinstance(references, list)
-        for reference in references:
+        scores[name] = round(100 * category["score"])
+        for reference in category["auditRefs"]:
             audit = report["audits"][reference["id"]]
             if reference["weight"] and audit["score"] not in (None, 1):
                 failed.append(f"{reference['id']}: {audit['title']}")
