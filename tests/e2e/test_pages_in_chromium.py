@@ -1,6 +1,7 @@
 """The internal pages in a real browser: layout, accessibility, live updates, and hostile text from customers."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -368,3 +369,18 @@ def test_a_printed_page_has_its_figures_and_no_controls(chromium: Browser, compa
         assert not page.locator(".find").is_visible()
         assert not page.locator("#choose").is_visible()
         assert page.locator(".strip .experienced").first.is_visible()
+
+
+def test_the_report_is_one_printed_page_in_black_and_white(chromium: Browser, company: Site) -> None:
+    with opened(chromium) as page:
+        page.goto(company.address + "/report?unit=month&of=2026-06-05")
+        pages = re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))
+        assert len(pages) == 1
+        page.emulate_media(media="print")
+        assert page.locator("#trend .trend-wide").is_visible()
+        assert page.locator("#words q").count() > 0
+        colours = page.evaluate(
+            "[...document.querySelectorAll('.trend-wide .claimed, .trend-wide .experienced')]"
+            ".map(line => getComputedStyle(line).stroke)"
+        )
+        assert set(colours) == {"rgb(0, 0, 0)"}

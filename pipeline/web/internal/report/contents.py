@@ -36,7 +36,7 @@ from pipeline.web.internal.segments import views
 
 WEEKS = 13
 WORDS = 10
-_IMPROVEMENTS, _ACCOUNTS, _CLOSED, _ALERTS = 5, 5, 6, 50
+_IMPROVEMENTS, _FINDINGS, _ACCOUNTS, _CLOSED, _ALERTS = 5, 5, 5, 6, 50
 _COUNTERS = (*improvements.COUNTERS, *diagnosis.COUNTERS)
 
 
@@ -66,6 +66,8 @@ class Report(NamedTuple):
     too_few: int
     opening: str
     findings: Sequence[str]
+    findings_more: int
+    """How many more findings there are than are listed."""
     accounts: Sequence[read.AccountAtRisk]
     words: Sequence[CommentCard]
     drawn_from: int
@@ -101,7 +103,8 @@ def report_of(
         compared=improve.compared,
         too_few=improve.too_few,
         opening=sentences.conclude(level, found),
-        findings=[sentences.explain(finding, not viewer.scope.is_everything) for finding in found],
+        findings=[sentences.explain(finding, not viewer.scope.is_everything) for finding in found[:_FINDINGS]],
+        findings_more=max(len(found) - _FINDINGS, 0),
         accounts=read.accounts_at_risk(connection, viewer, _ACCOUNTS),
         words=words,
         drawn_from=drawn_from,
