@@ -168,7 +168,8 @@ def _sends_goods(sentence: Sequence[Part], index: int) -> bool:
     if any(part.means("message") for part in named):
         return False
     return any(
-        (not part.meanings and not part.is_sign) or part.means("colour", "variant", "attribute", "goods") for part in named
+        (not part.meanings and not part.is_sign) or part.means("colour", "variant", "attribute", "goods")
+        for part in named
     )
 
 

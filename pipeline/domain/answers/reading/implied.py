@@ -8,7 +8,19 @@ from pipeline.domain.answers.reading.passage import Part, Passage
 
 _LAST_HOUR = 24
 _NEAR = 10  # parts between two numbers that belong together
-_NO_GOODS = ("vehicle", "place", "unit", "day", "time_noun", "service", "action", "message", "papers", "hours", "detail")
+_NO_GOODS = (
+    "vehicle",
+    "place",
+    "unit",
+    "day",
+    "time_noun",
+    "service",
+    "action",
+    "message",
+    "papers",
+    "hours",
+    "detail",
+)
 _SIZES = frozenset({"xs", "s", "m", "l", "xl", "xxl", "p", "g", "gg"})
 _SETTLED = frozenset({"missing", "damaged", "wrong", "late", "not", "not_after", "other_time", "wish", "if"})
 
