@@ -322,6 +322,16 @@ def test_a_stop_that_is_not_about_messages_is_feedback(text: str) -> None:
     [
         "don't send me broken goods again",
         "stop sending the wrong boxes",
+        "Don't send any more of the red paint",
+        "ne m'envoyez plus de peinture rouge",
+        "no manden más pintura roja",
+        "keine rote Farbe mehr schicken",
+        "não mandem mais tinta vermelha",
+        "赤いペンキはもう送らないで",
+        "别再送红漆了",
+        "لا ترسلوا الدهان الأحمر بعد",
+        "دیگه رنگ قرمز نفرستید",
+        "cancelem a minha marcação de sexta",
         "please don't send messages to my driver at night, call the office",
         "your driver never texts before he comes",
         "nobody messaged us that it would be late",
@@ -448,3 +458,56 @@ def test_hostile_texts_are_parsed_quickly(piece: str) -> None:
             read(text, question)
             spent.append(time.process_time() - started)
         assert min(spent) < 0.02, "seconds; measured below 0.005"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Everything bar the hinges",
+        "Tout sauf les vis",
+        "todo menos los tornillos",
+        "Alles außer den Schrauben",
+        "tudo menos os parafusos",
+        "ネジ以外は揃っています",
+        "除了螺丝都到了",
+        "كل شي وصل إلا المسامير",
+        "همه رسید جز پیچ‌ها",
+    ],
+)
+def test_what_is_excepted_from_all_is_missing(text: str) -> None:
+    reading = read(text, language=None)
+    assert (reading.conditions, reading.comment) == (("incomplete",), text)
+
+
+@pytest.mark.parametrize("text", ["Everything fine except the driver", "all good apart from the parking"])
+def test_a_driver_or_a_place_that_is_excepted_is_not_missing(text: str) -> None:
+    assert read(text, language=None).conditions == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seven and a half",
+        "7 et demi",
+        "un 7 y medio",
+        "siebeneinhalb",
+        "7 e meio",
+        "سبعة ونص",
+        "هفت و نیم",
+        "five stars",
+        "4 étoiles",
+        "星4つ",
+    ],
+)
+def test_halves_and_other_scales_are_no_score(text: str) -> None:
+    reading = read(text, "score", None)
+    assert (reading.score, reading.unclear) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["when do we get the rest?", "¿cuándo llega lo pendiente?", "Wann kommt der Rest?", "残りはいつ届きますか？"],
+)
+def test_a_question_for_the_rest_says_neither_that_nothing_came_nor_that_all_did(text: str) -> None:
+    reading = read(text, language=None)
+    assert (reading.arrival, reading.complete, reading.comment) == (None, None, text)
