@@ -40,8 +40,9 @@ def embedded(
 
 def close(engine: Engine) -> None:
     """Close an engine. A thread that has done its work may still have to return its connection: it would stay open."""
-    assert isinstance(engine.pool, QueuePool)
-    until(lambda: engine.pool.checkedout() == 0, "every connection returned")
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    until(lambda: pool.checkedout() == 0, "every connection returned")
     engine.dispose()
 
 
