@@ -231,7 +231,7 @@ class OrderStore:
         upsert(self._connection, orders, rows, ("order_id", "facts", "dialogue", "counted", "memberships"))
 
     def flush_shared(self) -> None:
-        """Write what the search finds, and the figures. Called last: other transactions write these rows, too, and wait."""
+        """Write what the search finds, and the figures. Called last: other transactions write these rows, too."""
         order_list.write_parts(self._connection, self._search_parts)
         self._search_parts.clear()
         figures.add(self._connection, self._deltas)
