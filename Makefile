@@ -145,6 +145,10 @@ check: .venv-dev/requirements-dev.lock
 # In the order of the folders: the files of e2e, which take longest, come first, so that no process has one left alone.
 # Compiled tests and modules are kept, also where the environment forbids it: compiling takes each process 20 seconds.
 test: export PYTHONDONTWRITEBYTECODE =
+# Files of tests in memory, if 8 GB are free there: each commit to a disk takes some milliseconds. Those of tests that fail
+# are kept.
+test: export PYTEST_DEBUG_TEMPROOT := $(or $(PYTEST_DEBUG_TEMPROOT),$(shell test -w /dev/shm && \
+	df -Pk /dev/shm | awk 'NR == 2 && $$4 > 8388608 { print "/dev/shm" }'))
 test: .venv-dev/requirements-dev.lock
 	@$(DEV) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import settings
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 
 from deploy.kafka import native
 from tests.support.servers import kafka, postgres
@@ -31,6 +35,27 @@ def _quick_passwords() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Every test has engines of its own. What SQLAlchemy has compiled for one of them serves the others, too."""
+    from pipeline.store.db import engine
+
+    compiled: dict[str, LRUCache[Any, Any]] = {}
+
+    def _create_engine(url: URL, **options: Any) -> Engine:
+        made = create_engine(url, **options)
+        cache = compiled.setdefault(made.dialect.name, LRUCache(10_000))
+        made.update_execution_options(compiled_cache=cache)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_engine", _create_engine)
+        for dialect in (PGDialect_psycopg, SQLiteDialect_pysqlite):  # part of the cache's keys
+            patch.setattr(dialect, "__eq__", lambda self, other: type(self) is type(other))
+            patch.setattr(dialect, "__hash__", lambda self: hash(type(self)))
         yield
 
 

@@ -7,6 +7,7 @@ from random import Random
 from shutil import copyfile
 from typing import Any, NamedTuple
 
+from hypothesis import Phase, settings
 from sqlalchemy import URL
 
 from pipeline.consumers.intake import Incoming
@@ -23,6 +24,7 @@ from tests.support.builders import (
     scanned,
     tracked,
 )
+from tests.support.examples import examples
 from tests.support.running.embedded import incoming
 from tests.support.servers.postgres import PostgresServer
 
@@ -30,6 +32,12 @@ LEVELS = "depot:2,carrier:1,depot+carrier:2"
 # Later than every timer of a stream, which begins on MONDAY, and than the day on which its open alerts are unverified.
 # Only the daily grouping goes on: each day more costs a grouping.
 AFTER_ALL = at(days=60)
+
+
+def seeds(usual: int) -> settings:
+    """Settings for tests of streams. No seed is simpler than another: shrinking would be useless."""
+    return settings(max_examples=examples(usual), phases=(Phase.generate,))
+
 
 _PEOPLE = (
     {"role": "receiver"},

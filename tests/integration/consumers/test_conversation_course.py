@@ -12,6 +12,7 @@ from pipeline.notifiers.wording import reply_texts
 from pipeline.notifiers.wording.reply_texts import SUPPLIER
 from pipeline.store.schema.inbox import inbox
 from tests.support.builders import answered, at
+from tests.support.examples import examples
 from tests.support.requests import installation
 from tests.support.requests.conversations import receive_text
 from tests.support.running.embedded import ingest
@@ -35,7 +36,7 @@ replies = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(15))
 @given(texts=st.lists(replies, min_size=2, max_size=9))
 def test_no_question_comes_twice_in_the_same_words(runtime: EmbeddedRunner, texts: list[str]) -> None:
     n = next(_numbers)

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -23,13 +22,21 @@ from tests.support.dump import dump
 from tests.support.facts import without_places
 from tests.support.running.embedded import embedded
 from tests.support.stored import opened
-from tests.support.streams import AFTER_ALL, LEVELS, Databases, ReceivedEvent, ingest_stream, stream, with_duplicates
+from tests.support.streams import (
+    AFTER_ALL,
+    LEVELS,
+    Databases,
+    ReceivedEvent,
+    ingest_stream,
+    seeds,
+    stream,
+    with_duplicates,
+)
 
 # A policy with which questions and every kind of refusal occur.
 POLICY = Policy(account_cap=1, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
-# No seed is simpler than another: shrinking would be useless.
-few = hypothesis_settings(max_examples=4, phases=(Phase.generate,))
+few = seeds(2)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +144,7 @@ def test_both_databases_have_the_same_contents(databases: dict[str, Databases], 
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-@hypothesis_settings(few, max_examples=2)
+@few
 @given(seed=SEEDS, historic=st.booleans())
 def test_any_batch_size_gives_the_same_result(
     databases: dict[str, Databases], engine: str, seed: int, historic: bool

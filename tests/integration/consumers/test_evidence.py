@@ -25,6 +25,7 @@ from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.schema.evidence import alerts, evidence, fleet_days, fleet_factors, nulls, pairs, spreads
 from pipeline.store.schema.journal import journal
 from tests.support.builders import MONDAY, answered, asked, at, completed, contact, repromised, scanned
+from tests.support.examples import examples
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import embedded, ingest
 from tests.support.stored import HISTORIC, published, rows
@@ -124,7 +125,7 @@ def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     made.drop()
 
 
-@hypothesis_settings(max_examples=10, phases=(Phase.generate,))
+@hypothesis_settings(max_examples=examples(5), phases=(Phase.generate,))
 @given(plan=plans(), batch=st.sampled_from((5, 100)))
 def test_every_stored_state_is_the_fold_of_its_pairs_and_every_alert_follows_from_it(
     databases: Databases, plan: Plan, batch: int

@@ -24,6 +24,7 @@ from pipeline.store.journal.state import clock_of
 from pipeline.store.reads import reports
 from pipeline.store.schema.evidence import alerts, evidence, pairs, segment_days
 from tests.support.builders import answered, asked, at, completed, contact, scanned
+from tests.support.examples import examples
 from tests.support.invariants import violated_invariants
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import embedded, ingest
@@ -142,7 +143,7 @@ def test_a_level_added_later_has_the_pairs_evidence_and_figures_of_one_from_the_
     intact(runtime)
 
 
-few = hypothesis_settings(max_examples=4, phases=(Phase.generate,))
+few = hypothesis_settings(max_examples=examples(2), phases=(Phase.generate,))
 
 
 @few

@@ -13,6 +13,7 @@ from pipeline.store.db.engine import connect
 from pipeline.store.people.opt_outs import OptChange, correct_times, opted_out, record
 from pipeline.store.schema.people import opt_changes, opt_outs
 from tests.support.builders import at
+from tests.support.examples import examples
 
 PHONE, OTHER = "a" * 64, "b" * 64
 
@@ -52,7 +53,7 @@ def moment(milliseconds: int) -> datetime:
     return at() + timedelta(milliseconds=milliseconds)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(50))
 @given(reported=st.lists(texts, min_size=1, max_size=6), data=st.data())
 def test_a_stop_is_never_undone_by_anything_but_a_later_start(
     engine: Engine, reported: list[ReportedText], data: st.DataObject

@@ -21,6 +21,7 @@ from pipeline.store.orders import figures
 from pipeline.store.reads import reports
 from pipeline.store.schema.orders import rollup_sums, rollups
 from pipeline.store.schema.upgrade import migrate
+from tests.support.examples import examples
 from tests.support.invariants import span_sums, violated_invariants
 from tests.support.running.embedded import embedded
 from tests.support.streams import AFTER_ALL, ingest_stream, stream
@@ -78,7 +79,7 @@ def test_any_period_is_the_sum_of_its_days(connection: Connection, seed: int) ->
         assert reports.by_segment(connection, LOCAL, "depot", *period) == {k: v for k, v in wanted.items() if v}
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1_000))
 def test_late_events_amendments_and_repeats_keep_the_sums(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Streams contain amended answers, corrections, cancellations, scans that come late, and orders that move."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import uvicorn
@@ -19,6 +19,7 @@ from tests.support.paths import ROOT
 from tests.support.servers.npm import installed, unavailable
 
 _HERE = ROOT / "tests" / "e2e"
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -77,6 +78,13 @@ def sign_in_with_token(page: Page, address: str, token: str, following: str = "/
     page.fill("#token", token)
     page.get_by_role("button", name="Sign in with the token").click()
     page.wait_for_url(f"{address}{following}")
+
+
+def in_each_scheme(page: Page) -> Iterator[str]:
+    """Show a page in the light and in the dark colour scheme; yields their names."""
+    for scheme in _SCHEMES:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # without transitions between their colours
+        yield scheme
 
 
 def violations(page: Page) -> list[str]:

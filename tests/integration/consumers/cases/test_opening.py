@@ -12,6 +12,7 @@ from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.store.schema.alerting.cases import case_acts, cases
 from pipeline.store.schema.orders import timers
 from tests.support.builders import answered, asked, at, completed, contact, scanned
+from tests.support.examples import examples
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import ingest
 from tests.support.stored import HISTORIC, published, rows
@@ -138,7 +139,7 @@ _SAID: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_state_of_a_case_is_that_of_the_sorted_unique_complaints(
     start: Callable[..., EmbeddedRunner], data: st.DataObject

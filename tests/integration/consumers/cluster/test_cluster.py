@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, Select, func, select
 from sqlalchemy import event as sqlalchemy_event
@@ -53,13 +52,14 @@ from tests.support.streams import (
     ReceivedEvent,
     arrivals,
     ingest_stream,
+    seeds,
     stream,
 )
 
 T = TypeVar("T")
 POLICY = Policy(account_cap=2, sample_rate=0.8)
 SEEDS = st.integers(0, 2**32)
-few = hypothesis_settings(max_examples=3, phases=(Phase.generate,))
+few = seeds(2)
 # Tables with the positions of the cluster's processes. All other tables are the same in both modes.
 BOOKKEEPING = {"outbox", "handled", "state", "source_slots"}  # the slots in which a runner was seen follow its batches
 
@@ -178,7 +178,7 @@ def is_sound(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("historic", [True, False], ids=["historic", "live"])
-@hypothesis_settings(few, max_examples=2)
+@few
 @given(seed=SEEDS)
 def test_a_cluster_gives_the_result_of_embedded_mode(databases: Databases, seed: int, historic: bool) -> None:
     events = stream(seed, orders=6, historic=historic)

@@ -19,6 +19,7 @@ from pipeline.consumers.sending.dispatcher import Dispatcher
 from pipeline.domain.asking.policy import Policy
 from pipeline.notifiers.port import Accepted, Message, ProviderAnswer
 from tests.support.builders import at, completed, contact, scanned
+from tests.support.examples import examples
 from tests.support.running.embedded import ingest
 from tests.support.running.sending import dispatcher, sending_runner, stored
 from tests.support.servers.postgres import PostgresServer
@@ -38,7 +39,7 @@ UNASKABLE: tuple[list[dict[str, Any]], ...] = (
     [contact(phone=None)],
     [contact(phone="0000")],
 )  # No word against consent is among them: the strictest counts, whenever it comes.
-few = hypothesis_settings(max_examples=15, suppress_health_check=list(HealthCheck))
+few = hypothesis_settings(max_examples=examples(5), suppress_health_check=list(HealthCheck))
 
 
 class Recorder:

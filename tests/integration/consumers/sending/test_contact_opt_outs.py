@@ -18,6 +18,7 @@ from pipeline.store.asks import outcomes
 from pipeline.store.asks.outcomes import AskKey
 from pipeline.store.schema.asks import asks
 from tests.support.builders import answered, at, completed, contact, scanned
+from tests.support.examples import examples
 from tests.support.modes import EVERYWHERE
 from tests.support.requests.conversations import receive_text
 from tests.support.running.embedded import ingest
@@ -176,7 +177,7 @@ class Rule:
             self.stopped_at = max(self.stopped_at, step)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(6))
 @given(story=st.lists(steps, min_size=3, max_size=8))
 def test_nothing_goes_to_who_has_stopped_in_whatever_order_it_becomes_known(
     runtime: EmbeddedRunner, story: list[Order | Text | OptOut]

@@ -13,6 +13,7 @@ from pipeline.store.schema.asks import asks
 from pipeline.web.internal.orders.lookup import find_order
 from pipeline.web.internal.orders.timeline import TimelineEntry
 from tests.support.builders import answered, at, completed, contact, repromised, retracted, scanned
+from tests.support.examples import examples
 from tests.support.requests.installation import Clock, services
 from tests.support.running.embedded import ingest
 
@@ -24,7 +25,7 @@ def _at(entries: list[TimelineEntry], begin: str) -> datetime | None:
     return next((entry.at for entry in entries if entry.title.startswith(begin)), None)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(wrong=st.lists(_HOURS, min_size=6, max_size=6), order=st.permutations(range(5)), sent=_HOURS, delivered=_HOURS)
 def test_effects_never_come_before_their_causes(
     runtime: EmbeddedRunner, wrong: list[int], order: list[int], sent: int, delivered: int
