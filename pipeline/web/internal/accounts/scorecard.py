@@ -17,6 +17,7 @@ from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.events.spelling import normal
 from pipeline.domain.reports.accounts.sums import Period
+from pipeline.notifiers.wording.languages import local_share
 from pipeline.store.acts import acts
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
@@ -40,6 +41,7 @@ _Request = Request[Any, Any, Any]
 _Account = Annotated[str, QueryParameter(name="account")]
 _environment = page_environment("pipeline.web.internal.accounts")
 _environment.globals["account_address"] = account_address
+_environment.filters["share"] = partial(local_share, language="en")
 
 
 def address(account_id: str, period: Period) -> str:
