@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
@@ -17,22 +17,12 @@ from pipeline.store.people.vault import Vault
 from pipeline.store.reads.answers import StoredAnswer, opened, stored_answer
 from pipeline.store.reads.incidents import visible_part
 from pipeline.store.reads.visible_segments import segment_visible
-from pipeline.store.schema.alerting.cases import IS_OPEN, cases
+from pipeline.store.schema.alerting.cases import cases
 from pipeline.store.schema.alerting.incidents import incidents
 from pipeline.store.schema.answers import HAS_COMMENT, answers
 from pipeline.store.schema.orders import orders
 
 _SPARE = 10  # more are opened than shown: the words of persons who were erased cannot be
-
-
-class AccountAtRisk(NamedTuple):
-    """An account with open cases: how many, how many of them are overdue and critical, and when the next is due."""
-
-    account: str
-    open: int
-    overdue: int
-    critical: int
-    next_due: datetime
 
 
 class Drawn(NamedTuple):
@@ -47,24 +37,6 @@ class Closed(NamedTuple):
 
     incidents: Sequence[Incident]
     cases: Sequence[tuple[str, int]]
-
-
-def accounts_at_risk(connection: Connection, principal: Principal, limit: int) -> list[AccountAtRisk]:
-    """The accounts with open cases that the principal sees: overdue ones first, then critical ones, then by number.
-
-    None for those who may not read cases.
-    """
-    if not principal.may(Permission.CASES):
-        return []
-    number, overdue = func.count(), func.sum(case((cases.c.overdue, 1), else_=0))
-    critical = func.sum(case((cases.c.severity == "critical", 1), else_=0))
-    query = select(cases.c.account_id, number, overdue, critical, func.min(cases.c.due_at))
-    query = seen(query.where(IS_OPEN, cases.c.account_id.is_not(None)), connection, principal)
-    query = query.group_by(cases.c.account_id).order_by(
-        overdue.desc(), critical.desc(), number.desc(), cases.c.account_id
-    )
-    rows = connection.execute(query.limit(limit)).all()
-    return [AccountAtRisk(account, n, int(late), int(bad), due) for account, n, late, bad, due in rows]
 
 
 def drawn_words(

@@ -1,6 +1,6 @@
 """What the report says: one value that the page and the e-mail show. Its reads cost what the period has, no history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from pipeline.domain.incidents.incident import Incident
 from pipeline.domain.reports import diagnosis
 from pipeline.domain.reports.alerts import Alert
 from pipeline.domain.reports.counts import Counts
-from pipeline.domain.reports.figures import figures_of
+from pipeline.domain.reports.figures import ENOUGH_PAIRS, figures_of
 from pipeline.domain.reports.periods import improvements, trends
 from pipeline.domain.reports.periods.calendar import Period
 from pipeline.domain.reports.periods.changes import Change, changes
@@ -27,6 +27,8 @@ from pipeline.store.reads.alerts import newest_alerts
 from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.store.reads.management import period as read
 from pipeline.store.reads.order_record import read_orders
+from pipeline.web.internal.accounts import account_list
+from pipeline.web.internal.accounts.account_list import AccountOut
 from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.dashboard.panels import Cell, CommentCard
 from pipeline.web.internal.filters import levels
@@ -68,7 +70,9 @@ class Report(NamedTuple):
     findings: Sequence[str]
     findings_more: int
     """How many more findings there are than are listed."""
-    accounts: Sequence[read.AccountAtRisk]
+    accounts: Sequence[AccountOut]
+    accounts_of: str
+    """Address of the list of accounts that these are the first of."""
     words: Sequence[CommentCard]
     drawn_from: int
     closed: read.Closed
@@ -90,6 +94,7 @@ def report_of(
     found = diagnosis.diagnose(level, quarter, alerts, period.last if period.last < today else None)
     improve = improvements.improvements(quarter, _IMPROVEMENTS)
     closed = read.closed_in(connection, viewer, period.first, period.last)
+    at_risk = account_list.Wanted(account_list.parse_a_period(None, period.last))
     words, drawn_from = _words(connection, viewer, vault, period)
     return Report(
         period=period,
@@ -105,12 +110,20 @@ def report_of(
         opening=sentences.conclude(level, found),
         findings=[sentences.explain(finding, not viewer.scope.is_everything) for finding in found[:_FINDINGS]],
         findings_more=max(len(found) - _FINDINGS, 0),
-        accounts=read.accounts_at_risk(connection, viewer, _ACCOUNTS),
+        accounts=account_list.out(connection, viewer, account_list.read(connection, viewer, at_risk, _ACCOUNTS)),
+        accounts_of=at_risk.address(),
         words=words,
         drawn_from=drawn_from,
         closed=closed._replace(incidents=closed.incidents[:_CLOSED]),
         closed_more=max(len(closed.incidents) - _CLOSED, 0),
     )
+
+
+def account_line(account: AccountOut) -> str:
+    """What is known of an account at risk: "about 12 of 63 orders probably went badly; 5 of 24 answered ones did"."""
+    cases = f"; open cases: {account.open_cases}" if account.open_cases else ""
+    known = f"{account.bad:,} of {account.answered:,} answered ones did"
+    return f"about {account.risk:,.0f} of {account.orders:,} orders probably went badly; {known}{cases}"
 
 
 def closed_line(incident: Incident) -> str:
@@ -159,3 +172,8 @@ def _words(connection: Connection, viewer: Principal, vault: Vault, period: Peri
     drawn = read.drawn_words(connection, viewer, vault, period.first, period.last, WORDS)
     orders = read_orders(connection, viewer, [answer.order_id for answer in drawn.answers])
     return [panels.comment_card(answer, orders.get(answer.order_id)) for answer in drawn.answers], drawn.of
+
+
+GLOBALS: Mapping[str, object] = {"ENOUGH": ENOUGH_PAIRS, "WEEKS": WEEKS, "WORDS": WORDS}
+FILTERS = {"account_line": account_line, "closed_line": closed_line, "cell_text": figures.text_of}
+"""What the templates of the page and of the e-mail have in common."""

@@ -13,7 +13,6 @@ from pipeline.web.internal.drawing import png
 from pipeline.web.internal.layout import page_environment
 from pipeline.web.internal.report import contents, pages
 from pipeline.web.internal.report.contents import Report
-from pipeline.web.internal.report.figures import text_of
 from pipeline.web.internal.segments.charts import week_label
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 _CHART = "weeks"  # the name of the image
 _SIZE, _DPI = (6.4, 2.4), 120  # inches
 _environment = page_environment("pipeline.web.internal.report")
-_environment.globals |= {"ENOUGH": ENOUGH_PAIRS, "WEEKS": contents.WEEKS, "WORDS": contents.WORDS}
-_environment.filters |= {"closed_line": contents.closed_line, "cell_text": text_of}
+_environment.globals |= contents.GLOBALS
+_environment.filters |= contents.FILTERS
 
 
 class Rendered(NamedTuple):

@@ -10,7 +10,6 @@ from litestar.exceptions import ValidationException
 from litestar.params import FromQuery
 
 from pipeline.domain.access.permissions import Permission
-from pipeline.domain.reports.figures import ENOUGH_PAIRS
 from pipeline.domain.reports.periods.calendar import CalendarUnit, Period, newest_complete, period_of
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import reading
@@ -18,16 +17,16 @@ from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
+from pipeline.web.internal.accounts.addresses import account_address
 from pipeline.web.internal.areas import areas_of
 from pipeline.web.internal.filters import LONGEST, default_level, explain, levels, parse_day, parse_filter, reject
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.internal.report import contents
-from pipeline.web.internal.report.figures import text_of
 
 UNITS: tuple[CalendarUnit, ...] = get_args(CalendarUnit)
 _environment = page_environment("pipeline.web.internal.report")
-_environment.globals |= {"ENOUGH": ENOUGH_PAIRS, "WEEKS": contents.WEEKS, "WORDS": contents.WORDS}
-_environment.filters |= {"closed_line": contents.closed_line, "cell_text": text_of}
+_environment.globals |= {**contents.GLOBALS, "account_address": account_address}
+_environment.filters |= contents.FILTERS
 
 
 def routes(services: Services) -> list[Any]:
