@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -69,15 +69,20 @@ def run(url: str, path: Path, way: str, kills: int = 0) -> Engine:
     return connect(url)
 
 
-def record(engine: Engine) -> list[str]:
+def record(engine: Engine, facts_of: Callable[[str], str] = str) -> list[str]:
     """The rows that do not depend on the order of processing: facts with their claims, answers and figures.
+
+    `facts_of`: what is compared of stored facts.
 
     A verdict does, because the claim counts as it was when the customer was asked; it is in the list of orders.
     """
     with reading(engine) as connection:
         counted = select(orders.c.order_id, orders.c.facts, orders.c.counted)
         found = [
-            *((order_id, facts, _without_list(stored)) for order_id, facts, stored in connection.execute(counted)),
+            *(
+                (order_id, facts_of(facts), _without_list(stored))
+                for order_id, facts, stored in connection.execute(counted)
+            ),
             *connection.execute(select(*(column for column in answers.c if column.name != "received_at"))),
             *connection.execute(select(rollups)),
         ]
