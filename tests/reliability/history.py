@@ -77,12 +77,9 @@ def record(engine: Engine, facts_of: Callable[[str], str] = str) -> list[str]:
     A verdict does, because the claim counts as it was when the customer was asked; it is in the list of orders.
     """
     with reading(engine) as connection:
-        counted = select(orders.c.order_id, orders.c.facts, orders.c.counted)
+        known = connection.execute(select(orders.c.order_id, orders.c.facts, orders.c.counted))
         found = [
-            *(
-                (order_id, facts_of(facts), _without_list(stored))
-                for order_id, facts, stored in connection.execute(counted)
-            ),
+            *((order_id, facts_of(facts), _without_list(counted)) for order_id, facts, counted in known),
             *connection.execute(select(*(column for column in answers.c if column.name != "received_at"))),
             *connection.execute(select(rollups)),
         ]
