@@ -108,7 +108,7 @@ def ingest(
     new, stored = [], list[tuple[int, Sealed]]()
     for number, one, seq in zip(checked, sealed, seqs, strict=True):
         if isinstance(seq, int):
-            new.append((seq, one.event))
+            new.append((seq, one.event._replace(place=seq)))
             stored.append((seq, one))
         elif seq == "duplicate":
             outcomes[number] = "duplicates"

@@ -23,6 +23,7 @@ from pipeline.store.schema.answers import answers
 from pipeline.store.schema.orders import orders, rollups
 from pipeline.store.schema.upgrade import migrate
 from tests.support.dump import dump, opened
+from tests.support.facts import without_places
 from tests.support.running.embedded import embedded
 from tests.support.servers.postgres import postgres_server
 
@@ -69,7 +70,7 @@ def run(url: str, path: Path, way: str, kills: int = 0) -> Engine:
     return connect(url)
 
 
-def record(engine: Engine, facts_of: Callable[[str], str] = str) -> list[str]:
+def record(engine: Engine, facts_of: Callable[[str], str] = without_places) -> list[str]:
     """The rows that do not depend on the order of processing: facts with their claims, answers and figures.
 
     `facts_of`: what is compared of stored facts.

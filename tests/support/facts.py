@@ -17,7 +17,7 @@ def facts_of(*raws: bytes) -> Facts:
 
 
 def without_places(stored: str) -> str:
-    """Stored facts without the places in the journal that a cluster notes: they depend on the processing."""
+    """Stored facts without their places in the journal: they depend on the processing."""
     facts = msgspec.json.decode(stored, type=Facts)
     facts.revisions = [replace(one, place=0) for one in facts.revisions]
     facts.promises = [replace(one, place=0) for one in facts.promises]

@@ -233,7 +233,7 @@ def _of_bytes(rows: Sequence[Stored], most: int) -> Sequence[Stored]:
 
 def _decode(row: Stored) -> Event:
     try:
-        return decode_stored(row.payload.encode(), row.received_at)
+        return decode_stored(row.payload.encode(), row.received_at)._replace(place=row.seq)
     except BadEvent as bad:  # the contract was narrowed after it was stored
         raise PoisonMessage(row.seq, bad) from None
 

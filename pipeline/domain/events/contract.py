@@ -408,7 +408,7 @@ class Event(NamedTuple):
     received_at: datetime
     historic: bool
     data: Any
-    place: int = 0  # in the journal of a cluster; 0: events are processed in the order of their places
+    place: int = 0  # in the journal: orders what was received at one moment
 
 
 class Envelope(Struct, frozen=True):

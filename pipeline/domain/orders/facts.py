@@ -129,7 +129,7 @@ _BEFORE = datetime.min.replace(tzinfo=UTC)  # the receipt of what an earlier ver
 
 
 def _receipt(fact: Revision | Promise) -> tuple[datetime, int]:
-    """Sorts by receipt. Without places, facts of one moment stay in the order in which they were applied."""
+    """Sorts by receipt; what was received at one moment, as in one batch, by its place in the journal."""
     return (fact.received_at or _BEFORE, fact.place)
 
 

@@ -176,6 +176,14 @@ def test_promises_of_one_request_rank_by_their_place_in_the_journal(runtime: Emb
     assert [promise.by_when for promise in promises] == [at(hours=hours) for hours in (3, 20, 21, 22, 23)]
 
 
+def test_a_backdated_revision_in_the_request_of_its_order_moves_no_first_promise(runtime: EmbeddedRunner) -> None:
+    revision = completed(time=LONG_AGO, event_id="revised", promised_at=at(hours=20))
+    ingest(runtime, completed(promised_at=at(hours=3)), revision, received_at=at(hours=1))
+    ingest(runtime, scanned(time=at(hours=10)), received_at=at(hours=10))
+    (claim,) = rows(runtime, claims)
+    assert (claim["on_time_first"], claim["on_time_latest"]) == (False, True)
+
+
 def test_an_order_names_its_first_promise(runtime: EmbeddedRunner) -> None:
     ingest(runtime, repromised("SO-1", at(hours=-9), at(hours=40)), received_at=at(hours=-9))
     order = completed(first_promised_at=at(hours=3), promised_at=at(hours=50))
