@@ -1,4 +1,4 @@
-"""Makes the pictures of the pages in docs/ from the simulated company: `python docs/make_screenshot.py`.
+"""Makes the pictures of the pages in docs/ from the simulated company: `python docs/make_pictures.py`.
 
 Needs Chromium and the development environment. The same days give the same picture: it changes only with the page or
 with the fonts of the machine.
