@@ -62,7 +62,7 @@ class CaseSettings(SettingsGroup):
 
     @field_validator("case_due_hours_by_role", mode="before")
     @classmethod
-    def _parse_by_role(cls, value: object) -> object:
+    def _parse_due_hours_by_role(cls, value: object) -> object:
         return numbers_by_role(value) if isinstance(value, str) else value
 
     @field_validator("case_due_hours", "case_due_hours_by_role")

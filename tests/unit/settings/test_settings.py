@@ -44,3 +44,16 @@ def test_a_malformed_master_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "master.key").write_text("abc")
     with pytest.raises(ConfigurationError, match="64 hexadecimal digits"):
         Settings(data_dir=tmp_path).master()
+
+
+def test_no_part_of_the_settings_replaces_a_check_of_another() -> None:
+    checks = [
+        name for group in GROUPS for name in vars(group) if name in group.__pydantic_decorators__.field_validators
+    ]
+    assert len(checks) > 20
+    assert [name for name in set(checks) if checks.count(name) > 1] == []
+
+
+def test_hours_of_cases_by_role_are_read_from_text() -> None:
+    found = Settings(case_due_hours_by_role="receiver=4,purchaser=48")
+    assert found.case_due_hours_by_role == {"receiver": 4, "purchaser": 48}
