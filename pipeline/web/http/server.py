@@ -26,7 +26,6 @@ from pipeline.web.http.problems import HANDLERS
 from pipeline.web.http.protocol import BoundedProtocol
 from pipeline.web.http.services import Services
 from pipeline.web.internal import health
-from pipeline.web.internal.account import account
 from pipeline.web.internal.accounts import pages as account_pages
 from pipeline.web.internal.accounts import scorecard as scorecard_pages
 from pipeline.web.internal.acts import acts
@@ -44,6 +43,7 @@ from pipeline.web.internal.incidents import api as incident_api
 from pipeline.web.internal.incidents import pages as incident_pages
 from pipeline.web.internal.orders import pages as order_pages
 from pipeline.web.internal.orders import qr
+from pipeline.web.internal.own_account import pages as own_account_pages
 from pipeline.web.internal.persons import pages as persons
 from pipeline.web.internal.report import pages as report_pages
 from pipeline.web.internal.search import pages as search
@@ -100,7 +100,7 @@ USERS: tuple[AuthRoutes, ...] = (
     sign_in.routes,  # GET, POST /sign-in
     provider_sign_in.routes,  # GET /sign-in/provider and back, with an identity provider
     invitations.routes,  # GET /invitation; GET, POST /welcome
-    account.routes,  # GET /account and what it changes, POST /sign-out
+    own_account_pages.routes,  # GET /account and what it changes, POST /sign-out
     users.routes,  # GET, POST /users
     acts.routes,  # GET /acts
 )

@@ -30,7 +30,7 @@ from pipeline.web.internal.layout import html, page_environment
 _MAX_FIELDS = 10
 _NEEDS = needs(Permission.OWN_ACCOUNT)
 _Request = Request[Any, Any, Any]
-_environment = page_environment("pipeline.web.internal.account")
+_environment = page_environment("pipeline.web.internal.own_account")
 
 
 def routes(auth: Auth) -> list[ControllerRouterHandler]:
