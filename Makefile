@@ -91,7 +91,7 @@ bench-api: .venv-dev/requirements-dev.lock
 
 bench-tour: .venv-dev/requirements-dev.lock
 	$(call require,ARGS,folder/for/the/pictures)
-	@$(DEV) -m tests.e2e.tour $(ARGS)
+	@$(DEV) -m tests.e2e.pages.tour $(ARGS)
 
 bench-faults: .venv-dev/requirements-dev.lock
 	@$(DEV) -m tests.reliability.faults $(ARGS)

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, ViewportSize
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.stranger import demo, walk  # noqa: E402
+from tests.e2e.pages.stranger import demo, walk  # noqa: E402
 from tests.support.servers import browsing  # noqa: E402
 
 SIZE = ViewportSize(width=1280, height=1000)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stranger import demo, walk
+from tests.e2e.pages.stranger import demo, walk
 from tests.support.servers.browsing import chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
