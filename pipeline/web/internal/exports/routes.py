@@ -43,7 +43,7 @@ Last = Annotated[str | None, QueryParameter(name="to")]
 
 def routes(services: Services) -> list[Any]:
     """`GET /export/orders`, `/export/segments`, `/export/accounts`, `/export/verbatims`, `/export/alerts`,
-    `/export/incidents` and `/export/acts`.
+    `/export/incidents`, `/export/cases` and `/export/acts`.
     """
 
     @get("/export/orders", **_of(Permission.ORDERS))
@@ -102,13 +102,19 @@ def routes(services: Services) -> list[Any]:
         viewer = principal_of(request)
         return _file(services, request, form, "incidents", "", lambda one: tables.all_incidents(one, viewer))
 
+    @get("/export/cases", **_of(Permission.CASES))
+    def cases_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer = principal_of(request)
+        return _file(services, request, form, "cases", "", lambda one: tables.all_cases(one, viewer))
+
     @get("/export/acts", **_of(Permission.ACTS))
     def acts_file(request: _Request, form: Format = "csv", who: FromQuery[str] = "") -> Stream:
         viewer, name = principal_of(request), who.strip()[:LONGEST]
         filters = f"who={name}" if name else ""
         return _file(services, request, form, "acts", filters, lambda one: tables.all_acts(one, viewer, name or None))
 
-    return [orders_file, segments_file, accounts_file, verbatims_file, alerts_file, incidents_file, acts_file]
+    files: list[Any] = [orders_file, segments_file, accounts_file, verbatims_file]
+    return [*files, alerts_file, incidents_file, cases_file, acts_file]
 
 
 def _of(permission: Permission) -> dict[str, Any]:

@@ -7,13 +7,16 @@ import msgspec
 from sqlalchemy import Connection
 
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.cases.case import Case
 from pipeline.domain.detection.segments import TOTAL
 from pipeline.domain.incidents.incident import Incident
 from pipeline.domain.reports.alerts import Alert
+from pipeline.domain.reports.cases import CaseOut, case_out
 from pipeline.domain.reports.figures import Row, row_of
 from pipeline.domain.reports.scenario_nps import Figure
 from pipeline.store.acts import acts
 from pipeline.store.acts.acts import StoredAct
+from pipeline.store.cases import reads as cases
 from pipeline.store.journal.state import clock_of
 from pipeline.store.people.vault import Vault
 from pipeline.store.reads import incidents
@@ -184,6 +187,27 @@ def all_incidents(connection: Connection, viewer: Principal) -> Sheet:
         yield from map(_line, incidents.ended(connection, viewer))
 
     return Sheet("incidents", columns, _read())
+
+
+def all_cases(connection: Connection, viewer: Principal) -> Sheet:
+    """Cases: the open ones, those that are due first at the front, then the closed ones, the newest closing first."""
+    kinds: dict[str, Kind] = {"opened_at": "moment", "due_at": "moment", "closed_at": "moment", "overdue": "yes_no"}
+    names = CaseOut.__struct_fields__
+
+    def _line(one: Case) -> Sequence[object]:
+        # Times are read from the case itself: the read API has them as text.
+        shown = case_out(one)
+        others = {"reasons": ", ".join(shown.reasons)}
+        return [getattr(one, name) if name in kinds else others.get(name, getattr(shown, name)) for name in names]
+
+    def _read() -> _Rows:
+        for read in (cases.still_open, cases.closed):
+            after = None
+            while page := read(connection, viewer, BATCH, after):
+                yield from map(_line, page)
+                after = page[-1].case_id
+
+    return Sheet("cases", [Column(name, kinds.get(name, "text")) for name in names], _read())
 
 
 def all_acts(connection: Connection, viewer: Principal, who: str | None) -> Sheet:

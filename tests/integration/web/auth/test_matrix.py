@@ -152,6 +152,7 @@ INTERNAL = {
     ("GET", "/export/segments"): Line(Permission.FIGURES, ("/export/segments", "/export/segments?by=region")),
     ("GET", "/export/alerts"): Line(Permission.FIGURES, ("/export/alerts",)),
     ("GET", "/export/incidents"): Line(Permission.FIGURES, ("/export/incidents",)),
+    ("GET", "/export/cases"): Line(Permission.CASES, ("/export/cases",)),
     ("GET", "/export/acts"): Line(Permission.ACTS, ("/export/acts",)),
     ("GET", "/settings"): Line(Permission.OWN_ACCOUNT, ("/settings",)),
     ("GET", "/orders/{order_id:path}"): Line(Permission.ORDERS, ("/orders/{own}", "/orders/{other}")),

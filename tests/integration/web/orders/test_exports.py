@@ -136,7 +136,7 @@ def test_each_file_is_recorded_with_its_filters_and_without_the_words_of_a_searc
     assert "hyperlink" not in details["filters"]
 
 
-@pytest.mark.parametrize("table", ["segments", "alerts", "incidents", "acts"])
+@pytest.mark.parametrize("table", ["segments", "accounts", "alerts", "incidents", "cases", "acts"])
 @pytest.mark.parametrize("form", ["csv", "xlsx", "parquet"])
 def test_every_table_is_there_in_every_format(
     site: tuple[TestClient[Any], EmbeddedRunner], table: str, form: str
@@ -161,3 +161,11 @@ def test_an_unknown_format_or_filter_is_refused_by_name(site: tuple[TestClient[A
         answer = client.get(f"/export/orders?{query}", headers=mia)
         assert answer.status_code == 400
         assert answer.json()["field"] == field
+
+
+def test_cases_of_the_scope_are_a_file(site: tuple[TestClient[Any], EmbeddedRunner]) -> None:
+    client, runtime = site
+    everything = rows_of(client, "/export/cases", token_of(runtime.engine, "mia"))
+    assert {row["order_id"] for row in everything} == {"SO-0", "SO-3", "SO-6"}
+    assert all(row["due_at"] > row["opened_at"] and row["reasons"] == "late" for row in everything)
+    assert {row["order_id"] for row in rows_of(client, "/export/cases", token_of(runtime.engine, "rolf"))} == {"SO-3"}
