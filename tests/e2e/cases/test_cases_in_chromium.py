@@ -128,7 +128,7 @@ def test_the_pages_are_accessible_and_fit_the_screen(
 
 def test_a_person_finds_what_is_overdue_assigns_notes_closes_and_reopens(chromium: Browser, site: Site) -> None:
     with signed_in(chromium, site, "mia", PHONE) as page:
-        page.get_by_role("link", name="Cases").click()
+        page.get_by_role("link", name="Cases", exact=True).click()
         expect(page.locator(".lead")).to_contain_text("4 open, 1 overdue")
         first = page.locator("#open .card").first
         expect(first).to_contain_text("Overdue since")

@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
         return f"{path}?" + urlencode({name: value for name, value in given.items() if str(value)})
 
 
-class AccountOut(Struct, frozen=True, kw_only=True):
+class AccountFigures(Struct, frozen=True, kw_only=True):
     """One account over one period. `risk`: orders that probably went badly for the customer. `bad`: answered orders
     that did. `kept` of `dated`: on time by the customer's date. `denied`: claimed on time and experienced late.
     `open_cases`: now; null for those who may not read cases.
@@ -125,7 +125,7 @@ def read(
     return [row for row in rows if after is None or row.position(wanted.sorting) < after][:limit]
 
 
-def out(connection: Connection, viewer: Principal, found: Sequence[AccountRow]) -> list[AccountOut]:
+def out(connection: Connection, viewer: Principal, found: Sequence[AccountRow]) -> list[AccountFigures]:
     """These accounts with names and open cases: three queries, however many there are."""
     ids = [row.account_id for row in found]
     names = names_of(connection, viewer, ids)
@@ -141,8 +141,8 @@ def out(connection: Connection, viewer: Principal, found: Sequence[AccountRow]) 
     ]
 
 
-def _out(row: AccountRow, name: str, tier: str | None, open_cases: int | None) -> AccountOut:
-    numbers = {field: getattr(row.sums, field) for field in AccountOut.__struct_fields__ if field in Sums._fields}
-    return AccountOut(
+def _out(row: AccountRow, name: str, tier: str | None, open_cases: int | None) -> AccountFigures:
+    numbers = {field: getattr(row.sums, field) for field in AccountFigures.__struct_fields__ if field in Sums._fields}
+    return AccountFigures(
         account_id=row.account_id, name=name, tier=tier, risk=row.risk / 1_000, open_cases=open_cases, **numbers
     )

@@ -15,7 +15,7 @@ from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.openapi import problems
 from pipeline.web.http.services import Services
 from pipeline.web.internal.accounts import account_list
-from pipeline.web.internal.accounts.account_list import AccountOut
+from pipeline.web.internal.accounts.account_list import AccountFigures
 
 _Request = Request[Any, Any, Any]
 MOST = 500  # accounts of one answer
@@ -36,7 +36,7 @@ class AccountPage(Struct, frozen=True):
     """Accounts with orders in the period. `next`: the parameter `after` of the next page; null on the last one."""
 
     period: str
-    accounts: list[AccountOut]
+    accounts: list[AccountFigures]
     next: str | None
 
 
@@ -50,7 +50,7 @@ def routes(services: Services) -> list[Router]:
         summary="Accounts by risk or by orders, page by page; with `account` one account",
         responses=problems(),
     )
-    def accounts(
+    def list_accounts(
         request: _Request,
         period: ThePeriod = None,
         sort: TheSorting = None,
@@ -72,4 +72,4 @@ def routes(services: Services) -> list[Router]:
         more = account_list.position_text(found[limit - 1].position(wanted.sorting)) if len(found) > limit else None
         return AccountPage(str(wanted.period), listed, more)
 
-    return [Router("/v1", route_handlers=[accounts], tags=["accounts"])]
+    return [Router("/v1", route_handlers=[list_accounts], tags=["accounts"])]

@@ -49,7 +49,7 @@ def routes(services: Services) -> list[Router]:
         sync_to_thread=True,
         summary="Customers' words by filters, page by page",
     )
-    def verbatims(
+    def list_verbatims(
         request: _Request,
         words: Words = None,
         code: Codes = None,
@@ -78,4 +78,4 @@ def routes(services: Services) -> list[Router]:
             found = stream.read(connection, viewer, services.store.vault, wanted, limit, position)
         return VerbatimPage(found.rows, None if found.following is None else stream.position_text(found.following))
 
-    return [Router("/v1", route_handlers=[verbatims], tags=["verbatims"])]
+    return [Router("/v1", route_handlers=[list_verbatims], tags=["verbatims"])]

@@ -24,7 +24,7 @@ from pipeline.store.reads.alerts import alerts_page
 from pipeline.store.reads.listing import order_list
 from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.web.internal.accounts import account_list
-from pipeline.web.internal.accounts.account_list import AccountOut, Wanted
+from pipeline.web.internal.accounts.account_list import AccountFigures, Wanted
 from pipeline.web.internal.exports.sheet import Column, Kind, Sheet
 from pipeline.web.internal.filters import ReportFilter
 from pipeline.web.internal.orders.list_rows import OrderRow, rows_of
@@ -116,7 +116,7 @@ def segments(connection: Connection, viewer: Principal, wanted: ReportFilter) ->
 def accounts(connection: Connection, viewer: Principal, wanted: Wanted) -> Sheet:
     """Accounts with their sums over one period."""
     kinds: dict[str, Kind] = {"account_id": "text", "name": "text", "tier": "text", "risk": "number"}
-    columns = [Column("period"), *(Column(name, kinds.get(name, "whole")) for name in AccountOut.__struct_fields__)]
+    columns = [Column("period"), *(Column(name, kinds.get(name, "whole")) for name in AccountFigures.__struct_fields__)]
 
     def _read() -> _Rows:
         after = None

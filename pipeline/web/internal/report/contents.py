@@ -28,7 +28,7 @@ from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.store.reads.management import period as read
 from pipeline.store.reads.order_record import read_orders
 from pipeline.web.internal.accounts import account_list
-from pipeline.web.internal.accounts.account_list import AccountOut
+from pipeline.web.internal.accounts.account_list import AccountFigures
 from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.dashboard.panels import Cell, CommentCard
 from pipeline.web.internal.filters import levels
@@ -70,7 +70,7 @@ class Report(NamedTuple):
     findings: Sequence[str]
     findings_more: int
     """How many more findings there are than are listed."""
-    accounts: Sequence[AccountOut]
+    accounts: Sequence[AccountFigures]
     accounts_of: str
     """Address of the list of accounts that these are the first of."""
     words: Sequence[CommentCard]
@@ -119,7 +119,7 @@ def report_of(
     )
 
 
-def account_line(account: AccountOut) -> str:
+def account_line(account: AccountFigures) -> str:
     """What is known of an account at risk: "about 12 of 63 orders probably went badly; 5 of 24 answered ones did"."""
     cases = f"; open cases: {account.open_cases}" if account.open_cases else ""
     known = f"{account.bad:,} of {account.answered:,} answered ones did"
