@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 from litestar import Litestar
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
@@ -88,7 +88,18 @@ def in_each_scheme(page: Page) -> Iterator[str]:
 
 
 def violations(page: Page) -> list[str]:
-    """The findings of the accessibility checker on the current state of a page, one line each."""
+    """The findings of the accessibility checker on the current state of a page, one line each.
+
+    A click may still be leading to another page: then that one is checked.
+    """
+    try:
+        return _violations(page)
+    except Error:  # the document was replaced while it was read
+        page.wait_for_load_state()
+        return _violations(page)
+
+
+def _violations(page: Page) -> list[str]:
     page.evaluate(_axe())
     found: list[dict[str, Any]] = page.evaluate(
         "rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", _RULES
