@@ -6,9 +6,7 @@ from typing import Self
 from pydantic import model_validator
 
 from pipeline.settings.access import AccessSettings
-from pipeline.settings.accounts.accounts import AccountSettings
 from pipeline.settings.alerting.cases import CaseSettings
-from pipeline.settings.alerting.digest import DigestSettings
 from pipeline.settings.alerting.monitoring import MonitoringSettings
 from pipeline.settings.alerting.receivers import ReceiverSettings
 from pipeline.settings.asking import AskingSettings
@@ -21,6 +19,8 @@ from pipeline.settings.http import HttpSettings
 from pipeline.settings.intake import IntakeSettings
 from pipeline.settings.kafka import KafkaSettings
 from pipeline.settings.logging import LoggingSettings
+from pipeline.settings.pages.accounts import AccountSettings
+from pipeline.settings.pages.digest import DigestSettings
 from pipeline.settings.renamed import OLD_NAMES
 from pipeline.settings.roles import RoleSettings
 from pipeline.settings.sending import SendingSettings

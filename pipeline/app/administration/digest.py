@@ -22,7 +22,7 @@ from pipeline.notifiers.mail_server import smtp_server
 from pipeline.notifiers.port import Accepted, NotAccepted, ProviderAnswer, Rejected
 from pipeline.notifiers.smtp import Mail, SmtpTransport
 from pipeline.settings import ConfigurationError, Settings
-from pipeline.settings.alerting.digest import WEEKDAYS
+from pipeline.settings.pages.digest import WEEKDAYS
 from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes
 from pipeline.store.notices import reports as deliveries

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from pipeline.consumers import incidents
+from pipeline.domain.detection.alert_ids import alert_id
 from pipeline.domain.detection.alerting import Severity
 from pipeline.domain.detection.intervals import rate_interval
 from pipeline.domain.detection.pairs import SOURCE_SILENT
@@ -83,11 +84,11 @@ def _until_next_look(found: Silence) -> timedelta:
 
 def _publish(source: str, severity: Severity | None, found: Silence, work: UnitOfWork, now: datetime) -> None:
     """Open or escalate the source's alert; without a severity, resolve it."""
-    published = alerts.read_open(work.connection, Series(DIMENSION, source, SOURCE_SILENT))
+    series = Series(DIMENSION, source, SOURCE_SILENT)
+    published = alerts.read_open(work.connection, series)
     if isinstance(published, int):
         if severity is not None:
-            alert_id = f"{SOURCE_SILENT}/{DIMENSION}/{source}/{published + 1}"
-            _emit("opened", _alert(alert_id, source, severity, _figures(found)), now, work, now)
+            _emit("opened", _alert(alert_id(series, published + 1), source, severity, _figures(found)), now, work, now)
     elif severity is None:
         resolved = _alert(published.alert_id, source, published.severity, published.evidence, "resolved")
         _emit("resolved", resolved, published.opened_at, work, now)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from pipeline.domain.access.permissions import ROLES, Role, ScopeKind
+from pipeline.domain.detection.alert_ids import series_of
 from pipeline.domain.events.spelling import normal
 
 ACCOUNT = "account"  # the dimension of entries that name an account
@@ -59,15 +60,15 @@ class Scope(Struct, frozen=True):
         return any(Entry(*part) in self.entries for part in zip(names, values, strict=True))
 
     def sees_alert(self, alert_id: str) -> bool:
-        """Whether they see the segment of an alert, by the alert's id: signal/dimension/value/number.
+        """Whether they see the segment of an alert, by the alert's id.
 
         An id that can be split in two ways, because of a slash in its value, belongs only to the scope that names it.
         """
-        middle = alert_id.partition("/")[2].rpartition("/")[0]
-        dimension, _, value = middle.partition("/")
-        if "/" in value and self.entries is not None:
-            return any(f"{entry.dimension}/{entry.value}" == middle for entry in self.entries)
-        return self.sees_segment(dimension, value)
+        series = series_of(alert_id)
+        if "/" in series.value and self.entries is not None:
+            named = f"{series.dimension}/{series.value}"
+            return any(f"{entry.dimension}/{entry.value}" == named for entry in self.entries)
+        return self.sees_segment(series.dimension, series.value)
 
     def narrowed(self, other: "Scope") -> "Scope":
         """What both scopes see: the entries that they share."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from pipeline.domain.detection import alerting, baseline
+from pipeline.domain.detection import alert_ids, alerting, baseline
 from pipeline.domain.detection.alerting import Evidence, Kind, OpenAlert, Pair, Severity, Transition
 from pipeline.domain.detection.intervals import breakdown_rho, rate_interval
 from pipeline.domain.detection.pairs import EARLY, EXPERIENCE, MOVED, NO_QUESTION, SILENCES
@@ -37,7 +37,7 @@ def alert_event(
     """
     alert, resolved = transition.alert, transition.what == "resolved"
     if isinstance(published, int):
-        alert_id = f"{series.signal}/{series.dimension}/{series.value}/{published + 1}"
+        alert_id = alert_ids.alert_id(series, published + 1)
         kind, severity, evidence = alert.kind, alert.severity, figures(series.signal, alert, state, run)
     else:
         before = (published.kind, published.severity)

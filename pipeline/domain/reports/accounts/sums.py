@@ -5,7 +5,7 @@ every change of an order, so a list of accounts never reads orders.
 """
 
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pipeline.domain.orders.facts import Facts
 from pipeline.domain.reports.counts import Counts
@@ -19,9 +19,10 @@ PRIOR_ANSWERS = 5
 PRIOR_BAD = 0.5
 """How many of those went badly: one in ten."""
 _MOST_PIECES = 10**12  # of one order: a mistake in one line must not drown the others
-_BAD = frozenset(
-    {"on_time:10", "on_time:00", "in_full:10", "in_full:00", "delivered:detractor", "undelivered:detractor"}
-)
+# What counts as each, by counters of `reports.counts`: an order with one of them.
+ANSWERED: Final = ("delivered:answered", "undelivered:answered")
+UNHAPPY: Final = ("delivered:detractor", "undelivered:detractor")
+BAD: Final = ("on_time:10", "on_time:00", "in_full:10", "in_full:00", *UNHAPPY)
 
 
 class Sums(NamedTuple):
@@ -121,9 +122,9 @@ def _sums(facts: Facts, counts: Counts) -> Sums:
         orders=1,
         pieces=min(round(sum(line.ordered for line in facts.latest.lines)), _MOST_PIECES),
         asked=has("asked"),
-        answered=has("delivered:answered", "undelivered:answered"),
-        bad=has(*_BAD),
-        unhappy=has("delivered:detractor", "undelivered:detractor"),
+        answered=has(*ANSWERED),
+        bad=has(*BAD),
+        unhappy=has(*UNHAPPY),
         delivered=has("delivered"),
         dated=has(own + ":stated"),
         kept=has(own),
@@ -167,7 +168,8 @@ def before(period: Period) -> Period:
 
 
 def risk(sums: Sums) -> float:
-    """How many orders probably went badly for the customer: the share of bad ones among the answers, with five answers
-    more of which a half went badly, times the orders. So silence counts like one bad answer in ten.
+    """How many orders probably went badly for the customer: the share of bad ones among the answers times the orders.
+
+    Five answers are added to both, half an answer of them bad: silence counts like one bad answer in ten.
     """
     return sums.orders * (sums.bad + PRIOR_BAD) / (sums.answered + PRIOR_ANSWERS)

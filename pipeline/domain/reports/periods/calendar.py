@@ -1,6 +1,6 @@
-"""The weeks and months that a report is about, and the one before each."""
+"""The weeks and months that a report is about, the one before each, and when a day begins and ends."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
 from pipeline.domain.reports.periods.spans import WEEK, first_day
@@ -44,6 +44,16 @@ def period_of(unit: CalendarUnit, day: date) -> Period:
     if unit == "month":
         last = (first + timedelta(days=31)).replace(day=1) - _DAY
     return Period(unit, first, last)
+
+
+def begin_of(day: date) -> datetime:
+    """The first instant of a day, UTC."""
+    return datetime.combine(day, time.min, UTC)
+
+
+def end_of(day: date) -> datetime:
+    """The first instant after a day, UTC; of the last day of the calendar, its last instant."""
+    return datetime.max.replace(tzinfo=UTC) if day == date.max else begin_of(day + _DAY)
 
 
 def newest_complete(unit: CalendarUnit, today: date) -> Period:

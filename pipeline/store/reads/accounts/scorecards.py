@@ -1,12 +1,13 @@
 """The scorecard of an account over one period, and the links that open it."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
 from pipeline.domain.access.principal import SYSTEM, Principal
 from pipeline.domain.reports.accounts.sums import Period, Sums, parse_period
+from pipeline.domain.reports.periods.calendar import begin_of, end_of
 from pipeline.store.reads.accounts import sums
 from pipeline.store.reads.listing.search import names_of
 from pipeline.store.schema.alerting.cases import cases
@@ -85,8 +86,6 @@ def _cases(connection: Connection, account_id: str, period: Period) -> tuple[int
     columns: list[Any] = [func.count(), func.count(cases.c.closed_at)]
     query = select(*columns).where(cases.c.account_id == account_id)
     if period.first is not None and period.last is not None:
-        begin = datetime.combine(period.first, time.min, UTC)
-        end = datetime.combine(period.last + timedelta(days=1), time.min, UTC)
-        query = query.where(cases.c.opened_at >= begin, cases.c.opened_at < end)
+        query = query.where(cases.c.opened_at >= begin_of(period.first), cases.c.opened_at < end_of(period.last))
     raised, settled = connection.execute(query).one()
     return int(raised), int(settled)

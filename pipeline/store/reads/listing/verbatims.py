@@ -5,7 +5,7 @@ answers and says where it stopped; the next one goes on from there.
 """
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, tuple_
@@ -15,6 +15,7 @@ from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.scopes import ACCOUNT
 from pipeline.domain.answers.scores import DETRACTOR_UP_TO, PROMOTER_FROM
 from pipeline.domain.detection.segments import Segment
+from pipeline.domain.reports.periods.calendar import begin_of, end_of
 from pipeline.store.db.bulk import among
 from pipeline.store.orders.memberships import contains, visible
 from pipeline.store.people.vault import Vault
@@ -98,9 +99,9 @@ def page(
 def _received(wanted: VerbatimFilter, after: Position | None) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.first is not None:
-        found.append(answers.c.received_at >= datetime.combine(wanted.first, time.min, UTC))
-    if wanted.last is not None and wanted.last < date.max:
-        found.append(answers.c.received_at < datetime.combine(wanted.last + timedelta(days=1), time.min, UTC))
+        found.append(answers.c.received_at >= begin_of(wanted.first))
+    if wanted.last is not None:
+        found.append(answers.c.received_at < end_of(wanted.last))
     if after is not None:
         given = [literal(value, column.type) for value, column in zip(after, _KEY, strict=True)]
         found.append(tuple_(*_KEY) < tuple_(*given))

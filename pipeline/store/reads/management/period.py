@@ -1,7 +1,7 @@
 """Reads of the report: each costs what happened in the period, or what is open now, never the history."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.incidents.incident import Incident
+from pipeline.domain.reports.periods.calendar import begin_of, end_of
 from pipeline.store.cases.reads import seen
 from pipeline.store.db.bulk import among
 from pipeline.store.incidents.incidents import incident_of
@@ -50,7 +51,7 @@ def drawn_words(
     """
     if not principal.may(Permission.WORDS):
         return Drawn([], 0)
-    begin, end = _bounds(first, last)
+    begin, end = begin_of(first), end_of(last)
     keys = answers.c.source, answers.c.event_id
     query = select(*keys).where(HAS_COMMENT, answers.c.received_at >= begin, answers.c.received_at < end)
     if not principal.scope.is_everything:
@@ -75,7 +76,7 @@ def closed_in(connection: Connection, principal: Principal, first: date, last: d
     """The incidents that were resolved or closed in these days (UTC), the newest end first, and the cases closed in
     them by outcome, for those who may read cases.
     """
-    begin, end = _bounds(first, last)
+    begin, end = begin_of(first), end_of(last)
     ended = select(incidents).where(
         incidents.c.ended_at >= begin,
         incidents.c.ended_at < end,
@@ -90,9 +91,3 @@ def closed_in(connection: Connection, principal: Principal, first: date, last: d
     of_cases = seen(of_cases, connection, principal).group_by(cases.c.outcome)
     outcomes = [(outcome or "", int(n)) for outcome, n in connection.execute(of_cases)]
     return Closed(found, sorted(outcomes, key=lambda one: (-one[1], one[0])))
-
-
-def _bounds(first: date, last: date) -> tuple[datetime, datetime]:
-    """The instants at which these days begin and are over, UTC."""
-    begin, end = (datetime.combine(day, time.min, UTC) for day in (first, last + timedelta(days=1)))
-    return begin, end

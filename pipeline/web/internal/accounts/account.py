@@ -1,9 +1,9 @@
 """What the page of one account shows: its sums, its people by role, its months, and its cases."""
 
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
 from sqlalchemy import Connection
 
 from pipeline.domain.access.permissions import Permission
@@ -13,11 +13,8 @@ from pipeline.domain.reports.accounts import people
 from pipeline.domain.reports.accounts.people import RoleFigures
 from pipeline.domain.reports.accounts.sums import Period, Sums, risk
 from pipeline.domain.reports.cases import case_out
-from pipeline.domain.reports.figures import compared_of
 from pipeline.domain.reports.periods.spans import newest
-from pipeline.domain.reports.periods.trends import Point, trend
-from pipeline.domain.reports.ranking import axis_of, mark_of
-from pipeline.notifiers.wording import sentences
+from pipeline.domain.reports.periods.trends import trend
 from pipeline.store.cases import reads as cases
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.accounts import sums
@@ -27,34 +24,14 @@ from pipeline.store.reads.listing.search import FoundAccount, names_of
 from pipeline.store.reads.order_record import read_orders
 from pipeline.web.http.services import Services
 from pipeline.web.internal.accounts.addresses import behind
-from pipeline.web.internal.dashboard import panels
 from pipeline.web.internal.dashboard.panels import Cell
-from pipeline.web.internal.segments import charts
+from pipeline.web.internal.orders.behind import Behind
+from pipeline.web.internal.segments import views
 
 ORDERS = 200  # the newest, by whose questions and answers people are described
 _MONTHS = 13  # points of the chart
 _CASES = 20
 _PEOPLE = 100  # rows of the table of people
-
-
-class Line(NamedTuple):
-    """One month in the table behind the chart."""
-
-    label: str
-    orders: int
-    claimed: str
-    experienced: Cell
-    answers: int
-    bad: int
-    to_orders: str
-
-
-class Trend(NamedTuple):
-    """The chart of an account, for wide and for narrow screens, and the same as a table, the newest month first."""
-
-    wide: Markup
-    narrow: Markup
-    lines: list[Line]
 
 
 def values(
@@ -70,6 +47,7 @@ def values(
     persons = people.people_of(known)
     roles = people.by_role(persons, services.settings.influence_weights)
     may_cases = viewer.may(Permission.CASES)
+    chart, months = _months(connection, viewer, account_id, today) if whole else (None, [])
     return {
         "account": _named(connection, viewer, account_id),
         "period": period,
@@ -83,7 +61,8 @@ def values(
         "score": people.weighted_score(roles),
         "people": persons[:_PEOPLE] if viewer.may(Permission.ORDERS) else [],
         "silent": sum(person.status == "silent" for person in persons),
-        "trend": _trend(connection, viewer, account_id, today) if whole else None,
+        "trend": chart,
+        "months": months,
         "cases": [case_out(case) for case in cases.of_account(connection, viewer, account_id, _CASES)]
         if may_cases
         else None,
@@ -125,33 +104,18 @@ class _Role(NamedTuple):
         return cls(role.role.replace("_", " "), *numbers, score, n, f"{role.weight:g}")
 
 
-def _trend(connection: Connection, viewer: Principal, account_id: str, today: date) -> Trend | None:
-    """The newest months of the account; None without a claim in them."""
+def _months(
+    connection: Connection, viewer: Principal, account_id: str, today: date
+) -> tuple[views.Trend | None, list[Sums]]:
+    """The chart of the newest months, from the first with a claim on, and the sums of each, the newest month first."""
     days = newest("month", today.toordinal(), _MONTHS)
     found = sums.months(connection, viewer, account_id, days)
     points = trend({day: one.counts() for day, one in found.items()}, days)
-    begun = next((index for index, point in enumerate(points) if point.claimed is not None), None)
-    if begun is None:
-        return None
-    points = points[begun:]
-    marks = [mark_of(point.compared.experienced if point.compared else None, point.claimed) for point in points]
-    axis = axis_of(marks, 0.1, (0.0, 1.0))
-    shown = tuple(charts.Shown(charts.month_label(point.day), *mark) for point, mark in zip(points, marks, strict=True))
-    title = f"On time by month, claimed and experienced, {len(points)} months. The table below has every value."
-    lines = [_line(viewer, account_id, point, found.get(point.day, Sums())) for point in points][::-1]
-    return Trend(
-        charts.chart(shown, axis, (), title, narrow=False), charts.chart(shown, axis, (), title, narrow=True), lines
-    )
+    begun = next((index for index, point in enumerate(points) if point.claimed is not None), len(points))
+    shown = points[begun:]
+    chart = views.trend(shown, "month", (), partial(_orders_of_days, viewer, account_id))
+    return chart, [found.get(point.day, Sums()) for point in shown][::-1]
 
 
-def _line(viewer: Principal, account_id: str, point: Point, found: Sums) -> Line:
-    compared = compared_of(found.counts())
-    return Line(
-        charts.month_label(point.day),
-        found.orders,
-        "–" if point.claimed is None else sentences.percent(point.claimed),
-        panels.experienced(compared),
-        found.answered,
-        found.bad,
-        behind(viewer, account_id, Period("month", point.day)).all(),
-    )
+def _orders_of_days(viewer: Principal, account_id: str, first: date, last: date) -> str:
+    return Behind(OrderFilter(account=account_id, first=first, last=last), viewer.may(Permission.ORDERS)).all()

@@ -1,6 +1,5 @@
 """Where accounts and the orders behind their figures are shown."""
 
-from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.domain.access.permissions import Permission
@@ -8,10 +7,6 @@ from pipeline.domain.access.principal import Principal
 from pipeline.domain.reports.accounts.sums import Period
 from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.web.internal.orders.behind import Behind
-
-ANSWERED: Final = ("delivered:answered", "undelivered:answered")
-BAD: Final = ("on_time:10", "on_time:00", "in_full:10", "in_full:00", "delivered:detractor", "undelivered:detractor")
-UNHAPPY: Final = ("delivered:detractor", "undelivered:detractor")
 
 
 def account_address(account_id: str, period: Period | None = None) -> str:

@@ -9,6 +9,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.events.spelling import normal
+from pipeline.domain.reports.accounts import sums
 from pipeline.store.db.engine import reading
 from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.accounts.sums import accounts_in
@@ -30,9 +31,9 @@ _environment.globals |= {
     "account_address": addresses.account_address,
     "behind": addresses.behind,
     "scorecard_address": scorecard.address,
-    "ANSWERED": addresses.ANSWERED,
-    "BAD": addresses.BAD,
-    "UNHAPPY": addresses.UNHAPPY,
+    "ANSWERED": sums.ANSWERED,
+    "BAD": sums.BAD,
+    "UNHAPPY": sums.UNHAPPY,
 }
 
 

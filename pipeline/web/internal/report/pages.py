@@ -18,7 +18,6 @@ from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.accounts.addresses import account_address
-from pipeline.web.internal.areas import areas_of
 from pipeline.web.internal.filters import LONGEST, default_level, explain, levels, parse_day, parse_filter, reject
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.internal.report import contents
@@ -64,7 +63,6 @@ def routes(services: Services) -> list[Any]:
             units=[(name, address(newest_complete(name, today), level, setup)) for name in UNITS],
             earlier=address(period.before, level, setup) if period.first > date.min else "",
             later=address(period.after, level, setup) if period.last < today else "",
-            paths={area.path for area in areas_of(viewer)},
         )
         return html(page)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
+from pipeline.domain.detection.alert_ids import series_of
 from pipeline.domain.events.incidents import Rate
 from pipeline.domain.incidents.incident import Incident
 from pipeline.domain.incidents.triage import NEEDS, need_of
@@ -54,9 +55,8 @@ _environment.filters |= {"range": _range, "signal": sentences.signal_name}
 
 def _echo(alert_id: str) -> str:
     """An alert by its id, in words: "depot Lyon: on time"."""
-    signal, _, rest = alert_id.partition("/")
-    dimension, _, value = rest.rpartition("/")[0].partition("/")
-    return f"{sentences.segment_name(dimension, value)}: {sentences.signal_name(signal)}"
+    series = series_of(alert_id)
+    return f"{sentences.segment_name(series.dimension, series.value)}: {sentences.signal_name(series.signal)}"
 
 
 _environment.filters["echo"] = _echo

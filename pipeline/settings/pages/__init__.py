@@ -1,0 +1,1 @@
+"""What the pages of accounts show, and when the report is sent."""
