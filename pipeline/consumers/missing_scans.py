@@ -1,15 +1,19 @@
 """What happens when no delivery scan arrives: once the promise has passed, the customer is asked."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.consumers import asking, comparing
 from pipeline.domain.asking.eligibility import Reason
 from pipeline.domain.orders.endings import ending_of
+from pipeline.domain.orders.facts import Facts
 from pipeline.domain.orders.order import Order
 from pipeline.store.orders.timers import Timer
 from pipeline.store.unit_of_work import UnitOfWork
 
 MISSING_SCAN = "missing_scan"
+# An order that is first reported long after its promise would be asked about at once. What its source says next, in a
+# request of its own, may be that it was delivered, returned or cancelled.
+_SETTLES_WITHIN = timedelta(seconds=3)
 
 
 def watch_for_scan(order: Order, work: UnitOfWork) -> None:
@@ -27,8 +31,13 @@ def watch_for_scan(order: Order, work: UnitOfWork) -> None:
     if ending is not None or order.dialogue.claim.delivered_at is not None:
         work.timers.cancel(MISSING_SCAN, order.order_id, "")
     elif not order.dialogue.probed:
-        due_at = facts.first_promise + work.setup.policy.probe_after
-        work.timers.set(MISSING_SCAN, order.order_id, "", due_at)
+        work.timers.set(MISSING_SCAN, order.order_id, "", _due_at(facts, facts.first_promise, work))
+
+
+def _due_at(facts: Facts, first_promise: datetime, work: UnitOfWork) -> datetime:
+    due_at = first_promise + work.setup.policy.probe_after
+    received = [revision.received_at for revision in facts.revisions if revision.received_at is not None]
+    return due_at if facts.historic or not received else max(due_at, min(received) + _SETTLES_WITHIN)
 
 
 def handle_missing_scan(timer: Timer, work: UnitOfWork, now: datetime) -> None:

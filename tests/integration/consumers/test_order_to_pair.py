@@ -1,6 +1,7 @@
 """The path of an order: delivered, asked about, answered, compared, counted."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +16,7 @@ from pipeline.store.schema.answers import answers
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.orders import claims, timers
 from pipeline.store.schema.people import opt_outs
-from tests.support.builders import answered, asked, at, completed, contact, repromised, scanned
+from tests.support.builders import answered, asked, at, cancelled, completed, contact, repromised, scanned
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import ingest
 from tests.support.stored import HISTORIC, published, rows
@@ -90,10 +91,19 @@ def test_an_order_that_is_never_closed_is_asked_about_nevertheless(runtime: Embe
     )
 
 
-def test_an_order_received_long_after_its_promise_is_asked_about_at_once(runtime: EmbeddedRunner) -> None:
+def test_an_order_received_long_after_its_promise_is_asked_about_within_seconds(runtime: EmbeddedRunner) -> None:
     ingest(runtime, completed(), received_at=at(days=10))
     runtime.tick(at(days=10, hours=1))
-    assert rows(runtime, asks)[0]["decided_at"] == at(days=10)
+    assert rows(runtime, asks)[0]["decided_at"] - at(days=10) == timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("end", [scanned(time=at(hours=9), status="returned"), cancelled(time=at(hours=9))])
+def test_what_its_source_says_in_the_next_request_comes_in_time(runtime: EmbeddedRunner, end: bytes) -> None:
+    ingest(runtime, completed(), received_at=at(days=10))
+    runtime.tick(at(days=10))
+    ingest(runtime, end, received_at=at(days=10) + timedelta(seconds=1))
+    runtime.tick(at(days=12))
+    assert [ask for ask in rows(runtime, asks) if ask["state"] != "not_asked"] == []
 
 
 def test_a_timer_survives_a_restart_and_a_tick_fires_it(start: Callable[..., EmbeddedRunner]) -> None:
