@@ -8,8 +8,11 @@ import msgspec
 from sqlalchemy import Engine, func, select
 
 from pipeline.domain.detection.segments import Series
+from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
+from pipeline.domain.orders.order import Order
 from pipeline.domain.reports.accounts.sums import LENGTHS, Sums, period_of, place_of, risk
+from pipeline.domain.reports.counts import contribution
 from pipeline.domain.reports.periods.spans import SPANS, first_day
 from pipeline.domain.setup import Setup
 from pipeline.store.db.engine import reading
@@ -24,7 +27,20 @@ _A_DAY = 3  # pairs of one account in a segment
 
 def violated_invariants(engine: Engine, setup: Setup) -> list[str]:
     """The violated invariants: figures equal those of the orders, and evidence equals the fold of its pairs."""
-    return [*_figures(engine), *_accounts(engine), *_evidence(engine, setup)]
+    return [*_orders(engine), *_figures(engine), *_accounts(engine), *_evidence(engine, setup)]
+
+
+def _orders(engine: Engine) -> list[str]:
+    """An order counts as its record says, whichever of its events changed that, and in whatever batches they came."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(orders.c.order_id, orders.c.facts, orders.c.dialogue, orders.c.counted)).all()
+    wrong = []
+    for order_id, facts, dialogue, counted in rows:
+        record = Order(order_id, msgspec.json.decode(facts, type=Facts), msgspec.json.decode(dialogue, type=Dialogue))
+        counts = msgspec.json.decode(counted).get("counts", {})
+        if counts != contribution(record):
+            wrong.append(f"{order_id} counts as {counts}, and by its record as {contribution(record)}")
+    return wrong
 
 
 def _figures(engine: Engine) -> list[str]:

@@ -38,6 +38,8 @@ class ActKind(StrEnum):
     EXPORTED = "exported"
     SCORECARD_SHARED = "scorecard_shared"
     SCORECARD_REVOKED = "scorecard_revoked"
+    TALK_PLANNED = "talk_planned"
+    TALK_CALLED_OFF = "talk_called_off"
 
 
 class Act(Struct, frozen=True):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from pipeline.domain.detection.segments import TOTAL, Level, Segment, segments_of
 from pipeline.domain.detection.spread import SegmentSums
+from pipeline.domain.orders.cancellations import cancelled_of
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import Facts, contact_of
@@ -84,6 +85,7 @@ def _size(order: Order) -> tuple[object, ...]:
         len(facts.promises),
         len(facts.cancellations),
         ending_of(facts) if dialogue.claim.delivered_at is None else None,
+        cancelled_of(facts).late,  # also after a scan: what was called off had left
         len(dialogue.asks),
         len(dialogue.due),
         len(dialogue.refusals),

@@ -134,6 +134,17 @@ scorecard_links = Table(
     Index("scorecard_links_by_account", "account_id", "created_at"),
 )
 
+# Days of talks with customers (store.orders.talks); a past one is a talk that was held.
+talks = Table(
+    "talks",
+    metadata,
+    Column("account_id", String(200), nullable=False),
+    Column("day", Integer, nullable=False),  # ordinal
+    Column("planned_by", String(100), nullable=False),
+    Column("planned_at", Utc, nullable=False),
+    PrimaryKeyConstraint("account_id", "day"),
+)
+
 # The list of orders (domain.reports.order_list): one short row for each order, written with it.
 order_list = Table(
     "order_list",

@@ -28,6 +28,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal import health
 from pipeline.web.internal.accounts import pages as account_pages
 from pipeline.web.internal.accounts import scorecard as scorecard_pages
+from pipeline.web.internal.accounts import talks
 from pipeline.web.internal.acts import acts
 from pipeline.web.internal.api import accounts as account_api
 from pipeline.web.internal.api import corrections, read
@@ -73,6 +74,7 @@ INTERNAL: tuple[Routes, ...] = (
     segment_pages.routes,  # GET /segments, /segment
     account_pages.routes,  # GET /accounts, /accounts/one
     scorecard_pages.routes,  # GET /accounts/scorecard, POST /accounts/scorecard/links, /accounts/scorecard/revoke
+    talks.routes,  # POST /accounts/talks, /accounts/talks/off
     account_api.routes,  # GET /v1/accounts
     verbatim_pages.routes,  # GET /verbatims
     verbatim_api.routes,  # GET /v1/verbatims

@@ -46,6 +46,14 @@ def test_the_customer_is_not_asked_whether_an_ended_order_is_here(
     assert ("risk:unreachable" in figures(runtime)) is (reason != "cancelled")
 
 
+def test_goods_that_leave_after_a_part_was_called_off_give_a_motive(runtime: EmbeddedRunner) -> None:
+    lines = [{"sku": "A", "ordered": 10}, {"sku": "B", "ordered": 5}]
+    ingest(runtime, completed(lines=lines), cancelled(time=at(hours=1), lines=[{"sku": "A"}]))
+    assert "risk" not in figures(runtime)
+    ingest(runtime, scanned(time=at(hours=2), status="dispatched"))
+    assert figures(runtime)["risk"] == 1
+
+
 def test_an_order_of_no_pieces_is_not_asked_about(runtime: EmbeddedRunner) -> None:
     ingest(runtime, completed(lines=[{"sku": "A", "ordered": 0}]))
     runtime.tick(at(days=30))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.store.schema.answers import answers
 from pipeline.store.schema.orders import orders, rollups
 from tests.support.dump import dump
 from tests.support.facts import without_places
+from tests.support.invariants import violated_invariants
 from tests.support.running.embedded import embedded
 from tests.support.stored import opened
 from tests.support.streams import (
@@ -112,6 +114,20 @@ def test_shuffled_events_give_the_same_facts_claims_answers_and_figures(
     expected = essence(databases[engine], events)
     assert expected["answers"]
     assert essence(databases[engine], shuffled) == expected
+
+
+@few
+@given(seed=SEEDS)
+def test_an_order_counts_as_its_record_says_whichever_event_comes_last(
+    databases: dict[str, Databases], seed: int
+) -> None:
+    raws = [event.raw for event in stream(seed, orders=12)]
+    Random(seed).shuffle(raws)
+    with installation(databases["sqlite"], batch=1) as start:
+        runtime = start()
+        for n, raw in enumerate(raws):
+            ingest_stream(runtime, [ReceivedEvent(AFTER_ALL + timedelta(seconds=n), raw)], until=None)
+        assert violated_invariants(runtime.engine, runtime.setup) == []
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])

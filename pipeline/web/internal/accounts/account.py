@@ -17,7 +17,7 @@ from pipeline.domain.reports.periods.spans import newest
 from pipeline.domain.reports.periods.trends import trend
 from pipeline.store.cases import reads as cases
 from pipeline.store.journal.state import clock_of
-from pipeline.store.reads.accounts import sums
+from pipeline.store.reads.accounts import sums, talks
 from pipeline.store.reads.listing import order_list
 from pipeline.store.reads.listing.order_list import OrderFilter
 from pipeline.store.reads.listing.search import FoundAccount, names_of
@@ -46,7 +46,7 @@ def values(
     found, today = row.sums if row is not None else Sums(), clock_of(connection).date()
     persons = people.people_of(known)
     roles = people.by_role(persons, services.settings.influence_weights)
-    may_cases = viewer.may(Permission.CASES)
+    may_cases, held = viewer.may(Permission.CASES), talks.of_account(connection, account_id, today)
     chart, months = _months(connection, viewer, account_id, today) if whole else (None, [])
     return {
         "account": _named(connection, viewer, account_id),
@@ -66,7 +66,14 @@ def values(
         "cases": [case_out(case) for case in cases.of_account(connection, viewer, account_id, _CASES)]
         if may_cases
         else None,
+        "talks": held,
+        "since_talk": None if held.last is None else _since(viewer, account_id, held.last),
     }
+
+
+def _since(viewer: Principal, account_id: str, day: date) -> Behind:
+    """The addresses of the orders that were completed since a talk."""
+    return Behind(OrderFilter(account=account_id, first=day), viewer.may(Permission.ORDERS))
 
 
 def _named(connection: Connection, viewer: Principal, account_id: str) -> FoundAccount:

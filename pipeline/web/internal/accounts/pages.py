@@ -15,8 +15,10 @@ from pipeline.store.journal.state import clock_of
 from pipeline.store.reads.accounts.sums import accounts_in
 from pipeline.store.reads.version import version_of
 from pipeline.web.auth.access import needs, principal_of
+from pipeline.web.auth.guard import csrf_of
 from pipeline.web.http.services import Services
 from pipeline.web.internal.accounts import account, account_list, addresses, scorecard
+from pipeline.web.internal.accounts.talks import AHEAD
 from pipeline.web.internal.filters import LONGEST, explain
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.internal.words import why_not
@@ -94,6 +96,8 @@ def routes(services: Services) -> list[Any]:
             version=version,
             today=today,
             periods=account_list.choices(today, months=True),
+            csrf=csrf_of(request),
+            latest_talk=today + AHEAD,
             **values,
         )
         return html(shown)

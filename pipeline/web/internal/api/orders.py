@@ -11,6 +11,7 @@ from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.store.db.engine import reading
 from pipeline.store.reads.listing import order_list
+from pipeline.store.reads.listing.order_list import OrderFilter, Position
 from pipeline.web.auth.access import needs, principal_of
 from pipeline.web.http.openapi import problems
 from pipeline.web.http.services import Services
@@ -87,7 +88,7 @@ def routes(services: Services) -> list[Router]:
         "/orders",
         opt=_NEEDS,
         sync_to_thread=True,
-        summary="Orders by filters, page by page; with `id` one order",
+        summary="Orders by filters, page by page; with `id` that order, whatever the filters",
         responses=problems(404),
     )
     def list_orders(
@@ -107,19 +108,20 @@ def routes(services: Services) -> list[Router]:
         after: After = None,
     ) -> OrderPage | OrderView:
         viewer = principal_of(request)
-        if order_id:
-            return _order(services, viewer, order_id)
         given = Given(
             verdict, reason, segment or (), account, first, last, code or (), counted or (), words, modified_since
         )
-        return _page(services, viewer, given, limit, after)
+        wanted = list_filter.parse(viewer, given)
+        position = list_filter.parse_position(after, wanted)
+        return _order(services, viewer, order_id) if order_id else _page(services, viewer, wanted, limit, position)
 
     return [Router("/v1", route_handlers=[get_order, list_orders], tags=["orders"])]
 
 
-def _page(services: Services, viewer: Principal, given: Given, limit: int, after: str | None) -> OrderPage:
-    wanted = list_filter.parse(viewer, given)
-    position, vault = list_filter.parse_position(after, wanted), services.store.vault
+def _page(
+    services: Services, viewer: Principal, wanted: OrderFilter, limit: int, position: Position | None
+) -> OrderPage:
+    vault = services.store.vault
     with reading(services.store.engine) as connection:
         found = order_list.page(connection, viewer, vault, wanted, limit + 1, position)
         rows = rows_of(connection, viewer, vault, found[:limit])

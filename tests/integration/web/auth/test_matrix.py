@@ -138,6 +138,8 @@ INTERNAL = {
     ),
     ("POST", "/accounts/scorecard/links"): Line(Permission.SHARE, fields={"account": "A-1"}),
     ("POST", "/accounts/scorecard/revoke"): Line(Permission.SHARE, fields={"account": "A-1", "key": "none"}),
+    ("POST", "/accounts/talks"): Line(Permission.SETTLE, fields={"account": "A-1", "day": "2026-03-20"}),
+    ("POST", "/accounts/talks/off"): Line(Permission.SETTLE, fields={"account": "A-1", "day": "2026-03-20"}),
     ("GET", "/v1/accounts"): Line(
         Permission.FIGURES, ("/v1/accounts", "/v1/accounts?account=A-SECRET&period=all", "/v1/accounts?period=all")
     ),

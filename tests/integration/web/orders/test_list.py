@@ -149,6 +149,8 @@ def test_the_api_pages_through_all_orders_and_follows_changes(
         ("after=,2026-03-02T09:00:00,SO-1", "after"),
         ("to=2026-03-09&after=,2026-03-02T09:00:00%2B00:00,SO-1", "after"),
         ("words=%21%21", "words"),
+        ("id=SO-1&code=x", "code"),
+        ("id=SO-1&after=nonsense", "after"),
     ],
 )
 def test_a_wrong_parameter_is_named(site: tuple[TestClient[Any], EmbeddedRunner], query: str, field: str) -> None:
