@@ -1,7 +1,7 @@
 """Joins carriers' events, which know a tracking number and no order, with the orders that have this number.
 
 Such an event is kept for a time: its order may come later, and another order may share the number. If no order has
-come by then, the event is a dead letter.
+come by then, the event is a dead letter. A number of very many orders is a placeholder and joins nothing.
 """
 
 from datetime import datetime
@@ -11,7 +11,15 @@ from pipeline.domain.events.contract import DeliveryUpdated, Event
 from pipeline.domain.events.tracking import normal_number, numbers_in
 from pipeline.domain.orders.facts import Facts, NumberUse
 from pipeline.domain.orders.order import Order
-from pipeline.domain.orders.parcels import WAIT_FOR_ORDER, counts, numbers_of
+from pipeline.domain.orders.parcels import (
+    MOST_WAITING,
+    TOO_COMMON,
+    TOO_MANY,
+    UNCLAIMED,
+    WAIT_FOR_ORDER,
+    counts,
+    numbers_of,
+)
 from pipeline.store.orders.timers import Timer
 from pipeline.store.orders.tracking import TRACKED_EVENT
 from pipeline.store.unit_of_work import UnitOfWork
@@ -22,9 +30,15 @@ def orders_of(event: Event, work: UnitOfWork) -> list[Order]:
     if event.data.order_id is not None:
         return [work.orders.get(event.data.order_id)]
     number = normal_number(event.data.tracking_number)
-    work.tracking.keep(number, event)
-    _set_timer(number, work)
-    return [work.orders.get(order_id) for order_id in sorted(work.tracking.orders_of(number))]
+    order_ids = sorted(work.tracking.orders_of(number))
+    if work.tracking.is_common(number):
+        work.unclaimed.append((event, TOO_COMMON))
+    elif len(work.tracking.events_of(number)) < MOST_WAITING:
+        work.tracking.keep(number, event)
+        _set_timer(number, work)
+    elif not order_ids:
+        work.unclaimed.append((event, TOO_MANY))
+    return [work.orders.get(order_id) for order_id in order_ids]
 
 
 def register_numbers(order: Order, event: Event, work: UnitOfWork, now: datetime) -> None:
@@ -35,9 +49,11 @@ def register_numbers(order: Order, event: Event, work: UnitOfWork, now: datetime
     known = numbers_of(order.facts)
     for number in sorted(numbers_in(event.data)):
         others = dict(work.tracking.orders_of(number))
-        if others.pop(order.order_id, None) == known[number]:
+        if work.tracking.is_common(number) or others.pop(order.order_id, None) == known[number]:
             continue
         work.tracking.register(number, order.order_id, known[number])
+        if work.tracking.is_common(number):
+            continue
         for other_id, since in sorted(others.items()):
             order.facts.apply_number_use(NumberUse(number, other_id, since))
             other = work.orders.get(other_id)
@@ -62,8 +78,10 @@ def handle_tracked_event(timer: Timer, work: UnitOfWork, now: datetime) -> None:
     for event in list(work.tracking.events_of(number)):
         if event.received_at + WAIT_FOR_ORDER <= timer.due_at:
             work.tracking.drop(number, event)
-            if not _has_order(number, event, work):
-                work.unclaimed.append(event)
+            if work.tracking.is_common(number):
+                work.unclaimed.append((event, TOO_COMMON))
+            elif not _has_order(number, event, work):
+                work.unclaimed.append((event, UNCLAIMED))
     _set_timer(number, work)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Table
 
 from pipeline.domain.events.cloudevents import envelope
-from pipeline.domain.events.contract import OWN_SOURCE, Event, FeedbackCorrected, key_of
+from pipeline.domain.events.contract import OWN_SOURCE, BadEvent, Event, FeedbackCorrected, key_of
 from pipeline.domain.events.incidents import IncidentChanged
 from pipeline.domain.setup import Setup
 from pipeline.store.acts import corrections
@@ -42,8 +42,8 @@ class UnitOfWork:
         self.timers = timers
         self.tracking = TrackingStore(connection)
         self.sources = SourceStore(connection)
-        self.unclaimed: list[Event] = []
-        """Events of a tracking number that no order has claimed in time: they become dead letters."""
+        self.unclaimed: list[tuple[Event, BadEvent]] = []
+        """Events whose tracking number leads to no order, and why: they become dead letters."""
         self._journal = journal
         self._emitted: deque[Event] = deque()
         self._entries: list[Entry] = []

@@ -192,6 +192,7 @@ class ClusterRunner:
         stored = [(events[n].place, one) for n, one in batch.sealed.items() if n in events]
         intake.save_personal_data(connection, stored)
         work.flush()
+        self._store_unclaimed(connection, work)
         state.advance(connection, CLOCK, max(received))
 
     def _process_evidence(self, connection: Connection, batch: _CheckedBatch, events: _Events) -> None:
@@ -238,12 +239,15 @@ class ClusterRunner:
                     work.timers.earliest = timer.due_at
                     TIMERS[timer.kind](timer, work, timer.due_at)
                 work.flush()
-                outbox.add_dead_letters(connection, store_unclaimed(connection, self._store.vault, work))
+                self._store_unclaimed(connection, work)
             sources.note_running(connection, now)  # behind all other locks but the clock's, as in a batch
             if fired:
                 state.advance(connection, CLOCK, fired[-1].due_at)
         count_timers(Counter(timer.kind for timer in fired))
         return len(fired)
+
+    def _store_unclaimed(self, connection: Connection, work: UnitOfWork) -> None:
+        outbox.add_dead_letters(connection, store_unclaimed(connection, self._store.vault, work))
 
     def _hold_levels(self, connection: Connection) -> None:
         self._setup = self._setup.with_changes(level_changes.hold(connection))

@@ -13,7 +13,6 @@ from pipeline.domain.asking.eligibility import address
 from pipeline.domain.events.contract import BadEvent, Event, OrderCompleted
 from pipeline.domain.events.tracking import numbers_in
 from pipeline.domain.orders.facts import Revision
-from pipeline.domain.orders.parcels import UNCLAIMED
 from pipeline.store.journal import dead_letters
 from pipeline.store.journal.journal import find
 from pipeline.store.people.contact_opt_outs import ContactKey
@@ -76,15 +75,13 @@ def orders_of(event: Event, work: UnitOfWork) -> set[str]:
 
 
 def store_unclaimed(connection: Connection, vault: Vault, work: UnitOfWork) -> list[int]:
-    """Store the dead letters of events whose tracking number no order has. Returns their sequence numbers."""
+    """Store the dead letters of events whose tracking number leads to no order. Returns their sequence numbers."""
     rows, seqs = [], []
-    for event in work.unclaimed:
+    for event, bad in work.unclaimed:
         stored = find(connection, event.source, event.id)
         if stored is not None:
             seqs.append(stored.seq)
-            rows.append(
-                dead_letter_of_journal(vault, stored.seq, stored.payload.encode(), UNCLAIMED, stored.received_at)
-            )
+            rows.append(dead_letter_of_journal(vault, stored.seq, stored.payload.encode(), bad, stored.received_at))
     dead_letters.store(connection, rows)
     metrics.DEAD.inc(len(rows))
     return seqs

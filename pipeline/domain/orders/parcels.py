@@ -16,6 +16,15 @@ WAIT_FOR_ORDER = timedelta(days=14)
 """How long an event that knows only a tracking number may precede the order."""
 UNCLAIMED = BadEvent(f"no order has this tracking number, {WAIT_FOR_ORDER.days} days later", "data.tracking_number")
 """Why such an event is a dead letter afterwards."""
+NO_ORDER = BadEvent("leads to no order: the dead letter in the database says why", "data.tracking_number")
+"""What the topic of dead letters says of any event whose number leads to no order."""
+MOST_ORDERS = 100
+"""How many orders may have one tracking number. More have a placeholder, which says nothing about any of them."""
+MOST_WAITING = 200
+"""How many events may wait for the orders of one tracking number."""
+TOO_COMMON = BadEvent(f"more than {MOST_ORDERS} orders have this tracking number", "data.tracking_number")
+TOO_MANY = BadEvent(f"{MOST_WAITING} events with this tracking number wait for an order", "data.tracking_number")
+"""Why an event is a dead letter at once: its number identifies no parcel."""
 REUSED_AFTER = timedelta(days=60)
 """So long after the delivery, an event that knows only the tracking number is about another parcel."""
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from pipeline.domain.events.contract import KINDS, Event
+from pipeline.domain.orders.parcels import MOST_ORDERS
 from pipeline.store.db.bulk import Row, among, insert, remove, upsert
 from pipeline.store.schema.tracking import tracked_events, tracking_numbers
 
@@ -54,9 +55,13 @@ class TrackingStore:
             self._events[row.number].append(_event(row))
 
     def orders_of(self, number: str) -> Mapping[str, datetime]:
-        """The orders that have this number, each with the time of the first event that says so."""
+        """The orders of this number, each with the time of the first event that says so; none if it is common."""
+        return {} if self.is_common(number) else self._orders[number]
+
+    def is_common(self, number: str) -> bool:
+        """Whether too many orders have this number: it identifies no parcel."""
         self.load([number])
-        return self._orders[number]
+        return len(self._orders[number]) > MOST_ORDERS
 
     def register(self, number: str, order_id: str, since: datetime) -> None:
         """Note that an order has this number."""

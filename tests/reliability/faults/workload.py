@@ -65,6 +65,7 @@ def workload(events: int, seed: int = 7, now: datetime | None = None) -> list[It
     while len(items) < events:
         for one in stream(f"{seed}:{block}", orders=_BLOCK):
             raw = one.raw.replace(b'"SO-', b'"SO-%d-' % block).replace(b'"A-', b'"A-%d-' % block)
+            raw = raw.replace(b'"1Z ', b'"1Z %d-' % block)
             items.append(_item(rng, raw, one.received_at))
         block += 1
     return items

@@ -18,7 +18,7 @@ from pipeline.domain.detection.segments import Level, segments_counted
 from pipeline.domain.events.contract import EVIDENCE as EVIDENCE_EVENTS
 from pipeline.domain.events.contract import KINDS, BadEvent
 from pipeline.domain.events.tracking import normal_number
-from pipeline.domain.orders.parcels import UNCLAIMED
+from pipeline.domain.orders.parcels import NO_ORDER
 from pipeline.store.journal.outbox import PendingEvent
 
 _SEQ, _AT = "seq", "received-at"
@@ -66,12 +66,12 @@ def records_of(
 
 
 def _unclaimed(event: PendingEvent, prefix: str, key: str) -> OutgoingRecord:
-    """The dead letter of an event whose tracking number no order has; `seq` replaces partition and offset."""
+    """The dead letter of an event whose tracking number leads to no order; `seq` replaces partition and offset."""
     headers = {
         "topic": prefix + KINDS[event.type].topic,
         _SEQ: str(event.seq),
-        "reason": UNCLAIMED.reason,
-        "field": UNCLAIMED.field,
+        "reason": NO_ORDER.reason,
+        "field": NO_ORDER.field,
     }
     encoded = [(name, text.encode()) for name, text in headers.items()]
     return OutgoingRecord(prefix + DEAD_LETTERS, key.encode(), event.payload.encode(), encoded)

@@ -12,7 +12,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.journal import dead_letters
 from pipeline.store.schema.orders import claims, orders, timers
-from pipeline.store.schema.tracking import tracked_events
+from pipeline.store.schema.tracking import tracked_events, tracking_numbers
 from tests.support.builders import at, completed, contact, retracted, scanned, tracked
 from tests.support.modes import EVERYWHERE
 from tests.support.running.embedded import ingest
@@ -84,6 +84,43 @@ def test_one_number_may_serve_several_orders_also_one_that_comes_later(runtime: 
     assert delivered(runtime) == {"SO-1": at(hours=2), "SO-2": at(hours=2), "SO-3": at(hours=2)}
     ingest(runtime, tracked("1Z999", at(days=2), "returned"))
     assert set(delivered(runtime).values()) == {None}
+
+
+def test_a_number_of_very_many_orders_is_a_placeholder_and_joins_nothing(
+    runtime: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store.orders.tracking.MOST_ORDERS", 2)
+    ingest(runtime, order("SO-1"), order("SO-2"), order("SO-3"), order("SO-4"))
+    own = scanned("SO-4", at(hours=3), "delivered", shipment_id="P1", tracking_number="1Z999")
+    ingest(runtime, own, tracked("1Z999", at(hours=4)))
+    assert delivered(runtime) == {"SO-1": None, "SO-2": None, "SO-3": None, "SO-4": at(hours=3)}
+    assert [(letter["field"], letter["reason"]) for letter in rows(runtime, dead_letters)] == [
+        ("data.tracking_number", "more than 100 orders have this tracking number")
+    ]
+    assert len(rows(runtime, tracking_numbers)) == 3, "one more than it may have: no more are noted"
+    assert rows(runtime, tracked_events) == []
+
+
+def test_what_waits_for_a_number_is_a_dead_letter_in_time_if_too_many_orders_have_it(
+    runtime: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store.orders.tracking.MOST_ORDERS", 1)
+    ingest(runtime, tracked("1Z999", at(hours=2)), order("SO-1"), order("SO-2"))
+    assert delivered(runtime) == {"SO-1": at(hours=2), "SO-2": None}
+    runtime.tick(at(days=20))
+    assert ["more than" in letter["reason"] for letter in rows(runtime, dead_letters)] == [True]
+
+
+def test_not_everything_waits_for_a_number_that_no_order_has(
+    runtime: EmbeddedRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.consumers.tracking.MOST_WAITING", 2)
+    ingest(runtime, *(tracked("n/a", at(hours=n), "dispatched") for n in range(4)))
+    assert len(rows(runtime, tracked_events)) == 2
+    assert {letter["reason"] for letter in rows(runtime, dead_letters)} == {
+        "200 events with this tracking number wait for an order"
+    }
+    assert len(rows(runtime, dead_letters)) == 2
 
 
 def test_a_number_that_is_used_again_leaves_the_earlier_order_alone(runtime: EmbeddedRunner) -> None:
