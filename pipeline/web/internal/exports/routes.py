@@ -43,7 +43,7 @@ Last = Annotated[str | None, QueryParameter(name="to")]
 
 def routes(services: Services) -> list[Any]:
     """`GET /export/orders`, `/export/segments`, `/export/accounts`, `/export/verbatims`, `/export/alerts`,
-    `/export/incidents`, `/export/cases` and `/export/acts`.
+    `/export/incidents`, `/export/cases`, `/export/inbox`, `/export/users` and `/export/acts`.
     """
 
     @get("/export/orders", **_of(Permission.ORDERS))
@@ -107,6 +107,15 @@ def routes(services: Services) -> list[Any]:
         viewer = principal_of(request)
         return _file(services, request, form, "cases", "", lambda one: tables.all_cases(one, viewer))
 
+    @get("/export/inbox", **_of(Permission.WORDS))
+    def inbox_file(request: _Request, form: Format = "csv") -> Stream:
+        viewer, store = principal_of(request), services.store
+        return _file(services, request, form, "inbox", "", lambda one: tables.waiting_replies(one, viewer, store))
+
+    @get("/export/users", **_of(Permission.USERS))
+    def users_file(request: _Request, form: Format = "csv") -> Stream:
+        return _file(services, request, form, "users", "", tables.all_users)
+
     @get("/export/acts", **_of(Permission.ACTS))
     def acts_file(request: _Request, form: Format = "csv", who: FromQuery[str] = "") -> Stream:
         viewer, name = principal_of(request), who.strip()[:LONGEST]
@@ -114,7 +123,7 @@ def routes(services: Services) -> list[Any]:
         return _file(services, request, form, "acts", filters, lambda one: tables.all_acts(one, viewer, name or None))
 
     files: list[Any] = [orders_file, segments_file, accounts_file, verbatims_file]
-    return [*files, alerts_file, incidents_file, cases_file, acts_file]
+    return [*files, alerts_file, incidents_file, cases_file, inbox_file, users_file, acts_file]
 
 
 def _of(permission: Permission) -> dict[str, Any]:

@@ -19,18 +19,24 @@ from pipeline.store.acts.acts import StoredAct
 from pipeline.store.cases import reads as cases
 from pipeline.store.journal.state import clock_of
 from pipeline.store.people.vault import Vault
-from pipeline.store.reads import incidents
+from pipeline.store.reads import inbox, incidents
 from pipeline.store.reads.alerts import alerts_page
+from pipeline.store.reads.inbox import Position
 from pipeline.store.reads.listing import order_list
 from pipeline.store.reads.listing.order_list import OrderFilter
+from pipeline.store.store import Store
+from pipeline.store.users import users
+from pipeline.store.users.users import User
 from pipeline.web.internal.accounts import account_list
 from pipeline.web.internal.accounts.account_list import AccountFigures, Wanted
 from pipeline.web.internal.exports.sheet import Column, Kind, Sheet
 from pipeline.web.internal.filters import ReportFilter
+from pipeline.web.internal.inbox.views import WHY, InboxEntry, entries_of, reading_in_words
 from pipeline.web.internal.orders.list_rows import OrderRow, rows_of
 from pipeline.web.internal.verbatims import stream
 from pipeline.web.internal.verbatims.stream import Verbatim
 from pipeline.web.internal.verbatims.stream import Wanted as VerbatimsWanted
+from pipeline.web.public.inbound import READER
 
 BATCH = 500  # rows read at once
 
@@ -208,6 +214,39 @@ def all_cases(connection: Connection, viewer: Principal) -> Sheet:
                 after = page[-1].case_id
 
     return Sheet("cases", [Column(name, kinds.get(name, "text")) for name in names], _read())
+
+
+def waiting_replies(connection: Connection, viewer: Principal, store: Store) -> Sheet:
+    """The replies that wait for a person, the oldest first."""
+    names = ["received_at", "id", "why", "order_id", "contact_id", "channel", "language", "words", "claim"]
+    names += ["suggested", "proposed", "proposed_by"]
+
+    def _line(one: InboxEntry) -> Sequence[object]:
+        shown: dict[str, object] = {"why": WHY[one.reason], "suggested": reading_in_words(one.suggested)}
+        shown["proposed"] = None if one.proposed is None else reading_in_words(one.proposed)
+        return [shown[name] if name in shown else getattr(one, name) for name in names]
+
+    def _read() -> _Rows:
+        after = None
+        while page := inbox.waiting(connection, viewer, BATCH, after):
+            yield from map(_line, entries_of(connection, store, viewer, READER, page))
+            after = Position(page[-1].received_at, page[-1].item_id)
+
+    return Sheet("inbox", [Column(name, "moment" if name == "received_at" else "text") for name in names], _read())
+
+
+def all_users(connection: Connection) -> Sheet:
+    """Every user, disabled ones included, without anything secret."""
+    columns = [Column(name) for name in ("name", "role", "scope", "state", "identity_provider")]
+    columns += [Column("second_factor", "yes_no")]
+    columns += [Column(name, "moment") for name in ("created_at", "accepted_at", "disabled_at")]
+
+    def _line(one: User) -> Sequence[object]:
+        scope, issuer = "; ".join(one.scope.texts()), one.identity and one.identity.issuer
+        times = (one.created_at, one.accepted_at, one.disabled_at)
+        return (one.name, str(one.role), scope, one.state, issuer, one.totp is not None, *times)
+
+    return Sheet("users", columns, map(_line, users.all_users(connection)))
 
 
 def all_acts(connection: Connection, viewer: Principal, who: str | None) -> Sheet:

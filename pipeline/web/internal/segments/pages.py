@@ -154,6 +154,7 @@ def _list(services: Services, setup: Setup, viewer: Principal, connection: Conne
         total=len(known),
         found=len(found),
         presets=[(name, listed.address(**preset), current) for name, preset, current in presets(shown, today)],
+        file="/export/segments" + _query(shown.parameters(), "?"),
         weeks=views.SPARK_WEEKS,
         pooled=views.POOLED_WEEKS,
     )
@@ -220,9 +221,9 @@ def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _query(parameters: dict[str, Any]) -> str:
+def _query(parameters: dict[str, Any], begin: str = "&") -> str:
     written = urlencode({name: value for name, value in parameters.items() if value})
-    return f"&{written}" if written else ""
+    return begin + written if written else ""
 
 
 def _sorting(name: str) -> views.Sorting:

@@ -155,6 +155,8 @@ INTERNAL = {
     ("GET", "/export/alerts"): Line(Permission.FIGURES, ("/export/alerts",)),
     ("GET", "/export/incidents"): Line(Permission.FIGURES, ("/export/incidents",)),
     ("GET", "/export/cases"): Line(Permission.CASES, ("/export/cases",)),
+    ("GET", "/export/inbox"): Line(Permission.WORDS, ("/export/inbox",)),
+    ("GET", "/export/users"): Line(Permission.USERS),
     ("GET", "/export/acts"): Line(Permission.ACTS, ("/export/acts",)),
     ("GET", "/settings"): Line(Permission.OWN_ACCOUNT, ("/settings",)),
     ("GET", "/orders/{order_id:path}"): Line(Permission.ORDERS, ("/orders/{own}", "/orders/{other}")),

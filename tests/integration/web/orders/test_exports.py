@@ -44,6 +44,7 @@ def site(runtime: EmbeddedRunner) -> Iterator[tuple[TestClient[Any], EmbeddedRun
     add_user(runtime.engine, "mia")
     add_user(runtime.engine, "rolf", Role.OPERATIONS, "depot=Lyon")
     add_user(runtime.engine, "audit", Role.AUDITOR)
+    add_user(runtime.engine, "addy", Role.ADMIN)
     with listener(app_of(runtime)) as made:
         yield made, runtime
 
@@ -136,13 +137,15 @@ def test_each_file_is_recorded_with_its_filters_and_without_the_words_of_a_searc
     assert "hyperlink" not in details["filters"]
 
 
-@pytest.mark.parametrize("table", ["segments", "accounts", "alerts", "incidents", "cases", "acts"])
+@pytest.mark.parametrize(
+    "table", ["segments", "accounts", "alerts", "incidents", "cases", "inbox", "users", "verbatims", "acts"]
+)
 @pytest.mark.parametrize("form", ["csv", "xlsx", "parquet"])
 def test_every_table_is_there_in_every_format(
     site: tuple[TestClient[Any], EmbeddedRunner], table: str, form: str
 ) -> None:
     client, runtime = site
-    who = token_of(runtime.engine, "audit" if table == "acts" else "mia")
+    who = token_of(runtime.engine, {"acts": "audit", "users": "addy"}.get(table, "mia"))
     answer = client.get(f"/export/{table}?format={form}", headers=who)
     assert answer.status_code == 200
     assert len(answer.content) > 100
@@ -152,6 +155,35 @@ def test_every_table_is_there_in_every_format(
         assert found[0]["delivered"] == "9"
     if form == "csv" and table == "alerts":
         assert rows_of(client, "/export/alerts", who)[0]["value"] == "Lyon"
+
+
+def test_the_users_are_a_file_without_anything_secret(site: tuple[TestClient[Any], EmbeddedRunner]) -> None:
+    client, runtime = site
+    found = rows_of(client, "/export/users", token_of(runtime.engine, "addy"))
+    assert [(row["name"], row["role"], row["scope"]) for row in found] == [
+        ("addy", "admin", ""),
+        ("audit", "auditor", ""),
+        ("mia", "management", ""),
+        ("rolf", "operations", "depot=Lyon"),
+    ]
+    assert {row["second_factor"] for row in found} == {"false"}
+    assert not any("hash" in name or "totp" in name for name in found[0])
+
+
+def test_the_replies_that_wait_are_a_file_of_the_scope(site: tuple[TestClient[Any], EmbeddedRunner]) -> None:
+    client, runtime = site
+    for day, order_id, depot in ((1, "SO-20", "Lyon"), (2, "SO-21", "Paris")):
+        ingest(
+            runtime,
+            completed(order_id, at(), contacts=[contact(order_id)], dimensions={"depot": depot}),
+            scanned(order_id, at(hours=1)),
+            answered(order_id, at(days=day), order_id, comment="Well, it was like last time", channel="form"),
+        )
+    found = rows_of(client, "/export/inbox", token_of(runtime.engine, "mia"))
+    assert [row["order_id"] for row in found] == ["SO-20", "SO-21"]
+    assert {row["words"] for row in found} == {"Well, it was like last time"}
+    assert {row["why"] for row in found} == {"its words state nothing that could be counted"}
+    assert [row["order_id"] for row in rows_of(client, "/export/inbox", token_of(runtime.engine, "rolf"))] == ["SO-20"]
 
 
 def test_an_unknown_format_or_filter_is_refused_by_name(site: tuple[TestClient[Any], EmbeddedRunner]) -> None:
