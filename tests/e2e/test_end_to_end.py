@@ -1,7 +1,6 @@
 """The whole path in a real browser on a real `unvarnished up`: an event arrives by HTTP, the phone shows a question,
-the form is answered, the dashboard changes. UNVARNISHED_PICTURES=folder keeps the screenshots."""
+the form is answered, the dashboard changes."""
 
-import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SMALL: ViewportSize = {"width": 360, "height": 740}
 WIDE: ViewportSize = {"width": 1280, "height": 900}
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
 @pytest.fixture
@@ -45,8 +43,7 @@ def deliver(up: Up, key: str, order_id: str) -> None:
         assert up.post(key, event)[0] == 202
 
 
-def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str], tmp_path: Path) -> None:
-    pictures = Path(PICTURES or tmp_path)
+def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str]) -> None:
     running, key = up
     home = f"http://127.0.0.1:{running.internal}"
     with browsing.chromium() as browser:
@@ -59,15 +56,15 @@ def test_an_event_becomes_a_question_and_its_answer_a_figure(up: tuple[Up, str],
                 phones.goto(f"{home}/phone")
                 deliver(running, key, f"SO-0{number}")
                 form = opened(context, phones, f"Ana of SO-0{number}")
-                check(phones, pictures / f"rings-{size['width']}.png")
-                check(form, pictures / f"asked-{size['width']}.png")
+                browsing.check(phones, "rings")
+                browsing.check(form, "asked")
                 form.locator("label", has=form.locator("[name=arrival][value=late]")).click()
                 form.get_by_role("textbox").fill(f"Not on time, number {number}")
                 form.get_by_role("button", name="Send answer").click()
                 form.get_by_role("heading", level=1).get_by_text("recorded").wait_for()
                 dashboard.get_by_text(f"Not on time, number {number}").wait_for()
                 assert f"{number} of 10 answers" in dashboard.inner_text("h1")
-                check(dashboard, pictures / f"known-{size['width']}.png")
+                browsing.check(dashboard, "known")
 
 
 def opened(context: BrowserContext, phones: Page, name: str) -> Page:
@@ -77,10 +74,3 @@ def opened(context: BrowserContext, phones: Page, name: str) -> Page:
         link.click()
     found.value.wait_for_load_state()
     return found.value
-
-
-def check(page: Page, picture: Path) -> None:
-    """Check accessibility and width, and take a screenshot."""
-    assert browsing.violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.screenshot(path=picture, full_page=True)

@@ -1,9 +1,7 @@
 """Cases in a real browser: accessibility, widths, what is overdue, and what people do on the pages."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,8 +32,6 @@ DESK: ViewportSize = {"width": 1440, "height": 900}
 ACCOUNT = "A <b>" + "n" * 80
 CASE = case_id_of("SO-0", "ana")
 LINK = "s" * 22
-# The folder of the screenshots; by default the test's temporary folder.
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 _SAID: tuple[dict[str, Any], ...] = (
     {
         "arrival": "not_received",
@@ -111,19 +107,11 @@ def signed_in(
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_the_pages_are_accessible_and_fit_the_screen(
-    chromium: Browser, site: Site, tmp_path: Path, size: ViewportSize
-) -> None:
-    pictures = Path(PICTURES or tmp_path)
+def test_the_pages_are_accessible_and_fit_the_screen(chromium: Browser, site: Site, size: ViewportSize) -> None:
     with signed_in(chromium, site, "mia", size) as page:
         for name, address in (("cases", "/cases"), ("case", f"/cases/{CASE}")):
             page.goto(site.address + address)
-            for scheme in browsing.in_each_scheme(page):
-                assert browsing.violations(page) == [], scheme
-                assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], (
-                    f"{name} scrolls sideways"
-                )
-                page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+            browsing.check_in_each_scheme(page, name)
 
 
 def test_a_person_finds_what_is_overdue_assigns_notes_closes_and_reopens(chromium: Browser, site: Site) -> None:
@@ -196,15 +184,12 @@ def ask_if_settled(runtime: EmbeddedRunner) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ar", "ja"])
-def test_a_customer_says_whether_it_is_settled(chromium: Browser, site: Site, tmp_path: Path, language: str) -> None:
-    pictures = Path(PICTURES or tmp_path)
+def test_a_customer_says_whether_it_is_settled(chromium: Browser, site: Site, language: str) -> None:
     ask_if_settled(site.runtime)
     with browsing.served(public_app(services(site.runtime, Clock(at(days=9))))) as address:
         page = chromium.new_page(viewport=PHONE)
         page.goto(f"{address}/f/{LINK}?lang={language}")
-        assert browsing.violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        page.screenshot(path=pictures / f"settled-{language}.png", full_page=True)
+        browsing.check(page, f"settled-{language}")
         page.locator("button[type=submit]").click()
         expect(page.get_by_role("alert")).to_be_visible()
         assert browsing.violations(page) == []
@@ -212,7 +197,7 @@ def test_a_customer_says_whether_it_is_settled(chromium: Browser, site: Site, tm
         page.locator("#comment").fill("Box 3 <b>")
         page.locator("button[type=submit]").click()
         expect(page.locator("form")).to_have_count(0)
-        page.screenshot(path=pictures / f"settled-{language}-sent.png", full_page=True)
+        browsing.check(page, f"settled-{language}-sent")
         page.close()
     with reading(site.runtime.engine) as connection:
         assert connection.execute(select(cases.c.follow_up).where(cases.c.case_id == CASE)).scalar() == "no"

@@ -1,8 +1,5 @@
 """The inbox in a real browser: accessible, within the screen, and decided by its forms without a script."""
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Dialog, ViewportSize
 
@@ -21,17 +18,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 TOKEN = "a sign-in token of tests"
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 900}
-# The folder of the screenshots; by default the test's temporary folder.
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_a_person_reads_the_inbox_and_decides(sqlite_database_url: str, tmp_path: Path, size: ViewportSize) -> None:
+def test_a_person_reads_the_inbox_and_decides(sqlite_database_url: str, size: ViewportSize) -> None:
     runtime = embedded(sqlite_database_url)
     for n, words in enumerate(("Well, it was like last time", f"توقعت ذلك {POLYGLOT}"), 1):
         installation.sent(runtime, f"SO-{n}", f"{n}" * 22)
         ingest(runtime, answered(f"SO-{n}", at(hours=3 + n), comment=words, channel="form"))
-    pictures = Path(PICTURES or tmp_path)
     with (
         browsing.served(internal_app(services(runtime, Clock(at(days=1))), TOKEN)) as address,
         browsing.chromium() as browser,
@@ -47,10 +41,7 @@ def test_a_person_reads_the_inbox_and_decides(sqlite_database_url: str, tmp_path
         page.on("dialog", _dialog)
         browsing.sign_in_with_token(page, address, TOKEN, "/inbox")
         for name in ("inbox", "reply"):
-            for scheme in browsing.in_each_scheme(page):
-                assert browsing.violations(page) == [], scheme
-                assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], "scrolls sideways"
-                page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+            browsing.check_in_each_scheme(page, name)
             if name == "inbox":
                 page.click(".card-title a")
         page.check("input[name=arrival][value=late]")

@@ -1,9 +1,7 @@
 """Incidents and alerts in a real browser: accessibility, widths, who sees what, and what people do on the pages."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,8 +23,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1440, "height": 900}
 DEPOT = "Lyon <b>" + "n" * 60
-# The folder of the screenshots; by default the test's temporary folder.
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 expect.set_options(timeout=PATIENCE * 1_000)
 
@@ -99,10 +95,7 @@ def menu_of(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_the_pages_are_accessible_and_fit_the_screen(
-    chromium: Browser, site: Site, tmp_path: Path, size: ViewportSize
-) -> None:
-    pictures = Path(PICTURES or tmp_path)
+def test_the_pages_are_accessible_and_fit_the_screen(chromium: Browser, site: Site, size: ViewportSize) -> None:
     with signed_in(chromium, site, "mia", size) as page:
         for name, address in (
             ("today", "/"),
@@ -111,13 +104,7 @@ def test_the_pages_are_accessible_and_fit_the_screen(
             ("alerts", "/alerts"),
         ):
             page.goto(site.address + address)
-            page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-            for scheme in browsing.in_each_scheme(page):
-                assert browsing.violations(page) == [], scheme
-                assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], (
-                    f"{name} scrolls sideways"
-                )
-                page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+            browsing.check_in_each_scheme(page, name)
 
 
 def test_a_person_acknowledges_assigns_snoozes_closes_and_reopens(chromium: Browser, site: Site) -> None:

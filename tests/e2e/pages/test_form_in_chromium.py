@@ -1,11 +1,6 @@
-"""The customer's form and the phone page in a real browser, by keyboard, on a small screen.
+"""The customer's form and the phone page in a real browser, by keyboard, on a small screen."""
 
-UNVARNISHED_PICTURES=folder keeps the screenshots.
-"""
-
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -34,7 +29,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SMALL: ViewportSize = {"width": 360, "height": 740}
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 Scheme = Literal["light", "dark"]
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +60,6 @@ def address(runtime: EmbeddedRunner) -> Iterator[str]:
         yield made
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = Path(PICTURES or tmp_path)
-    made.mkdir(parents=True, exist_ok=True)
-    return made
-
-
 @pytest.fixture(params=[SMALL, WIDE], ids=["360px", "desktop"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     with browser.new_context(viewport=request.param) as context:
@@ -88,35 +75,25 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     assert problems == [], "errors in the browser's console, probably of the content security policy"
 
 
-def check(page: Page, folder: Path, name: str) -> None:
-    """Check accessibility and width, and take a screenshot."""
-    assert browsing.violations(page) == []
-    width = page.evaluate("window.innerWidth")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
-
-
 def press(page: Page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
 
 
-def test_the_form_is_filled_in_by_keyboard_alone(
-    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
-) -> None:
+def test_the_form_is_filled_in_by_keyboard_alone(runtime: EmbeddedRunner, address: str, page: Page) -> None:
     installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
-    check(page, folder, "form")
+    browsing.check(page, "form")
     press(page, "Tab", "Space", "ArrowDown", "ArrowDown")  # arrival: the third option
     assert page.evaluate("document.activeElement.value") == "late"
     press(page, "Tab", "Tab", "Tab", "Space", "Tab", "Tab", "Space")  # damaged, papers missing
     press(page, "Tab", "Space", *["ArrowRight"] * 4)
     press(page, "Tab")
     page.keyboard.type("Box 3 was wet.")
-    check(page, folder, "form-filled")
+    browsing.check(page, "form-filled")
     press(page, "Tab", "Enter")
     page.get_by_role("heading", name="Thank you. Your answer is recorded.").wait_for()
-    check(page, folder, "recorded")
+    browsing.check(page, "recorded")
     (row,) = rows(runtime, answers)
     assert (row["arrival"], row["condition"], row["score"]) == ("late", "damaged,papers_missing", 4)
     assert row["comment"] == "Box 3 was wet."
@@ -124,21 +101,19 @@ def test_the_form_is_filled_in_by_keyboard_alone(
     assert len(rows(runtime, answers)) == 1
     page.get_by_role("link", name="Change my answer").click()
     page.get_by_role("heading", name="Change your answer").wait_for()
-    check(page, folder, "amend")
+    browsing.check(page, "amend")
     page.get_by_label("9", exact=True).check()
     page.get_by_role("button", name="Send answer").click()
     page.get_by_text("You have answered 2 times").wait_for()
     assert len(rows(runtime, answers)) == 2
 
 
-def test_an_error_is_named_focused_and_linked_to_its_field(
-    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
-) -> None:
+def test_an_error_is_named_focused_and_linked_to_its_field(runtime: EmbeddedRunner, address: str, page: Page) -> None:
     installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}")
     page.get_by_role("button", name="Send answer").click()
     page.get_by_role("alert").wait_for()
-    check(page, folder, "errors")
+    browsing.check(page, "errors")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
     press(page, "Tab", "Enter")
     assert page.evaluate("document.activeElement.id || location.hash.slice(1)") == "arrival-fine"
@@ -146,30 +121,28 @@ def test_an_error_is_named_focused_and_linked_to_its_field(
 
 
 def test_goods_not_received_have_no_condition_and_french_fits(
-    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
+    runtime: EmbeddedRunner, address: str, page: Page
 ) -> None:
     installation.sent(runtime, language="fr", timezone="Europe/Paris")
     page.goto(f"{address}/f/{TOKEN}")
-    check(page, folder, "french")
+    browsing.check(page, "french")
     page.get_by_label("Non, pas reçue").check()
     assert not page.get_by_label("Quelque chose est abîmé").is_visible()
     assert page.get_by_label("Un commentaire").is_visible()
     page.get_by_role("button", name="Envoyer la réponse").click()
     page.get_by_role("heading", name="Votre réponse est enregistrée").wait_for()
-    check(page, folder, "french-recorded")
+    browsing.check(page, "french-recorded")
     assert rows(runtime, answers)[0]["arrival"] == "not_received"
 
 
-def test_an_invalid_link_shows_an_accessible_page(
-    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
-) -> None:
+def test_an_invalid_link_shows_an_accessible_page(runtime: EmbeddedRunner, address: str, page: Page) -> None:
     page.goto(f"{address}/f/{'A' * 22}")
-    check(page, folder, "closed")
+    browsing.check(page, "closed")
     for n in range(30):
         page.request.get(f"{address}/f/{n:022}")
     page.goto(f"{address}/f/{'A' * 22}")
     page.get_by_role("heading", name="Please wait a minute").wait_for()
-    check(page, folder, "wait")
+    browsing.check(page, "wait")
 
 
 def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: str, browser: Browser) -> None:
@@ -188,7 +161,7 @@ def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: st
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", languages())
 def test_every_language_fits_a_small_screen_in_light_and_dark(
-    runtime: EmbeddedRunner, address: str, browser: Browser, folder: Path, language: str, scheme: Scheme
+    runtime: EmbeddedRunner, address: str, browser: Browser, language: str, scheme: Scheme
 ) -> None:
     """Two taps without scrolling, by thumb; everything that follows is accessible and fits."""
     installation.sent(runtime, language=language, timezone="Europe/Paris")
@@ -204,19 +177,19 @@ def test_every_language_fits_a_small_screen_in_light_and_dark(
             tops.append(box["y"])
             assert 0 <= box["y"] <= SMALL["height"] - box["height"], "without scrolling"
         assert tops[-1] > SMALL["height"] / 2, "within reach of a thumb"
-        check(page, folder, f"{language}-{scheme}-1-form")
+        browsing.check(page, f"{language}-{scheme}-1-form")
         page.get_by_text(text("Yes, on time and complete")).click()
         box = send.bounding_box()
         assert box is not None
         assert box["y"] <= SMALL["height"] - box["height"], "the second tap needs no scrolling either"
-        check(page, folder, f"{language}-{scheme}-1-happy")
+        browsing.check(page, f"{language}-{scheme}-1-happy")
         late.click()
         page.get_by_text(text("Something is damaged")).click()
         assert not page.locator("#goods-complete").is_visible(), "they exclude each other"
-        check(page, folder, f"{language}-{scheme}-2-filled")
+        browsing.check(page, f"{language}-{scheme}-2-filled")
         send.click()
         page.get_by_role("heading", name=text("Thank you. Your answer is recorded.")).wait_for()
-        check(page, folder, f"{language}-{scheme}-3-recorded")
+        browsing.check(page, f"{language}-{scheme}-3-recorded")
         direction = page.evaluate("getComputedStyle(document.body).direction")
         assert direction == ("rtl" if is_right_to_left(language) else "ltr")
     assert rows(runtime, answers)[0]["condition"] == "damaged"
@@ -261,10 +234,10 @@ def test_another_language_and_back_keep_what_was_entered(
         page.get_by_role("heading", name="Your answer is recorded").wait_for()
 
 
-def test_a_receipt_prints_without_its_controls(runtime: EmbeddedRunner, address: str, page: Page, folder: Path) -> None:
+def test_a_receipt_prints_without_its_controls(runtime: EmbeddedRunner, address: str, page: Page) -> None:
     installation.sent(runtime)
     page.goto(f"{address}/f/{TOKEN}?a=2")
-    check(page, folder, "one-tap")
+    browsing.check(page, "one-tap")
     page.get_by_role("button", name="Send answer").click()
     page.get_by_text("Reference").wait_for()
     page.emulate_media(media="print")
@@ -272,9 +245,7 @@ def test_a_receipt_prints_without_its_controls(runtime: EmbeddedRunner, address:
     assert page.get_by_text("Reference").is_visible()
 
 
-def test_the_phone_page_updates_itself_and_accepts_replies(
-    runtime: EmbeddedRunner, address: str, page: Page, folder: Path
-) -> None:
+def test_the_phone_page_updates_itself_and_accepts_replies(runtime: EmbeddedRunner, address: str, page: Page) -> None:
     installation.sent(runtime, name="Ana Roux")
     question = questions.question_text("en", "delivery", "Acme", "SO-1", f"{address}/f/{TOKEN}")
     page.goto(f"{address}/phone")
@@ -294,7 +265,7 @@ def test_the_phone_page_updates_itself_and_accepts_replies(
         page.get_by_text(then).first.wait_for()
     speakers = page.get_by_role("listitem").evaluate_all("items => items.map(item => item.className)")
     assert speakers == ["ours", *["theirs", "ours"] * 3], "each reply follows its message"
-    check(page, folder, "phone")
+    browsing.check(page, "phone")
     assert rows(runtime, answers)[-1]["comment"] == "Box 3 was wet."
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="/f/").first.click()

@@ -1,13 +1,11 @@
 """The internal pages in a real browser: layout, accessibility, live updates, and hostile text from customers."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -56,8 +54,6 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 900}
 SOON = 3.0  # seconds; the aim is one, of which half is the wait for the next poll; the rest allows for slow machines
 POLL = 500  # milliseconds, as in pages.js
-# The folder of the screenshots; by default the test's temporary folder.
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
 class Site(NamedTuple):
@@ -178,9 +174,8 @@ def busy_order(site: Site) -> str:
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_dashboard_and_order_are_accessible_and_fit_the_screen(
-    chromium: Browser, company: Site, tmp_path: Path, size: ViewportSize
+    chromium: Browser, company: Site, size: ViewportSize
 ) -> None:
-    pictures = Path(PICTURES or tmp_path)
     for name, address in (
         ("today", "/"),
         ("report", "/report"),
@@ -199,11 +194,7 @@ def test_dashboard_and_order_are_accessible_and_fit_the_screen(
     ):
         with opened(chromium, size) as page:
             page.goto(company.address + address)
-            page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-            for scheme in browsing.in_each_scheme(page):
-                assert browsing.violations(page) == [], (name, scheme)
-                assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], "scrolls sideways"
-                page.screenshot(path=pictures / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+            browsing.check_in_each_scheme(page, name)
 
 
 def test_the_not_found_page_is_accessible(chromium: Browser, company: Site) -> None:

@@ -1,8 +1,6 @@
 """The page of personal data in a real browser: accessibility, widths, and an erasure by two users."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
@@ -19,7 +17,6 @@ from tests.support.servers import browsing
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SIZES: dict[str, ViewportSize] = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1440, "height": 900}}
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")  # the folder of the screenshots
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +49,6 @@ def sign_in(page: Page, address: str, name: str) -> None:
     page.wait_for_url(f"{address}/persons")
 
 
-def check(page: Page, name: str, folder: Path) -> None:
-    """A page is accessible, fits its width, and is photographed."""
-    assert browsing.violations(page) == []
-    width = page.viewport_size
-    assert width is not None
-    assert page.evaluate("document.documentElement.scrollWidth") <= width["width"], f"{name} scrolls sideways"
-    page.screenshot(path=folder / f"{name}-{width['width']}.png", full_page=True)
-
-
 def find(page: Page, who: str) -> None:
     page.get_by_label("Phone number, e-mail address").fill(who)
     page.get_by_role("button", name="Find", exact=True).last.click()
@@ -68,25 +56,24 @@ def find(page: Page, who: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_two_users_erase_a_person(chromium: Browser, address: str, tmp_path: Path, size: ViewportSize) -> None:
-    folder = Path(PICTURES or tmp_path)
+def test_two_users_erase_a_person(chromium: Browser, address: str, size: ViewportSize) -> None:
     first, second = (chromium.new_context(viewport=size).new_page() for _ in range(2))
     sign_in(first, address, "otto")
-    check(first, "persons", folder)
+    browsing.check(first, "persons")
     find(first, "0044 7700 900123")
-    check(first, "persons-found", folder)
+    browsing.check(first, "persons-found")
     first.get_by_role("button", name="Show everything").click()
     first.get_by_text("ana@example.com").wait_for()
-    check(first, "persons-export", folder)
+    browsing.check(first, "persons-export")
     first.get_by_role("link", name="Settings").click()
     first.get_by_role("link", name="Personal data").first.click()
     find(first, "A-1/ana")
     first.get_by_role("button", name="Ask for erasure").click()
     first.get_by_text("The erasure is asked for").wait_for()
-    check(first, "persons-asked", folder)
+    browsing.check(first, "persons-asked")
     sign_in(second, address, "mia")
     second.get_by_role("button", name="Erase for good").click()
     second.get_by_text("The person is erased").wait_for()
-    check(second, "persons-erased", folder)
+    browsing.check(second, "persons-erased")
     for page in (first, second):
         page.context.close()

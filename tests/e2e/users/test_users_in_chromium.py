@@ -1,9 +1,7 @@
 """Sign-in, account, users and acts in a real browser: accessibility, widths, and what a person does there."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -24,8 +22,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1440, "height": 900}
-# The folder of the screenshots; by default the test's temporary folder.
-PICTURES = os.environ.get("UNVARNISHED_PICTURES")
 
 
 class Site(NamedTuple):
@@ -70,56 +66,43 @@ def sign_in(page: Page, address: str, name: str, code: str = "") -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
-def check(page: Page, name: str, folder: Path) -> None:
-    """A page is accessible and fits its width in both colour schemes, and is photographed."""
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-    width = page.viewport_size
-    assert width is not None
-    for scheme in browsing.in_each_scheme(page):
-        assert browsing.violations(page) == [], scheme
-        assert page.evaluate("document.documentElement.scrollWidth") <= width["width"], f"{name} scrolls sideways"
-        page.screenshot(path=folder / f"{name}-{width['width']}-{scheme}.png", full_page=True)
-
-
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_the_pages_of_users_are_accessible_and_fit_the_screen(
-    chromium: Browser, site: Site, tmp_path: Path, size: ViewportSize
+    chromium: Browser, site: Site, size: ViewportSize
 ) -> None:
-    folder = Path(PICTURES or tmp_path)
     page = chromium.new_context(viewport=size, reduced_motion="reduce").new_page()
     page.goto(f"{site.address}/sign-in")
-    check(page, "sign-in", folder)
+    browsing.check_in_each_scheme(page, "sign-in")
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    check(page, "sign-in-failed", folder)
+    browsing.check_in_each_scheme(page, "sign-in-failed")
     sign_in(page, site.address, "ada")
     assert page.url == f"{site.address}/users", "an admin has no dashboard"
     page.get_by_label("Name").fill("mia")
     page.get_by_role("button", name="Invite").click()
     link = page.get_by_label("Invitation link").input_value()
-    check(page, "users", folder)
+    browsing.check_in_each_scheme(page, "users")
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Your account").click()
-    check(page, "account", folder)
+    browsing.check_in_each_scheme(page, "account")
     page.get_by_role("button", name="Sign out", exact=True).click()
     page.goto(link)
     assert page.url == f"{site.address}/welcome", "the key is no longer in the address"
-    check(page, "welcome", folder)
+    browsing.check_in_each_scheme(page, "welcome")
     page.goto(link)
-    check(page, "no-invitation", folder)
+    browsing.check_in_each_scheme(page, "no-invitation")
     sign_in(page, site.address, "auditor")
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Acts").click()
     assert "it came on Tuesday" not in page.content()
-    check(page, "acts", folder)
+    browsing.check_in_each_scheme(page, "acts")
     page.goto(f"{site.address}/users")
-    check(page, "forbidden", folder)
+    browsing.check_in_each_scheme(page, "forbidden")
     page.context.close()
 
 
-def test_a_person_accepts_an_invitation_and_adds_a_second_factor(chromium: Browser, site: Site, tmp_path: Path) -> None:
-    folder = Path(PICTURES or tmp_path)
+def test_a_person_accepts_an_invitation_and_adds_a_second_factor(chromium: Browser, site: Site) -> None:
     page = chromium.new_context(viewport=PHONE).new_page()
     sign_in(page, site.address, "rolf")
     page.wait_for_url(f"{site.address}/")
@@ -129,7 +112,7 @@ def test_a_person_accepts_an_invitation_and_adds_a_second_factor(chromium: Brows
     page.locator("#factor-password").fill(PASSWORD)
     page.get_by_role("button", name="Add a second factor").click()
     secret = page.locator("code.secret").inner_text()
-    check(page, "second-factor", folder)
+    browsing.check_in_each_scheme(page, "second-factor")
     page.get_by_label("Code that the app shows").fill(TOTP(secret).at(site.clock.moment))
     page.locator("#factor-password").fill(PASSWORD)
     page.get_by_role("button", name="Confirm").click()

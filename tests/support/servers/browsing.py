@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -19,8 +20,10 @@ from tests.support.paths import ROOT
 from tests.support.servers.npm import installed, unavailable
 
 _HERE = ROOT / "tests" / "e2e"
-_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_CONTRASTS = {"type": "rule", "values": ["color-contrast"]}  # all that a colour scheme can change
+_SCHEMES: tuple[tuple[Literal["light", "dark"], Any], ...] = (("light", _RULES), ("dark", _CONTRASTS))
+PICTURES = os.environ.get("UNVARNISHED_PICTURES")  # the folder of the pictures; without one none is taken
 
 
 @contextmanager
@@ -80,29 +83,41 @@ def sign_in_with_token(page: Page, address: str, token: str, following: str = "/
     page.wait_for_url(f"{address}{following}")
 
 
-def in_each_scheme(page: Page) -> Iterator[str]:
-    """Show a page in the light and in the dark colour scheme; yields their names."""
-    for scheme in _SCHEMES:
+def check(page: Page, name: str, rules: Any = None) -> None:
+    """The page is accessible and does not scroll sideways. Takes a picture of it, if a folder for pictures is named."""
+    found, size = violations(page, rules), page.viewport_size
+    assert found == [], (name, found)
+    assert size is not None
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], f"{name} scrolls sideways"
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}-{size['width']}.png", full_page=True)
+
+
+def check_in_each_scheme(page: Page, name: str) -> None:
+    """The same in the light and in the dark colour scheme, with everything unfolded."""
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    for scheme, rules in _SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # without transitions between their colours
-        yield scheme
+        check(page, f"{name}-{scheme}", rules)
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, rules: Any = None) -> list[str]:
     """The findings of the accessibility checker on the current state of a page, one line each.
 
-    A click may still be leading to another page: then that one is checked.
+    `rules`: those of the checker that are applied; without them all of WCAG 2.2 AA and its best practices. A click may
+    still be leading to another page: then that one is checked.
     """
     try:
-        return _violations(page)
+        return _violations(page, rules or _RULES)
     except Error:  # the document was replaced while it was read
         page.wait_for_load_state()
-        return _violations(page)
+        return _violations(page, rules or _RULES)
 
 
-def _violations(page: Page) -> list[str]:
+def _violations(page: Page, rules: Any) -> list[str]:
     page.evaluate(_axe())
     found: list[dict[str, Any]] = page.evaluate(
-        "rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", _RULES
+        "rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", rules
     )
     return [
         f"{one['id']} ({one['impact']}): {one['help']}: {json.dumps([node['html'][:160] for node in one['nodes'][:3]])}"

@@ -26,7 +26,7 @@ ELSEWHERE = {
     "UNVARNISHED_DB_PASSWORD": "docker-compose.yml",
     "UNVARNISHED_FAILPOINT": "pipeline/consumers/runtime/failpoints.py",
     "UNVARNISHED_MATRIX": "tests/reliability/test_send_matrix.py",
-    "UNVARNISHED_PICTURES": "tests/e2e/pages/test_pages_in_chromium.py",
+    "UNVARNISHED_PICTURES": "tests/support/servers/browsing.py",
     "UNVARNISHED_REFERENCE": "tests/unit/support/test_reference.py",
     "UNVARNISHED_SHARED": "tests/support/paths.py",
     "UNVARNISHED_TEST_KAFKA": "tests/support/servers/kafka.py",
