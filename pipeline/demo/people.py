@@ -62,10 +62,10 @@ DEPOTS = (
     ),  # all carriers: none of them explains the difference
     Depot("Ostermarn", "Rhine-Elbe", "de", "Europe/Berlin", ("Nordhaul", "Karro"), 17),
     Depot("Lindholt", "Rhine-Elbe", "de", "Europe/Berlin", ("Karro", "Velora"), 17),
-    Depot("Valdecobre", "Iberia", "es", "Europe/Madrid", ("Pontis", "Karro"), 22),
-    Depot("Puertolaz", "Iberia", "es", "Europe/Madrid", ("Pontis", "Velora"), 16),
-    Depot("Castelrovo", "Delta", "it", "Europe/Rome", ("Karro", "Swiftrill"), 16),
-    Depot("Zuiderkade", "Delta", "nl", "Europe/Amsterdam", ("Nordhaul", "Swiftrill"), 17),
+    Depot("Valdecobre", "South", "es", "Europe/Madrid", ("Pontis", "Karro"), 22),
+    Depot("Puertolaz", "South", "es", "Europe/Madrid", ("Pontis", "Velora"), 16),
+    Depot("Castelrovo", "South", "it", "Europe/Rome", ("Karro", "Swiftrill"), 16),
+    Depot("Zuiderkade", "Channel", "nl", "Europe/Amsterdam", ("Nordhaul", "Swiftrill"), 17),
 )
 
 _TRADES: Mapping[str, tuple[str, ...]] = {

@@ -24,13 +24,15 @@ from tests.support.servers.lighthouse import CATEGORIES, lighthouse
 
 LEAST = 95
 _STOPS = 80  # elements that the Tab key is pressed for on one page
-# The first of each list is opened, too: the list, and how the address of one begins.
+# The first of each list is opened, too: the list (or the name of a page before), and how the address of one begins.
 _DETAILS = {
     "Incident": ("/incidents", "/incidents/"),
     "Case": ("/cases", "/cases/"),
     "Reply": ("/inbox", "/inbox/"),
     "Order": ("/orders", "/orders/"),
     "Segment": ("/segments", "/segment?"),
+    "Account": ("/accounts", "/accounts/one?"),
+    "Scorecard": ("account", "/accounts/scorecard?"),
 }
 _SIZES = {"1440": ViewportSize(width=1440, height=900), "360": ViewportSize(width=360, height=740)}
 _FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
@@ -78,7 +80,7 @@ def _addresses(browser: Browser, address: str) -> dict[str, str]:
     sign_in_with_token(page, address, TOKEN)
     found = {re.sub(r"\W+", "-", area.name.lower()): area.path for area in (*AREAS, *SETTINGS)}
     for name, (listed, beginning) in _DETAILS.items():
-        page.goto(f"{address}{listed}")
+        page.goto(f"{address}{found.get(listed, listed)}")
         link = page.locator(f"main a[href^='{beginning}']").first
         if link.count():
             found[name.lower()] = str(link.get_attribute("href"))
@@ -128,7 +130,7 @@ def main(folder: Path) -> int:
             for seen in tour(up, folder):
                 wrong += bool(seen.findings) or min(seen.scores.values()) < LEAST
                 table.add_row(seen.name, *(str(seen.scores[one]) for one in CATEGORIES), "\n".join(seen.findings))
-                print(f"{seen.name}: {seen.scores}, {len(seen.findings)} findings", flush=True)
+                print(f"{seen.name}: {seen.scores}", *seen.findings, sep="\n  ", flush=True)
         finally:
             up.end(signal.SIGTERM)
     Console().print(table)
