@@ -18,14 +18,16 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 180  # to start, and to stop
+_LISTENERS = ("public", "internal")
 _SINGLE, _SEVERAL = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 
 
 class Endpoint(NamedTuple):
-    """The public listener of the measured product, with an API key."""
+    """The public listener of the measured product, with an API key, and the port of its internal listener."""
 
     port: int
     key: str
+    internal: int = 0
 
     def request(self, events: Sequence[bytes]) -> bytes:
         """The bytes of a whole HTTP request with these events."""
@@ -77,7 +79,8 @@ def running_product(folder: Path, **settings: str) -> Iterator[Endpoint]:
         [*command, "up"], env=environment, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield Endpoint(_port(process), key)
+        ports = _ports(process)
+        yield Endpoint(ports["public"], key, ports["internal"])
     finally:
         process.terminate()
         process.wait(_TIMEOUT_SECONDS)
@@ -85,8 +88,8 @@ def running_product(folder: Path, **settings: str) -> Iterator[Endpoint]:
             process.stdout.close()
 
 
-def _port(process: "subprocess.Popen[str]") -> int:
-    """The public port, as the product prints it once it is up. Raises RuntimeError after a timeout."""
+def _ports(process: "subprocess.Popen[str]") -> dict[str, int]:
+    """The ports by listener, as the product prints them once it is up. Raises RuntimeError after a timeout."""
     lines: queue.Queue[str] = queue.Queue()
 
     def _read() -> None:
@@ -94,13 +97,15 @@ def _port(process: "subprocess.Popen[str]") -> int:
             lines.put(line)
 
     threading.Thread(target=_read, daemon=True).start()
+    found: dict[str, int] = {}
     try:
-        while True:
-            line = lines.get(timeout=_TIMEOUT_SECONDS)
-            if line.strip().startswith("public"):
-                return int(line.rsplit(":", 1)[1])
+        while len(found) < len(_LISTENERS):
+            words = lines.get(timeout=_TIMEOUT_SECONDS).split()
+            if words and words[0] in _LISTENERS:
+                found[words[0]] = int(words[1].rsplit(":", 1)[1])
     except queue.Empty:
         raise RuntimeError("unvarnished up did not start") from None
+    return found
 
 
 def in_own_process(measure: Callable[..., T], *arguments: object) -> T:

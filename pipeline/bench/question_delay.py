@@ -93,14 +93,16 @@ def _arrivals(stub: Connection, expected: int) -> dict[str, list[float]]:
         time.sleep(0.2)
 
 
-def deliver(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[str, float], list[float]]:
-    """Send `deliveries` at that rate. Returns when each was sent, and the seconds to each 202."""
-    return asyncio.run(_drive(endpoint, rate, deliveries))
+def deliver(endpoint: Endpoint, rate: int, deliveries: int, first: int = 0) -> tuple[dict[str, float], list[float]]:
+    """Send `deliveries` at that rate. Returns when each was sent, and the seconds to each 202.
+
+    `first`: the number of the first order; a database gets each number once.
+    """
+    return asyncio.run(_drive(endpoint, rate, range(first, first + _WARM_UP + deliveries)))
 
 
-async def _drive(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[str, float], list[float]]:
+async def _drive(endpoint: Endpoint, rate: int, numbers: range) -> tuple[dict[str, float], list[float]]:
     """Send the orders, then their deliveries at the rate. Returns when each was sent, and the seconds to each 202."""
-    numbers = range(_WARM_UP + deliveries)
     async with endpoint.connection() as send:
         orders = [_order(number) for number in numbers]
         for start in range(0, len(orders), _BATCH):

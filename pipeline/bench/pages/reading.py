@@ -53,6 +53,7 @@ PAGES = (
     Page("incidents", "/incidents"),
     Page("incident", "/incidents/{incident}"),
     Page("inbox", "/inbox"),
+    Page("orders", "/orders"),
     Page("order", "/orders/{order}"),
     Page("segments", "/segments"),
     Page("segment", "/segment?segment=depot:{depot}"),
@@ -78,19 +79,39 @@ def measure(orders: int, folder: Path, url: str | None, rounds: int, only: Seque
 
     Raises ConfigurationError if the database contains something else.
     """
-    settings = Settings(
-        data_dir=folder,
-        database_url=None if url is None else SecretStr(url),
-        sign_in_token=SecretStr(_TOKEN),
-        batch_size=_BATCH,
+    pages = [page for page in PAGES if not only or page.name in only]
+    with made(orders, folder, url) as installation:
+        return asyncio.run(_read(installation, orders, pages, rounds))
+
+
+@contextmanager
+def made(orders: int, folder: Path, url: str | None) -> Iterator[Installation]:
+    """The installation with the company's database, which is made if it is not there.
+
+    Raises ConfigurationError if the database contains something else.
+    """
+    database_url = None if url is None else SecretStr(url)
+    installation = open_installation(
+        Settings(data_dir=folder, database_url=database_url, batch_size=_BATCH), company.LEVELS
     )
-    installation = open_installation(settings, company.LEVELS)
     try:
         _fill(installation, orders)
-        pages = [page for page in PAGES if not only or page.name in only]
-        return asyncio.run(_read(installation, settings, orders, pages, rounds))
+        yield installation
     finally:
         installation.store.engine.dispose()
+
+
+def addresses_of(store: Store, orders: int, pages: Iterable[Page] = PAGES) -> dict[str, str]:
+    """The addresses by page, with examples of the company. A small company may have no incident to show."""
+    with reading(store.engine) as connection:
+        found = going_on(connection, SYSTEM, 1)
+    examples = {"order": company.order_id(orders // 2), "depot": "Depot 003", "account": "A-3"}
+    examples |= {"incident": found[0].incident_id} if found else {}
+    return {
+        page.name: page.address.format_map(examples)
+        for page in pages
+        if "{incident}" not in page.address or "incident" in examples
+    }
 
 
 def show(console: Console, found: Iterable[Measured]) -> None:
@@ -133,44 +154,34 @@ def _report(done: float, orders: int, started: float) -> None:
     print(f"{min(done / orders, 1):6.1%} of {orders:,} orders after {seconds:,.0f} s", file=sys.stderr, flush=True)
 
 
-async def _read(
-    installation: Installation, settings: Settings, orders: int, pages: Iterable[Page], rounds: int
-) -> list[Measured]:
+async def _read(installation: Installation, orders: int, pages: Iterable[Page], rounds: int) -> list[Measured]:
     store = installation.store
 
     async def _submit(batch: Sequence[Incoming]) -> IngestResult:
         return await asyncio.to_thread(installation.runner.ingest, batch)
 
-    services = Services(store, installation.setup, settings, _submit, store.clock)
+    services = Services(store, installation.setup, Settings(), _submit, store.clock)
     app = internal_app(services, _TOKEN)
     headers = {"authorization": f"Bearer {_TOKEN}", "accept": "text/html"}
     events = _news(orders, str(time.time_ns()))
-    examples = {"order": company.order_id(orders // 2), "depot": "Depot 003", "account": "A-3"} | _incident(store)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
         return [
-            await _page(client, store.engine, page, examples, events, installation, rounds)
-            for page in pages
-            if "{incident}" not in page.address or "incident" in examples  # a small company may have none
+            await _page(client, store.engine, name, address, events, installation, rounds)
+            for name, address in addresses_of(store, orders, pages).items()
         ]
-
-
-def _incident(store: Store) -> dict[str, str]:
-    with reading(store.engine) as connection:
-        found = going_on(connection, SYSTEM, 1)
-    return {"incident": found[0].incident_id} if found else {}
 
 
 async def _page(
     client: httpx.AsyncClient,
     engine: Engine,
-    page: Page,
-    examples: dict[str, str],
+    name: str,
+    address: str,
     events: Iterator[Incoming],
     installation: Installation,
     rounds: int,
 ) -> Measured:
-    address, times, size, statements = page.address.format_map(examples), list[float](), 0, 0
+    times, size, statements = list[float](), 0, 0
     for number in range(rounds + _WARM_UP):
         installation.runner.ingest([next(events)])
         with _counting(engine) as queries:
@@ -178,12 +189,12 @@ async def _page(
             answer = await client.get(address)
             seconds = time.perf_counter() - started
         if answer.status_code != httpx.codes.OK:
-            raise RuntimeError(f"{page.name}: {address} answers {answer.status_code}")
+            raise RuntimeError(f"{name}: {address} answers {answer.status_code}")
         if number >= _WARM_UP:
             times.append(1_000 * seconds)
             size, statements = max(size, len(answer.content)), max(statements, queries())
     times.sort()
-    return Measured(page.name, _round(times, 0.5), _round(times, 0.95), size, statements)
+    return Measured(name, _round(times, 0.5), _round(times, 0.95), size, statements)
 
 
 def _news(orders: int, run: str) -> Iterator[Incoming]:

@@ -68,6 +68,11 @@ def bench_pages(
     page: Annotated[
         list[str] | None, typer.Option(help="Name of a page to read. Can be repeated. Default: all.")
     ] = None,
+    readers: Annotated[
+        int, typer.Option(min=0, help="People who read pages at random instead, while events arrive. 0: none.")
+    ] = 0,
+    rate: Annotated[int, typer.Option(min=1, help="With --readers: deliveries a second.")] = 200,
+    seconds: Annotated[int, typer.Option(min=10, help="With --readers: duration in seconds.")] = 60,
     output: Output = Format.TABLE,
 ) -> None:
     """Measure each page on the database of a large company, which is made once. Each is read right after an event."""
@@ -75,9 +80,18 @@ def bench_pages(
 
     from rich.console import Console
 
+    from pipeline.bench.pages import readers as people
     from pipeline.bench.pages import reading
 
     place = folder or Path(tempfile.gettempdir()) / f"unvarnished-bench-{orders}"
+    if readers:
+        load = people.Load(readers, rate, seconds)
+        times = people.measure(orders, place, database_url, load)
+        if output is Format.JSON:
+            print_json([one._asdict() for one in times])
+        else:
+            people.show(Console(), times, load)
+        return
     found = reading.measure(orders, place, database_url, rounds, page or ())
     if output is Format.JSON:
         print_json([measured._asdict() for measured in found])

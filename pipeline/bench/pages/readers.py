@@ -1,0 +1,113 @@
+"""People read the pages of a running `unvarnished up` on the company's database, while events arrive by HTTP.
+
+Each person opens a page at random, then reads it for some seconds. A time is that of the request, from its first byte
+to the last byte of the page. Events: orders of today that are delivered, one event in a request.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.bench.harness import Endpoint, in_own_process, quantile, running_product
+from pipeline.bench.pages import company
+from pipeline.bench.pages.reading import addresses_of, made
+from pipeline.bench.question_delay import deliver
+
+PAUSE_SECONDS = 5.0  # for which a page is read, on average
+_TOKEN = "bench-" + "0" * 40
+
+
+class Load(NamedTuple):
+    """How many people read, how many deliveries arrive a second, and for how many seconds."""
+
+    readers: int
+    rate: int
+    seconds: int
+
+
+class Times(NamedTuple):
+    """The times of one page, in milliseconds, and how often it was read."""
+
+    page: str
+    p50_ms: float
+    p95_ms: float
+    readings: int
+
+
+def measure(orders: int, folder: Path, url: str | None, load: Load) -> list[Times]:
+    """Make the company's database if it is not there, and let people read it. The last line is that of all pages.
+
+    Raises ConfigurationError if the database contains something else.
+    """
+    with made(orders, folder, url) as installation:
+        addresses = addresses_of(installation.store, orders)
+    settings = {"SIGN_IN_TOKEN": _TOKEN, "SEGMENT_LEVELS": company.LEVELS, "ACCOUNT_CAP": "0"}
+    if url is not None:
+        settings["DATABASE_URL"] = url
+    with running_product(folder, **settings) as endpoint:
+        arriving = (endpoint, load.rate, load.rate * load.seconds, int(time.time()))
+        events = threading.Thread(target=in_own_process, args=(deliver, *arriving))
+        events.start()
+        found = in_own_process(read, endpoint, addresses, load)
+        events.join()
+    everything = [seconds for times in found.values() for seconds in times]
+    return [_times(name, times) for name, times in (*found.items(), ("all", everything)) if times]
+
+
+def show(console: Console, found: Sequence[Times], load: Load) -> None:
+    """Print a table of the times."""
+    table = Table(title=f"Pages, {load.readers} readers, {load.rate} deliveries a second", title_justify="left")
+    for heading in ("page", "p50 ms", "p95 ms", "readings"):
+        table.add_column(heading, justify="left" if heading == "page" else "right")
+    for one in found:
+        table.add_row(one.page, f"{one.p50_ms:,.1f}", f"{one.p95_ms:,.1f}", f"{one.readings:,}")
+    console.print(table)
+
+
+def read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load) -> dict[str, list[float]]:
+    """Read pages at random with so many people. Returns the seconds of each reading, by page."""
+    return asyncio.run(_read(endpoint, addresses, load))
+
+
+async def _read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {name: [] for name in addresses}
+    headers = {"authorization": f"Bearer {_TOKEN}", "accept": "text/html"}
+    until = time.monotonic() + load.seconds
+
+    async def _person(number: int, client: httpx.AsyncClient) -> None:
+        rng = Random(number)
+        while True:
+            await asyncio.sleep(rng.uniform(0, 2 * PAUSE_SECONDS))
+            if time.monotonic() > until:
+                return
+            name = rng.choice(list(addresses))
+            started = time.monotonic()
+            answer = await client.get(addresses[name])
+            found[name].append(time.monotonic() - started)
+            if answer.status_code != httpx.codes.OK:
+                raise RuntimeError(f"{name}: {addresses[name]} answers {answer.status_code}")
+
+    limits = httpx.Limits(max_connections=load.readers, max_keepalive_connections=load.readers)
+    async with (
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{endpoint.internal}", headers=headers, limits=limits, timeout=60
+        ) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        for number in range(load.readers):
+            group.create_task(_person(number, client))
+    return found
+
+
+def _times(name: str, seconds: Sequence[float]) -> Times:
+    ordered = sorted(seconds)
+    p50, p95 = (round(1_000 * quantile(ordered, share), 1) for share in (0.5, 0.95))
+    return Times(name, p50, p95, len(ordered))
