@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import queue
+import secrets
 import subprocess
 import sys
 import threading
@@ -71,9 +72,9 @@ def running_product(folder: Path, **settings: str) -> Iterator[Endpoint]:
         "SKIP_HOLIDAYS": "false",
     }
     environment = kept | {f"UNVARNISHED_{name}": value for name, value in (ours | settings).items()}
-    command = [sys.executable, "-m", "pipeline"]
+    command, name = [sys.executable, "-m", "pipeline"], f"bench-{secrets.token_hex(4)}"
     key = subprocess.run(  # noqa: S603
-        [*command, "keys", "create", "bench"], env=environment, capture_output=True, text=True, check=True
+        [*command, "keys", "create", name], env=environment, capture_output=True, text=True, check=True
     ).stdout.strip()
     process = subprocess.Popen(  # noqa: S603
         [*command, "up"], env=environment, stdout=subprocess.PIPE, text=True

@@ -93,22 +93,20 @@ def _arrivals(stub: Connection, expected: int) -> dict[str, list[float]]:
         time.sleep(0.2)
 
 
-def deliver(endpoint: Endpoint, rate: int, deliveries: int, first: int = 0) -> tuple[dict[str, float], list[float]]:
-    """Send `deliveries` at that rate. Returns when each was sent, and the seconds to each 202.
-
-    `first`: the number of the first order; a database gets each number once.
-    """
-    return asyncio.run(_drive(endpoint, rate, range(first, first + _WARM_UP + deliveries)))
+def deliver(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[str, float], list[float]]:
+    """Send `deliveries` at that rate. Returns when each was sent, and the seconds to each 202."""
+    return asyncio.run(_drive(endpoint, rate, deliveries))
 
 
-async def _drive(endpoint: Endpoint, rate: int, numbers: range) -> tuple[dict[str, float], list[float]]:
+async def _drive(endpoint: Endpoint, rate: int, deliveries: int) -> tuple[dict[str, float], list[float]]:
     """Send the orders, then their deliveries at the rate. Returns when each was sent, and the seconds to each 202."""
+    numbers = range(_WARM_UP + deliveries)
     async with endpoint.connection() as send:
-        orders = [_order(number) for number in numbers]
+        orders = [order(number) for number in numbers]
         for start in range(0, len(orders), _BATCH):
             await send(endpoint.request(orders[start : start + _BATCH]))
         for number in numbers[:_WARM_UP]:
-            await send(_delivery(endpoint, number))
+            await send(endpoint.request([delivery(number)]))
     sent: dict[str, float] = {}
     took: list[float] = []
     due = iter([(number, index / rate) for index, number in enumerate(numbers[_WARM_UP:])])
@@ -118,7 +116,7 @@ async def _drive(endpoint: Endpoint, rate: int, numbers: range) -> tuple[dict[st
         async with endpoint.connection() as send:
             for number, at in due:
                 await asyncio.sleep(started + at - time.monotonic())
-                request = _delivery(endpoint, number)
+                request = endpoint.request([delivery(number)])
                 sent[f"B-{number}"] = begun = time.monotonic()
                 await send(request)
                 took.append(time.monotonic() - begun)
@@ -129,7 +127,8 @@ async def _drive(endpoint: Endpoint, rate: int, numbers: range) -> tuple[dict[st
     return sent, took
 
 
-def _order(number: int) -> bytes:
+def order(number: int) -> bytes:
+    """The event of an order of its own customer."""
     now = datetime.now(UTC)
     dimensions = {"depot": f"D{number % 12}", "carrier": f"C{number % 5}"}
     phone = f"+4477{number % 100_000_000:08}"
@@ -137,10 +136,11 @@ def _order(number: int) -> bytes:
     return event("order.completed", f"o{number}", now, data)
 
 
-def _delivery(endpoint: Endpoint, number: int) -> bytes:
+def delivery(number: int) -> bytes:
+    """The event of its delivery, now."""
     now = datetime.now(UTC)
     data = {"order_id": f"B-{number}", "status": "delivered", "at": now.isoformat(), "carrier": "Nordex"}
-    return endpoint.request([event("delivery.updated", f"d{number}", now, data)])
+    return event("delivery.updated", f"d{number}", now, data)
 
 
 # --- the provider ---------------------------------------------------------------------------------------------

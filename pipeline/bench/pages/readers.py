@@ -1,13 +1,14 @@
 """People read the pages of a running `unvarnished up` on the company's database, while events arrive by HTTP.
 
 Each person opens a page at random, then reads it for some seconds. A time is that of the request, from its first byte
-to the last byte of the page. Events: orders of today that are delivered, one event in a request.
+to the last byte of the page. Events: new orders and their deliveries in turn, one event in a request. Each page is read
+twice before, which is not counted: the process is not warmed up until then.
 """
 
 import asyncio
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -19,14 +20,15 @@ from rich.table import Table
 from pipeline.bench.harness import Endpoint, in_own_process, quantile, running_product
 from pipeline.bench.pages import company
 from pipeline.bench.pages.reading import addresses_of, made
-from pipeline.bench.question_delay import deliver
+from pipeline.bench.question_delay import delivery, order
 
 PAUSE_SECONDS = 5.0  # for which a page is read, on average
+_CONNECTIONS = 32  # over which events are sent
 _TOKEN = "bench-" + "0" * 40
 
 
 class Load(NamedTuple):
-    """How many people read, how many deliveries arrive a second, and for how many seconds."""
+    """How many people read, how many events arrive a second, and for how many seconds."""
 
     readers: int
     rate: int
@@ -49,22 +51,22 @@ def measure(orders: int, folder: Path, url: str | None, load: Load) -> list[Time
     """
     with made(orders, folder, url) as installation:
         addresses = addresses_of(installation.store, orders)
-    settings = {"SIGN_IN_TOKEN": _TOKEN, "SEGMENT_LEVELS": company.LEVELS, "ACCOUNT_CAP": "0"}
+    settings = {"SIGN_IN_TOKEN": _TOKEN, "SEGMENT_LEVELS": company.LEVELS}
     if url is not None:
         settings["DATABASE_URL"] = url
     with running_product(folder, **settings) as endpoint:
-        arriving = (endpoint, load.rate, load.rate * load.seconds, int(time.time()))
-        events = threading.Thread(target=in_own_process, args=(deliver, *arriving))
-        events.start()
-        found = in_own_process(read, endpoint, addresses, load)
-        events.join()
+        in_own_process(read, endpoint, addresses, None)
+        with ThreadPoolExecutor(1) as beside:
+            events = beside.submit(in_own_process, arrive, endpoint, load, time.time_ns() // 1_000_000)
+            found = in_own_process(read, endpoint, addresses, load)
+            events.result()
     everything = [seconds for times in found.values() for seconds in times]
     return [_times(name, times) for name, times in (*found.items(), ("all", everything)) if times]
 
 
 def show(console: Console, found: Sequence[Times], load: Load) -> None:
     """Print a table of the times."""
-    table = Table(title=f"Pages, {load.readers} readers, {load.rate} deliveries a second", title_justify="left")
+    table = Table(title=f"Pages, {load.readers} readers, {load.rate} events a second", title_justify="left")
     for heading in ("page", "p50 ms", "p95 ms", "readings"):
         table.add_column(heading, justify="left" if heading == "page" else "right")
     for one in found:
@@ -72,38 +74,60 @@ def show(console: Console, found: Sequence[Times], load: Load) -> None:
     console.print(table)
 
 
-def read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load) -> dict[str, list[float]]:
-    """Read pages at random with so many people. Returns the seconds of each reading, by page."""
+def arrive(endpoint: Endpoint, load: Load, first: int) -> None:
+    """Send the events. `first`: the number of the first order; a database gets each number once."""
+    asyncio.run(_arrive(endpoint, load, first))
+
+
+async def _arrive(endpoint: Endpoint, load: Load, first: int) -> None:
+    due = iter(range(load.rate * load.seconds))
+    started = time.monotonic()
+
+    async def _client() -> None:
+        async with endpoint.connection() as send:
+            for number in due:
+                await asyncio.sleep(started + number / load.rate - time.monotonic())
+                made = order if number % 2 == 0 else delivery
+                await send(endpoint.request([made(first + number // 2)]))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_CONNECTIONS):
+            group.create_task(_client())
+
+
+def read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load | None) -> dict[str, list[float]]:
+    """Read pages at random with so many people; None: each page twice. Returns the seconds of each reading, by page."""
     return asyncio.run(_read(endpoint, addresses, load))
 
 
-async def _read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load) -> dict[str, list[float]]:
+async def _read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load | None) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in addresses}
     headers = {"authorization": f"Bearer {_TOKEN}", "accept": "text/html"}
-    until = time.monotonic() + load.seconds
+    address = f"http://127.0.0.1:{endpoint.internal}"
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
 
-    async def _person(number: int, client: httpx.AsyncClient) -> None:
-        rng = Random(number)
-        while True:
-            await asyncio.sleep(rng.uniform(0, 2 * PAUSE_SECONDS))
-            if time.monotonic() > until:
-                return
-            name = rng.choice(list(addresses))
+        async def _open(name: str) -> None:
             started = time.monotonic()
             answer = await client.get(addresses[name])
             found[name].append(time.monotonic() - started)
             if answer.status_code != httpx.codes.OK:
                 raise RuntimeError(f"{name}: {addresses[name]} answers {answer.status_code}")
 
-    limits = httpx.Limits(max_connections=load.readers, max_keepalive_connections=load.readers)
-    async with (
-        httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{endpoint.internal}", headers=headers, limits=limits, timeout=60
-        ) as client,
-        asyncio.TaskGroup() as group,
-    ):
-        for number in range(load.readers):
-            group.create_task(_person(number, client))
+        async def _person(number: int, until: float) -> None:
+            rng = Random(number)
+            while True:
+                await asyncio.sleep(rng.uniform(0, 2 * PAUSE_SECONDS))
+                if time.monotonic() > until:
+                    return
+                await _open(rng.choice(list(addresses)))
+
+        if load is None:
+            for name in (*addresses, *addresses):
+                await _open(name)
+            return found
+        async with asyncio.TaskGroup() as group:
+            for number in range(load.readers):
+                group.create_task(_person(number, time.monotonic() + load.seconds))
     return found
 
 

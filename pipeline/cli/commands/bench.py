@@ -71,7 +71,7 @@ def bench_pages(
     readers: Annotated[
         int, typer.Option(min=0, help="People who read pages at random instead, while events arrive. 0: none.")
     ] = 0,
-    rate: Annotated[int, typer.Option(min=1, help="With --readers: deliveries a second.")] = 200,
+    rate: Annotated[int, typer.Option(min=1, help="With --readers: events a second.")] = 200,
     seconds: Annotated[int, typer.Option(min=10, help="With --readers: duration in seconds.")] = 60,
     output: Output = Format.TABLE,
 ) -> None:
