@@ -43,10 +43,10 @@ def _with_visible_orders(connection: Connection, principal: Principal, found: Se
 
 def newest_alerts(connection: Connection, principal: Principal, day: date, resolved: int) -> list[Alert]:
     """The open alerts and the `resolved` newest of the others, oldest first."""
-    query = _ALERTS.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc())
-    found = _read(connection, principal, query.where(alerts.c.state == "open"), day)
-    found += _read(connection, principal, query.where(alerts.c.state != "open").limit(resolved), day)
-    return sorted(found, key=lambda alert: (alert.opened_at, alert.alert_id))
+    others = select(alerts.c.alert_id).where(alerts.c.state != "open", segment_visible(connection, alerts, principal))
+    newest = others.order_by(alerts.c.opened_at.desc(), alerts.c.alert_id.desc()).limit(resolved)
+    query = _ALERTS.where(or_(alerts.c.state == "open", alerts.c.alert_id.in_(newest)))
+    return _read(connection, principal, query.order_by(alerts.c.opened_at, alerts.c.alert_id), day)
 
 
 def alerts_page(

@@ -166,6 +166,7 @@ def test_every_language_fits_a_small_screen_in_light_and_dark(
     """Two taps without scrolling, by thumb; everything that follows is accessible and fits."""
     installation.sent(runtime, language=language, timezone="Europe/Paris")
     text = translations(language).gettext
+    rules = browsing.CONTRASTS if scheme == "dark" else None
     with browser.new_context(viewport=SMALL, color_scheme=scheme) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
@@ -177,19 +178,19 @@ def test_every_language_fits_a_small_screen_in_light_and_dark(
             tops.append(box["y"])
             assert 0 <= box["y"] <= SMALL["height"] - box["height"], "without scrolling"
         assert tops[-1] > SMALL["height"] / 2, "within reach of a thumb"
-        browsing.check(page, f"{language}-{scheme}-1-form")
+        browsing.check(page, f"{language}-{scheme}-1-form", rules)
         page.get_by_text(text("Yes, on time and complete")).click()
         box = send.bounding_box()
         assert box is not None
         assert box["y"] <= SMALL["height"] - box["height"], "the second tap needs no scrolling either"
-        browsing.check(page, f"{language}-{scheme}-1-happy")
+        browsing.check(page, f"{language}-{scheme}-1-happy", rules)
         late.click()
         page.get_by_text(text("Something is damaged")).click()
         assert not page.locator("#goods-complete").is_visible(), "they exclude each other"
-        browsing.check(page, f"{language}-{scheme}-2-filled")
+        browsing.check(page, f"{language}-{scheme}-2-filled", rules)
         send.click()
         page.get_by_role("heading", name=text("Thank you. Your answer is recorded.")).wait_for()
-        browsing.check(page, f"{language}-{scheme}-3-recorded")
+        browsing.check(page, f"{language}-{scheme}-3-recorded", rules)
         direction = page.evaluate("getComputedStyle(document.body).direction")
         assert direction == ("rtl" if is_right_to_left(language) else "ltr")
     assert rows(runtime, answers)[0]["condition"] == "damaged"

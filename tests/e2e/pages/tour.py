@@ -108,7 +108,9 @@ def _by_keyboard(page: Page) -> list[str]:
     wanted = min(page.evaluate(_REACHABLE, _FOCUSABLE), _STOPS)
     page.evaluate("document.activeElement.blur()")
     stops: dict[str, str] = {}
-    for _ in range(wanted):
+    for _ in range(3 * wanted):  # a date has several stops of its own
+        if len(stops) == wanted:
+            break
         page.keyboard.press("Tab")
         found = page.evaluate(_FOCUS)
         if found is not None:

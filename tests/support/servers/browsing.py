@@ -21,8 +21,8 @@ from tests.support.servers.npm import installed, unavailable
 
 _HERE = ROOT / "tests" / "e2e"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-_CONTRASTS = {"type": "rule", "values": ["color-contrast"]}  # all that a colour scheme can change
-_SCHEMES: tuple[tuple[Literal["light", "dark"], Any], ...] = (("light", _RULES), ("dark", _CONTRASTS))
+CONTRASTS = {"type": "rule", "values": ["color-contrast"]}  # all that a colour scheme can change
+_SCHEMES: tuple[tuple[Literal["light", "dark"], Any], ...] = (("light", _RULES), ("dark", CONTRASTS))
 PICTURES = os.environ.get("UNVARNISHED_PICTURES")  # the folder of the pictures; without one none is taken
 
 
