@@ -102,7 +102,7 @@ def test_ninety_days_are_a_company_of_the_promised_size() -> None:
     assert {len(customer.people) for customer in customers(7)} == {2, 3, 4}
     for level in parse_levels(LEVELS):
         values = {event.data.dimensions[level.name] for _, event in history() if event.type == "order.completed"}
-        assert 4 < len(values) <= level.capacity
+        assert 3 < len(values) <= level.capacity
     assert {event.type for _, event in history()} == {
         "order.completed",
         "order.repromised",
