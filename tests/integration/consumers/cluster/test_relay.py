@@ -170,7 +170,7 @@ def test_a_carriers_event_that_no_order_claims_in_time_is_published_as_a_dead_le
     [letter] = made.records("dead-letters")
     headers = dict(letter.headers)
     assert (headers["topic"], headers["field"]) == (f"{made.prefix}deliveries".encode(), b"data.tracking_number")
-    assert b"14 days" in headers["reason"]
+    assert b"no order" in headers["reason"]
     assert json.loads(letter.value)["id"] == json.loads(raw)["id"]
     assert b"Dana" not in letter.value
     assert made.records(EVENTS) == []
