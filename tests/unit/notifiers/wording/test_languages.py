@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ WITHOUT_GSM = {"ar", "fa", "ja", "zh"}
 Message = str | tuple[str, ...]
 
 
+@cache
 def source_messages() -> set[Message]:
     """The translatable messages of the code and of the customers' pages; with a plural, both forms."""
     found = extract_from_dir(
