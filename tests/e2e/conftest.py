@@ -1,12 +1,20 @@
-"""An installation's data folder, and processes of `unvarnished up` on it."""
+"""A browser; an installation's data folder, and processes of `unvarnished up` on it."""
 
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.support.running.process import Up
+from tests.support.servers import browsing
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browsing.chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

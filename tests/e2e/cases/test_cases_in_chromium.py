@@ -1,11 +1,10 @@
 """Cases in a real browser: accessibility, widths, what is overdue, and what people do on the pages."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 from sqlalchemy import select
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
@@ -21,14 +20,13 @@ from pipeline.web.internal.cases import acts
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.requests.installation import Clock, services
-from tests.support.requests.users import PASSWORD, START_TOKEN, add_user
+from tests.support.requests.users import START_TOKEN, add_user
 from tests.support.running.embedded import embedded, ingest
 from tests.support.servers import browsing
+from tests.support.servers.browsing import DESK, PHONE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
-DESK: ViewportSize = {"width": 1440, "height": 900}
 ACCOUNT = "A <b>" + "n" * 80
 CASE = case_id_of("SO-0", "ana")
 LINK = "s" * 22
@@ -54,12 +52,6 @@ class Site(NamedTuple):
     runtime: EmbeddedRunner
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsing.chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def site(sqlite_database_url: str) -> Iterator[Site]:
     """Four cases; that of an order which never came is overdue."""
@@ -81,41 +73,16 @@ def site(sqlite_database_url: str) -> Iterator[Site]:
     runtime.engine.dispose()
 
 
-@contextmanager
-def signed_in(
-    browser: Browser, site: Site, name: str, size: ViewportSize = DESK, refusals: int = 0, **options: Any
-) -> Iterator[Page]:
-    """A page of a user. Errors and warnings of the browser fail the test, except for `refusals` requests refused."""
-    context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
-    page = context.new_page()
-    problems: list[str] = []
-
-    def _console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            problems.append(message.text)
-
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"{site.address}/sign-in")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url(lambda url: "sign-in" not in url)
-    page.on("console", _console)
-    yield page
-    context.close()
-    assert len(problems) == refusals, problems
-
-
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_the_pages_are_accessible_and_fit_the_screen(chromium: Browser, site: Site, size: ViewportSize) -> None:
-    with signed_in(chromium, site, "mia", size) as page:
+    with browsing.signed_in(chromium, site.address, "mia", size) as page:
         for name, address in (("cases", "/cases"), ("case", f"/cases/{CASE}")):
             page.goto(site.address + address)
             browsing.check_in_each_scheme(page, name)
 
 
 def test_a_person_finds_what_is_overdue_assigns_notes_closes_and_reopens(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia", PHONE) as page:
+    with browsing.signed_in(chromium, site.address, "mia", PHONE) as page:
         page.get_by_role("link", name="Cases", exact=True).click()
         expect(page.locator(".lead")).to_contain_text("4 open, 1 overdue")
         first = page.locator("#open .card").first
@@ -145,7 +112,7 @@ def test_a_person_finds_what_is_overdue_assigns_notes_closes_and_reopens(chromiu
 
 
 def test_a_refused_act_says_why_and_keeps_what_was_entered(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia", refusals=1) as page:
+    with browsing.signed_in(chromium, site.address, "mia", refusals=1) as page:
         page.goto(f"{site.address}/cases/{CASE}")
         page.evaluate("document.querySelectorAll('form').forEach(form => { form.noValidate = true; })")
         page.get_by_label("How it was settled").fill("sent once more")
@@ -158,7 +125,7 @@ def test_a_refused_act_says_why_and_keeps_what_was_entered(chromium: Browser, si
 
 
 def test_the_page_of_an_order_leads_to_its_case(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia") as page:
+    with browsing.signed_in(chromium, site.address, "mia") as page:
         page.goto(f"{site.address}/orders/SO-0")
         expect(page.locator("#order")).to_contain_text("open, overdue")
         page.get_by_role("link", name=CASE).click()
@@ -166,7 +133,7 @@ def test_the_page_of_an_order_leads_to_its_case(chromium: Browser, site: Site) -
 
 
 def test_an_auditor_reads_cases_without_words_and_cannot_act(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "auditor") as page:
+    with browsing.signed_in(chromium, site.address, "auditor") as page:
         page.goto(f"{site.address}/cases/{CASE}")
         expect(page.locator("#acts")).to_contain_text("Overdue")
         assert "call</b>" not in page.content()

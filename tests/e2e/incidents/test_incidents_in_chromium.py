@@ -1,11 +1,10 @@
 """Incidents and alerts in a real browser: accessibility, widths, who sees what, and what people do on the pages."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
@@ -13,15 +12,14 @@ from pipeline.web.http.server import internal_app
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.limits import PATIENCE
 from tests.support.requests.installation import Clock, services
-from tests.support.requests.users import PASSWORD, START_TOKEN, add_user
+from tests.support.requests.users import START_TOKEN, add_user
 from tests.support.running.embedded import embedded, ingest
 from tests.support.servers import browsing
+from tests.support.servers.browsing import DESK, PHONE
 from tests.support.stored import HISTORIC
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
-DESK: ViewportSize = {"width": 1440, "height": 900}
 DEPOT = "Lyon <b>" + "n" * 60
 
 expect.set_options(timeout=PATIENCE * 1_000)
@@ -32,12 +30,6 @@ class Site(NamedTuple):
 
     address: str
     runtime: EmbeddedRunner
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsing.chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -65,38 +57,13 @@ def deliver_late(runtime: EmbeddedRunner, n: int) -> None:
     )
 
 
-@contextmanager
-def signed_in(
-    browser: Browser, site: Site, name: str, size: ViewportSize = DESK, refusals: int = 0, **options: Any
-) -> Iterator[Page]:
-    """A page of a user. Errors and warnings of the browser fail the test, except for `refusals` requests refused."""
-    context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
-    page = context.new_page()
-    problems: list[str] = []
-
-    def _console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            problems.append(message.text)
-
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"{site.address}/sign-in")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url(lambda url: "sign-in" not in url)
-    page.on("console", _console)
-    yield page
-    context.close()
-    assert len(problems) == refusals, problems
-
-
 def menu_of(page: Page) -> list[str]:
     return page.get_by_role("navigation", name="Areas").get_by_role("link").all_inner_texts()
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_the_pages_are_accessible_and_fit_the_screen(chromium: Browser, site: Site, size: ViewportSize) -> None:
-    with signed_in(chromium, site, "mia", size) as page:
+    with browsing.signed_in(chromium, site.address, "mia", size) as page:
         for name, address in (
             ("today", "/"),
             ("incidents", "/incidents"),
@@ -108,7 +75,7 @@ def test_the_pages_are_accessible_and_fit_the_screen(chromium: Browser, site: Si
 
 
 def test_a_person_acknowledges_assigns_snoozes_closes_and_reopens(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia", PHONE) as page:
+    with browsing.signed_in(chromium, site.address, "mia", PHONE) as page:
         page.get_by_role("link", name="Incidents", exact=True).click()
         page.get_by_role("link", name="I-1").click()
         state, history = page.locator(".verdict"), page.locator("#acts")
@@ -134,7 +101,10 @@ def test_a_person_acknowledges_assigns_snoozes_closes_and_reopens(chromium: Brow
 
 
 def test_an_open_page_follows_the_incident_and_keeps_what_is_being_written(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia") as page, signed_in(chromium, site, "mia") as other:
+    with (
+        browsing.signed_in(chromium, site.address, "mia") as page,
+        browsing.signed_in(chromium, site.address, "mia") as other,
+    ):
         page.goto(f"{site.address}/incidents/I-1")
         page.get_by_label("What was done").fill("half a sentence")
         deliver_late(site.runtime, 14)
@@ -151,7 +121,10 @@ def test_an_open_page_follows_the_incident_and_keeps_what_is_being_written(chrom
 
 
 def test_what_one_reads_stays_where_it_is_when_something_above_grows(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia", PHONE) as page, signed_in(chromium, site, "mia") as other:
+    with (
+        browsing.signed_in(chromium, site.address, "mia", PHONE) as page,
+        browsing.signed_in(chromium, site.address, "mia") as other,
+    ):
         page.goto(f"{site.address}/incidents/I-1")
         page.locator("#acts").evaluate("section => section.scrollIntoView()")
         top = page.locator("#acts-title").bounding_box()
@@ -165,7 +138,7 @@ def test_what_one_reads_stays_where_it_is_when_something_above_grows(chromium: B
 
 
 def test_an_incident_on_paper_has_no_forms_and_its_statistics_are_folded(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia") as page:
+    with browsing.signed_in(chromium, site.address, "mia") as page:
         page.goto(f"{site.address}/incidents/I-1")
         expect(page.locator("#sure .card")).to_be_hidden()
         page.get_by_text("and what they rest on").click()
@@ -176,7 +149,7 @@ def test_an_incident_on_paper_has_no_forms_and_its_statistics_are_folded(chromiu
 
 
 def test_a_refused_act_says_why_keeps_what_was_entered_and_is_repeated(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia", refusals=1) as page:
+    with browsing.signed_in(chromium, site.address, "mia", refusals=1) as page:
         page.goto(f"{site.address}/incidents/I-1")
         page.evaluate("document.querySelectorAll('form').forEach(form => { form.noValidate = true; })")
         page.get_by_label("What was done").fill("the scanner was set wrongly")
@@ -190,7 +163,10 @@ def test_a_refused_act_says_why_keeps_what_was_entered_and_is_repeated(chromium:
 
 
 def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "mia", refusals=1) as page, signed_in(chromium, site, "mia") as other:
+    with (
+        browsing.signed_in(chromium, site.address, "mia", refusals=1) as page,
+        browsing.signed_in(chromium, site.address, "mia") as other,
+    ):
         page.goto(f"{site.address}/incidents/I-1")
         page.click("#live-button")
         other.goto(f"{site.address}/incidents/I-1")
@@ -234,7 +210,7 @@ def test_an_act_on_what_has_changed_meanwhile_is_refused_with_the_reason(chromiu
 def test_the_menu_has_the_pages_of_the_role_and_each_opens(
     chromium: Browser, site: Site, name: str, start: str, menu: list[str]
 ) -> None:
-    with signed_in(chromium, site, name) as page:
+    with browsing.signed_in(chromium, site.address, name) as page:
         page.goto(site.address + start)
         assert menu_of(page) == menu
         for entry in menu:
@@ -245,7 +221,7 @@ def test_the_menu_has_the_pages_of_the_role_and_each_opens(
 
 
 def test_who_only_reads_has_no_forms_and_no_links_to_orders(chromium: Browser, site: Site) -> None:
-    with signed_in(chromium, site, "auditor") as page:
+    with browsing.signed_in(chromium, site.address, "auditor") as page:
         page.goto(f"{site.address}/incidents/I-1")
         expect(page.locator("#orders")).to_contain_text("SO-13")
         assert page.locator("main form").count() == 0

@@ -31,12 +31,6 @@ WIDE: ViewportSize = {"width": 1280, "height": 900}
 Scheme = Literal["light", "dark"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing.chromium() as made:
-        yield made
-
-
 @pytest.fixture
 def runtime(sqlite_database_url: str) -> Iterator[EmbeddedRunner]:
     made = embedded(sqlite_database_url)
@@ -61,8 +55,8 @@ def address(runtime: EmbeddedRunner) -> Iterator[str]:
 
 
 @pytest.fixture(params=[SMALL, WIDE], ids=["360px", "desktop"])
-def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    with browser.new_context(viewport=request.param) as context:
+def page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]:
+    with chromium.new_context(viewport=request.param) as context:
         made = context.new_page()
         console: list[str] = []
         made.on(
@@ -145,9 +139,9 @@ def test_an_invalid_link_shows_an_accessible_page(runtime: EmbeddedRunner, addre
     browsing.check(page, "wait")
 
 
-def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: str, browser: Browser) -> None:
+def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: str, chromium: Browser) -> None:
     installation.sent(runtime)
-    with browser.new_context(viewport=SMALL, java_script_enabled=False) as context:
+    with chromium.new_context(viewport=SMALL, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
         assert not page.get_by_label("10", exact=True).is_visible(), "one question at first"
@@ -161,13 +155,13 @@ def test_it_works_with_scripts_switched_off(runtime: EmbeddedRunner, address: st
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", languages())
 def test_every_language_fits_a_small_screen_in_light_and_dark(
-    runtime: EmbeddedRunner, address: str, browser: Browser, language: str, scheme: Scheme
+    runtime: EmbeddedRunner, address: str, chromium: Browser, language: str, scheme: Scheme
 ) -> None:
     """Two taps without scrolling, by thumb; everything that follows is accessible and fits."""
     installation.sent(runtime, language=language, timezone="Europe/Paris")
     text = translations(language).gettext
     rules = browsing.CONTRASTS if scheme == "dark" else None
-    with browser.new_context(viewport=SMALL, color_scheme=scheme) as context:
+    with chromium.new_context(viewport=SMALL, color_scheme=scheme) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
         late, send = page.get_by_text(text("Yes, but late")), page.get_by_role("button", name=text("Send answer"))
@@ -196,9 +190,9 @@ def test_every_language_fits_a_small_screen_in_light_and_dark(
     assert rows(runtime, answers)[0]["condition"] == "damaged"
 
 
-def test_two_taps_record_that_all_is_well(runtime: EmbeddedRunner, address: str, browser: Browser) -> None:
+def test_two_taps_record_that_all_is_well(runtime: EmbeddedRunner, address: str, chromium: Browser) -> None:
     installation.sent(runtime)
-    with browser.new_context(viewport=SMALL, has_touch=True, java_script_enabled=False) as context:
+    with chromium.new_context(viewport=SMALL, has_touch=True, java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
         page.get_by_text("Yes, on time and complete").tap()
@@ -210,10 +204,10 @@ def test_two_taps_record_that_all_is_well(runtime: EmbeddedRunner, address: str,
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 def test_another_language_and_back_keep_what_was_entered(
-    runtime: EmbeddedRunner, address: str, browser: Browser, scripts: bool
+    runtime: EmbeddedRunner, address: str, chromium: Browser, scripts: bool
 ) -> None:
     installation.sent(runtime)
-    with browser.new_context(viewport=SMALL, java_script_enabled=scripts) as context:
+    with chromium.new_context(viewport=SMALL, java_script_enabled=scripts) as context:
         page = context.new_page()
         page.goto(f"{address}/f/{TOKEN}")
         page.get_by_label("Yes, but late").check()

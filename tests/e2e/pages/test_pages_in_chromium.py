@@ -86,12 +86,6 @@ def app_of(known: Services) -> Litestar:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsing.chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Twelve days of the simulated company, with an alert of every kind of presentation and unresolved questions."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("company"), segment_levels=DEMO_LEVELS, master_key="00" * 32)

@@ -19,12 +19,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SIZES: dict[str, ViewportSize] = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1440, "height": 900}}
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsing.chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def address(sqlite_database_url: str) -> Iterator[str]:
     runtime = embedded(sqlite_database_url)

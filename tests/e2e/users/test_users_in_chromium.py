@@ -32,12 +32,6 @@ class Site(NamedTuple):
     clock: Clock
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsing.chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def site(sqlite_database_url: str) -> Iterator[Site]:
     runtime, clock = embedded(sqlite_database_url), Clock(at(hours=4))

@@ -13,12 +13,23 @@ from urllib.parse import urlencode
 
 import uvicorn
 from litestar import Litestar
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    ViewportSize,
+    sync_playwright,
+)
 
 from tests.support.limits import PATIENCE
 from tests.support.paths import ROOT
+from tests.support.requests.users import PASSWORD
 from tests.support.servers.npm import installed, unavailable
 
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESK: ViewportSize = {"width": 1440, "height": 900}
 _HERE = ROOT / "tests" / "e2e"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 CONTRASTS = {"type": "rule", "values": ["color-contrast"]}  # all that a colour scheme can change
@@ -72,6 +83,31 @@ def served(app: Litestar) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(PATIENCE)
+
+
+@contextmanager
+def signed_in(
+    browser: Browser, address: str, name: str, size: ViewportSize = DESK, refusals: int = 0, **options: Any
+) -> Iterator[Page]:
+    """A page of a user. Errors and warnings of the browser fail the test, except for `refusals` requests refused."""
+    context = browser.new_context(viewport=size, reduced_motion="reduce", **options)
+    page = context.new_page()
+    problems: list[str] = []
+
+    def _console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            problems.append(message.text)
+
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{address}/sign-in")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    page.on("console", _console)
+    yield page
+    context.close()
+    assert len(problems) == refusals, problems
 
 
 def sign_in_with_token(page: Page, address: str, token: str, following: str = "/") -> None:
