@@ -117,7 +117,7 @@ LAG = Gauge(
 STALLED = Gauge("unvarnished_worker_stalled", "1 while there is lag and nothing is processed, else 0")
 TOPIC_RECREATED = Counter(
     "unvarnished_topic_recreations",
-    "Times that the topic unvarnished-events was found to be deleted and created again; what was on it is republished",
+    "Times that a topic between relay and workers was found to be deleted and created again",
 )
 RELAYED = Counter("unvarnished_relayed_events", "Events of the journal that were published to Kafka")
 RELAY_SECONDS = Histogram(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, func, select, text
 
+from pipeline.domain.events.contract import EVIDENCE
 from pipeline.store.db.bulk import as_json
 from pipeline.store.schema.journal import handled, journal, outbox
 
@@ -27,6 +28,15 @@ def published_unhandled(connection: Connection, first: int) -> Mapping[int, str]
         journal.c.seq >= first, journal.c.outgoing.is_(False), ~marked.exists(), ~waiting.exists()
     )
     return {row.seq: row.payload for row in connection.execute(query.order_by(journal.c.seq))}
+
+
+def comparisons_unhandled(connection: Connection, first: int) -> int:
+    """How many comparisons from that sequence number on left the outbox, and no worker has counted any part of them."""
+    marked = select(handled.c.seq).where(handled.c.seq == journal.c.seq, handled.c.part != "")
+    waiting = select(outbox.c.seq).where(outbox.c.seq == journal.c.seq)
+    these = journal.c.seq >= first, journal.c.type.in_(EVIDENCE), ~marked.exists(), ~waiting.exists()
+    found: int = connection.execute(select(func.count()).select_from(journal).where(*these)).scalar_one()
+    return found
 
 
 def add(connection: Connection, shards: Mapping[int, int]) -> None:

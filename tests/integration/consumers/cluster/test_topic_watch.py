@@ -16,16 +16,18 @@ from pipeline.consumers.cluster.topic_watch import TopicWatch
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.setup import Setup
+from pipeline.metrics import TOPIC_RECREATED
 from pipeline.store.journal.shared_journal import SharedJournal
 from pipeline.store.schema.journal import outbox
 from pipeline.store.schema.orders import orders
 from pipeline.store.store import Store
-from tests.support.builders import at, completed, tracked
+from tests.support.builders import answered, at, completed, scanned, tracked
 from tests.support.limits import until
+from tests.support.metrics import value
 from tests.support.running.embedded import LEVELS, VAULT
 from tests.support.running.roles import Cluster, cluster
 
-EVENTS = "unvarnished-events"
+EVENTS, EVIDENCE = "unvarnished-events", "unvarnished-evidence"
 
 
 @pytest.fixture
@@ -58,8 +60,8 @@ class Parts:
         records = [relayed_event(record, False) for record in self._made.records(EVENTS)]
         return self.worker.process_events(records, at()).new
 
-    def recreate(self) -> None:
-        name = self._made.prefix + EVENTS
+    def recreate(self, topic: str = EVENTS) -> None:
+        name = self._made.prefix + topic
         with KafkaAdminClient(bootstrap_servers=self._made.bootstrap) as admin:
             admin.delete_topics([name])
             until(lambda: name not in admin.list_topics(), "the end of the topic")
@@ -97,6 +99,26 @@ def test_what_was_published_and_not_processed_is_published_again_and_processed_o
     assert (parts.work(), parts.work()) == (3, 0)
     assert sorted(row["order_id"] for row in made.rows(orders)) == ["SO-1", "SO-2", "SO-3", "SO-4"]
     assert parts.watch.check() == 0
+
+
+def test_comparisons_that_were_on_the_topic_of_the_evidence_are_counted_in_the_log(
+    made: Cluster, parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts.accept(completed("SO-1", at(hours=-9)))
+    parts.relay()
+    parts.work()
+    assert parts.watch.check() == 0
+    parts.accept(scanned("SO-1", at(hours=-8)), answered("SO-1", at(hours=-7), arrival="late"))
+    parts.relay()
+    assert parts.work() == 2, "what follows is a comparison"
+    parts.relay()
+    before = value(TOPIC_RECREATED)
+    parts.recreate(EVIDENCE)
+    assert parts.watch.check() == 0
+    assert value(TOPIC_RECREATED) == before + 1
+    assert "comparisons that were on it: 1" in caplog.text
+    assert parts.watch.check() == 0
+    assert value(TOPIC_RECREATED) == before + 1
 
 
 def test_a_missing_topic_is_no_new_one(made: Cluster, parts: Parts) -> None:
