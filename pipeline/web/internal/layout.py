@@ -37,6 +37,8 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "moment": words.moment,
     "zone": words.zone_of,
     "word": words.plain_word,
+    "case_reason": words.case_reason,
+    "case_time": words.case_time,
     "order_address": order_address,
 }
 

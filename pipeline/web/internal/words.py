@@ -82,6 +82,12 @@ def plain_word(name: str) -> str:
     return name.replace("_", " ")
 
 
+def case_time(text: str) -> str:
+    """A time of the read API as "3 March 2026, 14:05"."""
+    at = datetime.fromisoformat(text)
+    return f"{day(at)}, {at:%H:%M}"
+
+
 def case_reason(reason: str) -> str:
     """Why a case is open: "asks to be called"."""
     return {"call": "asks to be called", "question": "asks a question"}.get(reason, plain_word(reason))

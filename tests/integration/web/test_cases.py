@@ -161,6 +161,20 @@ def test_everybody_sees_the_cases_of_their_scope_and_auditors_no_words(runtime: 
             assert acted.status_code == {"ann": 404, "audit": 403}.get(name, 200)
 
 
+def test_the_inbox_shows_the_cases_of_the_scope_that_are_due_first(runtime: EmbeddedRunner) -> None:
+    for n in range(12):
+        complain(runtime, f"SO-{n}", hours=3 + n, depot="Lyon" if n % 2 else "Paris")
+    add_user(runtime.engine, "mia", Role.MANAGEMENT)
+    add_user(runtime.engine, "rolf", Role.OPERATIONS, "depot=Lyon")
+    with listener(app_of(runtime)) as made:
+        pages_of = {
+            name: made.get("/inbox", headers=token_of(runtime.engine, name)).text.split('id="cases-title"')[1]
+            for name in ("mia", "rolf")
+        }
+    assert [n for n in range(12) if f">SO-{n}<" in pages_of["mia"]] == list(range(10)), "those that are due first"
+    assert [n for n in range(12) if f">SO-{n}<" in pages_of["rolf"]] == [1, 3, 5, 7, 9, 11]
+
+
 def test_the_account_manager_of_the_account_owns_its_cases(runtime: EmbeddedRunner) -> None:
     add_user(runtime.engine, "ann", Role.ACCOUNT_MANAGER, "account=A-1", "account=A-2")
     add_user(runtime.engine, "bob", Role.ACCOUNT_MANAGER, "account=A-2")

@@ -1,7 +1,6 @@
 """The pages of cases: the list by due time, and one case with its conversation and its acts as forms."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +14,6 @@ from litestar.response import Redirect
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.cases.lifecycle import NOTE_KINDS, OUTCOMES
 from pipeline.domain.reports.cases import case_out
-from pipeline.notifiers.wording import sentences
 from pipeline.store.cases import reads
 from pipeline.store.db.engine import reading
 from pipeline.store.reads.version import version_of
@@ -27,7 +25,6 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal.cases import acts
 from pipeline.web.internal.cases.api import detail_of
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
-from pipeline.web.internal.words import case_reason, moment
 
 PAGE = 50  # rows of a list
 _CLOSED = 20  # closed cases below the open ones
@@ -45,14 +42,7 @@ _Request = Request[Any, Any, Any]
 _READ = needs(Permission.CASES)
 
 
-def _time(text: str) -> str:
-    """A time of the read API as "3 March 2026, 14:05"."""
-    at = datetime.fromisoformat(text)
-    return f"{sentences.day(at)}, {at:%H:%M}"
-
-
 _environment = page_environment("pipeline.web.internal.cases")
-_environment.filters |= {"time": _time, "moment": moment, "reason": case_reason}
 
 
 def routes(services: Services) -> list[Any]:

@@ -10,6 +10,8 @@ from litestar.response import Redirect
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.events.contract import Reading, Score
+from pipeline.domain.reports.cases import case_out
+from pipeline.store.cases import reads as cases
 from pipeline.store.db.engine import reading as reading_database
 from pipeline.store.reads import inbox
 from pipeline.store.reads.inbox import Position
@@ -27,6 +29,7 @@ from pipeline.web.public.inbound import READER
 
 MAX_BODY = 16 << 10  # bytes
 _A_PAGE = 50  # replies
+_CASES = 10  # that are due first
 _MAX_FIELDS = 20
 _ARRIVALS = {"on_time": "on time", "late": "late", "not_received": "not received"}
 _CONDITIONS = {
@@ -58,11 +61,12 @@ def routes(services: Services) -> list[Any]:
             found = inbox.waiting(connection, viewer, _A_PAGE + 1, position)
             entries = entries_of(connection, store, viewer, READER, found[:_A_PAGE])
             corrections = corrections_for(connection, store, viewer)
+            due = cases.still_open(connection, viewer, _CASES) if viewer.may(Permission.CASES) and not after else []
             number, reviewed = inbox.number_waiting(connection, viewer), inbox.reviewed(connection, viewer)
         more = entries[-1].id if len(found) > _A_PAGE else None
         template = _environment.get_template("inbox.html.j2")
         shown = {"entries": entries, "number": number, "reviewed": reviewed, "more": more, "why": WHY}
-        shown |= {"corrections": corrections, "problem": problem}
+        shown |= {"corrections": corrections, "problem": problem, "cases": [case_out(case) for case in due]}
         return html(template.render(viewer=viewer, csrf=csrf_of(request), **shown), status)
 
     def _reply_page(request: _Request, item_id: str, problem: str = "", status: HTTPStatus = HTTPStatus.OK) -> Page:
