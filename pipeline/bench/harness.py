@@ -28,7 +28,7 @@ class Endpoint(NamedTuple):
 
     port: int
     key: str
-    internal: int = 0
+    internal: int
 
     def request(self, events: Sequence[bytes]) -> bytes:
         """The bytes of a whole HTTP request with these events."""

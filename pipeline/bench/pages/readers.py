@@ -19,12 +19,11 @@ from rich.table import Table
 
 from pipeline.bench.harness import Endpoint, in_own_process, quantile, running_product
 from pipeline.bench.pages import company
-from pipeline.bench.pages.reading import addresses_of, made
+from pipeline.bench.pages.reading import TOKEN, addresses_of, made
 from pipeline.bench.question_delay import delivery, order
 
 PAUSE_SECONDS = 5.0  # for which a page is read, on average
 _CONNECTIONS = 32  # over which events are sent
-_TOKEN = "bench-" + "0" * 40
 
 
 class Load(NamedTuple):
@@ -51,7 +50,7 @@ def measure(orders: int, folder: Path, url: str | None, load: Load) -> list[Time
     """
     with made(orders, folder, url) as installation:
         addresses = addresses_of(installation.store, orders)
-    settings = {"SIGN_IN_TOKEN": _TOKEN, "SEGMENT_LEVELS": company.LEVELS}
+    settings = {"SIGN_IN_TOKEN": TOKEN, "SEGMENT_LEVELS": company.LEVELS}
     if url is not None:
         settings["DATABASE_URL"] = url
     with running_product(folder, **settings) as endpoint:
@@ -102,7 +101,7 @@ def read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load | None) ->
 
 async def _read(endpoint: Endpoint, addresses: Mapping[str, str], load: Load | None) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in addresses}
-    headers = {"authorization": f"Bearer {_TOKEN}", "accept": "text/html"}
+    headers = {"authorization": f"Bearer {TOKEN}", "accept": "text/html"}
     address = f"http://127.0.0.1:{endpoint.internal}"
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
 

@@ -34,7 +34,7 @@ from pipeline.web.http.server import internal_app
 from pipeline.web.http.services import Services
 
 _DONE = "bench.pages"  # state: "ORDERS BULK EVENTS": the size, the orders written in bulk, the events of the runner
-_TOKEN = "bench-" + "0" * 40
+TOKEN = "bench-" + "0" * 40
 _WARM_UP = 2
 _BATCH = 20_000  # events a transaction while the company is made
 
@@ -161,8 +161,8 @@ async def _read(installation: Installation, orders: int, pages: Iterable[Page], 
         return await asyncio.to_thread(installation.runner.ingest, batch)
 
     services = Services(store, installation.setup, Settings(), _submit, store.clock)
-    app = internal_app(services, _TOKEN)
-    headers = {"authorization": f"Bearer {_TOKEN}", "accept": "text/html"}
+    app = internal_app(services, TOKEN)
+    headers = {"authorization": f"Bearer {TOKEN}", "accept": "text/html"}
     events = _news(orders, str(time.time_ns()))
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
