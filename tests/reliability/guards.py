@@ -177,7 +177,7 @@ GUARDS = (
     ),
     Guard(
         "a text counts once by its MessageSid",
-        "pipeline/consumers/conversation.py",
+        "pipeline/consumers/conversation/handling.py",
         "    if not _store(connection, text, key):\n        return ALREADY_HANDLED\n",
         "    _store(connection, text, key)\n",
         ("tests/integration/consumers/test_conversation.py::test_the_same_message_twice_does_nothing[sqlite]",),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pipeline import metrics
-from pipeline.consumers import conversation
+from pipeline.consumers.conversation import handling, texts
 from pipeline.consumers.runtime.background import Background
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.domain.answers.replies import Reader
@@ -63,7 +63,7 @@ class InboxPoll(Background):
                 return 0
             listed.append(text)
         with self._store.engine.begin() as connection:
-            conversation.correct_times(connection, listed)
+            handling.correct_times(connection, listed)
         with reading(self._store.engine) as connection:
             lost = [
                 text
@@ -87,9 +87,9 @@ class InboxPoll(Background):
 
     def _handle(self, text: InboundText, now: datetime) -> bool:
         # The time is the provider's: the text may have been written before the newest question was asked.
-        inbound = conversation.inbound(self._store, self._channel, text, answerable=False)
+        inbound = texts.inbound(self._store, self._channel, text, answerable=False)
         with self._store.engine.begin() as connection:
-            result = conversation.handle_text(connection, self._store, inbound, self._reader, now)
+            result = handling.handle_text(connection, self._store, inbound, self._reader, now)
         if result.new:  # else its webhook call came meanwhile
             metrics.INBOUND_FOUND.inc()
             self._on_committed()

@@ -14,7 +14,7 @@ inbound_messages = Table(
     Column("received_at", Utc, nullable=False),
     Column("sender", String(64)),  # digest of the phone number; null: not a number that can be reached
     Column("text", LargeBinary, nullable=False),  # sealed words, as text in UTF-8
-    Column("outcome", String(20), nullable=False),  # consumers.conversation.ReplyOutcome
+    Column("outcome", String(20), nullable=False),  # consumers.conversation.texts.ReplyOutcome
     Column("order_id", String(200)),
     Column("contact_id", String(200)),
     Column("reply", Text),  # what we sent back; null: nothing

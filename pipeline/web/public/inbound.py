@@ -7,8 +7,8 @@ from typing import TypeVar
 from anyio import move_on_after, to_thread
 from sqlalchemy import Connection
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound, ReplyResult
+from pipeline.consumers.conversation import handling
+from pipeline.consumers.conversation.texts import Inbound, ReplyResult
 from pipeline.consumers.runtime.write_queue import NotStored
 from pipeline.domain.answers.replies import PlainReader, Reader
 from pipeline.notifiers.wording.reply_texts import Speaker
@@ -24,7 +24,7 @@ async def handle_text(services: Services, text: Inbound, reader: Reader = READER
     """Handle a text. When this returns, the text and all that follows from it are durable, its answer processed."""
     result = await in_transaction(
         services,
-        lambda connection: conversation.handle_text(
+        lambda connection: handling.handle_text(
             connection, services.store, text, reader, services.now(), speaker_of(services)
         ),
     )

@@ -16,8 +16,8 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from sqlalchemy import Connection
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import ReplyResult
+from pipeline.consumers.conversation import handling, texts
+from pipeline.consumers.conversation.texts import ReplyResult
 from pipeline.consumers.runtime.retries import is_transient
 from pipeline.consumers.sending import status_reports
 from pipeline.consumers.sending.status_reports import UnknownMessage
@@ -107,8 +107,8 @@ def _handle(
     if not isinstance(content, InboundText):
         status_reports.handle(connection, store.journal, content, now)
         return None
-    text = conversation.inbound(store, provider.channel, content, answerable)
-    return conversation.handle_text(connection, store, text, provider.reader, now, speaker_of(services))
+    text = texts.inbound(store, provider.channel, content, answerable)
+    return handling.handle_text(connection, store, text, provider.reader, now, speaker_of(services))
 
 
 async def _call(request: _Request, services: Services) -> HttpCall:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound
+from pipeline.consumers.conversation import handling, texts
+from pipeline.consumers.conversation.texts import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.principal import LOCAL
 from pipeline.domain.answers.replies import Control, PlainReader
@@ -250,7 +250,7 @@ def test_a_stored_text_that_was_not_processed_is_processed_later(start: Callable
     now = at(hours=3)
     with runtime.engine.begin() as connection:
         inbound = Inbound("twilio", "SM-c", VAULT.phone_digest(PHONE), "4", now)
-        conversation.handle_text(connection, runtime.store, inbound, PlainReader(), now)
+        handling.handle_text(connection, runtime.store, inbound, PlainReader(), now)
     assert rows(runtime, answers) == [], "the process died before processing"
     restarted = start()
     restarted.process_pending()
@@ -415,9 +415,9 @@ def test_a_number_in_the_other_spelling_of_its_plan_is_the_same_phone(
 ) -> None:
     installation.sent(runtime, phone=known)
     text = InboundText("twilio", "SM-1", sender, "late. STOP", at(hours=3))
-    inbound = conversation.inbound(runtime.store, SMS, text)
+    inbound = texts.inbound(runtime.store, SMS, text)
     with runtime.engine.begin() as connection:
-        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), at(hours=3))
+        result = handling.handle_text(connection, runtime.store, inbound, PlainReader(), at(hours=3))
     runtime.ingest(result.events)
     assert current(runtime)["arrival"] == "late"
     stopped = {row["digest"] for row in rows(runtime, opt_outs)}
@@ -445,7 +445,7 @@ def test_a_picture_is_noted_thanked_for_and_its_address_kept_sealed(runtime: Emb
     receive_text(runtime, "3", at(hours=3))
     inbound = Inbound("twilio", "MM-1", VAULT.phone_digest(PHONE), "", at(hours=4), media=("https://m.example/1",))
     with runtime.engine.begin() as connection:
-        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), at(hours=4))
+        result = handling.handle_text(connection, runtime.store, inbound, PlainReader(), at(hours=4))
     runtime.ingest(result.events)
     assert "Thank you for the picture" in (result.reply or "")
     assert current(runtime)["comment"] == "[a picture was sent]"

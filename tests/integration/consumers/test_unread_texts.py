@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound, ReplyResult
+from pipeline.consumers.conversation import handling
+from pipeline.consumers.conversation.texts import Inbound, ReplyResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.store.schema.answers import answers
@@ -30,7 +30,7 @@ def text(
     sender = VAULT.phone_digest(phone)
     inbound = Inbound("twilio", f"SM{next(_numbers)}", sender, words, when, media=media)
     with runtime.engine.begin() as connection:
-        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), when)
+        result = handling.handle_text(connection, runtime.store, inbound, PlainReader(), when)
     runtime.ingest(result.events)
     return result
 

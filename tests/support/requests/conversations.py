@@ -3,8 +3,8 @@
 from datetime import datetime
 from itertools import count
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound, ReplyResult
+from pipeline.consumers.conversation import handling
+from pipeline.consumers.conversation.texts import Inbound, ReplyResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.answers.replies import Control, PlainReader
 from tests.support.builders import at
@@ -28,6 +28,6 @@ def receive_text(
         "twilio", message_id or f"SM{next(_numbers)}", VAULT.phone_digest(phone), words, now, provider_action
     )
     with runtime.engine.begin() as connection:
-        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), now)
+        result = handling.handle_text(connection, runtime.store, inbound, PlainReader(), now)
     runtime.ingest(result.events)
     return result

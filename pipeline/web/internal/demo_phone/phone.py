@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from pipeline.consumers.conversation import Inbound
+from pipeline.consumers.conversation.texts import Inbound
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.answers.replies import MAX_TEXT
 from pipeline.store.asks.inbound_messages import newest_texts

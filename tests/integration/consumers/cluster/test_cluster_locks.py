@@ -13,10 +13,10 @@ from sqlalchemy import Connection, event, func, literal_column, select, text
 
 from pipeline import metrics
 from pipeline.app.installation import DatabaseMismatch, open_installation, open_shared
-from pipeline.consumers import conversation
 from pipeline.consumers.cluster import runner as cluster_runner
 from pipeline.consumers.cluster.outbox_writer import OutboxWriter
-from pipeline.consumers.conversation import Inbound
+from pipeline.consumers.conversation import handling
+from pipeline.consumers.conversation.texts import Inbound
 from pipeline.consumers.routing import PROCESSORS
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.asking.ask_states import AskState
@@ -95,9 +95,7 @@ def test_appending_waits_for_no_other_transaction(cluster: Cluster) -> None:
             asks_store.record_accepted(other, cluster.store.journal, news[1:], at(hours=2))
         with cluster.engine.begin() as quick:
             impatient(quick)
-            assert (
-                conversation.handle_text(quick, cluster.store, inbound, PlainReader(), MONDAY).outcome == "quarantined"
-            )
+            assert handling.handle_text(quick, cluster.store, inbound, PlainReader(), MONDAY).outcome == "quarantined"
         OutboxWriter(cluster.store).store_batches([[incoming(completed("SO-8"))]])
 
 

@@ -18,7 +18,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from prometheus_client import REGISTRY
 
-from pipeline.consumers import conversation
+from pipeline.consumers.conversation import answering
 from pipeline.consumers.runtime import spool_replayer as spool_replayer
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.runtime.spool_replayer import SpoolReplayer
@@ -290,7 +290,7 @@ def test_a_call_that_cannot_be_handled_is_set_aside_and_retried_at_the_next_star
         call(client, "/twilio/sms", text("Canary, poison"))
         call(client, "/twilio/sms", text("4", OTHER_SID))
         assert (spooled("waiting"), spooled("set_aside")) == (2, 0)
-    monkeypatch.setattr(conversation, "stated_by", fails_on("Canary", stated_by))
+    monkeypatch.setattr(answering, "stated_by", fails_on("Canary", stated_by))
     endpoint.replayer.run_once()
     assert (handled(endpoint), len(endpoint.files)) == ({OTHER_SID: "answered"}, 1)
     assert (spooled("waiting"), spooled("set_aside"), endpoint.spool.empty) == (0, 1, True)

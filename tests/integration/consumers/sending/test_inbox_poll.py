@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound
+from pipeline.consumers.conversation import handling
+from pipeline.consumers.conversation.texts import Inbound, ReplyResult
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.inbox_poll import FIRST_POLL, OVERLAP, InboxPoll
 from pipeline.domain.access.principal import LOCAL
@@ -65,10 +65,10 @@ def through_a_service(provider: Provider) -> TwilioSms:
     )
 
 
-def by_webhook(runtime: EmbeddedRunner, message_id: str, words: str, moment: datetime) -> conversation.ReplyResult:
+def by_webhook(runtime: EmbeddedRunner, message_id: str, words: str, moment: datetime) -> ReplyResult:
     inbound = Inbound(SOURCE, message_id, VAULT.phone_digest(PHONE), words, moment)
     with runtime.engine.begin() as connection:
-        result = conversation.handle_text(connection, runtime.store, inbound, PlainReader(), moment)
+        result = handling.handle_text(connection, runtime.store, inbound, PlainReader(), moment)
     runtime.ingest(result.events)
     return result
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.consumers import conversation
-from pipeline.consumers.conversation import Inbound
+from pipeline.consumers.conversation import handling
+from pipeline.consumers.conversation.texts import Inbound
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.consumers.sending.dispatcher import Dispatcher
 from pipeline.domain.access.principal import LOCAL
@@ -60,7 +60,7 @@ class World:
         """A text comes from the phone."""
         inbound = Inbound("twilio", f"SM{when:%d%H%M}", VAULT.phone_digest(PHONE), words, when)
         with self.runtime.engine.begin() as connection:
-            result = conversation.handle_text(connection, self.runtime.store, inbound, PlainReader(), when)
+            result = handling.handle_text(connection, self.runtime.store, inbound, PlainReader(), when)
         self.runtime.ingest(result.events)
 
 
