@@ -49,6 +49,7 @@ PERMISSIONS: Mapping[str, str | None] = {
     "inbox confirm": "correct",
     "inbox correct": "correct",
     "inbox case": "settle",
+    "inbox respond": "settle",
     "cases": "cases",
     "cases show": "cases",
     "cases assign": "settle",

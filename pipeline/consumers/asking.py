@@ -27,7 +27,7 @@ from pipeline.domain.asking.eligibility import (
     scheduled,
 )
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.events.contract import SETTLED, Contact, FeedbackRequested, Purpose
+from pipeline.domain.events.contract import RESPONSE, SETTLED, Contact, FeedbackRequested, Purpose
 from pipeline.domain.orders.dialogue import Ask, Due, Refusal
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
@@ -136,7 +136,7 @@ def decision_row(order: Order, decision: Decision, purpose: Purpose, work: UnitO
     contact_id, account_id = decision.contact_id, order.facts.latest.account.id
     contact = contact_of(order.facts, contact_id)
     to = None if contact is None else _address_of(contact, decision, work.setup.policy)
-    if to is not None and purpose not in ("reminder", SETTLED):
+    if to is not None and purpose not in ("reminder", SETTLED, RESPONSE):
         _note_address(order, contact_id, to, work, now)
     return {
         "order_id": order.order_id,

@@ -4,12 +4,14 @@ from datetime import datetime
 
 from pipeline.consumers import asking, comparing
 from pipeline.consumers.cases import following_up, opening
+from pipeline.consumers.inbox import responding
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.answers.review import NOTHING_STATED, InboxReason
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import (
     OWN_SOURCE,
     QR,
+    RESPONSE,
     SETTLED,
     BadEvent,
     Event,
@@ -34,6 +36,9 @@ def requested(event: Event, work: UnitOfWork, now: datetime) -> None:
     data: FeedbackRequested = event.data
     if data.purpose == SETTLED:
         following_up.requested(event, work)
+        return
+    if data.purpose == RESPONSE:
+        responding.requested(event)
         return
     order = work.orders.get(data.order_id)
     if order.dialogue.asked(data.contact_id, data.purpose):
@@ -121,15 +126,21 @@ def _withdraw_readings(event: Event, order: Order, work: UnitOfWork) -> None:
 
 
 def _leave_to_person(event: Event, order: Order, work: UnitOfWork, now: datetime) -> None:
-    """Have a person read an answer that states nothing codable, until its author states something that is."""
+    """Have a person read an answer that states nothing codable, until its author states something that is.
+
+    After a response to its author, words are read whatever was stated before: they may be about the response.
+    """
     data: FeedbackReceived = event.data
     given = [answer for answer in order.dialogue.answers if answer.contact_id == data.contact_id]
-    if any(answer.statement.is_codable for answer in given):
+    understood = any(answer.statement.is_codable for answer in given)
+    words_only = all(not one.statement.is_codable for one in given if (one.source, one.id) == (event.source, event.id))
+    writes_back = words_only and data.comment is not None and _was_responded_to(data, work)
+    if understood and not writes_back:
         if len(given) > 1:
             work.record_clarified(Clarified(data.order_id, data.contact_id, now))
     elif not data.opt_out:
         row = item_row(
-            InboxReason.UNCODED,
+            InboxReason.UNASKED if writes_back else InboxReason.UNCODED,
             event.source,
             event.id,
             data.channel,
@@ -139,6 +150,11 @@ def _leave_to_person(event: Event, order: Order, work: UnitOfWork, now: datetime
             language=_language(order, data.contact_id),
         )
         work.record_unread(row)
+
+
+def _was_responded_to(data: FeedbackReceived, work: UnitOfWork) -> bool:
+    status = work.asks.status_of(data.order_id, data.contact_id, RESPONSE)
+    return status is not None and status.sent_on is not None
 
 
 def _language(order: Order, contact_id: str) -> str | None:

@@ -32,7 +32,10 @@ class MailContent:
 
 
 class TemplateContent(NamedTuple):
-    """What a provider's approved template is chosen by and filled in with: its text is kept at the provider."""
+    """What a provider's approved template is chosen by and filled in with: its text is kept at the provider.
+
+    `purpose`: that of the question, or the name of the response.
+    """
 
     language: str
     purpose: str

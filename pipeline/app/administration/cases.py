@@ -22,18 +22,18 @@ Decide = Callable[[Case, CasePolicy, datetime], CaseAct]
 def act_on_case(settings: Settings, case_id: str, decide: Decide) -> Case | None:
     """Record an act about a case; None: there is no such case. Raises Refused, DatabaseMismatch."""
     at = now()
-    with _working(settings) as (store, work):
+    with working(settings) as (store, work):
         return acting.perform(case_id, lambda case: decide(case, work.setup.cases, at), store.vault, work, at)
 
 
 def open_case_for(settings: Settings, order_id: str, contact_id: str, request: Request) -> Case:
     """Open the case of a contact who asks for something about an order. Raises DatabaseMismatch."""
-    with _working(settings) as (_, work):
+    with working(settings) as (_, work):
         return acting.open_case(order_id, contact_id, request, LOCAL.name, work, now())
 
 
 @contextmanager
-def _working(settings: Settings) -> Iterator[tuple[Store, UnitOfWork]]:
+def working(settings: Settings) -> Iterator[tuple[Store, UnitOfWork]]:
     """One transaction on the installation of the settings. Timers fire in its running processes."""
     installation = open_as_started(settings)
     store = installation.store

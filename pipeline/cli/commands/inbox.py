@@ -17,6 +17,7 @@ app = typer.Typer(
 ItemId = Annotated[str, typer.Argument(metavar="ID", help="Id of a reply, as `inbox` prints it.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="Number of replies to print, the oldest first.")]
 _ARRIVALS = ("on_time", "late", "not_received")
+_RESPONSES = ("looking_into_it", "will_call", "on_its_way", "put_right", "please_call")
 _CONDITIONS = ("damaged", "incomplete", "wrong", "papers_missing")
 
 
@@ -123,6 +124,24 @@ def case_command(
             fail("this reply belongs to no order, so there is nobody to settle it with")
         case = open_case_for(Settings(), item.order_id, item.contact_id, "question" if question else "call")
     print(f"{case.case_id} is {case.state}.")
+
+
+@app.command("respond")
+def respond_command(
+    item_id: ItemId,
+    response: Annotated[str, typer.Argument(metavar="RESPONSE", help=f"One of: {', '.join(_RESPONSES)}.")],
+) -> None:
+    """Send a fixed response to the author of a reply, once for an order and a contact."""
+    from pipeline.app.administration.inbox import NotSent, respond_to
+    from pipeline.settings import Settings
+
+    if response not in _RESPONSES:
+        fail(f"RESPONSE: {response!r} is not one of {', '.join(_RESPONSES)}")
+    try:
+        send_at = respond_to(Settings(), item_id, response)  # type: ignore[arg-type]
+    except NotSent as refused:
+        fail(str(refused))
+    print(f"It is sent from {send_at.isoformat(' ', 'minutes')} on.")
 
 
 def _decide(item_id: str, given: "Reading | None") -> None:

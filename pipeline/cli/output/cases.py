@@ -43,6 +43,8 @@ def show_case(console: Console, found: CaseDetail) -> None:
     for step in found.conversation:
         who = "customer" if step.voice == "customer" else "we"
         question = f"our question ({plain(step.question)}), by {step.channel}" if step.question else ""
+        if step.response:
+            question = f"our response, by {step.channel} ({step.state}):"
         said = " ".join(filter(None, [question, plain(step.words or ""), step.stated]))
         grid.add_row(f"{step.at:%Y-%m-%d %H:%M}", who, said)
     for act in found.acts:

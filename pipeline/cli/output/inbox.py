@@ -31,6 +31,8 @@ def show_conversation(console: Console, found: InboxConversation) -> None:
     for step in found.conversation:
         who = "customer" if step.voice == "customer" else "we"
         question = f"our question ({plain(step.question)}), by {step.channel}" if step.question else ""
+        if step.response:
+            question = f"our response, by {step.channel} ({step.state}):"
         pictures = f"[{step.pictures} picture(s), at the provider]" if step.pictures else ""
         said = " ".join(filter(None, [question, plain(step.words or ""), pictures, step.stated]))
         grid.add_row(f"{step.at:%Y-%m-%d %H:%M}", who, said + ("  <- waits" if step.waits else ""))

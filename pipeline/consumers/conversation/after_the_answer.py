@@ -6,10 +6,16 @@ from sqlalchemy import Connection
 
 from pipeline.consumers import intake
 from pipeline.consumers.cases import following_up
+from pipeline.consumers.conversation.answering import event_of, resume
 from pipeline.consumers.conversation.matching import MatchingQuestion, key_of
 from pipeline.consumers.conversation.texts import Inbound, ReplyResult, event_id_of
+from pipeline.consumers.inbox import unread_texts
 from pipeline.consumers.intake import Incoming
-from pipeline.domain.answers.replies import ParsedReply
+from pipeline.domain.answers.parsed_reply import printable_part, with_pictures
+from pipeline.domain.answers.reading.requests import request_of
+from pipeline.domain.answers.replies import Control, ParsedReply, Reader
+from pipeline.domain.answers.review import states_something
+from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.cloudevents import envelope
 from pipeline.notifiers.wording import reply_texts
 from pipeline.notifiers.wording.reply_texts import Speaker
@@ -47,3 +53,53 @@ def answer_if_settled(
     end_follow_up(connection, asked.order_id, asked.contact_id)
     reply = reply_texts.SETTLED if said.settled else reply_texts.NOT_SETTLED
     return ReplyResult(True, "answered", speaker.say(reply, language), events)
+
+
+def write_back(
+    connection: Connection,
+    store: Store,
+    text: Inbound,
+    question: MatchingQuestion,
+    reader: Reader,
+    now: datetime,
+    speaker: Speaker,
+) -> ReplyResult:
+    """A text to a fixed response. Its words are kept with the answer and wait for a person, whatever they may state.
+
+    What the conversation about the delivery had left open is not asked any more.
+    """
+    asked = question.asked
+    language, _ = language_and_timezone(connection, asked.order_id, asked.contact_id)
+    parsed = reader.read(text.text, "comment", language)
+    control = text.provider_action or parsed.control
+    if control is None and parsed.automatic and not text.media:
+        return ReplyResult(True, "ignored")
+    before = resume(connection, store, asked, now)
+    words, wish = _words(text, parsed, control), None if control is not None else request_of(text.text)
+    events = []
+    if words is not None:
+        unread_texts.leave_written_back_to_person(connection, TEXT_SOURCE, event_id_of(text), text, asked, parsed)
+        events = [event_of(text, asked, Statement(comment=words), text.received_at, now, wish)]
+        intake.ingest(connection, store, events, now)
+    if question.open_then is None:
+        tries = 1 if words is not None else before.tries if before.question == DONE else 0
+        ended = before._replace(question=DONE, tries=tries, changed_at=now)
+        conversations.save(
+            connection, key_of(connection, store, text, question), asked.order_id, asked.contact_id, ended
+        )
+    if control is not None:
+        reply = None if text.provider_action is not None else reply_texts.CONTROL_REPLIES[control]
+        return ReplyResult(True, "control", None if reply is None else speaker.say(reply, language), events)
+    said_already = before.question == DONE and before.tries > 0
+    reply = reply_texts.DONE_AFTER_PROBLEM if wish is not None else reply_texts.READ_BY_PERSON
+    silent = words is None or (wish is None and said_already)
+    return ReplyResult(True, "answered", None if silent else speaker.say(reply, language), events)
+
+
+def _words(text: Inbound, parsed: ParsedReply, control: Control | None) -> str | None:
+    """What a person has to read of a text; None: nothing, as of thanks or a bare STOP."""
+    if control is not None and not text.media:
+        return parsed.comment
+    said = states_something(parsed) or parsed.unclear or parsed.comment is not None
+    words = (printable_part(text.text) or None) if said else None
+    return with_pictures(ParsedReply(comment=words), len(text.media)).comment if text.media else words

@@ -37,7 +37,7 @@ def answer(
     speaker: Speaker,
 ) -> ReplyResult:
     asked = question.asked
-    before = _resume(connection, store, asked, now)
+    before = resume(connection, store, asked, now)
     language, _ = language_and_timezone(connection, asked.order_id, asked.contact_id)
     open_then = question.open_then or before.question
     parsed = reader.read(text.text, _question_answered(open_then), language)
@@ -80,7 +80,7 @@ def answer(
         and question.open_then is None
     ):
         reply = reply_texts.DONE_AFTER_PROBLEM  # it opens a case
-    events = [_event(text, asked, given, answered_at, now, wish)] if given != before.statement else []
+    events = [event_of(text, asked, given, answered_at, now, wish)] if given != before.statement else []
     intake.ingest(connection, store, events, now)
     outcome: ReplyOutcome = "control" if control else "unclear" if parsed.unclear else "answered"
     if reply is None or text.provider_action is not None:
@@ -88,7 +88,7 @@ def answer(
     return ReplyResult(True, outcome, speaker.say(reply, language), events)
 
 
-def _resume(connection: Connection, store: Store, asked: AskedQuestion, now: datetime) -> Conversation:
+def resume(connection: Connection, store: Store, asked: AskedQuestion, now: datetime) -> Conversation:
     """The conversation so far. If the person has answered by the form meanwhile, no question is left."""
     conversation = conversations.load(connection, store.vault, asked.order_id, asked.contact_id, now)
     current = current_answer(connection, SYSTEM, asked.order_id, asked.contact_id)
@@ -118,7 +118,7 @@ def _time_of_late(connection: Connection, text: Inbound, asked: AskedQuestion, a
     return max(text.received_at, current.answered_at + timedelta(microseconds=1))
 
 
-def _event(
+def event_of(
     text: Inbound,
     asked: AskedQuestion,
     statement: Statement,

@@ -11,14 +11,14 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection
 
-from pipeline.consumers.conversation.after_the_answer import answer_if_settled
+from pipeline.consumers.conversation.after_the_answer import answer_if_settled, write_back
 from pipeline.consumers.conversation.answering import answer
 from pipeline.consumers.conversation.matching import MatchingQuestion, key_of, matching_question, spoken_to_last
 from pipeline.consumers.conversation.texts import ALREADY_HANDLED, Inbound, ReplyResult, event_id_of
 from pipeline.consumers.inbox import unread_texts
 from pipeline.domain.answers.replies import Control, ParsedReply, Reader
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.domain.events.contract import SETTLED
+from pipeline.domain.events.contract import RESPONSE, SETTLED
 from pipeline.notifiers.port import InboundText
 from pipeline.notifiers.wording import reply_texts
 from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
@@ -53,6 +53,8 @@ def handle_text(
         result = _handle_stranger(connection, text, parsed, speaker)
     elif question.asked.purpose == SETTLED and question.asked.state != AskState.ANSWERED and control is None:
         result = answer_if_settled(connection, store, text, question, parsed, now, speaker)
+    elif question.asked.purpose == RESPONSE:
+        result = write_back(connection, store, text, question, reader, now, speaker)
     else:
         result = answer(connection, store, text, question, reader, now, speaker)
     if _is_silenced(connection, text, control, question):

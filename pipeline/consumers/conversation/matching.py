@@ -7,6 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from pipeline.consumers.conversation.texts import Inbound
+from pipeline.domain.asking.ask_states import AskState
+from pipeline.domain.events.contract import RESPONSE, SETTLED
 from pipeline.store.asks import conversations
 from pipeline.store.asks.conversations import DONE, AskedQuestion, Course
 from pipeline.store.people import keys
@@ -44,6 +46,7 @@ def matching_question(connection: Connection, text: Inbound) -> MatchingQuestion
     best = _last_of(found, course, at)
     if best is None:
         return None
+    best = _asked_meanwhile(found, best, at)
     open_then = course.open_at(best, at) if is_late else course.open_now(best)
     if open_then == DONE and at - course.spoke_last_at(best, at) > _CORRECTED_FOR:
         return None
@@ -55,6 +58,15 @@ def spoken_to_last(connection: Connection, text: Inbound) -> AskedQuestion | Non
     """The question that we last spoke about to the sender; None: nothing went there."""
     found = _questions_to(connection, text)
     return _last_of(found, Course(connection, found), text.received_at)
+
+
+def _asked_meanwhile(found: Sequence[AskedQuestion], best: AskedQuestion, at: datetime) -> AskedQuestion:
+    """A response asks nothing: whether it is settled, if that was asked and is still open, is what a text answers."""
+    if best.purpose != RESPONSE:
+        return best
+    key = best.order_id, best.contact_id, SETTLED
+    still_open = (one for one in found if (one.order_id, one.contact_id, one.purpose) == key and one.asked_at <= at)
+    return next((one for one in still_open if one.state != AskState.ANSWERED), best)
 
 
 def _questions_to(connection: Connection, text: Inbound) -> list[AskedQuestion]:

@@ -59,6 +59,15 @@ def leave_to_person(
         _add(connection, reason, source, event_id, text, parsed, **whose)
 
 
+def leave_written_back_to_person(
+    connection: Connection, source: str, event_id: str, text: Text, asked: AskedQuestion, parsed: ParsedReply
+) -> None:
+    """Put the words that answer a fixed response into the inbox."""
+    _count(parsed, None)
+    reason = InboxReason.PICTURE if text.media else InboxReason.UNASKED
+    _add(connection, reason, source, event_id, text, parsed, asked.order_id, asked.contact_id)
+
+
 def leave_stranger_to_person(
     connection: Connection, source: str, event_id: str, text: Text, parsed: ParsedReply
 ) -> None:

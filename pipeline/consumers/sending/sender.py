@@ -108,7 +108,16 @@ def message_of(claimed: Claimed, context: MessageContext) -> Message:
     key = claimed.key
     link = f"{context.public_url}/f/{claimed.form_token}"
     language = best_language(claimed.language)
-    asked = AskedQuestion(language, key.purpose, context.company, key.order_id, link, claimed.role, context.own_words)
+    asked = AskedQuestion(
+        language,
+        key.purpose,
+        context.company,
+        key.order_id,
+        link,
+        claimed.role,
+        context.own_words,
+        claimed.response,
+    )
     unsubscribe_url = f"{context.public_url}/u/{claimed.unsubscribe_token}"
     return Message(
         to=claimed.to,
@@ -121,5 +130,5 @@ def message_of(claimed: Claimed, context: MessageContext) -> Message:
         contact_id=key.contact_id,
         order_id=key.order_id,
         mail=question_mail(asked, unsubscribe_url) if "@" in claimed.to else None,
-        template=TemplateContent(language, key.purpose, context.company, key.order_id, link),
+        template=TemplateContent(language, claimed.response or key.purpose, context.company, key.order_id, link),
     )

@@ -40,6 +40,7 @@ class ActKind(StrEnum):
     SCORECARD_REVOKED = "scorecard_revoked"
     TALK_PLANNED = "talk_planned"
     TALK_CALLED_OFF = "talk_called_off"
+    RESPONSE_SENT = "response_sent"
 
 
 class Act(Struct, frozen=True):

@@ -11,7 +11,7 @@ from pipeline.domain.asking.address_rest import DAY, AddressUse, Rest, free_at, 
 from pipeline.domain.asking.channels import Channel, consents_to_any, serving_channel
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import due_at, open_from, places_of
-from pipeline.domain.events.contract import SETTLED, Contact, ContactRole, Purpose
+from pipeline.domain.events.contract import RESPONSE, SETTLED, Contact, ContactRole, Purpose
 from pipeline.domain.orders.endings import ending_of
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
@@ -193,7 +193,7 @@ def is_answerable(order: Order, purpose: Purpose) -> bool:
     A reminder repeats a question: after one about a missing scan, there need not be a delivery.
     """
     dialogue = order.dialogue
-    if purpose == SETTLED:  # also of an order that ended
+    if purpose in (SETTLED, RESPONSE):  # also of an order that ended
         return True
     if dialogue.claim.delivered_at is None and ending_of(order.facts) is not None:
         return False
@@ -225,6 +225,20 @@ def follow_up(order: Order, contact_id: str, history: History, policy: Policy, n
     reason = Reason.HISTORIC if order.facts.historic else _refusal(contact, channel, order, history, policy, now)
     if reason is None and history.asked_in_period >= policy.account_cap:
         reason = Reason.ACCOUNT_CAP
+    return Decision(contact_id, reason, channel.name if channel and reason is None else "")
+
+
+def response(order: Order, contact_id: str, history: History, policy: Policy) -> Decision:
+    """The decision to send a contact a fixed response to what they wrote.
+
+    Consent, opt-outs and addresses without anybody count as for questions; rests, limits and samples do not: nothing is
+    asked, and the contact waits for it.
+    """
+    contact = contact_of(order.facts, contact_id)
+    if contact is None:
+        return Decision(contact_id, Reason.NO_REACHABLE_CONTACT)
+    channel = _usable_channel(contact, history, policy)
+    reason = Reason.HISTORIC if order.facts.historic else _barrier(contact, channel, history, policy)
     return Decision(contact_id, reason, channel.name if channel and reason is None else "")
 
 
@@ -282,13 +296,10 @@ def _refusal(
     """The first gate that the contact does not pass, except the account's cap and duplicates."""
     if contact.role not in policy.roles:
         return Reason.WRONG_ROLE
-    if channel is None:
-        return _unreachable(contact, policy.channels_for(contact))
+    barrier = _barrier(contact, channel, history, policy)
+    if barrier is not None or channel is None:
+        return barrier
     to = channel.address(contact)
-    if history.has_stopped(contact, to):
-        return Reason.OPTED_OUT
-    if to in history.undeliverable:
-        return Reason.UNDELIVERABLE
     if not _sampled(order.order_id, contact.id, policy.sample_rate):
         return Reason.SAMPLED_OUT
     last = history.last_asked.get(contact.id)
@@ -296,6 +307,16 @@ def _refusal(
         return Reason.ASKED_RECENTLY
     uses = history.address_uses.get(to, ()) if to is not None else ()
     return _REST_REASON[resting(uses, order.facts.latest.account.id, policy, now)]
+
+
+def _barrier(contact: Contact, channel: Channel | None, history: History, policy: Policy) -> Reason | None:
+    """Why no message may go, or can come, to the contact on the channel; None: nothing is in the way."""
+    if channel is None:
+        return _unreachable(contact, policy.channels_for(contact))
+    to = channel.address(contact)
+    if history.has_stopped(contact, to):
+        return Reason.OPTED_OUT
+    return Reason.UNDELIVERABLE if to in history.undeliverable else None
 
 
 def _usable_channel(contact: Contact, history: History, policy: Policy) -> Channel | None:

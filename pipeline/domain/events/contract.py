@@ -49,8 +49,10 @@ DeliveryStatus = Literal[
     "exception",
     "returned",
 ]
-Purpose = Literal["delivery", "missing_scan", "reminder", "settled"]
+Purpose = Literal["delivery", "missing_scan", "reminder", "settled", "response"]
 SETTLED: Purpose = "settled"  # asked once after the first closing of a case: is it settled?
+RESPONSE: Purpose = "response"  # no question: a fixed text that a person sends to whoever has answered
+FixedResponse = Literal["looking_into_it", "will_call", "on_its_way", "put_right", "please_call"]
 Request = Literal["call", "question"]  # what the words of an answer ask for
 Arrival = Literal["on_time", "late", "not_received"]
 QR = "qr"  # the channel of answers by the code on a delivery note, and the purpose of its link: anybody may scan it
@@ -208,7 +210,11 @@ class DeliveryRetracted(Struct, frozen=True):
 
 
 class FeedbackRequested(Struct, frozen=True):
-    """`feedback.requested`: one question was sent to one contact about one order."""
+    """`feedback.requested`: one question was sent to one contact about one order.
+
+    With the purpose `response` it is none, but the fixed text `response` to a contact who has answered: only this
+    installation sends such texts.
+    """
 
     order_id: Id
     contact_id: Id
@@ -218,6 +224,7 @@ class FeedbackRequested(Struct, frozen=True):
     role: ContactRole | None = None
     language: str | None = None
     claim: Any = msgspec.UNSET  # our own questions: the claim frozen when it was sent (orders.claims.Claim)
+    response: FixedResponse | None = None
 
 
 class Score(Struct, frozen=True):

@@ -4,9 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pipeline.domain.events.contract import RESPONSE
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import languages
-from pipeline.notifiers.wording.questions import QUESTIONS, ROLE_QUESTIONS, OwnWords, most_segments, question_text
+from pipeline.notifiers.wording.questions import (
+    QUESTIONS,
+    RESPONSES,
+    ROLE_QUESTIONS,
+    OwnWords,
+    most_segments,
+    question_text,
+)
 from pipeline.notifiers.wording.reply_texts import REPLIES, Speaker
 
 _ORDER = "SO-10001"  # as long as the part of an order's number that every question shows
@@ -63,6 +71,10 @@ def preview(
         texts |= {
             f"delivery:{role}": question_text(language, "delivery", company, _ORDER, link, role, own_words)
             for role in ROLE_QUESTIONS
+        }
+        texts |= {
+            f"response:{name}": question_text(language, RESPONSE, company, _ORDER, link, response=name)
+            for name in RESPONSES
         }
         texts |= {name: speaker.say(text, language) for name, text in REPLIES.items()}
         for name, text in texts.items():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 
-from pipeline.domain.events.contract import SETTLED, ContactRole, Purpose
+from pipeline.domain.events.contract import SETTLED, ContactRole, FixedResponse, Purpose
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import (
     best_language,
@@ -35,6 +35,13 @@ ROLE_QUESTIONS: Mapping[ContactRole, str] = {
     "purchaser": translatable("did order %(order)s go well?"),
     "decision_maker": translatable("how did we do on order %(order)s?"),
 }
+RESPONSES: Mapping[FixedResponse, str] = {
+    "looking_into_it": translatable("order %(order)s: we are looking into it."),
+    "will_call": translatable("order %(order)s: we will call you."),
+    "on_its_way": translatable("order %(order)s: what was missing is on its way."),
+    "put_right": translatable("order %(order)s: we have put it right."),
+    "please_call": translatable("order %(order)s: please call us, we need to know more."),
+}
 _SUBJECTS: Mapping[Purpose, str] = {  # of e-mails, as the form's titles
     "delivery": translatable("How was your delivery?"),
     "missing_scan": translatable("Your order should have arrived"),
@@ -43,6 +50,7 @@ _SUBJECTS: Mapping[Purpose, str] = {  # of e-mails, as the form's titles
 }
 OPTIONS = translatable("1 OK 2 late 3 missing/damaged 4 not received")
 SETTLED_OPTIONS = translatable("1 yes 2 no")
+TELL_US = translatable("Tell us more:")
 WAY_OUT = translatable("STOP=end")
 MAX_COMPANY = 30  # characters
 MAX_ORDER, MIN_ORDER = 20, 8  # characters of an order's number: shown if there is room, and shown in any case
@@ -63,9 +71,10 @@ def question_text(
     link: str,
     role: ContactRole | None = None,
     own_words: OwnWords | None = None,
+    response: FixedResponse | None = None,
     unsubscribe_url: str | None = None,
 ) -> str:
-    """The question in the contact's language if there is a catalogue for it, else in English.
+    """The question, or the fixed `response`, in the contact's language if there is a catalogue for it, else in English.
 
     The first wording that fits is used: the company's own for the role, its general one, ours for the role, ours. The
     order's number is cut to what fits with the company and the link, to `MIN_ORDER` at least.
@@ -73,11 +82,14 @@ def question_text(
     """
     language = best_language(language)
     company, number = _one_line(plain(company), MAX_COMPANY), _order_number(order_id)
-    options = SETTLED_OPTIONS if purpose == SETTLED else OPTIONS
+    options = TELL_US if response is not None else SETTLED_OPTIONS if purpose == SETTLED else OPTIONS
     end = f"{translate(options, language)} {link} {translate(WAY_OUT, language)}"
     if unsubscribe_url is not None:
         end = f"{link} STOP: {unsubscribe_url}"
-    wordings = list(_wordings(language, purpose, role, own_words or {}))
+    if response is not None:
+        wordings = [translate(RESPONSES[response], language)]
+    else:
+        wordings = list(_wordings(language, purpose, role, own_words or {}))
     lengths = range(len(number), min(MIN_ORDER, len(number)) - 1, -1)
     text = ""
     for affordable, words, length in product(_affordable(language), wordings, lengths):
@@ -89,15 +101,28 @@ def question_text(
 
 
 def subject(
-    language: str, purpose: Purpose, order_id: str, role: ContactRole | None, own_words: OwnWords | None = None
+    language: str,
+    purpose: Purpose,
+    order_id: str,
+    role: ContactRole | None,
+    own_words: OwnWords | None = None,
+    response: FixedResponse | None = None,
 ) -> str:
-    """What is asked, without options: the subject of an e-mail. The order's number is whole."""
+    """What is asked, or the response, without options: the subject of an e-mail. The order's number is whole."""
     say, number = translations(language).gettext, _order_number(order_id)
+    if response is not None:
+        return response_text(language, response, order_id)
     special = list(_special_wordings(language, purpose, role, own_words or {}, say))
     if special:
         asked = special[0] % {"order": number}
         return asked[:1].upper() + asked[1:]
     return f"{say(_SUBJECTS[purpose])} ({say('Order %(order)s') % {'order': number}})"
+
+
+def response_text(language: str, response: FixedResponse, order_id: str) -> str:
+    """A fixed response as a sentence: "Order SO-1: we will call you." The order's number is whole."""
+    said = translations(language).gettext(RESPONSES[response]) % {"order": _order_number(order_id)}
+    return said[:1].upper() + said[1:]
 
 
 def named(text: str, language: str, company: str) -> str:

@@ -34,8 +34,9 @@ class TwilioSettings(SettingsGroup):
     twilio_whatsapp_templates: Annotated[dict[str, str], NoDecode] = Field(
         {},
         description="ContentSids of your approved templates by language, or by language and purpose (delivery, "
-        "missing_scan, reminder, settled), as in en=HX...,en.reminder=HX... The purpose settled needs "
-        "its own. Their variables: 1 company, 2 order, 3 link",
+        "missing_scan, reminder, settled), as in en=HX...,en.reminder=HX... The purpose settled needs its own, and so "
+        "does each response (looking_into_it, will_call, on_its_way, put_right, please_call), as in en.will_call=HX... "
+        "Their variables: 1 company, 2 order, 3 link",
     )
     twilio_url: str = Field("https://api.twilio.com", description="base URL of the Twilio API. Tests use another one")
 

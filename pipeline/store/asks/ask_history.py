@@ -17,14 +17,15 @@ from pipeline.domain.events.contract import ContactRole
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import Row, among
 from pipeline.store.people.erasure import erased_at
-from pipeline.store.schema.asks import asks
+from pipeline.store.schema.asks import IS_QUESTION, asks
 
 SHARED_WITHIN = timedelta(days=30)
 """How far back decisions of other accounts about an address are counted."""
 CHANGED_WITHIN = timedelta(days=7)
 """How recent a decision at a contact's former address is, if the change counts as one shortly before completion."""
 
-_IS_ASKED = and_(asks.c.reason.is_(None), asks.c.state != AskState.NOT_ASKED)  # decided, and not ended unsent
+# Decided, and not ended unsent.
+_IS_ASKED = and_(asks.c.reason.is_(None), asks.c.state != AskState.NOT_ASKED, IS_QUESTION)
 _SINCE = asks.c.decided_at >= bindparam("since")
 _ASKED_OF_ACCOUNT = select(asks.c.account_id, asks.c.contact_id, asks.c.decided_at, asks.c.role).where(
     _SINCE, _IS_ASKED

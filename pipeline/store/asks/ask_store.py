@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 from sqlalchemy import Connection, and_, func, or_, select
 
 from pipeline.domain.asking.ask_states import REFUSED_FOR_GOOD, REOPENED, AskState, SendOutcome, before
-from pipeline.domain.asking.channels import Channel
+from pipeline.domain.asking.channels import Channel, addresses_of
 from pipeline.domain.asking.eligibility import History
 from pipeline.domain.asking.policy import Policy
-from pipeline.domain.events.contract import FeedbackRequested
+from pipeline.domain.events.contract import Contact, FeedbackRequested
 from pipeline.domain.orders.claims import Claim
 from pipeline.store.asks.ask_history import AskHistory
 from pipeline.store.asks.outcomes import THIS_ASK, AskKey, change, parameters
@@ -87,7 +87,16 @@ class AskStore:
     def add(self, row: Row) -> None:
         """Add the first decision to ask or not to ask. `due_at`: a dispatcher sends the question then."""
         self._new.append(_with_times(row))
-        self.earlier.add(row)
+        if row.get("response") is None:
+            self.earlier.add(row)
+
+    def respond_again(self, row: Row, send_by: datetime) -> None:
+        """Make a response that ended without a message due once more, until `send_by`, with the text of this row."""
+        key = AskKey(row["order_id"], row["contact_id"], row["purpose"])
+        self._write_for(key)
+        values = {"state": AskState.DUE, "outcome": None, "code": None, "send_by": send_by, "fallback": row["channel"]}
+        values |= {name: row[name] for name in ("due_at", "address", "response")} | {"wake_at": row["due_at"]}
+        change(self._connection, key, values, asks.c.state == AskState.NOT_ASKED)
 
     def decide_again(self, row: Row, n: int, send_by: datetime) -> None:
         """Add a decision that follows the `n`-th refusal of this contact for this purpose.
@@ -192,14 +201,31 @@ class AskStore:
             last_asked[contact_id] = max(at, last_asked.get(contact_id, at))
         in_period = [ask.role for ask in asked if ask.at > now - self._policy.account_period]
         by_role = Counter(role for role in in_period if role is not None)
-        stopped = frozenset(digest for digest in digests if self._opted_out[digest])
         uses = {address: self.earlier.uses_of(address) for address in addresses}
+        known = self._barriers(account_id, digests, now)
+        return replace(
+            known,
+            last_asked=last_asked,
+            asked_in_period=len(in_period),
+            address_uses=uses,
+            asked_by_role=by_role,
+        )
+
+    def barriers(self, account_id: str, contact: Contact, now: datetime) -> History:
+        """What may keep a message from one contact, without any earlier questions, so that nothing is locked."""
+        digests = addresses_of(contact)
+        self.load_silent({(account_id, contact.id): digests})
+        self._load_barriers(digests)
+        return self._barriers(account_id, digests, now)
+
+    def _barriers(self, account_id: str, digests: Collection[str], now: datetime) -> History:
+        stopped = frozenset(digest for digest in digests if self._opted_out[digest])
         since = now - self._policy.undeliverable_rest
         unreachable = frozenset(digest for digest in digests if (self._failed_at[digest] or since) > since)
         silent = frozenset(
             contact for (account, contact), is_silent in self._silent.items() if is_silent and account == account_id
         )
-        return History(last_asked, len(in_period), stopped, uses, unreachable, silent, by_role)
+        return History({}, 0, stopped, undeliverable=unreachable, silent=silent)
 
     def load_history(
         self, accounts: Collection[str], addresses: Collection[str], digests: Collection[str], now: datetime
@@ -209,6 +235,9 @@ class AskStore:
         The accounts and `addresses` are locked until the transaction ends. `digests`: addresses whose opt-outs count.
         """
         self.earlier.load(accounts, addresses, now, self._new)
+        self._load_barriers(digests)
+
+    def _load_barriers(self, digests: Collection[str]) -> None:
         unknown = [digest for digest in digests if digest not in self._opted_out]
         if unknown:
             found = opt_outs.opted_out(self._connection, unknown)
@@ -237,7 +266,8 @@ class AskStore:
 
 def _with_times(row: Row) -> Row:
     due_at = row.get("due_at")
-    return row | {"due_at": due_at, "wake_at": due_at, "address": row.get("address"), "role": row.get("role")}
+    optional = {name: row.get(name) for name in ("address", "role", "response")}
+    return row | {"due_at": due_at, "wake_at": due_at} | optional
 
 
 def _refusal(decision: Row, n: int) -> Row:

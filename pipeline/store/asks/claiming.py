@@ -20,7 +20,7 @@ from pipeline.domain.asking.eligibility import is_answerable
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import places_of
 from pipeline.domain.asking.send_decision import End, Go, SendEligibility, Wait, before_sending
-from pipeline.domain.events.contract import Contact, ContactRole, FeedbackRequested
+from pipeline.domain.events.contract import Contact, ContactRole, FeedbackRequested, FixedResponse
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts, contact_of
@@ -84,6 +84,7 @@ class Claimed:
     late: timedelta  # since it was due
     role: ContactRole | None = None
     one_way: bool = False  # the contact cannot reply to the message
+    response: FixedResponse | None = None  # its text, if it is a response
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,7 @@ class _Ask:
             role=self.contact.role if self.contact else None,
             language=self.contact.language if self.contact else None,
             claim=self.claim,
+            response=self.row.response,
         )
 
 
@@ -339,6 +341,7 @@ class _Claiming:
             late=self._now - ask.row.due_at,
             role=request.role,
             one_way=ask.is_one_way,
+            response=request.response,
         )
         self.claims.to_send.append(claimed)
         self._committed.append(

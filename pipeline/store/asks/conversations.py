@@ -10,6 +10,7 @@ from msgspec import structs
 from sqlalchemy import Connection, and_, or_, select
 
 from pipeline.domain.answers.statement import Statement
+from pipeline.domain.events.contract import RESPONSE
 from pipeline.store.db.bulk import insert_new, upsert
 from pipeline.store.people.keys import open_words
 from pipeline.store.people.vault import SealingKey, Vault
@@ -85,7 +86,7 @@ class Course:
 
     def open_now(self, asked: AskedQuestion) -> str:
         """The open question of a conversation, or DONE."""
-        begun = DONE if asked.state == "answered" else ARRIVAL
+        begun = DONE if asked.state == "answered" or asked.purpose == RESPONSE else ARRIVAL
         return self._now.get((asked.order_id, asked.contact_id), begun)
 
     def spoke_last_at(self, asked: AskedQuestion, at: datetime) -> datetime:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from pipeline.domain.asking.ask_states import hashed
-from pipeline.domain.events.contract import QR, QR_CONTACT
+from pipeline.domain.events.contract import QR, QR_CONTACT, FixedResponse
 from pipeline.store.db.bulk import insert_once
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.asks import ASKED_AT, asks
@@ -17,12 +17,13 @@ MAX_ORDER_ID = 200  # characters
 
 
 class LinkedQuestion(NamedTuple):
-    """The question that a link opens, and when it was asked, or its code made."""
+    """The question that a link opens, and when it was asked, or its code made. `response`: it is this fixed text."""
 
     order_id: str
     contact_id: str
     purpose: str
     asked_at: datetime
+    response: FixedResponse | None = None
 
 
 class Unsubscribable(NamedTuple):
@@ -35,7 +36,7 @@ class Unsubscribable(NamedTuple):
 
 def question_of(connection: Connection, token_hash: str) -> LinkedQuestion | None:
     """The question that a link's token of this hash opens; None: there is no such link."""
-    columns = asks.c.order_id, asks.c.contact_id, asks.c.purpose, ASKED_AT.label("asked_at")
+    columns = asks.c.order_id, asks.c.contact_id, asks.c.purpose, ASKED_AT.label("asked_at"), asks.c.response
     row = connection.execute(select(*columns).where(asks.c.form_token_hash == token_hash)).first()
     if row is not None:
         return LinkedQuestion(*row)

@@ -16,17 +16,17 @@ from pipeline.domain.asking.address_rest import DAY, Rest
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.asking.policy import Policy
 from pipeline.domain.asking.quiet_hours import MAX_CLOSED
-from pipeline.domain.events.contract import ContactRole
+from pipeline.domain.events.contract import RESPONSE, ContactRole
 from pipeline.store.db import locks
 from pipeline.store.db.bulk import among, among_rows
 from pipeline.store.people.contact_opt_outs import ContactKey
-from pipeline.store.schema.asks import asks
+from pipeline.store.schema.asks import IS_QUESTION, asks
 from pipeline.store.schema.types import Utc
 
 _SENT_AT = func.coalesce(asks.c.sending_at, asks.c.decided_at, type_=Utc())
 _COLUMNS = asks.c.order_id, asks.c.contact_id, asks.c.account_id, asks.c.decided_at, asks.c.send_by, _SENT_AT
 _SENT = select(asks.c.address, *_COLUMNS).where(
-    asks.c.reason.is_(None), asks.c.state.not_in([AskState.DUE, AskState.NOT_ASKED])
+    asks.c.reason.is_(None), asks.c.state.not_in([AskState.DUE, AskState.NOT_ASKED]), IS_QUESTION
 )
 
 
@@ -73,7 +73,9 @@ class SentMessages:
         return address in self._locked and _name(contact) in self._locked
 
     def note(self, address: str, ask: Row[Any], now: datetime) -> None:
-        """Count a message that this transaction sends."""
+        """Count a message that this transaction sends, unless it is a response, which asks nothing."""
+        if ask.purpose == RESPONSE:
+            return
         message = self._message(ask.order_id, ask.contact_id, ask.account_id, ask.decided_at, ask.send_by, now)
         self._sent[address].append(message)
         self._to[ask.account_id, ask.contact_id].append(message)
@@ -82,9 +84,9 @@ class SentMessages:
         """Why the contact may not be asked there: a question was decided less than a rest before or after.
 
         The rest of the address for questions to it, that of the role for those to the contact at any address. A
-        reminder is none: it repeats a question.
+        reminder is none: it repeats a question. Nor is a response.
         """
-        if ask.purpose == "reminder":
+        if ask.purpose in ("reminder", RESPONSE):
             return None
         near = {sent.account_id for sent in self._near(self._sent[address], ask, self._policy.contact_rest)}
         near |= {ask.account_id for _ in self._near(self._to[_contact(ask)], ask, self._policy.rest_of(role))}
@@ -93,7 +95,9 @@ class SentMessages:
         return Rest.OWN_ACCOUNT if ask.account_id in near else Rest.OTHER_ACCOUNT
 
     def free_at(self, address: str, ask: Row[Any]) -> datetime | None:
-        """When the daily cap lets the address be asked; None: now."""
+        """When the daily cap lets the address be asked; None: now, as for a response, which the contact waits for."""
+        if ask.purpose == RESPONSE:
+            return None
         return address_rest.free_at([sent.sent_at for sent in self._sent[address]], self._policy, self._now)
 
     def _near(self, messages: Sequence[_Message], ask: Row[Any], rest: timedelta) -> list[_Message]:

@@ -257,7 +257,7 @@ def _unknown_fields(
 
 
 def _questions(connection: Connection, person: PersonKey, order_ids: Collection[str]) -> list[dict[str, Any]]:
-    columns = ("order_id", "purpose", "channel", "decided_at", "reason", "state", "sent_at", "delivered_at")
+    columns = ("order_id", "purpose", "channel", "decided_at", "reason", "state", "sent_at", "delivered_at", "response")
     query = select(*(asks.c[name] for name in columns)).where(_is(asks, person)).order_by(asks.c.decided_at)
     return [dict(row) for row in connection.execute(query).mappings()]
 

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, func, or_, select
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.answers.review import InboxReason
 from pipeline.domain.answers.statement import Statement
-from pipeline.domain.events.contract import AnswerRef, Reading
+from pipeline.domain.events.contract import AnswerRef, FixedResponse, Reading
 from pipeline.store.asks.conversations import TEXT_SOURCE
 from pipeline.store.db.bulk import among_rows
 from pipeline.store.orders.memberships import visible
@@ -64,6 +64,7 @@ class Position(NamedTuple):
 class Utterance(NamedTuple):
     """One step of a conversation. `purpose`: of our question; `stated`: what an answer was understood as.
 
+    `response`: our fixed text, with the `state` of its message, which may have been sent or not.
     `pictures`: where the pictures that came are at the provider, empty where that is not known.
     """
 
@@ -75,6 +76,8 @@ class Utterance(NamedTuple):
     stated: Statement | None = None
     pictures: tuple[str, ...] = ()
     item_id: str | None = None
+    response: FixedResponse | None = None
+    state: str | None = None
 
 
 class Concerned(NamedTuple):
@@ -244,14 +247,17 @@ def _same_conversation(item: Concerned) -> ColumnElement[bool]:
 
 
 def _questions(connection: Connection, item: Concerned) -> list[Utterance]:
-    columns = ASKED_AT.label("at"), asks.c.channel, asks.c.purpose
+    columns = ASKED_AT.label("at"), asks.c.channel, asks.c.purpose, asks.c.response, asks.c.state
     of_contact = asks.c.order_id == item.order_id, asks.c.contact_id == item.contact_id
-    sent = asks.c.reason.is_(None), asks.c.state.not_in(["due", "not_asked"])
-    return [
-        Utterance(row.at, "us", channel=row.channel, purpose=row.purpose)
-        for row in connection.execute(select(*columns).where(*of_contact, *sent))
-        if row.at is not None
-    ]
+    sent_or_response = or_(asks.c.state.not_in(["due", "not_asked"]), asks.c.response.is_not(None))
+    found = connection.execute(select(*columns).where(*of_contact, asks.c.reason.is_(None), sent_or_response))
+    return [_said(row) for row in found if row.at is not None]
+
+
+def _said(row: Row[*tuple[Any, ...]]) -> Utterance:
+    if row.response is None:
+        return Utterance(row.at, "us", channel=row.channel, purpose=row.purpose)
+    return Utterance(row.at, "us", channel=row.channel, response=row.response, state=row.state)
 
 
 def _answer(answer: StoredAnswer, item: Concerned) -> Utterance:

@@ -22,7 +22,7 @@ from pipeline.store.orders.memberships import visible, visible_orders
 from pipeline.store.people.vault import Vault
 from pipeline.store.reads.visible_segments import segment_visible
 from pipeline.store.schema.alerting.incidents import incident_acts, incidents
-from pipeline.store.schema.asks import asks
+from pipeline.store.schema.asks import IS_QUESTION, asks
 from pipeline.store.schema.evidence import pairs
 from pipeline.store.schema.orders import orders
 
@@ -142,7 +142,7 @@ def accounts_and_orders(connection: Connection, principal: Principal, incident: 
 
 def _addresses(connection: Connection, order_ids: Collection[str]) -> AddressesOut:
     """The addresses that were asked about these orders, and how many of them serve several accounts, at any time."""
-    asked = asks.c.address.is_not(None), asks.c.reason.is_(None)
+    asked = asks.c.address.is_not(None), asks.c.reason.is_(None), IS_QUESTION
     of_orders = select(asks.c.address, func.count()).where(*asked, among(connection, asks.c.order_id, order_ids))
     messages = {address: int(n) for address, n in connection.execute(of_orders.group_by(asks.c.address))}
     accounts = select(asks.c.address, func.count(asks.c.account_id.distinct()))

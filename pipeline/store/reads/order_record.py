@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.domain.events.contract import OWN_SOURCE, FulfilmentCompared
+from pipeline.domain.events.contract import OWN_SOURCE, FixedResponse, FulfilmentCompared
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.dialogue import Dialogue
 from pipeline.domain.orders.facts import Facts
@@ -51,6 +51,7 @@ class StoredAsk(NamedTuple):
     delivered_at: datetime | None
     outcome: str | None
     code: int | None
+    response: FixedResponse | None = None
 
 
 class StoredClaim(NamedTuple):

@@ -37,6 +37,7 @@ asks = Table(
     Column("fallback", String(100)),  # the channel it moved to, because the one decided on failed for good
     Column("send_by", Utc),  # latest time of sending; null: by the policy, after the decision
     Column("role", String(20)),  # of the contact, when it was decided; null: not known
+    Column("response", String(20)),  # contract.FixedResponse: the text of a response; null: it is a question
     PrimaryKeyConstraint("order_id", "contact_id", "purpose"),
     Index("asks_by_account", "account_id", "decided_at"),
     Index("asks_by_wake_at", "wake_at"),
@@ -63,6 +64,9 @@ refusals = Table(
     PrimaryKeyConstraint("order_id", "contact_id", "purpose", "n"),
     **WITHOUT_ROWID,
 )
+
+# What the rests and limits of questions count: a response asks nothing.
+IS_QUESTION = asks.c.response.is_(None)
 
 # When a question reached its contact, as near as we know.
 ASKED_AT = func.coalesce(asks.c.sent_at, asks.c.sending_at, asks.c.decided_at, type_=Utc())

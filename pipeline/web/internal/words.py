@@ -6,11 +6,12 @@ from typing import Literal
 
 from pipeline.domain.answers.scores import is_detractor, is_promoter
 from pipeline.domain.answers.statement import Statement
-from pipeline.domain.events.contract import Score
+from pipeline.domain.events.contract import FixedResponse, Score
 from pipeline.domain.events.times import zone
 from pipeline.domain.orders.claims import Claim
 from pipeline.domain.orders.facts import contact_of
 from pipeline.domain.orders.order import Order
+from pipeline.notifiers.wording.questions import RESPONSES
 from pipeline.notifiers.wording.sentences import day
 
 _TINY = -20  # power of ten: smaller quantities are shown with an exponent
@@ -51,6 +52,7 @@ STATES = {
     "expired": "no answer in time",
     "not_asked": "not sent after all",
 }
+_RESPONSE_STATES = {**STATES, "sent": "sent", "delivered": "delivered to the phone"}  # nobody has to answer it
 _ARRIVAL = {"on_time": "arrived on time", "late": "arrived late", "not_received": "never arrived"}
 _CONDITION = {
     "damaged": "damaged",
@@ -152,3 +154,14 @@ def channel_in_words(channel: str | None) -> str:
     return {"sms": "SMS", "email": "e-mail", "qr": "the code on the delivery note", None: "an unknown channel"}.get(
         channel, channel or ""
     )
+
+
+def response_in_words(response: FixedResponse) -> str:
+    """A fixed response in English, without the order that it names: "We will call you."."""
+    said = RESPONSES[response].partition(": ")[2]
+    return said[:1].upper() + said[1:]
+
+
+def response_state(state: str) -> str:
+    """What became of the message of a response."""
+    return _RESPONSE_STATES.get(state, plain_word(state))

@@ -5,13 +5,15 @@ Templates are kept at Twilio under a `ContentSid`. Ours has three variables: com
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from pipeline.domain.events.contract import SETTLED
+from pipeline.domain.events.contract import SETTLED, FixedResponse
 from pipeline.notifiers.channels.twilio.paths import WHATSAPP_PREFIX, WHATSAPP_STATUS_PATH
 from pipeline.notifiers.channels.twilio.sms import TwilioSms
 from pipeline.notifiers.port import Message, ProviderAnswer, Rejected, TemplateContent
 from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
+
+_OWN = frozenset({SETTLED, *get_args(FixedResponse)})  # what needs a template of its own
 
 
 class TwilioWhatsApp(TwilioSms):
@@ -30,8 +32,9 @@ class TwilioWhatsApp(TwilioSms):
     def send(self, message: Message) -> ProviderAnswer:
         """As `TwilioSms.send`. Without a template for the question, nothing is sent, and the ask ends."""
         filled = message.template
-        if filled is not None and filled.purpose == SETTLED and not _has_template(self._templates, filled):
-            return Rejected(None, f"UNVARNISHED_TWILIO_WHATSAPP_TEMPLATES has no template {SOURCE_LANGUAGE}.{SETTLED}")
+        if filled is not None and filled.purpose in _OWN and not _has_template(self._templates, filled):
+            name = f"{SOURCE_LANGUAGE}.{filled.purpose}"
+            return Rejected(None, f"UNVARNISHED_TWILIO_WHATSAPP_TEMPLATES has no template {name}")
         return super().send(message)
 
     def _content(self, message: Message) -> dict[str, Any]:
@@ -52,8 +55,9 @@ def _has_template(templates: Mapping[str, str], filled: TemplateContent) -> bool
 def template_of(templates: Mapping[str, str], filled: TemplateContent) -> str:
     """The SID of the template for a message. Raises KeyError if there is none in English either.
 
-    The general template asks about a delivery: it does not stand in for the question whether a case is settled.
+    The general template asks about a delivery: it stands in neither for the question whether a case is settled nor for
+    a response.
     """
-    purposes = (f".{filled.purpose}",) if filled.purpose == SETTLED else (f".{filled.purpose}", "")
+    purposes = (f".{filled.purpose}",) if filled.purpose in _OWN else (f".{filled.purpose}", "")
     names = [f"{language}{purpose}" for language in (filled.language, SOURCE_LANGUAGE) for purpose in purposes]
     return next((templates[name] for name in names if name in templates), templates[names[-1]])

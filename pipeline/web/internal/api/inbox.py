@@ -1,11 +1,12 @@
 """The read API of the inbox: what waits for a person, one reply with its conversation, and a decision about it."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from litestar import Request, Router, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -14,7 +15,7 @@ from pipeline.consumers.inbox import decisions
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.access.two_people import Outcome
-from pipeline.domain.events.contract import Reading
+from pipeline.domain.events.contract import FixedResponse, Reading
 from pipeline.store.db.engine import reading as reading_database
 from pipeline.store.reads import inbox
 from pipeline.store.reads.inbox import Position
@@ -23,12 +24,13 @@ from pipeline.web.http.openapi import problems
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.internal.filters import reject
+from pipeline.web.internal.inbox.responses import respond_in_case, respond_to_reply
 from pipeline.web.internal.inbox.views import InboxConversation, InboxEntry, conversation_of, entries_of
 from pipeline.web.public.inbound import READER
 
 MOST = 100  # entries of one response
 ItemId = Annotated[str, PathParameter(description="id of a reply in the list")]
-_READ, _DECIDE = needs(Permission.WORDS), needs(Permission.CORRECT)
+_READ, _DECIDE, _SETTLE = needs(Permission.WORDS), needs(Permission.CORRECT), needs(Permission.SETTLE)
 _Request = Request[Any, Any, Any]
 
 
@@ -55,8 +57,22 @@ class DecisionOut(Struct, frozen=True):
     outcome: Outcome
 
 
+class ResponseIn(Struct, frozen=True, forbid_unknown_fields=True):
+    """The fixed text to send, by name."""
+
+    response: FixedResponse
+
+
+class ResponseOut(Struct, frozen=True):
+    """When the response is sent at the earliest: at once, or after quiet hours."""
+
+    sent_from: datetime
+
+
 def routes(services: Services) -> list[Router]:
-    """`GET /v1/inbox`, `GET /v1/inbox/{item_id}` and `POST /v1/inbox/{item_id}`."""
+    """`GET /v1/inbox`, `GET` and `POST /v1/inbox/{item_id}`, and `POST /v1/inbox/{item_id}/response` and
+    `/v1/cases/{case_id}/response`.
+    """
     store = services.store
 
     @get("/inbox", opt=_READ, sync_to_thread=True, summary="Replies that a person has to read, the oldest first")
@@ -97,7 +113,30 @@ def routes(services: Services) -> list[Router]:
             raise Problem(400, "is given with the decision `correct`, and only with it", "reading")
         return DecisionOut(await to_thread.run_sync(submit, services, request, item_id, data.reading))
 
-    return [Router("/v1", route_handlers=[list_inbox, get_inbox_item, decide_inbox_item], tags=["inbox"])]
+    @post(
+        "/inbox/{item_id:str}/response",
+        opt=_SETTLE,
+        status_code=200,
+        sync_to_thread=True,
+        summary="Send a fixed response to the author of a reply",
+        responses=problems(404, 409, 422),
+    )
+    def respond_to_inbox_item(request: _Request, item_id: ItemId, data: JSONBody[ResponseIn]) -> ResponseOut:
+        return ResponseOut(respond_to_reply(services, request, item_id, data.response))
+
+    @post(
+        "/cases/{case_id:str}/response",
+        opt=_SETTLE,
+        status_code=200,
+        sync_to_thread=True,
+        summary="Send a fixed response to the contact of a case",
+        responses=problems(404, 409, 422),
+    )
+    def respond_to_case(request: _Request, case_id: FromPath[str], data: JSONBody[ResponseIn]) -> ResponseOut:
+        return ResponseOut(respond_in_case(services, request, case_id, data.response))
+
+    handlers = [list_inbox, get_inbox_item, decide_inbox_item, respond_to_inbox_item, respond_to_case]
+    return [Router("/v1", route_handlers=handlers, tags=["inbox"])]
 
 
 def submit(services: Services, request: _Request, item_id: str, given: Reading | None) -> Outcome:

@@ -24,6 +24,7 @@ from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.internal.cases import acts
 from pipeline.web.internal.cases.api import detail_of
+from pipeline.web.internal.inbox.responses import CHOICES, respond_in_case
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 
 PAGE = 50  # rows of a list
@@ -38,6 +39,7 @@ _FOLLOW_UPS = {
     "yes": "The customer says that it is settled.",
     "no": "The customer says that it is not settled.",
 }
+_RESPONSE = "response"  # an act that is none of the case's
 _Request = Request[Any, Any, Any]
 _READ = needs(Permission.CASES)
 
@@ -78,7 +80,10 @@ def routes(services: Services) -> list[Any]:
     async def act_on_case(request: _Request, case_id: FromPath[str], act: FromPath[str]) -> Response[Any]:
         fields = dict(await read_form(request, _MAX_FIELDS))
         try:
-            await to_thread.run_sync(acts.perform, services, principal_of(request), case_id, act, fields)
+            if act == _RESPONSE:
+                await to_thread.run_sync(respond_in_case, services, request, case_id, fields.get("response", ""))
+            else:
+                await to_thread.run_sync(acts.perform, services, principal_of(request), case_id, act, fields)
         except Problem as problem:
             return await to_thread.run_sync(_page, services, request, case_id, act, problem, fields)
         return Redirect(f"/cases/{quote(case_id, safe='')}", status_code=303)
@@ -121,6 +126,7 @@ def _page(
         viewer=viewer,
         outcomes=OUTCOMES,
         kinds=NOTE_KINDS,
+        responses=CHOICES,
         follow_ups=_FOLLOW_UPS,
         csrf=csrf_of(request),
         problem="" if problem is None else problem.detail,

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from anyio import to_thread
 from litestar import MediaType, Request, Response, get, post
@@ -23,6 +24,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal.api.corrections import confirm_waiting
 from pipeline.web.internal.api.inbox import submit
 from pipeline.web.internal.inbox.corrections import corrections_for
+from pipeline.web.internal.inbox.responses import CHOICES, respond_to_reply
 from pipeline.web.internal.inbox.views import WHY, conversation_of, entries_of, reading_in_words
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.public.inbound import READER
@@ -39,14 +41,16 @@ _CONDITIONS = {
     "papers_missing": "papers missing",
 }
 _COMPLETE = {"true": True, "false": False}
-_READ, _DECIDE = needs(Permission.WORDS), needs(Permission.CORRECT)
+_READ, _DECIDE, _SETTLE = needs(Permission.WORDS), needs(Permission.CORRECT), needs(Permission.SETTLE)
 _Request = Request[Any, Any, Any]
 _environment = page_environment("pipeline.web.internal.inbox")
 _environment.filters["reading"] = reading_in_words
 
 
 def routes(services: Services) -> list[Any]:
-    """`GET /inbox`, `GET` and `POST /inbox/{item_id}`, and `POST /corrections/{correction_id}/confirm`."""
+    """`GET /inbox`, `GET` and `POST /inbox/{item_id}`, `POST /inbox/{item_id}/response` and
+    `POST /corrections/{correction_id}/confirm`.
+    """
     store = services.store
 
     @get("/inbox", opt=_READ, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
@@ -98,6 +102,16 @@ def routes(services: Services) -> list[Any]:
             return await to_thread.run_sync(_reply_page, request, item_id, problem.detail, status)
         return Redirect("/inbox", status_code=303)
 
+    @post("/inbox/{item_id:str}/response", opt=_SETTLE, request_max_body_size=MAX_BODY, include_in_schema=False)
+    async def respond(request: _Request, item_id: FromPath[str]) -> Response[Any]:
+        response = dict(await read_form(request, _MAX_FIELDS)).get("response", "")
+        try:
+            await to_thread.run_sync(respond_to_reply, services, request, item_id, response)
+        except Problem as problem:
+            status = HTTPStatus(problem.status_code)
+            return await to_thread.run_sync(_reply_page, request, item_id, problem.detail, status)
+        return Redirect(f"/inbox/{quote(item_id, safe='')}", status_code=303)
+
     @post("/corrections/{correction_id:str}/confirm", opt=_DECIDE, include_in_schema=False)
     async def confirm(request: _Request, correction_id: FromPath[str]) -> Response[Any]:
         try:
@@ -107,7 +121,7 @@ def routes(services: Services) -> list[Any]:
             return await to_thread.run_sync(_inbox_page, request, "", problem.detail, status)
         return Redirect("/inbox", status_code=303)
 
-    return [inbox_page, reply_page, decide, confirm]
+    return [inbox_page, reply_page, decide, respond, confirm]
 
 
 _UNKNOWN = "There is no such reply in the inbox."
@@ -115,6 +129,7 @@ _CHOICES = {
     "arrivals": _ARRIVALS,
     "conditions": _CONDITIONS,
     "why": WHY,
+    "responses": CHOICES,
 }
 
 

@@ -10,12 +10,12 @@ from pipeline.consumers.inbox.decisions import suggestions_for
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.answers.parsed_reply import Reader
 from pipeline.domain.answers.review import InboxReason, as_statement
-from pipeline.domain.events.contract import Reading
+from pipeline.domain.events.contract import FixedResponse, Reading
 from pipeline.store.reads import inbox
 from pipeline.store.reads.inbox import InboxItem, Utterance
 from pipeline.store.reads.order_record import read_orders
 from pipeline.store.store import Store
-from pipeline.web.internal.words import claim_in_words, statement_in_words
+from pipeline.web.internal.words import claim_in_words, response_in_words, response_state, statement_in_words
 
 WHY = {
     InboxReason.UNCLEAR: "nothing in it was understood",
@@ -48,7 +48,10 @@ class InboxEntry(Struct, frozen=True, kw_only=True):
 
 
 class UtteranceView(Struct, frozen=True, kw_only=True):
-    """One step of a conversation, by the customer or by us; `waits` marks the reply that the entry is about."""
+    """One step of a conversation, by the customer or by us; `waits` marks the reply that the entry is about.
+
+    `response`: the name of our fixed text, which is in `words`, and `state` what became of its message.
+    """
 
     at: datetime
     voice: Literal["customer", "us"]
@@ -59,6 +62,8 @@ class UtteranceView(Struct, frozen=True, kw_only=True):
     pictures: int
     picture_addresses: tuple[str, ...]
     waits: bool
+    response: FixedResponse | None
+    state: str | None
 
 
 class InboxConversation(Struct, frozen=True, kw_only=True):
@@ -117,11 +122,13 @@ def view_of(step: Utterance) -> UtteranceView:
     return UtteranceView(
         at=step.at,
         voice=step.voice,
-        words=step.words,
+        words=step.words if step.response is None else response_in_words(step.response),
         channel=step.channel,
         question=step.purpose,
         stated="" if step.stated is None else statement_in_words(step.stated),
         pictures=len(step.pictures),
         picture_addresses=tuple(address for address in step.pictures if address.startswith("https://")),
         waits=step.item_id is not None,
+        response=step.response,
+        state=None if step.state is None else response_state(step.state),
     )

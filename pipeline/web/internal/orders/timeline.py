@@ -9,6 +9,7 @@ from msgspec import Struct
 from pipeline.domain.answers.answer import current_answers
 from pipeline.domain.asking.ask_states import SendOutcome
 from pipeline.domain.asking.eligibility import NO_CONTACT, Reason
+from pipeline.domain.events.contract import FixedResponse
 from pipeline.domain.events.times import deadline
 from pipeline.domain.orders.cancellations import in_force
 from pipeline.domain.orders.dialogue import Ask
@@ -29,6 +30,8 @@ from pipeline.web.internal.words import (
     named,
     plain_word,
     quantity,
+    response_in_words,
+    response_state,
     statement_in_words,
     why_not,
 )
@@ -44,6 +47,7 @@ EntryKind = Literal[
     "deadline",
     "claim",
     "asked",
+    "responded",
     "not_asked",
     "message",
     "text",
@@ -295,7 +299,7 @@ def _ask(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[TimelineEntry]
         because = (f"because {why_not(ask.reason)}",)
         yield TimelineEntry(at=ask.decided_at, what="not_asked", voice="unvarnished", title=title, details=because)
         return
-    yield _question(order, ask, where)
+    yield _question(order, ask, where) if ask.response is None else _response(order, ask, ask.response, where)
     at = ask.decided_at
     if ask.sent_at is not None:
         at = max(at, ask.sent_at)
@@ -308,23 +312,34 @@ def _ask(order: Order, ask: StoredAsk, where: tzinfo) -> Iterator[TimelineEntry]
         yield TimelineEntry(at=at, what="message", voice="unvarnished", title=title)
 
 
+def _response(order: Order, ask: StoredAsk, response: FixedResponse, where: tzinfo) -> TimelineEntry:
+    details = [response_in_words(response), f"status: {response_state(ask.state)}", *_why_unsent(ask, where)]
+    title = f"Response to {named(order, ask.contact_id)} by {channel_in_words(ask.channel)}"
+    return TimelineEntry(at=ask.decided_at, what="responded", voice="unvarnished", title=title, details=tuple(details))
+
+
 def _question(order: Order, ask: StoredAsk, where: tzinfo) -> TimelineEntry:
     sent_elsewhere = ask.state == "due" and ask.due_at is None  # another system sends it and reports only that it did
     details = ["no answer yet" if sent_elsewhere else f"status: {STATES.get(ask.state, plain_word(ask.state))}"]
-    if ask.outcome in ("rejected", "opted_out", "given_up", "undeliverable") or ask.state == "failed":
-        outcome = plain_word(ask.state if ask.state == "failed" else ask.outcome or "")
-        details.append(f"outcome: {outcome}" + ("" if ask.code is None else f" (code {ask.code})"))
-    if ask.outcome in _UNSENT:
-        details.append(f"not sent because {why_not(_UNSENT[ask.outcome])}")
-    if ask.due_at is not None and ask.due_at - ask.decided_at > _NOTABLE_DELAY:
-        details.append(f"to be sent from {moment(ask.due_at, where)}, outside quiet hours and holidays")
+    details += _why_unsent(ask, where)
     asked = next((one for one in order.dialogue.asks if _same(one, ask)), None)
     if asked is not None:
         details.append(f"claim at that moment (frozen): {claim_in_words(asked.claim)}")
     purpose = _PURPOSE.get(ask.purpose, f" ({plain_word(ask.purpose)})")
     who, channel = named(order, ask.contact_id), channel_in_words(ask.channel)
-    title = f"{'Will ask' if asked is None else 'Asked'} {who} by {channel}{purpose}"
+    title = f"{'Will ask' if asked is None and ask.sent_at is None else 'Asked'} {who} by {channel}{purpose}"
     return TimelineEntry(at=ask.decided_at, what="asked", voice="unvarnished", title=title, details=tuple(details))
+
+
+def _why_unsent(ask: StoredAsk, where: tzinfo) -> Iterator[str]:
+    """Why a message was not sent, or waits."""
+    if ask.outcome in ("rejected", "opted_out", "given_up", "undeliverable") or ask.state == "failed":
+        outcome = plain_word(ask.state if ask.state == "failed" else ask.outcome or "")
+        yield f"outcome: {outcome}" + ("" if ask.code is None else f" (code {ask.code})")
+    if ask.outcome in _UNSENT:
+        yield f"not sent because {why_not(_UNSENT[ask.outcome])}"
+    if ask.due_at is not None and ask.due_at - ask.decided_at > _NOTABLE_DELAY:
+        yield f"to be sent from {moment(ask.due_at, where)}, outside quiet hours and holidays"
 
 
 def _same(asked: Ask, ask: StoredAsk) -> bool:

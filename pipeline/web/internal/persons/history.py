@@ -9,7 +9,15 @@ import msgspec
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.contract import Score
 from pipeline.store.people.persons import PersonData
-from pipeline.web.internal.words import STATES, channel_in_words, plain_word, statement_in_words, why_not
+from pipeline.web.internal.words import (
+    STATES,
+    channel_in_words,
+    plain_word,
+    response_in_words,
+    response_state,
+    statement_in_words,
+    why_not,
+)
 
 _Row = Mapping[str, Any]
 
@@ -86,6 +94,10 @@ def _question(row: _Row) -> Step:
     if row["reason"] is not None:
         title = f"Not asked ({plain_word(row['purpose'])})"
         return Step(row["decided_at"], "unvarnished", title, details=(f"because {why_not(row['reason'])}",))
+    if row["response"] is not None:
+        details = response_in_words(row["response"]), response_state(row["state"])
+        title = f"Response by {channel_in_words(row['channel'])}"
+        return Step(row["sent_at"] or row["decided_at"], "unvarnished", title, details=details)
     title = f"Question ({plain_word(row['purpose'])}) by {channel_in_words(row['channel'])}"
     return Step(row["sent_at"] or row["decided_at"], "unvarnished", title, details=(STATES[row["state"]],))
 

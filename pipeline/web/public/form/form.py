@@ -25,6 +25,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.public.form import brand, draft
 from pipeline.web.public.form.links import SOURCE, Closed, Link, Links, admit
 from pipeline.web.public.form.pages import PROBLEMS, Pages
+from pipeline.web.public.form.response import WrittenBack, validate_words, words_event
 from pipeline.web.public.form.settled import OPTIONS, SettledSubmission, settled_event, validate_settled
 from pipeline.web.public.form.submission import (
     Submission,
@@ -68,6 +69,8 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         if isinstance(link, Closed):
             return pages.closed(request, link, browser_language(request))
         language = _language(request, link, request.query_params.get("lang", ""))
+        if link.response is not None:
+            return pages.response(link, language, WrittenBack())
         if link.purpose == SETTLED:
             tapped = request.query_params.get("a", "")
             return pages.settled(link, language, SettledSubmission(tapped if tapped in OPTIONS else ""))
@@ -101,6 +104,8 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         if hidden.get("switch") in languages():
             return pages.switched(link, hidden["switch"], draft.cookies_of(entered(fields), link.path, secure))
         language = _language(request, link, hidden.get("lang", ""))
+        if link.response is not None:
+            return await _record_words(link, language, fields, hidden.get("submission", ""))
         if link.purpose == SETTLED:
             return await _record_settled(link, language, fields, hidden.get("submission", ""))
         submission = validate(fields, translations(language).gettext)
@@ -138,6 +143,15 @@ def routes(services: Services) -> list[HTTPRouteHandler]:
         if not await _submitted(link, event_id, event):
             return pages.closed(None, Closed(), language)
         return pages.settled(link, language, sent, said=OPTIONS[sent.chosen])
+
+    async def _record_words(link: Link, language: str, fields: list[tuple[str, str]], form_id: str) -> Response[str]:
+        sent = validate_words(fields, translations(language).gettext)
+        if sent.error:
+            return pages.response(link, language, sent, status=422)
+        event_id, event = words_event(link, form_id, sent, services.now())
+        if not await _submitted(link, event_id, event):
+            return pages.closed(None, Closed(), language)
+        return pages.response(link, language, sent, just_sent=True)
 
     return [show_start, show_form, submit_form, *brand.routes(services.settings)]
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from pipeline.domain.access.principal import SYSTEM
 from pipeline.domain.asking.ask_states import hashed
-from pipeline.domain.events.contract import QR
+from pipeline.domain.events.contract import QR, FixedResponse
 from pipeline.store.asks import form_answers
 from pipeline.store.asks.links import known_hashes, question_of
 from pipeline.store.db.engine import reading
@@ -42,6 +42,7 @@ class Link(NamedTuple):
     current: CurrentAnswer | None
     delivery: Delivery = Delivery("")
     path: str = ""  # of the form, without what surrounded the link
+    response: FixedResponse | None = None  # the text that the link was in, if it was no question
 
     @property
     def by_anyone(self) -> bool:
@@ -122,7 +123,7 @@ def _open(services: Services, token: str) -> Link | Closed | None:
         question = question_of(connection, hashed(token))
         if question is None:
             return None
-        order_id, contact_id, purpose, asked_at = question
+        order_id, contact_id, purpose, asked_at, response = question
         by_anyone = purpose == QR
         if services.now() - asked_at > (QR_VALID if by_anyone else VALID):
             return Closed(expired="qr" if by_anyone else "message")
@@ -134,4 +135,4 @@ def _open(services: Services, token: str) -> Link | Closed | None:
             current = current_answer(connection, SYSTEM, order_id, contact_id)
             current = opened_current(connection, services.store.vault, current)
     person = delivery.language, delivery.timezone
-    return Link(order_id, contact_id, purpose, hashed(token), *person, current, delivery, f"/f/{token}")
+    return Link(order_id, contact_id, purpose, hashed(token), *person, current, delivery, f"/f/{token}", response)

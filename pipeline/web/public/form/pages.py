@@ -35,12 +35,14 @@ from pipeline.notifiers.wording.languages import (
     local_time,
     native_name,
 )
+from pipeline.notifiers.wording.questions import response_text
 from pipeline.store.reads.accounts.scorecards import Scorecard
 from pipeline.store.reads.answers import CurrentAnswer
 from pipeline.store.reads.deliveries import Delivery
 from pipeline.web.http.templating import environment
 from pipeline.web.public.form.brand import Brand
 from pipeline.web.public.form.links import Closed, Link
+from pipeline.web.public.form.response import WrittenBack
 from pipeline.web.public.form.settled import SettledSubmission
 from pipeline.web.public.form.submission import CONDITIONS, FIRST_CHOICES, Submission
 
@@ -125,6 +127,22 @@ class Pages:
             "action": link.path,
         }
         return self._page("settled.html.j2", language, values, status)
+
+    def response(
+        self, link: Link, language: str, sent: WrittenBack, *, just_sent: bool = False, status: int = 200
+    ) -> Response[str]:
+        """The fixed text that the link was in, and a field to write back. `just_sent`: the words were just recorded."""
+        said = response_text(language, link.response, link.order_id) if link.response is not None else ""
+        values = {
+            "said": said,
+            "words": sent.words,
+            "error": sent.error,
+            "just_sent": just_sent,
+            "submission": secrets.token_urlsafe(16),
+            "most": MAX_TEXT,
+            "action": link.path,
+        }
+        return self._page("response.html.j2", language, values, status)
 
     def closed(self, request: _Request | None, closed: Closed, language: str) -> Response[str]:
         """The page of a link that does not work. A link that never existed and one that is used up look the same."""

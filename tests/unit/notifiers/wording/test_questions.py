@@ -9,16 +9,19 @@ from hypothesis import strategies as st
 
 from pipeline.domain.answers.replies import PlainReader
 from pipeline.domain.answers.settled import settled_of
-from pipeline.domain.events.contract import ContactRole, Purpose
+from pipeline.domain.events.contract import ContactRole, FixedResponse, Purpose
 from pipeline.notifiers.wording.gsm import plain, segments, unsupported
 from pipeline.notifiers.wording.languages import languages
 from pipeline.notifiers.wording.questions import (
     MAX_COMPANY,
     MAX_ORDER,
     MIN_ORDER,
+    QUESTIONS,
+    RESPONSES,
     RIGHT_TO_LEFT_MARK,
     most_segments,
     question_text,
+    subject,
 )
 
 LINK = "https://ask.example.com/f/" + "A" * 22
@@ -26,7 +29,7 @@ ORDER = "SO-20261127-0001-FRA"
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("purpose", get_args(Purpose))
+@pytest.mark.parametrize("purpose", QUESTIONS)
 @pytest.mark.parametrize("company", ["Acme", "C" * MAX_COMPANY])
 @pytest.mark.parametrize("role", [None, *get_args(ContactRole)])
 def test_a_question_is_short_with_its_sender_first_its_link_and_the_way_out(
@@ -55,6 +58,30 @@ def test_who_cannot_reply_gets_two_links_and_no_options(language: str, company: 
 @pytest.mark.parametrize("language", languages())
 def test_with_a_short_name_a_question_costs_two_segments_at_most(language: str) -> None:
     assert segments(question_text(language, "delivery", "Acme", "SO-10001", LINK)) <= 2
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("response", get_args(FixedResponse))
+@pytest.mark.parametrize("company", ["Acme", "C" * MAX_COMPANY])
+def test_a_response_is_short_names_its_order_and_has_no_options(
+    language: str, response: FixedResponse, company: str
+) -> None:
+    text = question_text(language, "response", company, ORDER, LINK, response=response)
+    assert segments(text) <= most_segments(language), (len(text), text)
+    assert text.lstrip(RIGHT_TO_LEFT_MARK).startswith(f"{company}: ")
+    assert ORDER[:MIN_ORDER] in text
+    assert re.search(rf"{LINK} .*STOP", text)
+    assert not re.search(r" [1-4] ", text.replace(ORDER, ""))
+    stop = LINK.replace("/f/", "/u/")
+    one_way = question_text(language, "response", company, ORDER, LINK, response=response, unsubscribe_url=stop)
+    assert one_way.endswith(f"{LINK} STOP: {stop}")
+    assert segments(one_way) <= max(2, most_segments(language)), one_way
+
+
+def test_there_is_a_text_for_every_response_and_its_subject_is_a_sentence() -> None:
+    assert set(RESPONSES) == set(get_args(FixedResponse))
+    assert subject("en", "response", "SO-1", "receiver", response="will_call") == "Order SO-1: we will call you."
+    assert subject("de", "response", "SO-1", None, response="put_right") == "Lieferung SO-1: wir haben es behoben."
 
 
 def test_each_role_is_asked_about_what_it_sees() -> None:
@@ -91,7 +118,7 @@ def test_with_a_link_that_is_too_long_the_order_number_stays_recognisable() -> N
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("purpose", [purpose for purpose in get_args(Purpose) if purpose != "settled"])
+@pytest.mark.parametrize("purpose", [purpose for purpose in QUESTIONS if purpose != "settled"])
 def test_every_option_of_a_question_is_parsed(language: str, purpose: Purpose) -> None:
     text = question_text(language, purpose, "Acme", ORDER, LINK)
     read = {}
