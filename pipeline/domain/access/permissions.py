@@ -35,7 +35,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.CORRECT: "propose and confirm corrections of how an answer was read",
     Permission.INCIDENTS: "act on incidents: acknowledge, assign, snooze, close, reopen",
     Permission.CASES: "read cases; their words with the permission for words only",
-    Permission.SETTLE: "act on cases: open, assign, note, close, reopen; plan talks with accounts",
+    Permission.SETTLE: "act on cases: open, assign, note, close, reopen; answer customers; plan talks with accounts",
     Permission.SHARE: "make and revoke links to scorecards of accounts",
     Permission.ERASE: "ask for the erasure of a person, and confirm one",
     Permission.ACTS: "read the record of acts",

@@ -94,7 +94,7 @@ def test_by_the_api(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:
     assert (wrong.status_code, wrong.json()["field"]) == (400, "response")
     assert web.post("/v1/inbox/nothing/response", json={"response": "put_right"}, headers=token).status_code == 404
     made = web.post(f"/v1/inbox/{ITEM}/response", json={"response": "looking_into_it"}, headers=token)
-    assert (made.status_code, made.json()) == (200, {"sent_from": "2026-03-02T13:00:00Z"})
+    assert (made.status_code, made.json()) == (200, {"sent_from": "2026-03-03T09:00:00Z"})
     [_, _, step] = web.get(f"/v1/inbox/{ITEM}", headers=token).json()["conversation"]
     shown = step["voice"], step["response"], step["words"], step["state"]
     assert shown == ("us", "looking_into_it", "We are looking into it.", "waiting to be sent")
