@@ -8,7 +8,7 @@ from pipeline.consumers import intake
 from pipeline.consumers.cases import following_up
 from pipeline.consumers.conversation.answering import event_of, resume
 from pipeline.consumers.conversation.matching import MatchingQuestion, key_of
-from pipeline.consumers.conversation.texts import Inbound, ReplyResult, event_id_of
+from pipeline.consumers.conversation.texts import Inbound, ReplyOutcome, ReplyResult, event_id_of
 from pipeline.consumers.inbox import unread_texts
 from pipeline.consumers.intake import Incoming
 from pipeline.domain.answers.parsed_reply import printable_part, with_pictures
@@ -93,7 +93,8 @@ def write_back(
     said_already = before.question == DONE and before.tries > 0
     reply = reply_texts.DONE_AFTER_PROBLEM if wish is not None else reply_texts.READ_BY_PERSON
     silent = words is None or (wish is None and said_already)
-    return ReplyResult(True, "answered", None if silent else speaker.say(reply, language), events)
+    outcome: ReplyOutcome = "answered" if words is None else "unclear"
+    return ReplyResult(True, outcome, None if silent else speaker.say(reply, language), events)
 
 
 def _words(text: Inbound, parsed: ParsedReply, control: Control | None) -> str | None:

@@ -168,3 +168,31 @@ def test_a_customer_says_whether_it_is_settled(chromium: Browser, site: Site, la
         page.close()
     with reading(site.runtime.engine) as connection:
         assert connection.execute(select(cases.c.follow_up).where(cases.c.case_id == CASE)).scalar() == "no"
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_person_sends_a_fixed_response_and_the_customer_writes_back(
+    chromium: Browser, site: Site, language: str
+) -> None:
+    with browsing.signed_in(chromium, site.address, "mia", PHONE) as page:
+        page.goto(f"{site.address}/cases/{CASE}")
+        page.get_by_label("Fixed response").select_option("on_its_way")
+        page.get_by_role("button", name="Send to the customer").click()
+        expect(page.locator("#conversation")).to_contain_text("What was missing is on its way.")
+        expect(page.get_by_label("Fixed response")).to_have_count(0)
+        browsing.check_in_each_scheme(page, f"response-{language}")
+    with site.runtime.engine.begin() as connection:
+        sent = {"form_token_hash": hashed(LINK), "sent_at": at(hours=20), "state": "sent"}
+        connection.execute(asks.update().where(asks.c.purpose == "response").values(sent))
+    with browsing.served(public_app(services(site.runtime, Clock(at(days=1))))) as address:
+        page = chromium.new_page(viewport=PHONE)
+        page.goto(f"{address}/f/{LINK}?lang={language}")
+        browsing.check(page, f"written-back-{language}")
+        page.locator("button[type=submit]").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert browsing.violations(page) == []
+        page.locator("#comment").fill("Still nothing <b>")
+        page.locator("button[type=submit]").click()
+        expect(page.locator("form")).to_have_count(0)
+        browsing.check(page, f"written-back-{language}-sent")
+        page.close()

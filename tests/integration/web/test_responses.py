@@ -54,7 +54,7 @@ def test_it_is_chosen_on_the_page_of_the_reply_and_shown_in_the_conversation(
     page = web.get(f"/inbox/{ITEM}")
     assert "Our response, by sms: waiting to be sent" in page.text
     assert '<blockquote dir="auto">We will call you.</blockquote>' in page.text
-    assert "gets one only" in page.text
+    assert "there is one only" in page.text
     assert responses(runtime) == [("ana", "will_call", "due")]
     [case] = rows(runtime, cases)[-1:]
     assert case["order_id"] == "SO-1"
@@ -119,3 +119,29 @@ def test_by_command(
     assert [response for _, response, _ in responses(runtime)] == ["put_right"]
     assert "We have put it right." in CliRunner().invoke(command, ["inbox", "show", ITEM]).output
     assert "gets one only" in CliRunner().invoke(command, ["inbox", "respond", ITEM, "put_right"]).output
+
+
+def test_a_response_that_did_not_leave_may_be_chosen_again_on_the_page(
+    runtime: EmbeddedRunner, web: TestClient[Litestar]
+) -> None:
+    sign_in(web, "mia")
+    post(web, f"/inbox/{ITEM}/response", response="put_right")
+    assert 'id="response"' not in web.get(f"/inbox/{ITEM}").text
+    unsent = {"state": "not_asked", "outcome": "rejected", "wake_at": None}
+    with runtime.engine.begin() as connection:
+        connection.execute(asks.update().where(asks.c.purpose == "response").values(unsent))
+    page = web.get(f"/inbox/{ITEM}").text
+    assert "Our response, by sms: not sent after all" in page
+    assert 'id="response"' in page
+    post(web, f"/inbox/{ITEM}/response", response="please_call")
+    assert responses(runtime) == [("ana", "please_call", "due")]
+
+
+def test_whoever_scanned_a_code_cannot_be_answered(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:
+    ingest(runtime, answered(time=at(hours=5), contact_id="(qr)", channel="qr", arrival="late", event_id="qr"))
+    case = case_id_of("SO-1", "(qr)")
+    sign_in(web, "mia")
+    page = web.get(f"/cases/{case}")
+    assert page.status_code == 200
+    assert 'id="response"' not in page.text
+    assert post(web, f"/cases/{case}/response", response="put_right").status_code == 409

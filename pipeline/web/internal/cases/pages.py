@@ -24,7 +24,7 @@ from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
 from pipeline.web.internal.cases import acts
 from pipeline.web.internal.cases.api import detail_of
-from pipeline.web.internal.inbox.responses import CHOICES, respond_in_case
+from pipeline.web.internal.inbox.responses import CHOICES, may_respond, respond_in_case
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 
 PAGE = 50  # rows of a list
@@ -127,6 +127,7 @@ def _page(
         outcomes=OUTCOMES,
         kinds=NOTE_KINDS,
         responses=CHOICES,
+        may_respond=may_respond(found.case.contact_id, found.conversation),
         follow_ups=_FOLLOW_UPS,
         csrf=csrf_of(request),
         problem="" if problem is None else problem.detail,

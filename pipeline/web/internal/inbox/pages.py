@@ -24,7 +24,7 @@ from pipeline.web.http.services import Services
 from pipeline.web.internal.api.corrections import confirm_waiting
 from pipeline.web.internal.api.inbox import submit
 from pipeline.web.internal.inbox.corrections import corrections_for
-from pipeline.web.internal.inbox.responses import CHOICES, respond_to_reply
+from pipeline.web.internal.inbox.responses import CHOICES, may_respond, respond_to_reply
 from pipeline.web.internal.inbox.views import WHY, conversation_of, entries_of, reading_in_words
 from pipeline.web.internal.layout import Page, error_page, html, page_environment
 from pipeline.web.public.inbound import READER
@@ -84,7 +84,7 @@ def routes(services: Services) -> list[Any]:
         correction = next((one for one in waiting if one.item_id == item.item_id), None)
         template = _environment.get_template("reply.html.j2")
         shown = {"item": found.entry, "conversation": found.conversation, "problem": problem, **_CHOICES}
-        shown["correction"] = correction
+        shown |= {"correction": correction, "may_respond": may_respond(item.contact_id, found.conversation)}
         return html(template.render(viewer=viewer, csrf=csrf_of(request), **shown), status)
 
     @get("/inbox/{item_id:str}", opt=_READ, media_type=MediaType.HTML, include_in_schema=False)

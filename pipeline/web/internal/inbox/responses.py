@@ -1,6 +1,6 @@
 """A fixed response to a contact, sent from the page of a reply, from the page of a case, or by API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, get_args
@@ -10,18 +10,27 @@ from sqlalchemy import Connection
 
 from pipeline.consumers.inbox import responding
 from pipeline.consumers.inbox.responding import Unreachable
-from pipeline.domain.events.contract import FixedResponse
+from pipeline.domain.asking.ask_states import AskState
+from pipeline.domain.events.contract import QR_CONTACT, FixedResponse
 from pipeline.domain.incidents.lifecycle import Refused
 from pipeline.store.cases import reads as cases
 from pipeline.store.reads import inbox
 from pipeline.web.auth.access import principal_of
 from pipeline.web.http.problems import Problem
 from pipeline.web.http.services import Services
+from pipeline.web.internal.inbox.views import UtteranceView
 from pipeline.web.internal.incidents.acts import problem_of, work_on
-from pipeline.web.internal.words import response_in_words, why_not
+from pipeline.web.internal.words import response_in_words, response_state, why_not
 
 RESPONSES: tuple[FixedResponse, ...] = get_args(FixedResponse)
+_NOT_SENT = response_state(AskState.NOT_ASKED)
 CHOICES: Mapping[FixedResponse, str] = {response: response_in_words(response) for response in RESPONSES}
+
+
+def may_respond(contact_id: str | None, conversation: Sequence[UtteranceView]) -> bool:
+    """Whether a response is still to be chosen: there is a contact, and none has left, or may leave."""
+    given = [step.state for step in conversation if step.response is not None]
+    return contact_id not in (None, QR_CONTACT) and all(state == _NOT_SENT for state in given)
 
 
 def respond_to_reply(services: Services, request: Request[Any, Any, Any], item_id: str, response: str) -> datetime:
