@@ -149,7 +149,7 @@ def test_a_promise_opens_a_case_and_a_contact_gets_one_response_only(
     assert (case["reasons"], case["closed_at"]) == ('["call"]', None)
     for text in ("will_call", "on_its_way"):
         with pytest.raises(Refused, match="one only"):
-            responded(runtime, text)  # type: ignore[arg-type]
+            responded(runtime, text)
     send(runtime, provider, at(hours=4))
     with pytest.raises(Refused, match="one only"):
         responded(runtime)
