@@ -1,18 +1,21 @@
 """What happens when a question was sent, and when it is answered."""
 
 from datetime import datetime
+from typing import Any
 
 from pipeline.consumers import asking, comparing
 from pipeline.consumers.cases import following_up, opening
 from pipeline.consumers.inbox import responding
 from pipeline.domain.answers.answer import answered_at
 from pipeline.domain.answers.review import NOTHING_STATED, InboxReason
+from pipeline.domain.answers.statement import Statement
 from pipeline.domain.asking.ask_states import AskState
 from pipeline.domain.events.contract import (
     OWN_SOURCE,
     QR,
     RESPONSE,
     SETTLED,
+    AnswerRef,
     BadEvent,
     Event,
     FeedbackCorrected,
@@ -175,14 +178,10 @@ def _record(event: Event, work: UnitOfWork, now: datetime) -> None:
             "received_at": now,
             "answered_at": answered_at(event),
             "channel": data.channel,
-            "arrival": data.arrival,
             "arrived_at": data.arrived_at,
-            "complete": data.complete,
-            "condition": ",".join(data.condition),
-            "score": data.score and data.score.value,
-            "scale": data.score and data.score.scale,
             "comment": data.comment,
         }
+        | _codes(Statement(data.arrival, data.complete, tuple(data.condition), data.score))
     )
 
 
@@ -196,9 +195,28 @@ def corrected(event: Event, work: UnitOfWork, now: datetime) -> None:
     refused = order.dialogue.apply_correction(event)
     if refused is not None:
         raise BadEvent(refused, "data.answer")
+    work.record_corrected(_as_corrected(order, data.answer))
     if data.reading == NOTHING_STATED:  # the figures count that it was read, and the pair stays as it is
         return
     work.record_reading(item_id_of(data.answer.source, data.answer.id), data)
     comparing.compare(order, work, now)
     comparing.observe_signs(order, work, now)
     opening.corrected(event, order, work, now)
+
+
+def _as_corrected(order: Order, named: AnswerRef) -> dict[str, Any]:
+    """What an answer states as corrected, as it is stored."""
+    answer = next(one for one in order.dialogue.answers if (one.source, one.id) == (named.source, named.id))
+    stated = answer.as_corrected().statement
+    return {"source": named.source, "event_id": named.id} | _codes(stated)
+
+
+def _codes(stated: Statement) -> dict[str, Any]:
+    """The columns of what an answer states."""
+    return {
+        "arrival": stated.arrival,
+        "complete": stated.complete,
+        "condition": ",".join(stated.conditions),
+        "score": stated.score and stated.score.value,
+        "scale": stated.score and stated.score.scale,
+    }

@@ -17,7 +17,7 @@ from pipeline.store.asks.ask_store import AskStore
 from pipeline.store.asks.inbox import Clarified
 from pipeline.store.cases.cases import CaseStore
 from pipeline.store.db import locks
-from pipeline.store.db.bulk import Row, insert
+from pipeline.store.db.bulk import Row, insert, upsert
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.evidence.sources import SourceStore
 from pipeline.store.evidence.spreads import SpreadStore
@@ -26,7 +26,7 @@ from pipeline.store.notices import notices
 from pipeline.store.orders.orders import OrderStore
 from pipeline.store.orders.timers import TimerStore
 from pipeline.store.orders.tracking import TrackingStore
-from pipeline.store.schema.answers import answers
+from pipeline.store.schema.answers import answers, readings
 from pipeline.store.schema.inbox import inbox
 from pipeline.store.schema.orders import claims
 
@@ -52,6 +52,7 @@ class UnitOfWork:
         self._clarified: list[Clarified] = []
         self._outdated: set[tuple[str, str]] = set()
         self._readings: dict[str, FeedbackCorrected] = {}
+        self._corrected: dict[tuple[str, str], Row] = {}
 
     @cached_property
     def evidence(self) -> EvidenceStore:
@@ -110,6 +111,10 @@ class UnitOfWork:
         """Record that a contact has answered again: readings proposed of what they said before cannot count."""
         self._outdated.add((order_id, contact_id))
 
+    def record_corrected(self, row: Row) -> None:
+        """Keep what an answer states as corrected; its newest correction replaces the one before."""
+        self._corrected[row["source"], row["event_id"]] = row
+
     def record_reading(self, item_id: str, correction: FeedbackCorrected) -> None:
         """Record that a person's reading of an answer counts: it waits no more, nor does what was said before it."""
         self._readings[item_id] = correction
@@ -121,6 +126,8 @@ class UnitOfWork:
         for table, rows in self._rows.items():
             insert(self.connection, table, rows)
         self._rows.clear()
+        upsert(self.connection, readings, [row for _, row in sorted(self._corrected.items())])
+        self._corrected.clear()
         self._flush_inbox()
         self.asks.flush()
         if "evidence" in vars(self):  # it was used

@@ -19,6 +19,7 @@ from pipeline.store.db.engine import reading
 from pipeline.store.evidence import level_changes
 from pipeline.store.evidence.evidence import EvidenceStore
 from pipeline.store.journal.state import clock_of
+from pipeline.store.schema.answers import readings
 from pipeline.store.schema.evidence import evidence, pairs
 from pipeline.store.schema.orders import account_sums, orders, rollup_sums, rollups
 
@@ -27,7 +28,7 @@ _A_DAY = 3  # pairs of one account in a segment
 
 def violated_invariants(engine: Engine, setup: Setup) -> list[str]:
     """The violated invariants: figures equal those of the orders, and evidence equals the fold of its pairs."""
-    return [*_orders(engine), *_figures(engine), *_accounts(engine), *_evidence(engine, setup)]
+    return [*_orders(engine), *_readings(engine), *_figures(engine), *_accounts(engine), *_evidence(engine, setup)]
 
 
 def _orders(engine: Engine) -> list[str]:
@@ -41,6 +42,21 @@ def _orders(engine: Engine) -> list[str]:
         if counts != contribution(record):
             wrong.append(f"{order_id} counts as {counts}, and by its record as {contribution(record)}")
     return wrong
+
+
+def _readings(engine: Engine) -> list[str]:
+    """The readings are those of the corrections in the dialogues."""
+    with reading(engine) as connection:
+        dialogues = connection.execute(select(orders.c.dialogue)).scalars().all()
+        found = {tuple(row) for row in connection.execute(select(readings))}
+    expected = set()
+    for answer in (one for text in dialogues for one in msgspec.json.decode(text, type=Dialogue).answers):
+        if answer.correction is not None:
+            said = answer.as_corrected().statement
+            score = (None, None) if said.score is None else (said.score.value, said.score.scale)
+            stated = said.arrival, said.complete, ",".join(said.conditions)
+            expected.add((answer.source, answer.id, *stated, *score))
+    return [] if found == expected else ["the readings differ from the corrections of the dialogues"]
 
 
 def _figures(engine: Engine) -> list[str]:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Index, PrimaryKeyConstraint, SmallInteger, String, Table, Text
 
-from pipeline.store.schema.types import Utc, metadata
+from pipeline.store.schema.types import WITHOUT_ROWID, Utc, metadata
 
 answers = Table(
     "answers",
@@ -33,4 +33,19 @@ Index(
     answers.c.event_id,
     sqlite_where=HAS_COMMENT,
     postgresql_where=HAS_COMMENT,
+)
+
+# What an answer states as a person has corrected it: the newest correction. Answers themselves are never changed.
+readings = Table(
+    "readings",
+    metadata,
+    Column("source", String(200), nullable=False),
+    Column("event_id", String(500), nullable=False),
+    Column("arrival", String(20)),
+    Column("complete", Boolean),
+    Column("condition", String(100), nullable=False),  # as in `answers`
+    Column("score", SmallInteger),
+    Column("scale", SmallInteger),
+    PrimaryKeyConstraint("source", "event_id"),
+    **WITHOUT_ROWID,
 )

@@ -4,11 +4,12 @@ A filter that matches few answers would read the whole history for one page. So 
 answers and says where it stopped; the next one goes on from there.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from pipeline.domain.access.permissions import Permission
 from pipeline.domain.access.principal import Principal
@@ -21,7 +22,7 @@ from pipeline.store.orders.memberships import contains, visible
 from pipeline.store.people.vault import Vault
 from pipeline.store.reads.answers import StoredAnswer, stored_answer
 from pipeline.store.reads.listing.words import digests_of
-from pipeline.store.schema.answers import HAS_COMMENT, answers
+from pipeline.store.schema.answers import HAS_COMMENT, answers, readings
 from pipeline.store.schema.journal import journal
 from pipeline.store.schema.orders import orders
 from pipeline.store.schema.people import answer_words
@@ -29,12 +30,14 @@ from pipeline.store.schema.people import answer_words
 FEW = 1_000  # answers with a word that are read at once
 LOOKED_AT = 5_000  # answers that one page looks at
 _ARRIVALS = ("on_time", "late", "not_received")
+_Columns = ReadOnlyColumnCollection[str, Column[Any]]
 _KEY = (answers.c.received_at, answers.c.source, answers.c.event_id)
 
 
 class VerbatimFilter(NamedTuple):
     """What the stream shows. Several `codes` are alternatives, everything else has to hold at once. `mood`: unhappy,
-    neutral, happy or unscored. `first`, `last`: days of receipt, UTC. The codes are those of the answer as first read.
+    neutral, happy or unscored. `first`, `last`: days of receipt, UTC. Codes and score are those of the answer as
+    corrected, if a person has corrected how it was read.
     """
 
     words: str = ""
@@ -111,9 +114,10 @@ def _received(wanted: VerbatimFilter, after: Position | None) -> list[ColumnElem
 def _conditions(connection: Connection, principal: Principal, wanted: VerbatimFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.codes:
-        found.append(or_(*map(_states, wanted.codes)))
+        found.append(_as_read(lambda stated: or_(*(_states(stated, code) for code in wanted.codes))))
     if wanted.mood is not None:
-        found.append(_in_mood(wanted.mood))
+        mood = wanted.mood
+        found.append(_as_read(lambda stated: _in_mood(stated, mood)))
     of_order = []
     if wanted.segment is not None:
         of_order.append(contains(connection, wanted.segment))
@@ -126,19 +130,25 @@ def _conditions(connection: Connection, principal: Principal, wanted: VerbatimFi
     return found
 
 
-def _states(code: str) -> ColumnElement[bool]:
+def _as_read(condition: Callable[[_Columns], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """A condition on what an answer states: as corrected, else as it was given."""
+    same = and_(readings.c.source == answers.c.source, readings.c.event_id == answers.c.event_id)
+    return or_(exists().where(same, condition(readings.c)), and_(condition(answers.c), ~exists().where(same)))
+
+
+def _states(stated: _Columns, code: str) -> ColumnElement[bool]:
     if code in _ARRIVALS:
-        return answers.c.arrival == code
+        return stated.arrival == code
     if code == "complete":
-        return answers.c.complete.is_(True)
-    stated: ColumnElement[bool] = ("," + answers.c.condition + ",").contains(f",{code},", autoescape=True)
-    return or_(stated, answers.c.complete.is_(False)) if code == "incomplete" else stated
+        return stated.complete.is_(True)
+    named: ColumnElement[bool] = ("," + stated.condition + ",").contains(f",{code},", autoescape=True)
+    return or_(named, stated.complete.is_(False)) if code == "incomplete" else named
 
 
-def _in_mood(mood: str) -> ColumnElement[bool]:
+def _in_mood(stated: _Columns, mood: str) -> ColumnElement[bool]:
     if mood == "unscored":
-        return answers.c.score.is_(None)
-    scale, score = answers.c.scale, answers.c.score
+        return stated.score.is_(None)
+    scale, score = stated.scale, stated.score
     unhappy = or_(*(and_(scale == of, score <= most) for of, most in DETRACTOR_UP_TO.items()))
     happy = or_(*(and_(scale == of, score >= least) for of, least in PROMOTER_FROM.items()))
     if mood == "neutral":

@@ -11,15 +11,19 @@ import pytest
 from litestar.testing import TestClient
 from sqlalchemy import select
 
+from pipeline.consumers import corrections
+from pipeline.consumers.corrections import Wish
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.access.principal import LOCAL, user_principal
 from pipeline.domain.access.scopes import parse_scope
+from pipeline.domain.events.contract import Reading, Score
 from pipeline.store.db.engine import reading
 from pipeline.store.people import keys
 from pipeline.store.reads.listing import verbatims
 from pipeline.store.reads.listing.verbatims import Position, VerbatimFilter
 from pipeline.store.schema.people import sealing_keys
+from pipeline.store.users import users
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.inputs.polyglot import POLYGLOT
 from tests.support.requests.users import HTML, add_user, app_of, listener, token_of
@@ -100,6 +104,22 @@ def test_filters_find_exactly_those_words(site: Site) -> None:
         assert numbers(page(site, f"/verbatims?{query}"))[::-1] == expected, query
         found = site[0].get(f"/v1/verbatims?{query}", headers=headers).json()["verbatims"]
         assert [int(one["words"].split()[1]) for one in found][::-1] == expected, query
+
+
+def test_a_corrected_answer_is_found_by_what_a_person_read(site: Site) -> None:
+    """The words stay as they came."""
+    before = numbers(page(site, "/verbatims"))
+    with site[1].engine.begin() as connection:
+        mia = users.get(connection, "mia").principal
+        wish = Wish("SO-12", "c-12", Reading("not_received", None, [], Score(9)))
+        assert corrections.propose(connection, site[1].store, mia, wish, "", at(days=9)).outcome == "counts"
+    site[1].process_pending()
+    assert numbers(page(site, "/verbatims?code=not_received")) == [12]
+    assert 12 not in numbers(page(site, "/verbatims?code=damaged")), "what never came has no condition"
+    assert 12 in numbers(page(site, "/verbatims?score=happy"))
+    assert 12 not in numbers(page(site, "/verbatims?score=unhappy"))
+    assert numbers(page(site, "/verbatims?words=palette+12&code=not_received")) == [12]
+    assert numbers(page(site, "/verbatims")) == before
 
 
 def test_pages_by_key_have_every_comment_once(site: Site) -> None:
