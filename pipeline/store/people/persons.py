@@ -11,13 +11,13 @@ from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.received import parse
 from pipeline.domain.events.words import SEALED
 from pipeline.domain.orders.facts import Facts
-from pipeline.store.db.bulk import among
+from pipeline.store.db.bulk import among, among_rows
 from pipeline.store.orders.accounts import accounts_of
 from pipeline.store.people import contact_opt_outs, keys
 from pipeline.store.people.opt_outs import opted_out
 from pipeline.store.people.vault import Vault
 from pipeline.store.schema.alerting.cases import case_acts, cases
-from pipeline.store.schema.answers import answers
+from pipeline.store.schema.answers import answers, readings
 from pipeline.store.schema.asks import asks
 from pipeline.store.schema.conversations import conversations, inbound_messages
 from pipeline.store.schema.demo_phone import phone_messages
@@ -272,7 +272,18 @@ def _answers(
     query = select(answers).where(_of_contact(connection, answers, person, order_ids))
     rows = connection.execute(query.order_by(answers.c.received_at, answers.c.event_id)).mappings().all()
     texts = keys.open_words(connection, vault, [row["comment"] for row in rows])
-    return [dict(row) | {"comment": texts.get(row["comment"] or "")} for row in rows]
+    read = _read_as(connection, [(row["source"], row["event_id"]) for row in rows])
+    return [
+        dict(row) | {"comment": texts.get(row["comment"] or ""), "read_as": read.get((row["source"], row["event_id"]))}
+        for row in rows
+    ]
+
+
+def _read_as(connection: Connection, ids: Collection[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What these answers state as people have corrected them; those that nobody corrected are missing."""
+    found = connection.execute(select(readings).where(among_rows(connection, list(readings.primary_key), ids)))
+    stated = [dict(row) for row in found.mappings()]
+    return {(row.pop("source"), row.pop("event_id")): row for row in stated}
 
 
 def _texts(

@@ -11,10 +11,13 @@ from pipeline.consumers import corrections
 from pipeline.consumers.corrections import Wish
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
-from pipeline.domain.access.principal import user_principal
+from pipeline.domain.access.principal import LOCAL, user_principal
 from pipeline.domain.access.scopes import EVERYTHING
 from pipeline.domain.events.contract import Reading, Score
+from pipeline.store.people import personal_data
+from pipeline.store.people.persons import PersonKey
 from pipeline.store.schema.answers import readings
+from pipeline.web.internal.persons.history import histories_of
 from tests.support.builders import answered, asked, at, completed, contact, scanned
 from tests.support.invariants import violated_invariants
 from tests.support.requests.users import add_user
@@ -67,6 +70,11 @@ def test_the_newest_correction_is_kept_and_the_migration_finds_the_same(runtime:
         ("on_time", None, "wrong,damaged", 9, 10),
     ]
     assert violated_invariants(runtime.engine, runtime.setup) == []
+    exported = personal_data.export(runtime.store, LOCAL, PersonKey("A-1", "ana"), "command line", at(days=3))
+    read = {answer["order_id"]: answer["read_as"] for answer in exported.answers}
+    assert (read["SO-1"]["arrival"], read["SO-2"]["condition"]) == ("not_received", "incomplete")
+    told = [step.details for history in histories_of(exported) for step in history.steps]
+    assert any("a person reads it as: never arrived" in one for details in told for one in details)
     migration = import_module("pipeline.store.schema.migrations.versions.0034_readings")
     with runtime.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         migration.downgrade()

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from pipeline.domain.answers.statement import Statement
 from pipeline.domain.events.contract import Score
@@ -103,16 +104,20 @@ def _question(row: _Row) -> Step:
 
 
 def _answer(row: _Row) -> Step:
-    stated = Statement(
+    stated = structs.replace(_stated(row), arrived_at=row["arrived_at"])
+    read = "" if row["read_as"] is None else f"a person reads it as: {statement_in_words(_stated(row['read_as']))}"
+    details = tuple(filter(None, [statement_in_words(stated), _arrived(stated), read]))
+    return Step(
+        row["received_at"], "customer", f"Answer by {channel_in_words(row['channel'])}", row["comment"], details
+    )
+
+
+def _stated(row: _Row) -> Statement:
+    return Statement(
         row["arrival"],
         row["complete"],
         tuple(name for name in row["condition"].split(",") if name),
         None if row["score"] is None else Score(row["score"], row["scale"]),
-        arrived_at=row["arrived_at"],
-    )
-    details = tuple(filter(None, [statement_in_words(stated), _arrived(stated)]))
-    return Step(
-        row["received_at"], "customer", f"Answer by {channel_in_words(row['channel'])}", row["comment"], details
     )
 
 
