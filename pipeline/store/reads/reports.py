@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select, true, union_all
+from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select, union_all
 
 from pipeline.domain.access.principal import Principal
 from pipeline.domain.detection.segments import TOTAL
@@ -53,14 +53,13 @@ def by_segment(
     if value is not None:
         seen = [value] if _sees(principal, dimension, value) else []
     names = _names(dimension)
-    summed = [_part(connection, dimension, part, seen, names) for part in parts(first_day, last_day)]
+    of = None if counters is None else sorted(counters)
+    summed = [_part(connection, dimension, part, seen, names, of) for part in parts(first_day, last_day)]
     if not summed:
         return {}
     rows = union_all(*summed).subquery()
-    wanted = true() if counters is None else rows.c.counter.in_(sorted(counters))
     query = (
         select(rows.c.value, rows.c.counter, func.sum(rows.c.n))
-        .where(wanted)
         .group_by(rows.c.value, rows.c.counter)
         .order_by(rows.c.value, rows.c.counter)
     )
@@ -132,20 +131,32 @@ def _sees(principal: Principal, dimension: str, value: str) -> bool:
 
 
 def _part(
-    connection: Connection, dimension: str, part: Part, seen: list[str] | None, names: Select[str]
+    connection: Connection,
+    dimension: str,
+    part: Part,
+    seen: list[str] | None,
+    names: Select[str],
+    counters: list[str] | None,
 ) -> Select[Any]:
-    """The rows of a part of a period. `seen`: the segments that the principal sees; None: all of `names`."""
+    """The rows of a part of a period. `seen`: the segments that the principal sees; None: all of `names`. `counters`:
+    only these.
+    """
     if part.unit == "day":
         days = rollups.c
         # By segment, then by day: the key of the table leads to the days of each segment.
         mine = days.value.in_(names) if seen is None else among(connection, days.value, seen)
-        here = [days.dimension == dimension, mine, *_between(days.day, part)]
+        here = [days.dimension == dimension, mine, *_between(days.day, part), *_named(days.counter, counters)]
         return select(days.value, days.counter, days.n).where(*here)
     sums = rollup_sums.c
     here = [sums.dimension == dimension, sums.span == part.unit, *_between(sums.first_day, part)]
+    here += _named(sums.counter, counters)
     if seen is not None:
         here.append(among(connection, sums.value, seen))
     return select(sums.value, sums.counter, sums.n).where(*here)
+
+
+def _named(counter: ColumnElement[str], counters: list[str] | None) -> list[ColumnElement[bool]]:
+    return [] if counters is None else [counter.in_(counters)]
 
 
 def _between(day: ColumnElement[int], part: Part) -> list[ColumnElement[bool]]:

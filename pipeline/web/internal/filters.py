@@ -1,6 +1,6 @@
 """The level and period a page or report is about, as its query parameters give them, and the counters read for it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import NamedTuple, NoReturn
 
@@ -31,9 +31,15 @@ class ReportFilter(NamedTuple):
         """The summed counters of all orders in the period that the principal sees."""
         return reports.total(connection, principal, *self._days())
 
-    def segments(self, connection: Connection, principal: Principal) -> Mapping[str, Counts]:
-        """The summed counters of each segment of the level that the principal sees; none without a level."""
-        return reports.by_segment(connection, principal, self.by, *self._days()) if self.by is not None else {}
+    def segments(
+        self, connection: Connection, principal: Principal, counters: Collection[str] | None = None
+    ) -> Mapping[str, Counts]:
+        """The summed counters, or only these, of each segment of the level that the principal sees; none without a
+        level.
+        """
+        if self.by is None:
+            return {}
+        return reports.by_segment(connection, principal, self.by, *self._days(), counters=counters)
 
     def segment(self, connection: Connection, principal: Principal, segment: Segment) -> Counts:
         """The summed counters of one segment that the principal sees."""

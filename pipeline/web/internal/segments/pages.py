@@ -128,7 +128,7 @@ class _Listed:
 def _list(services: Services, setup: Setup, viewer: Principal, connection: Connection, listed: _Listed) -> str:
     shown, today = listed.filter, clock_of(connection).date()
     level = shown.by or ""
-    known = views.known(shown.segments(connection, viewer))
+    known = views.known(shown.segments(connection, viewer, views.COUNTERS))
     wanted = listed.find.casefold()
     found = views.ranked([one for one in known if wanted in one.name.casefold()], listed.sorting)
     notices = read.notices(connection, viewer, level)

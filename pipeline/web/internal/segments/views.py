@@ -9,6 +9,7 @@ from markupsafe import Markup
 from pipeline.domain.detection.segments import Segment
 from pipeline.domain.reports.counts import Counts
 from pipeline.domain.reports.figures import ENOUGH_PAIRS, Compared, Figures, compared_of
+from pipeline.domain.reports.periods import trends
 from pipeline.domain.reports.periods.spans import Span, first_day
 from pipeline.domain.reports.periods.trends import Point, Shares
 from pipeline.domain.reports.ranking import axis_of, mark_of
@@ -72,8 +73,12 @@ SORTINGS = (
 )
 
 
+COUNTERS = ("completed", *trends.COUNTERS)
+"""The counters that a list of segments needs of each: one that every order adds to, so that none is missing."""
+
+
 class Known(NamedTuple):
-    """A segment's summed counters and what follows from them."""
+    """A segment's summed counters (`COUNTERS`) and what follows from them."""
 
     name: str
     counts: Counts
