@@ -18,7 +18,7 @@ from pipeline.consumers.conversation.texts import ALREADY_HANDLED, Inbound, Repl
 from pipeline.consumers.inbox import unread_texts
 from pipeline.domain.answers.replies import Control, ParsedReply, Reader
 from pipeline.domain.asking.ask_states import AskState
-from pipeline.domain.events.contract import RESPONSE, SETTLED
+from pipeline.domain.events.contract import SETTLED
 from pipeline.notifiers.port import InboundText
 from pipeline.notifiers.wording import reply_texts
 from pipeline.notifiers.wording.languages import SOURCE_LANGUAGE
@@ -53,7 +53,7 @@ def handle_text(
         result = _handle_stranger(connection, text, parsed, speaker)
     elif question.asked.purpose == SETTLED and question.asked.state != AskState.ANSWERED and control is None:
         result = answer_if_settled(connection, store, text, question, parsed, now, speaker)
-    elif question.asked.purpose == RESPONSE:
+    elif question.responded:
         result = write_back(connection, store, text, question, reader, now, speaker)
     else:
         result = answer(connection, store, text, question, reader, now, speaker)

@@ -23,10 +23,12 @@ class MatchingQuestion(NamedTuple):
     """The question that a text answers.
 
     `open_then`: what was open in its conversation when the text was written, if the conversation went on after that.
+    `responded`: whether a fixed response had gone to the contact since that question, on whatever channel.
     """
 
     asked: AskedQuestion
     open_then: str | None
+    responded: bool = False
 
     @property
     def answerer(self) -> Owner:
@@ -51,7 +53,8 @@ def matching_question(connection: Connection, text: Inbound) -> MatchingQuestion
     if open_then == DONE and at - course.spoke_last_at(best, at) > _CORRECTED_FOR:
         return None
     went_on = is_late and course.went_on_after(best, at)
-    return MatchingQuestion(best, course.open_at(best, at) if went_on else None)
+    responded = conversations.was_responded_to(connection, best, at)
+    return MatchingQuestion(best, course.open_at(best, at) if went_on else None, responded)
 
 
 def spoken_to_last(connection: Connection, text: Inbound) -> AskedQuestion | None:

@@ -66,6 +66,14 @@ def asked_questions(connection: Connection, sender: str) -> list[AskedQuestion]:
     return [AskedQuestion(*row) for row in connection.execute(select(both).order_by(*newest_first).limit(_MOST_ASKS))]
 
 
+def was_responded_to(connection: Connection, asked: AskedQuestion, at: datetime) -> bool:
+    """Whether a fixed response went, or may have gone, to the contact after that question and up to that time."""
+    order, contact = asks.c.order_id == asked.order_id, asks.c.contact_id == asked.contact_id
+    this = order, contact, asks.c.purpose == RESPONSE
+    sent = asks.c.state.not_in(["due", "not_asked"]), asked.asked_at <= ASKED_AT, at >= ASKED_AT
+    return connection.execute(select(asks.c.purpose).where(*this, *sent)).first() is not None
+
+
 def addresses_of(connection: Connection, asked: AskedQuestion) -> set[str]:
     """The digests of the addresses that the contact of a question has now, and of the one it was sent to."""
     contact = asks.c.order_id == asked.order_id, asks.c.contact_id == asked.contact_id

@@ -226,6 +226,19 @@ def test_whether_it_is_settled_is_still_answered_after_a_response(runtime: Embed
     assert waiting(runtime) == ["unasked"]
 
 
+def test_it_does_not_matter_on_which_channel_the_response_went(runtime: EmbeddedRunner, provider: Provider) -> None:
+    complained(runtime, provider)
+    pairs = published(runtime, "fulfilment.compared")
+    responded(runtime)
+    send(runtime, provider, at(hours=4))
+    with runtime.engine.begin() as connection:  # as if by e-mail: to another address than that of the text
+        elsewhere = {"recipient": "e" * 64, "address": "e" * 64, "fallback": "email"}
+        connection.execute(asks.update().where(asks.c.purpose == "response").values(elsewhere))
+    assert "a person will read" in (receive_text(runtime, "1", at(hours=5)).reply or "")
+    assert waiting(runtime) == ["unasked"]
+    assert {event["verdict"] for event in published(runtime, "fulfilment.compared")} == {pairs[0]["verdict"]}
+
+
 def test_words_of_any_source_after_a_response_are_read_by_a_person(runtime: EmbeddedRunner, provider: Provider) -> None:
     complained(runtime, provider)
     ingest(runtime, answered(time=at(hours=3.5), comment="and the box is wet", channel="form", event_id="before"))
