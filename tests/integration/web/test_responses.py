@@ -1,6 +1,7 @@
 """Fixed responses from the page of a reply, the page of a case, the API and the command line."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from litestar import Litestar
@@ -11,6 +12,7 @@ from pipeline.cli import app as command
 from pipeline.consumers.runtime.embedded import EmbeddedRunner
 from pipeline.domain.access.permissions import Role
 from pipeline.domain.cases.case import case_id_of
+from pipeline.domain.events.contract import FixedResponse
 from pipeline.store.asks.inbox import item_id_of
 from pipeline.store.schema.alerting.cases import cases
 from pipeline.store.schema.asks import asks
@@ -100,6 +102,11 @@ def test_by_the_api(runtime: EmbeddedRunner, web: TestClient[Litestar]) -> None:
     assert shown == ("us", "looking_into_it", "We are looking into it.", "waiting to be sent")
     stranger = token_of(runtime.engine, "vic")
     assert web.post(f"/v1/cases/{CASE}/response", json={"response": "put_right"}, headers=stranger).status_code == 403
+
+
+def test_the_command_names_every_response() -> None:
+    shown = CliRunner().invoke(command, ["inbox", "respond", "x", "hello"]).output
+    assert [name for name in get_args(FixedResponse) if name not in shown] == []
 
 
 def test_by_command(

@@ -77,6 +77,15 @@ def dispatcher(store: Store, notifier: Notifier, policy: Policy | None = None, *
     return Dispatcher(store, policy, {policy.channels[0].name: notifier}, CONTEXT, now, **options)
 
 
+def send_due(runtime: EmbeddedRunner, url: str, policy: Policy, when: datetime) -> None:
+    """Let the time pass, send what is due then through a provider at that address, and process what came of it."""
+    runtime.tick(when)
+    made = dispatcher(runtime.store, twilio(url), policy)
+    made.run_once(when)
+    made.stop()
+    runtime.process_pending()
+
+
 def _no_clock() -> datetime:
     raise AssertionError("the test has to pass the time")
 

@@ -55,8 +55,10 @@ def test_every_relative_link_resolves(page: Path) -> None:
 
 
 def test_no_page_names_the_machine_it_was_written_on() -> None:
+    folder = ROOT.parent if ROOT.parent.name else ROOT  # beside it are the other folders of the machine
+    here = re.escape(f"{folder}/")
     for page in [*PAGES, *ROOT.glob("docs/*.json"), *ROOT.glob("docs/*.py")]:
-        assert not re.search(r"/work/|\bissue #?\d|localhost:\d", page.read_text(encoding="utf-8")), page.name
+        assert not re.search(rf"{here}|\bissue #?\d|localhost:\d", page.read_text(encoding="utf-8")), page.name
 
 
 def test_the_page_on_statistics_shows_what_its_script_measures() -> None:

@@ -23,7 +23,7 @@ from tests.support.modes import EVERYWHERE
 from tests.support.provider import Provider
 from tests.support.requests.conversations import receive_text
 from tests.support.running.embedded import VAULT, ingest
-from tests.support.running.sending import dispatcher, sending_runner, twilio
+from tests.support.running.sending import send_due, sending_runner
 from tests.support.stored import counters, published, rows
 
 pytestmark = pytest.mark.parametrize("database_url", EVERYWHERE, indirect=True)
@@ -46,12 +46,7 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 
 def send(runtime: EmbeddedRunner, provider: Provider, days: float) -> None:
-    """Let the time pass, and send what is due then."""
-    runtime.tick(at(days=days))
-    made = dispatcher(runtime.store, twilio(provider.url), POLICY)
-    made.run_once(at(days=days))
-    made.stop()
-    runtime.process_pending()
+    send_due(runtime, provider.url, POLICY, at(days=days))
 
 
 def complained(runtime: EmbeddedRunner, provider: Provider, **person: Any) -> None:
